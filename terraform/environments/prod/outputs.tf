@@ -1,0 +1,39 @@
+output "api_id" {
+  description = "Id of the HTTP API."
+  value       = module.stack.api_id
+}
+
+output "api_url" {
+  description = "Base URL of the API on AWS."
+  value       = module.stack.api_url
+}
+
+output "request_table" {
+  description = "Name of the request table."
+  value       = module.stack.request_table
+}
+
+output "queue_urls" {
+  description = "Model name to the URL of its request queue."
+  value       = module.stack.queue_urls
+}
+
+output "dead_letter_queue_urls" {
+  description = "Model name to the URL of its dead-letter queue."
+  value       = module.stack.dead_letter_queue_urls
+}
+
+output "function_names" {
+  description = "Role to function name: api, dead_letters, sweeper and worker/<model>."
+  value       = module.stack.function_names
+}
+
+output "default_model" {
+  description = "Model that POST /predict goes to."
+  value       = module.stack.default_model
+}
+
+output "ecr_repository_url" {
+  description = "Where worker images are pushed to."
+  value       = module.stack.ecr_repository_url
+}

@@ -1,0 +1,33 @@
+# One run with everything valid, then runs that break each validation once. A run breaks several variables, since each
+# run costs a second: it passes only if every variable in expect_failures fails, and nothing else does.
+
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name = "inference-test-worker"
+}
+
+run "valid" {
+  command = plan
+
+  assert {
+    condition     = aws_ecr_repository.this.name == "inference-test-worker"
+    error_message = "the repository takes the name"
+  }
+}
+
+run "invalid_1" {
+  command         = plan
+  expect_failures = [var.name, var.keep_images, var.untagged_days]
+
+  variables {
+    # name with capitals
+    name = "Worker"
+    # keep one
+    keep_images = 1
+    # untagged for no day
+    untagged_days = 0
+  }
+}

@@ -1,0 +1,110 @@
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+data "aws_caller_identity" "current" {}
+
+locals {
+  log_group_name = "/aws/lambda/${var.name}"
+  # Built from names, not read from the resource, so that a plan shows every policy in full.
+  log_group_arn = join(":", [
+    "arn", data.aws_partition.current.partition, "logs", data.aws_region.current.name,
+    data.aws_caller_identity.current.account_id, "log-group", local.log_group_name,
+  ])
+}
+
+# Terraform owns the group: Lambda would create one that keeps its logs for ever, and the role would need the right to.
+resource "aws_cloudwatch_log_group" "this" {
+  name              = local.log_group_name
+  retention_in_days = var.log_retention_days
+}
+
+data "aws_iam_policy_document" "assume" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["lambda.amazonaws.com"]
+    }
+  }
+}
+
+resource "aws_iam_role" "this" {
+  name               = var.name
+  description        = "What the function ${var.name} may do, and nothing else."
+  assume_role_policy = data.aws_iam_policy_document.assume.json
+}
+
+data "aws_iam_policy_document" "own_log" {
+  statement {
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${local.log_group_arn}:*"]
+  }
+}
+
+resource "aws_iam_role_policy" "own_log" {
+  name   = "own-log"
+  role   = aws_iam_role.this.id
+  policy = data.aws_iam_policy_document.own_log.json
+}
+
+resource "aws_iam_role_policy" "capability" {
+  for_each = var.policies
+
+  name   = each.key
+  role   = aws_iam_role.this.id
+  policy = each.value
+}
+
+resource "aws_lambda_function" "this" {
+  function_name = var.name
+  description   = var.description
+  role          = aws_iam_role.this.arn
+  architectures = [var.architecture]
+  memory_size   = var.memory_mb
+  timeout       = var.timeout_seconds
+
+  package_type     = var.package.image == null ? "Zip" : "Image"
+  filename         = try(var.package.zip.path, null)
+  source_code_hash = try(filebase64sha256(var.package.zip.path), null)
+  handler          = try(var.package.zip.handler, null)
+  runtime          = try(var.package.zip.runtime, null)
+  image_uri        = try(var.package.image.uri, null)
+
+  # An alias can only be warm on a published version, so every change publishes one.
+  publish                        = true
+  reserved_concurrent_executions = coalesce(var.reserved_concurrency, -1)
+
+  dynamic "image_config" {
+    for_each = try(var.package.image.command, null) == null ? [] : [var.package.image.command]
+
+    content {
+      command = image_config.value
+    }
+  }
+
+  environment {
+    variables = var.environment
+  }
+
+  depends_on = [
+    aws_cloudwatch_log_group.this,
+    aws_iam_role_policy.own_log,
+    aws_iam_role_policy.capability,
+  ]
+}
+
+# Everything that invokes the function does it through this alias: on $LATEST warm instances stay unused, silently.
+resource "aws_lambda_alias" "live" {
+  name             = "live"
+  description      = "The version that serves."
+  function_name    = aws_lambda_function.this.function_name
+  function_version = aws_lambda_function.this.version
+}
+
+resource "aws_lambda_provisioned_concurrency_config" "live" {
+  count = var.provisioned_concurrency > 0 ? 1 : 0
+
+  function_name                     = aws_lambda_function.this.function_name
+  qualifier                         = aws_lambda_alias.live.name
+  provisioned_concurrent_executions = var.provisioned_concurrency
+}

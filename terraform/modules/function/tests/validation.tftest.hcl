@@ -1,0 +1,165 @@
+# One run with everything valid, then runs that break each validation once. A run breaks several variables, since each
+# run costs a second: it passes only if every variable in expect_failures fails, and nothing else does.
+
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name        = "inference-test-api"
+  description = "Answers."
+  package     = { zip = { path = "main.tf", handler = "api.handler" } }
+}
+
+run "valid" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_function.this.package_type == "Zip"
+    error_message = "the zip must be deployed as a zip"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.runtime == "python3.13"
+    error_message = "the default runtime is python3.13"
+  }
+}
+
+run "invalid_1" {
+  command = plan
+  expect_failures = [
+    var.name,
+    var.description,
+    var.package,
+    var.architecture,
+    var.memory_mb,
+    var.timeout_seconds,
+    var.environment,
+    var.policies,
+    var.provisioned_concurrency,
+    var.log_retention_days,
+  ]
+
+  variables {
+    # name with capitals
+    name = "Inference"
+    # description empty
+    description = ""
+    # package of nothing
+    package = {}
+    # architecture unknown
+    architecture = "riscv"
+    # memory too small
+    memory_mb = 127
+    # timeout of zero
+    timeout_seconds = 0
+    # environment in small letters
+    environment = { model = "x" }
+    # policy with the modules name
+    policies = { own-log = "{}" }
+    # provisioned negative
+    provisioned_concurrency = -1
+    # log retention unknown
+    log_retention_days = 8
+  }
+}
+
+run "invalid_2" {
+  command = plan
+  expect_failures = [
+    var.name,
+    var.package,
+    var.memory_mb,
+    var.timeout_seconds,
+    var.policies,
+    var.reserved_concurrency,
+    var.log_retention_days,
+  ]
+
+  variables {
+    # name too long
+    name = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    # package of both
+    package = {
+      zip   = { path = "main.tf", handler = "api.handler" }
+      image = { uri = "repository@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }
+    }
+    # memory too large
+    memory_mb = 10241
+    # timeout too long
+    timeout_seconds = 901
+    # policies too long
+    policies = { queue = jsonencode({ Resource = [for i in range(150) : "arn:aws:sqs:eu-west-1:123456789012:inference-test-a-long-name-${i}"] }) }
+    # reserved zero
+    reserved_concurrency = 0
+    # log retention of ever
+    log_retention_days = 0
+  }
+}
+
+run "invalid_3" {
+  command         = plan
+  expect_failures = [var.package, var.memory_mb]
+
+  variables {
+    # image by tag
+    package = { image = { uri = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/worker:latest" } }
+    # memory with fraction
+    memory_mb = 256.5
+  }
+}
+
+run "image_by_tag_and_digest" {
+  command         = plan
+  expect_failures = [var.package]
+
+  variables {
+    package = { image = { uri = "repository:latest@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" } }
+  }
+}
+
+run "image_by_short_digest" {
+  command         = plan
+  expect_failures = [var.package]
+
+  variables {
+    package = { image = { uri = "repository@sha256:abc" } }
+  }
+}
+
+run "zip_that_is_not_there" {
+  command         = plan
+  expect_failures = [var.package]
+
+  variables {
+    package = { zip = { path = "missing.zip", handler = "api.handler" } }
+  }
+}
+
+run "runtime_too_old" {
+  command         = plan
+  expect_failures = [var.package]
+
+  variables {
+    package = { zip = { path = "main.tf", handler = "api.handler", runtime = "python3.9" } }
+  }
+}
+
+run "handler_without_module" {
+  command         = plan
+  expect_failures = [var.package]
+
+  variables {
+    package = { zip = { path = "main.tf", handler = "handler" } }
+  }
+}
+
+run "reserved_below_provisioned" {
+  command         = plan
+  expect_failures = [var.reserved_concurrency]
+
+  variables {
+    reserved_concurrency    = 1
+    provisioned_concurrency = 2
+  }
+}

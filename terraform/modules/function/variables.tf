@@ -1,0 +1,168 @@
+variable "name" {
+  description = "Name of the function, its role and (with /aws/lambda/ before it) its log group."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,63}$", var.name))
+    error_message = "name must be 1 to 64 lower-case letters, digits and hyphens, and start with a letter."
+  }
+}
+
+variable "description" {
+  description = "What the function is for, in one sentence."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = length(var.description) >= 1 && length(var.description) <= 256
+    error_message = "description must have 1 to 256 characters."
+  }
+}
+
+variable "package" {
+  description = "The code: a zip file on this machine or a container image named by its digest. Exactly one of the two."
+  type = object({
+    zip = optional(object({
+      path    = string
+      handler = string
+      runtime = optional(string, "python3.13")
+    }))
+    image = optional(object({
+      uri     = string
+      command = optional(list(string))
+    }))
+  })
+  nullable = false
+
+  validation {
+    condition     = (var.package.zip == null) != (var.package.image == null)
+    error_message = "package must have exactly one of zip and image."
+  }
+
+  validation {
+    condition     = var.package.image == null || can(regex("^[^@:]+(:[0-9]+/[^@:]+)?@sha256:[0-9a-f]{64}$", var.package.image.uri))
+    error_message = "package.image.uri must name the image by digest (repository@sha256:<64 hex digits>): a tag can move without a deploy."
+  }
+
+  validation {
+    condition     = var.package.zip == null || try(fileexists(var.package.zip.path), false)
+    error_message = "package.zip.path names no file: ${try(var.package.zip.path, "")}. Build the packages first (make package)."
+  }
+
+  validation {
+    condition     = var.package.zip == null || can(regex("^python3\\.1[2-9]$", var.package.zip.runtime))
+    error_message = "package.zip.runtime must be python3.12 or later."
+  }
+
+  validation {
+    condition     = var.package.zip == null || can(regex("^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)+$", var.package.zip.handler))
+    error_message = "package.zip.handler must be a dotted path such as api.handler."
+  }
+}
+
+variable "architecture" {
+  description = "Instruction set the package is built for."
+  type        = string
+  default     = "x86_64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["x86_64", "arm64"], var.architecture)
+    error_message = "architecture must be x86_64 or arm64."
+  }
+}
+
+variable "memory_mb" {
+  description = "Memory in MB; Lambda gives one vCPU for each 1769."
+  type        = number
+  default     = 256
+  nullable    = false
+
+  validation {
+    condition     = var.memory_mb >= 128 && var.memory_mb <= 10240 && floor(var.memory_mb) == var.memory_mb
+    error_message = "memory_mb must be a whole number from 128 to 10240."
+  }
+}
+
+variable "timeout_seconds" {
+  description = "Longest time of one invocation."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = var.timeout_seconds >= 1 && var.timeout_seconds <= 900 && floor(var.timeout_seconds) == var.timeout_seconds
+    error_message = "timeout_seconds must be a whole number from 1 to 900."
+  }
+}
+
+variable "environment" {
+  description = "Environment variables of the function."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.environment) : can(regex("^[A-Z][A-Z0-9_]*$", name))])
+    error_message = "environment names must be capitals, digits and underscores, and start with a letter."
+  }
+}
+
+variable "policies" {
+  description = "What the function may do: capability name (queue, table, ...) to policy JSON. Each becomes one inline policy of the role."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.policies) : can(regex("^[a-z][a-z-]*$", name)) && name != "own-log"])
+    error_message = "policies names must be lower-case words joined by hyphens; own-log is the module's own."
+  }
+
+  validation {
+    # IAM does not count white space. The margin is for the own-log policy.
+    condition     = sum(concat([0], [for policy in values(var.policies) : length(jsonencode(jsondecode(policy)))])) <= 9900
+    error_message = "policies are too long: IAM allows one role 10240 characters of inline policies. Shorten names or split the models over two stacks."
+  }
+}
+
+variable "provisioned_concurrency" {
+  description = "Instances kept warm on the alias; 0 is none, and costs nothing."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.provisioned_concurrency >= 0 && floor(var.provisioned_concurrency) == var.provisioned_concurrency
+    error_message = "provisioned_concurrency must be a whole number, 0 or more."
+  }
+}
+
+variable "reserved_concurrency" {
+  description = "Concurrency set aside for the function and at the same time its limit; null is neither."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= 1 && floor(var.reserved_concurrency) == var.reserved_concurrency
+    error_message = "reserved_concurrency must be null or a whole number, 1 or more (0 would stop the function)."
+  }
+
+  validation {
+    condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= var.provisioned_concurrency
+    error_message = "reserved_concurrency must be at least provisioned_concurrency."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days that log events are kept; one of the values CloudWatch Logs accepts."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days must be a number of days that CloudWatch Logs accepts, such as 7, 14, 30, 90 or 365."
+  }
+}

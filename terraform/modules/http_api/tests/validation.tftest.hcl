@@ -1,0 +1,98 @@
+# One run with everything valid, then runs that break each validation once. A run breaks several variables, since each
+# run costs a second: it passes only if every variable in expect_failures fails, and nothing else does.
+
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name = "inference-test"
+  function = {
+    name             = "inference-test-api"
+    alias_name       = "live"
+    alias_invoke_arn = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:123456789012:function:inference-test-api:live/invocations"
+  }
+  routes     = ["POST /predict", "GET /status/{request_id}"]
+  authorizer = { type = "AWS_IAM" }
+}
+
+run "valid" {
+  command = plan
+
+  assert {
+    condition     = length(aws_apigatewayv2_route.this) == 2
+    error_message = "each route key becomes a route"
+  }
+}
+
+run "invalid_1" {
+  command = plan
+  expect_failures = [
+    var.name,
+    var.function,
+    var.routes,
+    var.authorizer,
+    var.throttling,
+    var.cors,
+    var.log_retention_days,
+  ]
+
+  variables {
+    # name with capitals
+    name = "Inference"
+    # function by latest
+    function = { name = "f", alias_name = "$LATEST", alias_invoke_arn = "arn" }
+    # no route
+    routes = []
+    # authorizer unknown
+    authorizer = { type = "CUSTOM" }
+    # burst of zero
+    throttling = { burst = 0 }
+    # cors for everyone
+    cors = { allow_origins = ["*"] }
+    # log retention unknown
+    log_retention_days = 8
+  }
+}
+
+run "invalid_2" {
+  command         = plan
+  expect_failures = [var.routes, var.authorizer, var.throttling, var.cors]
+
+  variables {
+    # route of everything
+    routes = ["$default"]
+    # jwt without issuer
+    authorizer = { type = "JWT", audience = ["a"] }
+    # rate of zero
+    throttling = { rate = 0 }
+    # cors for nobody
+    cors = { allow_origins = [] }
+  }
+}
+
+run "invalid_3" {
+  command         = plan
+  expect_failures = [var.routes, var.authorizer, var.cors]
+
+  variables {
+    # route with any method
+    routes = ["ANY /predict"]
+    # jwt without audience
+    authorizer = { type = "JWT", issuer = "https://issuer.example" }
+    # cors too long
+    cors = { allow_origins = ["https://app.example"], max_age_seconds = 86401 }
+  }
+}
+
+run "invalid_4" {
+  command         = plan
+  expect_failures = [var.routes, var.authorizer]
+
+  variables {
+    # route without path
+    routes = ["POST"]
+    # issuer without jwt
+    authorizer = { type = "AWS_IAM", issuer = "https://issuer.example" }
+  }
+}

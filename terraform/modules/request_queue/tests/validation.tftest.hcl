@@ -1,0 +1,72 @@
+# One run with everything valid, then runs that break each validation once. A run breaks several variables, since each
+# run costs a second: it passes only if every variable in expect_failures fails, and nothing else does.
+
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name                   = "inference-test-sentiment"
+  worker_timeout_seconds = 60
+}
+
+run "valid" {
+  command = plan
+
+  assert {
+    condition     = aws_sqs_queue.dlq.name == "inference-test-sentiment-dlq"
+    error_message = "the dead-letter queue takes the queue's name with -dlq"
+  }
+}
+
+run "invalid_1" {
+  command = plan
+  expect_failures = [
+    var.name,
+    var.worker_timeout_seconds,
+    var.batch_window_seconds,
+    var.dlq_consumer_timeout_seconds,
+    var.max_receive_count,
+    var.retention_seconds,
+  ]
+
+  variables {
+    # name with dot
+    name = "inference.fifo"
+    # worker timeout of zero
+    worker_timeout_seconds = 0
+    # batch window too long
+    batch_window_seconds = 301
+    # dlq consumer timeout too long
+    dlq_consumer_timeout_seconds = 901
+    # too few receives
+    max_receive_count = 4
+    # retention too short
+    retention_seconds = 59
+  }
+}
+
+run "invalid_2" {
+  command         = plan
+  expect_failures = [var.name, var.worker_timeout_seconds, var.max_receive_count, var.retention_seconds]
+
+  variables {
+    # name too long
+    name = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+    # worker timeout too long
+    worker_timeout_seconds = 901
+    # too many receives
+    max_receive_count = 1001
+    # retention longer than the dlqs
+    retention_seconds = 1209601
+  }
+}
+
+run "name_of_a_dlq" {
+  command         = plan
+  expect_failures = [var.name]
+
+  variables {
+    name = "inference-dlq"
+  }
+}

@@ -1,0 +1,43 @@
+resource "aws_dynamodb_table" "this" {
+  name                        = var.name
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "request_id"
+  deletion_protection_enabled = var.deletion_protection
+
+  attribute {
+    name = "request_id"
+    type = "S"
+  }
+
+  attribute {
+    name = "open_shard"
+    type = "S"
+  }
+
+  attribute {
+    name = "submitted_at"
+    type = "N"
+  }
+
+  # Sparse: only a request that is not final has open_shard, so the sweeper reads what is open and nothing else.
+  global_secondary_index {
+    name            = "open"
+    hash_key        = "open_shard"
+    range_key       = "submitted_at"
+    projection_type = "KEYS_ONLY"
+  }
+
+  ttl {
+    attribute_name = "delete_at"
+    enabled        = true
+  }
+
+  point_in_time_recovery {
+    enabled = true
+  }
+
+  server_side_encryption {
+    enabled     = true
+    kms_key_arn = var.kms_key_arn
+  }
+}

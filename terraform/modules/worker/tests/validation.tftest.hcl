@@ -1,0 +1,137 @@
+# One run with everything valid, then runs that break each validation once. A run breaks several variables, since each
+# run costs a second: it passes only if every variable in expect_failures fails, and nothing else does.
+
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name      = "inference-test-worker-sentiment"
+  model     = { name = "sentiment", source = "sentiment" }
+  package   = { zip = { path = "main.tf" } }
+  queue     = { name = "inference-test-sentiment", url = "https://sqs.eu-west-1.amazonaws.com/123456789012/inference-test-sentiment" }
+  queue_arn = "arn:aws:sqs:eu-west-1:123456789012:inference-test-sentiment"
+  table     = { name = "inference-test-requests", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/inference-test-requests" }
+}
+
+run "valid" {
+  command = plan
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.queue.batch_size == 10
+    error_message = "ten messages make a batch"
+  }
+}
+
+run "invalid_1" {
+  command = plan
+  expect_failures = [
+    var.name,
+    var.model,
+    var.package,
+    var.artifact,
+    var.queue_arn,
+    var.architecture,
+    var.memory_mb,
+    var.timeout_seconds,
+    var.batch_size,
+    var.maximum_concurrency,
+    var.provisioned_concurrency,
+    var.retry,
+    var.log_level,
+    var.log_retention_days,
+  ]
+
+  variables {
+    # name with capitals
+    name = "Worker"
+    # model with capitals
+    model = { name = "Sentiment", source = "sentiment" }
+    # package of nothing
+    package = {}
+    # artifact by https
+    artifact = "https://bucket.s3.amazonaws.com/model.pt"
+    # queue by name
+    queue_arn = "inference-test-sentiment"
+    # architecture unknown
+    architecture = "riscv"
+    # memory too small
+    memory_mb = 127
+    # timeout too long
+    timeout_seconds = 901
+    # batch of none
+    batch_size = 0
+    # maximum concurrency of one
+    maximum_concurrency = 1
+    # provisioned negative
+    provisioned_concurrency = -1
+    # retry base above maximum
+    retry = { base_seconds = 10, max_seconds = 5 }
+    # log level unknown
+    log_level = "LOUD"
+    # log retention unknown
+    log_retention_days = 8
+  }
+}
+
+run "invalid_2" {
+  command = plan
+  expect_failures = [
+    var.model,
+    var.artifact,
+    var.batch_window_seconds,
+    var.maximum_concurrency,
+    var.retry,
+  ]
+
+  variables {
+    # model named as a dlq
+    model = { name = "sentiment-dlq", source = "sentiment" }
+    # artifact of a whole bucket
+    artifact = "s3://bucket/*"
+    # window too long
+    batch_window_seconds = 301
+    # maximum concurrency too large
+    maximum_concurrency = 1001
+    # retry beyond sqs
+    retry = { max_seconds = 43201 }
+  }
+}
+
+run "source_too_long" {
+  command         = plan
+  expect_failures = [var.model]
+
+  variables {
+    model = { name = "sentiment", source = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }
+  }
+}
+
+run "batch_too_large" {
+  command         = plan
+  expect_failures = [var.batch_size]
+
+  variables {
+    batch_size           = 10001
+    batch_window_seconds = 1
+  }
+}
+
+run "large_batch_without_window" {
+  command         = plan
+  expect_failures = [var.batch_window_seconds]
+
+  variables {
+    batch_size = 11
+  }
+}
+
+run "reserved_below_maximum" {
+  command         = plan
+  expect_failures = [var.reserved_concurrency]
+
+  variables {
+    maximum_concurrency  = 5
+    reserved_concurrency = 4
+  }
+}

@@ -1,0 +1,231 @@
+variable "name" {
+  description = "Name of the worker's function, its role and (with /aws/lambda/ before it) its log group."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,63}$", var.name))
+    error_message = "name must be 1 to 64 lower-case letters, digits and hyphens, and start with a letter."
+  }
+}
+
+variable "model" {
+  description = "The model: its name, as in /predict/{model}, and its source, the folder under worker/models/ it comes from."
+  type = object({
+    name   = string
+    source = string
+  })
+  nullable = false
+
+  validation {
+    condition     = alltrue([for word in [var.model.name, var.model.source] : can(regex("^[a-z][a-z0-9-]{0,30}$", word)) && !endswith(word, "-dlq")])
+    error_message = "model.name and model.source must be 1 to 31 lower-case letters, digits and hyphens, start with a letter and not end in -dlq."
+  }
+}
+
+variable "package" {
+  description = "The worker's code, as the function module takes it: a zip file or an image by digest."
+  type = object({
+    zip = optional(object({
+      path    = string
+      handler = optional(string, "worker.handler.handler")
+      runtime = optional(string, "python3.13")
+    }))
+    image = optional(object({
+      uri     = string
+      command = optional(list(string))
+    }))
+  })
+  nullable = false
+
+  validation {
+    condition     = (var.package.zip == null) != (var.package.image == null)
+    error_message = "package must have exactly one of zip and image."
+  }
+}
+
+variable "artifact" {
+  description = "Where the model's artifact is, as s3://bucket/key; null is the one inside the package."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.artifact == null ? true : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*?]+$", var.artifact))
+    error_message = "artifact must be null or s3://bucket/key, naming one object."
+  }
+}
+
+variable "queue" {
+  description = "The request queue that the worker reads."
+  type = object({
+    name = string
+    url  = string
+  })
+  nullable = false
+}
+
+# Not in the object above: what reads an object waits for all of it, and only the mapping has to wait for the queue.
+variable "queue_arn" {
+  description = "ARN of the request queue, by which the mapping reads it."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^arn:[a-z-]+:sqs:[^:]+:[0-9]{12}:[^:]+$", var.queue_arn))
+    error_message = "queue_arn must be the ARN of an SQS queue."
+  }
+}
+
+variable "table" {
+  description = "The request table that the worker claims from and writes the outcome to."
+  type = object({
+    arn  = string
+    name = string
+  })
+  nullable = false
+}
+
+variable "architecture" {
+  description = "Instruction set the package is built for."
+  type        = string
+  default     = "x86_64"
+  nullable    = false
+
+  validation {
+    condition     = contains(["x86_64", "arm64"], var.architecture)
+    error_message = "architecture must be x86_64 or arm64."
+  }
+}
+
+variable "memory_mb" {
+  description = "Memory in MB; Lambda gives one vCPU for each 1769."
+  type        = number
+  default     = 1769
+  nullable    = false
+
+  validation {
+    condition     = var.memory_mb >= 128 && var.memory_mb <= 10240 && floor(var.memory_mb) == var.memory_mb
+    error_message = "memory_mb must be a whole number from 128 to 10240."
+  }
+}
+
+variable "timeout_seconds" {
+  description = "Longest time of one invocation."
+  type        = number
+  default     = 60
+  nullable    = false
+
+  validation {
+    condition     = var.timeout_seconds >= 1 && var.timeout_seconds <= 900 && floor(var.timeout_seconds) == var.timeout_seconds
+    error_message = "timeout_seconds must be a whole number from 1 to 900."
+  }
+}
+
+variable "batch_size" {
+  description = "Most messages of one invocation, hence of one forward pass."
+  type        = number
+  default     = 10
+  nullable    = false
+
+  validation {
+    condition     = var.batch_size >= 1 && var.batch_size <= 10000 && floor(var.batch_size) == var.batch_size
+    error_message = "batch_size must be a whole number from 1 to 10000."
+  }
+}
+
+variable "batch_window_seconds" {
+  description = "How long the mapping waits for a batch to fill; each second is one of latency for a lone request."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.batch_window_seconds >= 0 && var.batch_window_seconds <= 300 && floor(var.batch_window_seconds) == var.batch_window_seconds
+    error_message = "batch_window_seconds must be a whole number from 0 to 300."
+  }
+
+  validation {
+    condition     = var.batch_size <= 10 || var.batch_window_seconds >= 1
+    error_message = "batch_window_seconds must be at least 1 with a batch_size above 10: SQS gives ten messages at a time."
+  }
+}
+
+variable "maximum_concurrency" {
+  description = "Most workers at once; what is over it waits in the queue instead of being throttled. null is no limit."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.maximum_concurrency == null ? true : var.maximum_concurrency >= 2 && var.maximum_concurrency <= 1000
+    error_message = "maximum_concurrency must be null or from 2 to 1000: Lambda refuses 1."
+  }
+}
+
+variable "provisioned_concurrency" {
+  description = "Instances kept warm on the alias; 0 is none, and costs nothing."
+  type        = number
+  default     = 0
+  nullable    = false
+
+  validation {
+    condition     = var.provisioned_concurrency >= 0 && floor(var.provisioned_concurrency) == var.provisioned_concurrency
+    error_message = "provisioned_concurrency must be a whole number, 0 or more."
+  }
+}
+
+variable "reserved_concurrency" {
+  description = "Concurrency set aside for the worker and at the same time its limit; null is neither."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= coalesce(var.maximum_concurrency, 1)
+    error_message = "reserved_concurrency must be at least maximum_concurrency: with less, messages are throttled and reach the dead-letter queue without a try."
+  }
+}
+
+variable "retry" {
+  description = "After a failure that may pass, a message comes back after base_seconds, doubled with each attempt up to max_seconds."
+  type = object({
+    base_seconds = optional(number, 2)
+    max_seconds  = optional(number, 300)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = var.retry.base_seconds >= 0 && var.retry.base_seconds <= var.retry.max_seconds && var.retry.max_seconds <= 43200
+    error_message = "retry.base_seconds must be from 0 to retry.max_seconds, and that at most 43200, SQS's longest visibility timeout."
+  }
+}
+
+variable "environment" {
+  description = "Environment variables of the model's own; the worker's own names cannot be replaced."
+  type        = map(string)
+  default     = {}
+  nullable    = false
+}
+
+variable "log_level" {
+  description = "Lowest level that is logged."
+  type        = string
+  default     = "INFO"
+  nullable    = false
+
+  validation {
+    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], var.log_level)
+    error_message = "log_level must be DEBUG, INFO, WARNING or ERROR."
+  }
+}
+
+variable "log_retention_days" {
+  description = "Days that log events are kept; one of the values CloudWatch Logs accepts."
+  type        = number
+  default     = 30
+  nullable    = false
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    error_message = "log_retention_days must be a number of days that CloudWatch Logs accepts, such as 7, 14, 30, 90 or 365."
+  }
+}

@@ -1,0 +1,78 @@
+# Who ends a request that no worker will: dead_letters, when its message died, and the sweeper, when there is no message.
+
+module "dead_letters" {
+  source = "../modules/function"
+
+  name               = "${var.name_prefix}-dead-letters"
+  description        = "Ends the requests whose messages died."
+  package            = { zip = { path = local.lambda_package, handler = "dead_letters.handler" } }
+  architecture       = var.architecture
+  memory_mb          = var.dead_letters.memory_mb
+  timeout_seconds    = var.dead_letters.timeout_seconds
+  log_retention_days = var.log_retention_days
+
+  environment = {
+    REQUEST_TABLE           = module.request_table.name
+    LOG_LEVEL               = var.log_level
+    WORKER_LOG_GROUP_PREFIX = "/aws/lambda/${var.name_prefix}-worker-"
+  }
+
+  policies = {
+    table = data.aws_iam_policy_document.dead_letters_table.json
+    queue = data.aws_iam_policy_document.dead_letters_queue.json
+    logs  = data.aws_iam_policy_document.dead_letters_logs.json
+  }
+}
+
+resource "aws_lambda_event_source_mapping" "dead_letters" {
+  for_each = local.models
+
+  event_source_arn        = module.request_queue[each.key].dlq_arn
+  function_name           = module.dead_letters.alias_arn
+  batch_size              = 10
+  function_response_types = ["ReportBatchItemFailures"]
+}
+
+module "sweeper" {
+  source = "../modules/function"
+
+  name               = "${var.name_prefix}-sweeper"
+  description        = "Ends the requests that are neither in a queue nor leased."
+  package            = { zip = { path = local.lambda_package, handler = "sweeper.handler" } }
+  architecture       = var.architecture
+  memory_mb          = var.sweeper.memory_mb
+  timeout_seconds    = var.sweeper.timeout_seconds
+  log_retention_days = var.log_retention_days
+
+  environment = {
+    REQUEST_TABLE       = module.request_table.name
+    LOG_LEVEL           = var.log_level
+    MODELS              = local.models_json
+    QUEUE_URL_PREFIX    = local.queue_url_prefix
+    SWEEP_GRACE_SECONDS = tostring(var.sweeper.grace_seconds)
+  }
+
+  policies = {
+    table = data.aws_iam_policy_document.sweeper_table.json
+    queue = data.aws_iam_policy_document.sweeper_queue.json
+  }
+}
+
+resource "aws_cloudwatch_event_rule" "sweep" {
+  name                = "${var.name_prefix}-sweep"
+  description         = "Looks for requests that nothing will end."
+  schedule_expression = var.sweeper.schedule
+}
+
+resource "aws_cloudwatch_event_target" "sweep" {
+  rule = aws_cloudwatch_event_rule.sweep.name
+  arn  = module.sweeper.alias_arn
+}
+
+resource "aws_lambda_permission" "sweep" {
+  function_name = module.sweeper.name
+  qualifier     = module.sweeper.alias_name
+  action        = "lambda:InvokeFunction"
+  principal     = "events.amazonaws.com"
+  source_arn    = aws_cloudwatch_event_rule.sweep.arn
+}

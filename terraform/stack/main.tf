@@ -1,0 +1,112 @@
+locals {
+  lambda_package = coalesce(var.lambda_package, "${local.packages_dir}/lambda.zip")
+
+  routes = ["POST /predict", "POST /predict/{model}", "GET /status/{request_id}", "POST /cancel/{request_id}"]
+}
+
+module "container_registry" {
+  source = "../modules/container_registry"
+
+  name         = "${var.name_prefix}-worker"
+  force_delete = !var.deletion_protection
+}
+
+module "request_table" {
+  source = "../modules/request_table"
+
+  name                = local.table_name
+  deletion_protection = var.deletion_protection
+}
+
+module "request_queue" {
+  source   = "../modules/request_queue"
+  for_each = local.models
+
+  name                         = local.queue_names[each.key]
+  worker_timeout_seconds       = each.value.timeout_seconds
+  batch_window_seconds         = each.value.batch_window_seconds
+  dlq_consumer_timeout_seconds = var.dead_letters.timeout_seconds
+  max_receive_count            = var.requests.max_receive_count
+  # A message must not vanish before its request's deadline has passed.
+  retention_seconds = max(345600, var.requests.deadline_seconds)
+  tls_only          = var.tls_only
+}
+
+module "worker" {
+  source   = "../modules/worker"
+  for_each = local.models
+
+  name     = local.worker_names[each.key]
+  model    = { name = each.key, source = each.value.source }
+  package  = each.value.package
+  artifact = each.value.artifact
+
+  queue     = { name = local.queue_names[each.key], url = "${local.queue_url_prefix}${each.key}" }
+  queue_arn = module.request_queue[each.key].arn
+  table     = { arn = local.table_arn, name = module.request_table.name }
+
+  architecture            = var.architecture
+  memory_mb               = each.value.memory_mb
+  timeout_seconds         = each.value.timeout_seconds
+  batch_size              = each.value.batch_size
+  batch_window_seconds    = each.value.batch_window_seconds
+  maximum_concurrency     = each.value.maximum_concurrency
+  provisioned_concurrency = each.value.provisioned_concurrency
+  reserved_concurrency    = each.value.reserved_concurrency
+  retry = {
+    base_seconds = var.requests.retry_base_seconds
+    max_seconds  = var.requests.retry_max_seconds
+  }
+
+  environment        = each.value.environment
+  log_level          = var.log_level
+  log_retention_days = var.log_retention_days
+}
+
+module "api" {
+  source = "../modules/function"
+
+  name                    = "${var.name_prefix}-api"
+  description             = "Accepts requests and tells their status."
+  package                 = { zip = { path = local.lambda_package, handler = "api.handler" } }
+  architecture            = var.architecture
+  memory_mb               = var.api.memory_mb
+  timeout_seconds         = var.api.timeout_seconds
+  provisioned_concurrency = var.api.provisioned_concurrency
+  log_retention_days      = var.log_retention_days
+
+  environment = {
+    REQUEST_TABLE            = module.request_table.name
+    LOG_LEVEL                = var.log_level
+    MODELS                   = local.models_json
+    DEFAULT_MODEL            = var.default_model
+    QUEUE_URL_PREFIX         = local.queue_url_prefix
+    MAX_BODY_BYTES           = tostring(var.requests.max_body_bytes)
+    MAX_BODY_DEPTH           = tostring(var.requests.max_body_depth)
+    MAX_ATTEMPTS             = tostring(var.requests.max_attempts)
+    REQUEST_DEADLINE_SECONDS = tostring(var.requests.deadline_seconds)
+    RETENTION_SECONDS        = tostring(var.requests.retention_seconds)
+  }
+
+  policies = {
+    table = data.aws_iam_policy_document.api_table.json
+    queue = data.aws_iam_policy_document.api_queue.json
+  }
+}
+
+module "http_api" {
+  source = "../modules/http_api"
+
+  name               = var.name_prefix
+  routes             = local.routes
+  authorizer         = var.authorizer
+  throttling         = var.throttling
+  cors               = var.cors
+  log_retention_days = var.log_retention_days
+
+  function = {
+    name             = module.api.name
+    alias_name       = module.api.alias_name
+    alias_invoke_arn = module.api.alias_invoke_arn
+  }
+}

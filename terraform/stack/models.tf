@@ -1,0 +1,45 @@
+# What a model is made of: what `models` says, else what the model's manifest says, else the worker module's default.
+
+locals {
+  models_dir   = coalesce(var.models_dir, "${path.module}/../../worker/models")
+  packages_dir = coalesce(var.packages_dir, "${path.module}/../../build/packages")
+
+  sources = { for name, model in var.models : name => coalesce(model.source, name) }
+
+  manifest_paths = {
+    for name, model in var.models :
+    name => "${coalesce(model.models_dir, local.models_dir)}/${local.sources[name]}/manifest.json"
+  }
+  manifests = { for name, path in local.manifest_paths : name => jsondecode(file(path)) }
+
+  models = {
+    for name, model in var.models : name => {
+      source    = local.sources[name]
+      artifact  = model.artifact
+      memory_mb = coalesce(model.memory_mb, try(local.manifests[name].memory_mb, null), 1769)
+
+      timeout_seconds      = coalesce(model.timeout_seconds, try(local.manifests[name].timeout_seconds, null), 60)
+      batch_size           = coalesce(model.batch_size, try(local.manifests[name].batch_size, null), 10)
+      batch_window_seconds = coalesce(model.batch_window_seconds, try(local.manifests[name].batch_window_seconds, null), 0)
+
+      maximum_concurrency     = model.maximum_concurrency
+      provisioned_concurrency = model.provisioned_concurrency
+      reserved_concurrency    = model.reserved_concurrency
+      environment             = model.environment
+      package                 = local.packages[name]
+    }
+  }
+
+  # The model's own package, else its image, else the zip that was built for it.
+  images = { for name, uri in coalesce(var.worker_images, {}) : name => { uri = uri, command = null } }
+  packages = {
+    for name, model in var.models : name => {
+      zip = model.package != null ? model.package.zip : contains(keys(local.images), name) ? null : {
+        path    = "${local.packages_dir}/worker-${local.sources[name]}.zip"
+        handler = "worker.handler.handler"
+        runtime = "python3.13"
+      }
+      image = model.package != null ? model.package.image : lookup(local.images, name, null)
+    }
+  }
+}

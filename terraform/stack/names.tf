@@ -1,0 +1,27 @@
+# Every name, and what is made of names: the ARNs in policies, the queues' URLs. Built, not read from resources, so that
+# a plan shows each policy in full, and the functions are made while the queues are (a queue takes the provider 25 s).
+
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+data "aws_caller_identity" "current" {}
+
+locals {
+  partition = data.aws_partition.current.partition
+  place     = "${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}"
+
+  queue_names  = { for name in keys(var.models) : name => "${var.name_prefix}-${name}" }
+  worker_names = { for name in keys(var.models) : name => "${var.name_prefix}-worker-${name}" }
+  table_name   = "${var.name_prefix}-requests"
+
+  queue_arns      = [for name in values(local.queue_names) : "arn:${local.partition}:sqs:${local.place}:${name}"]
+  dlq_arns        = [for arn in local.queue_arns : "${arn}-dlq"]
+  worker_log_arns = [for name in values(local.worker_names) : "arn:${local.partition}:logs:${local.place}:log-group:/aws/lambda/${name}:*"]
+  table_arn       = "arn:${local.partition}:dynamodb:${local.place}:table/${local.table_name}"
+
+  # A queue's URL is this and the model's name, in the form SQS gives it. Clients send it as a parameter and call the
+  # endpoint they are configured with, so it holds for an emulator too.
+  queue_url_prefix = "https://sqs.${data.aws_region.current.name}.${data.aws_partition.current.dns_suffix}/${data.aws_caller_identity.current.account_id}/${var.name_prefix}-"
+
+  # Lambda's environment holds 4 KB in all, hence the validation of `models`.
+  models_json = jsonencode(local.sources)
+}

@@ -1,0 +1,46 @@
+output "api_id" {
+  description = "Id of the HTTP API."
+  value       = module.http_api.id
+}
+
+output "api_url" {
+  description = "Base URL of the API on AWS."
+  value       = module.http_api.url
+}
+
+output "request_table" {
+  description = "Name of the request table."
+  value       = module.request_table.name
+}
+
+output "queue_urls" {
+  description = "Model name to the URL of its request queue."
+  value       = { for name, queue in module.request_queue : name => queue.url }
+}
+
+output "dead_letter_queue_urls" {
+  description = "Model name to the URL of its dead-letter queue."
+  value       = { for name, queue in module.request_queue : name => queue.dlq_url }
+}
+
+output "function_names" {
+  description = "Role to function name: api, dead_letters, sweeper and worker/<model>."
+  value = merge(
+    {
+      api          = module.api.name
+      dead_letters = module.dead_letters.name
+      sweeper      = module.sweeper.name
+    },
+    { for name, worker in module.worker : "worker/${name}" => worker.function_name },
+  )
+}
+
+output "default_model" {
+  description = "Model that POST /predict goes to."
+  value       = var.default_model
+}
+
+output "ecr_repository_url" {
+  description = "Where worker images are pushed to."
+  value       = module.container_registry.url
+}

@@ -1,0 +1,56 @@
+# One document per capability, exact ARNs. The workers' are in the worker module.
+
+data "aws_iam_policy_document" "api_table" {
+  statement {
+    actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+    resources = [local.table_arn]
+  }
+}
+
+data "aws_iam_policy_document" "api_queue" {
+  statement {
+    actions   = ["sqs:SendMessage"]
+    resources = local.queue_arns
+  }
+}
+
+data "aws_iam_policy_document" "dead_letters_table" {
+  statement {
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = [local.table_arn]
+  }
+}
+
+data "aws_iam_policy_document" "dead_letters_queue" {
+  statement {
+    actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"]
+    resources = local.dlq_arns
+  }
+}
+
+# Why a worker died is in its log: Lambda writes the timeout or the out-of-memory kill there.
+data "aws_iam_policy_document" "dead_letters_logs" {
+  statement {
+    actions   = ["logs:FilterLogEvents", "logs:GetLogEvents"]
+    resources = local.worker_log_arns
+  }
+}
+
+data "aws_iam_policy_document" "sweeper_table" {
+  statement {
+    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    resources = [local.table_arn]
+  }
+
+  statement {
+    actions   = ["dynamodb:Query"]
+    resources = ["${local.table_arn}/index/open"]
+  }
+}
+
+data "aws_iam_policy_document" "sweeper_queue" {
+  statement {
+    actions   = ["sqs:GetQueueAttributes"]
+    resources = concat(local.queue_arns, local.dlq_arns)
+  }
+}
