@@ -1,0 +1,91 @@
+"""The api function: HTTP in, records and messages out.
+
+POST /predict, POST /predict/{model}   202   accept a request
+GET  /status/{request_id}              200   tell where it stands
+POST /cancel/{request_id}              200   cancel it
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from inference import aws
+from inference.catalog import Catalog, packaged_validator, packaged_versions
+from inference.errors import Refused, Unavailable
+from inference.http import HttpRequest, idempotency_key, read_event, require_json, respond, respond_problem
+from inference.payloads import parse_input
+from inference.request_queue import RequestQueue
+from inference.request_table import RequestTable
+from inference.service import Limits, Service, describe, retry_after
+from inference.settings import ApiSettings
+from inference.telemetry import Stopwatch, Telemetry, function_name, now_ms
+
+RETRY_AFTER_UNAVAILABLE_SECONDS = 2
+
+settings = ApiSettings.from_environment(os.environ)
+telemetry = Telemetry(function_name(), settings.log_level)
+service = Service(
+    table=RequestTable(aws.client("dynamodb"), settings.request_table),
+    queues=lambda model: RequestQueue(aws.client("sqs"), settings.queue_url_prefix + model),
+    catalog=Catalog(
+        settings.models, settings.default_model, packaged_versions(Path(__file__).parent), packaged_validator
+    ),
+    limits=Limits(settings.max_attempts, settings.request_deadline_seconds, settings.retention_seconds),
+    clock=now_ms,
+)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer one HTTP request."""
+    watch = Stopwatch()
+    telemetry.begin(invocation_id=getattr(context, "aws_request_id", None))
+    try:
+        request = read_event(event)
+        response = ROUTES.get(request.route, _no_route)(request)
+    except Refused as refused:
+        response = respond_problem(refused)
+    except Unavailable as error:
+        telemetry.error("unavailable", error)
+        detail = "The service can't take this right now; nothing was stored. Send it again."
+        headers = {"Retry-After": str(RETRY_AFTER_UNAVAILABLE_SECONDS)}
+        response = respond_problem(Refused(503, "Unavailable", detail, headers))
+    telemetry.info("answered", route=event.get("routeKey"), status=response["statusCode"], duration_ms=watch.ms)
+    return response
+
+
+def _submit(request: HttpRequest) -> dict[str, Any]:
+    require_json(request)
+    key = idempotency_key(request)
+    value = parse_input(request.body, settings.max_body_bytes, settings.max_body_depth)
+    record = service.submit(request.path.get("model"), value, request.caller, key)
+    telemetry.info("request_accepted", request_id=record.request_id, model=record.model)
+    poll_url = f"/status/{record.request_id}"
+    body = {"request_id": record.request_id, "status": "pending", "model": record.model, "poll_url": poll_url}
+    return respond(202, body, {"Location": poll_url, "Retry-After": "1"})
+
+
+def _status(request: HttpRequest) -> dict[str, Any]:
+    record = service.status(request.path["request_id"], request.caller)
+    now = now_ms()
+    wait = retry_after(record, now)
+    return respond(200, describe(record, now), {} if wait is None else {"Retry-After": str(wait)})
+
+
+def _cancel(request: HttpRequest) -> dict[str, Any]:
+    record = service.cancel(request.path["request_id"], request.caller)
+    telemetry.info("request_cancelled", request_id=record.request_id, model=record.model)
+    return respond(200, describe(record, now_ms()))
+
+
+def _no_route(request: HttpRequest) -> dict[str, Any]:
+    raise Refused(404, "No such route", f"The API has no route '{request.route[:64]}'.")
+
+
+ROUTES = {
+    "POST /predict": _submit,
+    "POST /predict/{model}": _submit,
+    "GET /status/{request_id}": _status,
+    "POST /cancel/{request_id}": _cancel,
+}

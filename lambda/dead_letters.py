@@ -1,0 +1,29 @@
+"""The dead_letters function: ends the requests whose messages died, within seconds of their death."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from inference import aws
+from inference.burial import Undertaker
+from inference.log_reader import read_lines
+from inference.request_table import RequestTable
+from inference.settings import DeadLettersSettings
+from inference.telemetry import Telemetry, function_name, now_ms
+
+settings = DeadLettersSettings.from_environment(os.environ)
+telemetry = Telemetry(function_name(), settings.log_level)
+undertaker = Undertaker(
+    RequestTable(aws.client("dynamodb"), settings.request_table),
+    settings.worker_log_group_prefix,
+    lambda group, text, since: read_lines(aws.client("logs"), group, text, since),
+    telemetry,
+    now_ms,
+)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Work on one SQS event of a dead-letter queue."""
+    telemetry.begin(invocation_id=context.aws_request_id)
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in undertaker.bury(event["Records"])]}

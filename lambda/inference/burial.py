@@ -1,0 +1,89 @@
+"""The dead end: a message that died makes its request `failed`, with a reason, and its input is kept for a replay."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from inference.diagnosis import ReadLines, diagnose
+from inference.errors import Unavailable
+from inference.expressions import Update
+from inference.moves import Moves
+from inference.request_table import Applied, Refusal, RequestTable
+from inference.requests import FINAL, ErrorCode, Failure, Message, can_be_id
+from inference.telemetry import Telemetry
+
+
+class Undertaker:
+    """Ends the requests whose messages are in a dead-letter queue.
+
+    Args:
+        log_group_prefix: the worker of model m logs to this prefix + m.
+        read_lines: reads the worker's log.
+        clock: gives the time in epoch milliseconds.
+    """
+
+    def __init__(
+        self,
+        table: RequestTable,
+        log_group_prefix: str,
+        read_lines: ReadLines,
+        telemetry: Telemetry,
+        clock: Callable[[], int],
+    ) -> None:
+        self._table = table
+        self._log_group_prefix = log_group_prefix
+        self._read_lines = read_lines
+        self._telemetry = telemetry
+        self._clock = clock
+        self._moves = Moves(clock)
+
+    def bury(self, records: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Work on the records of an SQS event. Returns the ids of those that must come again."""
+        return [record["messageId"] for record in records if not self._bury(record["body"])]
+
+    def _bury(self, body: str) -> bool:
+        try:
+            message = Message.from_body(body)
+        except (ValueError, RecursionError) as error:
+            return self._bury_unreadable(body, str(error))
+        try:
+            record = self._table.get(message.request_id, consistent=True)
+        except Unavailable as error:
+            self._telemetry.error("burial_failed", error, request_id=message.request_id)
+            return False
+        if record is None or record.status in FINAL or record.submitted_at != message.submitted_at:
+            self._telemetry.info("message_dropped", request_id=message.request_id, reason="no open request")
+            return True
+        if record.expires_at <= self._clock():
+            return self._write(self._moves.expire(message.request_id), message.request_id, "expired")
+        failure = diagnose(record, self._log_group_prefix + record.model, self._read_lines)
+        update = self._moves.bury(message.request_id, failure, json.dumps(message.input))
+        return self._write(update, message.request_id, failure.code)
+
+    def _bury_unreadable(self, body: str, reason: str) -> bool:
+        """Whatever put it there, somebody may wait for it: its id, if it has one, says for which request."""
+        self._telemetry.error("message_unreadable", reason=reason, body=body[:2000])
+        try:
+            request_id = json.loads(body)["request_id"]
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return True
+        if not isinstance(request_id, str) or not can_be_id(request_id):
+            return True
+        failure = Failure(ErrorCode.UNREADABLE, f"The request's message could not be read ({reason}); send it again.")
+        return self._write(self._moves.bury(request_id, failure), request_id, failure.code)
+
+    def _write(self, update: Update, request_id: str, outcome: str) -> bool:
+        match self._table.apply([update])[0]:
+            case Applied():
+                self._telemetry.error("request_buried", request_id=request_id, outcome=outcome)
+                return True
+            case Refusal(record=record) if record is None or record.status in FINAL:
+                return True
+            case Refusal():
+                # An attempt holds a live lease and may yet succeed; look again when the message comes back.
+                return False
+            case error:
+                self._telemetry.error("burial_failed", error, request_id=request_id)
+                return False

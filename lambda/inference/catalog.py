@@ -1,0 +1,103 @@
+"""The models that this deployment serves, known since it was packaged and deployed: no call at run time.
+
+`models.json` and the validators (one generated module per model folder, from its manifest's input schema) ship in the
+zip; the environment says which model name uses which folder.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from inference.errors import ConfigurationError, Refused
+
+Validate = Callable[[Any], Any]
+"""Takes an input, returns it with the schema's defaults filled in.
+
+Raises:
+    InvalidInput: the input violates the schema.
+"""
+
+
+class _Violation(Protocol):
+    message: str
+
+
+class InvalidInput(ValueError):
+    """An input violates its model's schema; the text names the field."""
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """A model that can be asked: its name in the path, its version, and the check of its inputs."""
+
+    name: str
+    version: str
+    validate: Validate
+
+
+class Catalog:
+    """The deployed models.
+
+    Args:
+        models: model name -> source folder.
+        default: the model of `POST /predict`.
+        versions: source folder -> version, from `models.json`.
+        validator: source folder -> its check; loads the module when it is first needed.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, str],
+        default: str,
+        versions: Mapping[str, str],
+        validator: Callable[[str], Validate],
+    ) -> None:
+        unpackaged = sorted({source for source in models.values() if source not in versions})
+        if unpackaged:
+            raise ConfigurationError(f"models.json does not have {', '.join(unpackaged)}: run `make package` again")
+        if default not in models:
+            raise ConfigurationError(f"DEFAULT_MODEL is '{default}', which is not in MODELS")
+        self._models = models
+        self._default = default
+        self._versions = versions
+        self._validator = validator
+
+    def entry(self, name: str | None) -> CatalogEntry:
+        """The model of that name, or the default one for None.
+
+        Raises:
+            Refused: 404, no such model.
+        """
+        name = name or self._default
+        source = self._models.get(name)
+        if source is None:
+            known = ", ".join(sorted(self._models))
+            raise Refused(404, "No such model", f"There is no model '{name[:64]}'. Deployed are: {known}.")
+        return CatalogEntry(name, self._versions[source], self._validator(source))
+
+
+def packaged_versions(folder: Path) -> Mapping[str, str]:
+    """Source folder -> version, from the package's `models.json`."""
+    models = json.loads((folder / "models.json").read_text())
+    return {source: model["version"] for source, model in models.items()}
+
+
+@lru_cache
+def packaged_validator(source: str) -> Validate:
+    """The check that was generated from a source folder's input schema when it was packaged."""
+    module = importlib.import_module(f"validators.{source.replace('-', '_')}")
+    generated: Validate = module.validate
+
+    def validate(value: Any) -> Any:
+        try:
+            return generated(value)
+        except module.Violation as violation:
+            raise InvalidInput(violation.message) from violation
+
+    return validate

@@ -1,0 +1,62 @@
+"""Why a request's message died: what its record and the worker's log say, in words that a person can act on.
+
+A worker that is killed cannot write a reason. Lambda writes one for it, into the worker's log group: the platform's
+lines carry the invocation's id, which every claim leaves in the record.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+
+from inference.requests import ErrorCode, Failure, Record
+
+ReadLines = Callable[[str, str, int], Sequence[str]]
+"""(log group, text to look for, since epoch ms) -> the lines that have it."""
+
+_TIMED_OUT = re.compile(r"Task timed out|Status: timeout")
+_OUT_OF_MEMORY = re.compile(r"Runtime\.OutOfMemory|MemoryError|OutOfMemoryError")
+_KILLED = re.compile(r"signal: killed")
+_MEMORY = re.compile(r"Memory Size: (\d+) MB\s+Max Memory Used: (\d+) MB")
+
+
+def diagnose(record: Record, log_group: str, read_lines: ReadLines) -> Failure:
+    """The failure to write into a request whose message is in the dead-letter queue."""
+    if record.attempts == 0:
+        text = (
+            "No worker took the request in any of its deliveries: the worker does not start, or has no"
+            f" concurrency left. See the log group {log_group}."
+        )
+        return Failure(ErrorCode.UNDELIVERED, text)
+    told = _told(record)
+    if told is not None:
+        return told
+    lines: Sequence[str] = ()
+    if record.invocation_id is not None:
+        lines = read_lines(log_group, record.invocation_id, record.started_at or record.submitted_at)
+    code, cause = _evidence(lines)
+    where = f" Its log: group {log_group}, invocation {record.invocation_id}."
+    return Failure(code, f"{cause} in attempt {record.attempts} of {record.attempt_limit}.{where}", record.attempts)
+
+
+def _told(record: Record) -> Failure | None:
+    """What the last attempt itself could still say before it ended."""
+    if record.error is None:
+        return None
+    error = json.loads(record.error)
+    if error.get("attempt") != record.attempts:
+        return None
+    return Failure(ErrorCode(error["code"]), error["message"], record.attempts)
+
+
+def _evidence(lines: Sequence[str]) -> tuple[ErrorCode, str]:
+    text = "\n".join(lines)
+    memory = _MEMORY.search(text)
+    full = memory is not None and int(memory[2]) >= int(memory[1])
+    if _TIMED_OUT.search(text):
+        return ErrorCode.TIMEOUT, "The worker timed out; raise timeout_seconds or send smaller inputs. It happened"
+    if _OUT_OF_MEMORY.search(text) or (_KILLED.search(text) and full):
+        size = f" ({memory[2]} of {memory[1]} MB used)" if memory else ""
+        return ErrorCode.OUT_OF_MEMORY, f"The worker ran out of memory{size}; raise memory_mb. It happened"
+    return ErrorCode.CRASHED, "The worker's process died without a word: killed, or crashed in native code. It happened"

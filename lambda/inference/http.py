@@ -1,0 +1,107 @@
+"""HTTP API events (payload format 2.0) in, responses out.
+
+Every response is JSON; every refusal is `application/problem+json` (RFC 9457).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from inference.errors import Refused
+
+ANONYMOUS = "anonymous"
+
+# curl's default for -d; people paste JSON with it all day, and the body says itself whether it is JSON.
+_TAKEN_AS_JSON = ("application/x-www-form-urlencoded", "text/plain")
+
+
+@dataclass(frozen=True)
+class HttpRequest:
+    """What the handler needs of an event. Header names are in lower case, as HTTP API sends them."""
+
+    route: str
+    path: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+    caller: str
+    gateway_id: str
+
+
+def read_event(event: Mapping[str, Any]) -> HttpRequest:
+    """Read an event.
+
+    Raises:
+        Refused: 400, the body says that it is base64 and is not.
+    """
+    context = event.get("requestContext", {})
+    body = event.get("body") or ""
+    if event.get("isBase64Encoded"):
+        try:
+            decoded = base64.b64decode(body, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise Refused(400, "Not JSON", "The body is not valid base64.") from error
+    else:
+        decoded = body.encode("utf-8", "surrogatepass")
+    return HttpRequest(
+        route=event.get("routeKey", ""),
+        path=event.get("pathParameters") or {},
+        headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
+        body=decoded,
+        caller=_caller(context.get("authorizer") or {}),
+        gateway_id=context.get("requestId", ""),
+    )
+
+
+def _caller(authorizer: Mapping[str, Any]) -> str:
+    """Who asks, as the authorizer found out: an IAM principal, a token's subject, or nobody in particular."""
+    if iam := authorizer.get("iam"):
+        return f"iam:{iam.get('userArn') or iam.get('accessKey')}"
+    if claims := (authorizer.get("jwt") or {}).get("claims"):
+        return f"jwt:{claims.get('iss', '')}:{claims.get('sub', '')}"
+    return ANONYMOUS
+
+
+def require_json(request: HttpRequest) -> None:
+    """Refuse a body that says it is something else than JSON.
+
+    Raises:
+        Refused: 415.
+    """
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind in ("", "application/json", *_TAKEN_AS_JSON) or kind.endswith("+json"):
+        return
+    raise Refused(415, "Unsupported media type", f"The body is '{kind[:64]}'; send application/json.")
+
+
+def idempotency_key(request: HttpRequest) -> str | None:
+    """The Idempotency-Key header, or None.
+
+    Raises:
+        Refused: 400, it is empty, longer than 255 characters, or not printable ASCII.
+    """
+    key = request.headers.get("idempotency-key")
+    if key is None:
+        return None
+    if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
+        raise Refused(400, "Bad Idempotency-Key", "Idempotency-Key has to be 1 to 255 printable ASCII characters.")
+    return key
+
+
+def respond(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """A JSON response."""
+    return {
+        "statusCode": status,
+        "headers": {"content-type": "application/json", "cache-control": "no-store", **(headers or {})},
+        "body": json.dumps(body, allow_nan=False),
+    }
+
+
+def respond_problem(refused: Refused) -> dict[str, Any]:
+    """A problem document."""
+    body = {"title": refused.title, "status": refused.status, "detail": refused.detail, **refused.members}
+    return respond(refused.status, body, {"content-type": "application/problem+json", **refused.headers})

@@ -1,0 +1,87 @@
+"""Request queues: how a message gets on, and how soon it comes back.
+
+What SQS says is translated at this edge: callers see `Unavailable`, never a `ClientError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from inference.errors import Unavailable
+from inference.requests import Message
+
+ENTRIES = 10
+"""SQS's limit on the entries of one batch call."""
+
+MAX_VISIBILITY_SECONDS = 43_200
+
+
+class RequestQueue:
+    """One model's queue.
+
+    Args:
+        client: an SQS client.
+        url: the queue's URL.
+    """
+
+    def __init__(self, client: Any, url: str) -> None:
+        self._client = client
+        self._url = url
+
+    def send(self, message: Message) -> None:
+        """Put a message on the queue.
+
+        Raises:
+            Unavailable: SQS did not confirm it; after a broken connection it may have taken it all the same.
+        """
+        try:
+            self._client.send_message(QueueUrl=self._url, MessageBody=message.to_body())
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"could not send to {self._url}: {error}") from error
+
+    def show_again(self, delays: Mapping[str, int]) -> Sequence[str]:
+        """Set when received messages come back: receipt handle -> seconds from now.
+
+        Returns the handles for which it could not be set; those come back when their visibility timeout ends, so
+        nothing is lost, only later.
+        """
+        handles = list(delays)
+        missed: list[str] = []
+        for start in range(0, len(handles), ENTRIES):
+            chunk = handles[start : start + ENTRIES]
+            entries = [
+                {
+                    "Id": str(index),
+                    "ReceiptHandle": handle,
+                    "VisibilityTimeout": min(max(delays[handle], 0), MAX_VISIBILITY_SECONDS),
+                }
+                for index, handle in enumerate(chunk)
+            ]
+            try:
+                answer = self._client.change_message_visibility_batch(QueueUrl=self._url, Entries=entries)
+            except (ClientError, BotoCoreError):
+                missed += chunk
+                continue
+            missed += [chunk[int(failure["Id"])] for failure in answer.get("Failed", ())]
+        return missed
+
+    def is_empty(self) -> bool:
+        """Whether SQS reports no message at all, in sight, in flight or delayed. Its counts are approximate: it may
+        take a minute for them to settle.
+
+        Raises:
+            Unavailable: SQS did not answer.
+        """
+        names = [
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+            "ApproximateNumberOfMessagesDelayed",
+        ]
+        try:
+            answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)
+        except (ClientError, BotoCoreError) as error:
+            raise Unavailable(f"could not ask {self._url} for its length: {error}") from error
+        return all(int(answer["Attributes"][name]) == 0 for name in names)

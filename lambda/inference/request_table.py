@@ -1,0 +1,245 @@
+"""The request table: every write is conditional, so that whoever comes late or twice changes nothing.
+
+A lease, over time (an attempt's right to write the outcome):
+
+    claim            attempt 1 works          finish
+      |------------------------------------------|            written: attempts = 1 and status = running
+      |=================== lease =====================|
+                                                      |-----  only from here may attempt 2 take over
+    An attempt that lost its lease and comes back finds attempts = 2: its write is refused and its result dropped.
+
+What DynamoDB says is translated at this edge: callers see records, `Refusal`s and `Unavailable`, never a `ClientError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from inference.errors import Unavailable
+from inference.expressions import Update, from_attribute, to_attribute
+from inference.requests import Record, Status
+
+OPEN_INDEX = "open"
+SHARDS = "0123456789abcdef"
+"""The open index is spread over sixteen keys, by the id's first character, so that no partition is hot."""
+
+BATCH_STATEMENTS = 25
+"""DynamoDB's limit on the statements of one BatchExecuteStatement."""
+
+_RECORD_FIELDS = frozenset(field.name for field in fields(Record))
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A conditional write that did not apply; `record` is what stands in the table, or None if nothing does."""
+
+    record: Record | None
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A conditional write that applied; `record` is the new record where the call returned it (batches do not)."""
+
+    record: Record | None = None
+
+
+Written = Applied | Refusal | Unavailable
+"""What became of one write: applied, refused by its condition, or the error that kept it from happening."""
+
+
+class RequestTable:
+    """Reads and writes request records.
+
+    Args:
+        client: a DynamoDB client (boto3, or anything with its operations).
+        name: the table's name.
+        batch: statements in one call; 1 turns batching off.
+    """
+
+    def __init__(self, client: Any, name: str, batch: int = BATCH_STATEMENTS) -> None:
+        self._client = client
+        self._name = name
+        self._batch = batch
+
+    # Submit
+
+    def create(self, record: Record) -> Record | None:
+        """Write a new record. Returns None, or the record that already has this id.
+
+        A record past its retention counts as gone: DynamoDB's TTL deletes late. Finding exactly our own record means
+        that the client's first try arrived and only its answer was lost.
+
+        Raises:
+            Unavailable: DynamoDB did not take it; it may have been written all the same.
+        """
+        item = _to_item(record) | {"open_shard": {"S": record.request_id[0]}}
+        try:
+            self._client.put_item(
+                TableName=self._name,
+                Item=item,
+                ConditionExpression="attribute_not_exists(request_id) OR delete_at <= :now",
+                ExpressionAttributeValues={":now": to_attribute(record.submitted_at // 1000)},
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if _code(error) != "ConditionalCheckFailedException":
+                raise _unavailable("write the record", error) from error
+            item = error.response.get("Item")
+            existing = _to_record(item) if item else self.get(record.request_id, consistent=True)
+            return None if existing == record else existing
+        except BotoCoreError as error:
+            raise _unavailable("write the record", error) from error
+        return None
+
+    def discard(self, record: Record) -> bool:
+        """Remove the record of a submit that SQS refused. False if it is not this submit's alone any more: a worker has
+        it already, so SQS did take it, or another retry with the same key has.
+
+        Raises:
+            Unavailable: it could not be removed; the sweeper will end it.
+        """
+        values = {
+            ":pending": to_attribute(Status.PENDING),
+            ":none": to_attribute(0),
+            ":submitted_at": to_attribute(record.submitted_at),
+        }
+        # Another retry with the same key may have made the record its own, and have been answered 202 for it.
+        same_submit = "attribute_not_exists(submit_until)"
+        if record.submit_until is not None:
+            same_submit = "submit_until = :submit_until"
+            values[":submit_until"] = to_attribute(record.submit_until)
+        try:
+            self._client.delete_item(
+                TableName=self._name,
+                Key={"request_id": {"S": record.request_id}},
+                ConditionExpression="attribute_not_exists(request_id) OR (#status = :pending AND attempts = :none"
+                f" AND submitted_at = :submitted_at AND {same_submit})",
+                ExpressionAttributeNames={"#status": "status"},
+                ExpressionAttributeValues=values,
+            )
+        except ClientError as error:
+            if _code(error) == "ConditionalCheckFailedException":
+                return False
+            raise _unavailable("discard the record", error) from error
+        except BotoCoreError as error:
+            raise _unavailable("discard the record", error) from error
+        return True
+
+    # Read
+
+    def get(self, request_id: str, consistent: bool = False) -> Record | None:
+        """Read a record; an eventually consistent read costs half and may miss a write of the last second."""
+        try:
+            answer = self._client.get_item(
+                TableName=self._name, Key={"request_id": {"S": request_id}}, ConsistentRead=consistent
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable("read the record", error) from error
+        item = answer.get("Item")
+        return _to_record(item) if item else None
+
+    def find(self, request_id: str) -> Record | None:
+        """Read cheaply; when nothing is found, once more consistently: a read right after the submit must not miss."""
+        return self.get(request_id) or self.get(request_id, consistent=True)
+
+    def open_request_ids(self, submitted_before: int) -> Iterator[str]:
+        """The requests that are not final and were submitted before a time (epoch ms), oldest first in each shard."""
+        for shard in SHARDS:
+            arguments = {
+                "TableName": self._name,
+                "IndexName": OPEN_INDEX,
+                "KeyConditionExpression": "open_shard = :shard AND submitted_at < :before",
+                "ExpressionAttributeValues": {
+                    ":shard": {"S": shard},
+                    ":before": {"N": str(submitted_before)},
+                },
+            }
+            try:
+                for page in self._client.get_paginator("query").paginate(**arguments):
+                    for item in page["Items"]:
+                        yield item["request_id"]["S"]
+            except (ClientError, BotoCoreError) as error:
+                raise _unavailable("read the open index", error) from error
+
+    def failed_with_input(self) -> Iterator[Record]:
+        """The failed requests whose input was kept. A scan: for an operator's tool, never for a function."""
+        try:
+            for page in self._client.get_paginator("scan").paginate(
+                TableName=self._name,
+                FilterExpression="#status = :failed AND attribute_exists(#input)",
+                ExpressionAttributeNames={"#status": "status", "#input": "input"},
+                ExpressionAttributeValues={":failed": {"S": Status.FAILED}},
+            ):
+                yield from map(_to_record, page["Items"])
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable("scan the table", error) from error
+
+    # Updates
+
+    def apply(self, updates: Sequence[Update]) -> list[Written]:
+        """Apply updates, each on its own condition, in as few calls as possible; results in the order of the updates.
+
+        A statement that fails for another reason than its condition is repeated alone, with the client's retries.
+        """
+        together = [index for index, update in enumerate(updates) if not update.increments]
+        results: dict[int, Written] = {}
+        if len(together) > 1 and self._batch > 1:
+            for start in range(0, len(together), self._batch):
+                chunk = together[start : start + self._batch]
+                results.update(zip(chunk, self._apply_batch([updates[index] for index in chunk]), strict=True))
+        return [results[index] if index in results else self._apply(update) for index, update in enumerate(updates)]
+
+    def _apply(self, update: Update) -> Written:
+        try:
+            answer = self._client.update_item(**update.to_update_item(self._name))
+        except ClientError as error:
+            if _code(error) == "ConditionalCheckFailedException":
+                item = error.response.get("Item")
+                return Refusal(_to_record(item) if item else None)
+            return _unavailable("update the record", error)
+        except BotoCoreError as error:
+            return _unavailable("update the record", error)
+        return Applied(_to_record(answer["Attributes"]))
+
+    def _apply_batch(self, updates: Sequence[Update]) -> list[Written]:
+        statements = [update.to_statement(self._name) for update in updates]
+        try:
+            answer = self._client.batch_execute_statement(Statements=statements)
+        except (ClientError, BotoCoreError):
+            return [self._apply(update) for update in updates]
+        results: list[Written] = []
+        for update, response in zip(updates, answer["Responses"], strict=True):
+            error = response.get("Error")
+            if error is None:
+                results.append(Applied())
+            elif error["Code"] == "ConditionalCheckFailed":
+                results.append(Refusal(_to_record(error["Item"]) if error.get("Item") else None))
+            else:
+                results.append(self._apply(update))
+        return results
+
+
+def _to_item(record: Record) -> dict[str, Any]:
+    return {
+        name: to_attribute(value)
+        for name in _RECORD_FIELDS
+        if (value := getattr(record, name)) is not None and value is not False
+    }
+
+
+def _to_record(item: Mapping[str, Any]) -> Record:
+    known: dict[str, Any] = {name: from_attribute(value) for name, value in item.items() if name in _RECORD_FIELDS}
+    known["status"] = Status(known["status"])
+    return Record(**known)
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _unavailable(what: str, error: Exception) -> Unavailable:
+    return Unavailable(f"could not {what}: {error}")

@@ -1,0 +1,213 @@
+"""The vocabulary: a request, its statuses, and the one table of what may follow what.
+
+    pending --claim--> running --finish--> succeeded | failed
+       ^                 |  \\--take over (lease expired)--> running
+       \\----release------/   (a retryable error: the next attempt comes)
+    pending | running --cancel--> cancelled
+    pending | running --deadline passed--> expired
+    pending | running --dead letter, sweep--> failed
+    failed --replay (an operator's decision)--> pending
+
+Both sides import it: the api function writes `pending`, the worker everything after; nobody else spells a status.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """Where a request stands. The last four are final: they never change, except by an operator's replay."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+
+
+MAX_ID_CHARACTERS = 64
+
+OPEN = frozenset({Status.PENDING, Status.RUNNING})
+FINAL = frozenset(Status) - OPEN
+
+
+class Move(StrEnum):
+    """What happens to a request; each move is one conditional write."""
+
+    CLAIM = "claim"
+    TAKE_OVER = "take_over"
+    RELEASE = "release"
+    SUCCEED = "succeed"
+    FAIL = "fail"
+    CANCEL = "cancel"
+    EXPIRE = "expire"
+    BURY = "bury"
+    REPLAY = "replay"
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A move's statuses: it applies to a record whose status is in `before`, and leaves it in `after`."""
+
+    before: frozenset[Status]
+    after: Status
+
+
+TRANSITIONS: Mapping[Move, Transition] = {
+    Move.CLAIM: Transition(frozenset({Status.PENDING}), Status.RUNNING),
+    Move.TAKE_OVER: Transition(OPEN, Status.RUNNING),
+    Move.RELEASE: Transition(frozenset({Status.RUNNING}), Status.PENDING),
+    Move.SUCCEED: Transition(frozenset({Status.RUNNING}), Status.SUCCEEDED),
+    Move.FAIL: Transition(frozenset({Status.RUNNING}), Status.FAILED),
+    Move.CANCEL: Transition(OPEN, Status.CANCELLED),
+    Move.EXPIRE: Transition(OPEN, Status.EXPIRED),
+    Move.BURY: Transition(OPEN, Status.FAILED),
+    Move.REPLAY: Transition(frozenset({Status.FAILED}), Status.PENDING),
+}
+
+
+class ErrorCode(StrEnum):
+    """Why a request failed; the closed set that `error.code` is taken from."""
+
+    INVALID_INPUT = "invalid_input"
+    MODEL_ERROR = "model_error"
+    INVALID_OUTPUT = "invalid_output"
+    RESULT_TOO_LARGE = "result_too_large"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    CRASHED = "crashed"
+    UNREADABLE = "unreadable"
+    UNDELIVERED = "undelivered"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why an attempt or a request failed: a code for programs, a text that a person can act on."""
+
+    code: ErrorCode
+    message: str
+    attempt: int | None = None
+
+    def to_json(self) -> str:
+        body: dict[str, Any] = {"code": self.code.value, "message": self.message}
+        if self.attempt is not None:
+            body["attempt"] = self.attempt
+        return json.dumps(body)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One row of the request table. Times are epoch milliseconds, but `delete_at`, which DynamoDB wants in seconds."""
+
+    request_id: str
+    status: Status
+    model: str
+    caller: str
+    submitted_at: int
+    expires_at: int
+    delete_at: int
+    attempt_limit: int
+    attempts: int = 0
+    model_version: str | None = None
+    started_at: int | None = None
+    finished_at: int | None = None
+    lease_until: int | None = None
+    submit_until: int | None = None
+    replayed_at: int | None = None
+    input_digest: str | None = None
+    input: str | None = None
+    result: str | None = None
+    error: str | None = None
+    alone: bool = False
+    invocation_id: str | None = None
+
+    def status_at(self, now: int) -> Status:
+        """The status a reader sees: past its deadline an unclaimed request is expired, whenever it is swept."""
+        lease_over = self.lease_until is None or self.lease_until < now
+        if self.status in OPEN and self.expires_at <= now and (self.status is Status.PENDING or lease_over):
+            return Status.EXPIRED
+        return self.status
+
+    def deleted_at(self, now: int) -> bool:
+        """DynamoDB's TTL deletes late (up to days), so a reader has to look at the time itself."""
+        return self.delete_at * 1000 <= now
+
+
+_MESSAGE_FIELDS: Mapping[str, type] = {
+    "request_id": str,
+    "model": str,
+    "input": object,
+    "submitted_at": int,
+    "expires_at": int,
+    "attempt_limit": int,
+}
+
+
+@dataclass(frozen=True)
+class Message:
+    """What travels on the request queue: the input goes with it, so that the table stays small."""
+
+    request_id: str
+    model: str
+    input: Any
+    submitted_at: int
+    expires_at: int
+    attempt_limit: int
+
+    def to_body(self) -> str:
+        """JSON in ASCII: SQS refuses some Unicode characters, and a lone surrogate could not be encoded."""
+        return json.dumps(self.__dict__, separators=(",", ":"), allow_nan=False)
+
+    @classmethod
+    def from_body(cls, body: str) -> Message:
+        """Read a message.
+
+        Raises:
+            ValueError: the body is not JSON, or a field is missing or of another type.
+        """
+        fields = json.loads(body)
+        if not isinstance(fields, dict):
+            raise ValueError("the body is not a JSON object")
+        for name, kind in _MESSAGE_FIELDS.items():
+            if name not in fields or (kind is not object and type(fields[name]) is not kind):
+                raise ValueError(f"'{name}' is missing or not {kind.__name__}")
+        if not can_be_id(fields["request_id"]):
+            raise ValueError("'request_id' cannot be one")
+        return cls(**{name: fields[name] for name in _MESSAGE_FIELDS})
+
+
+def new_request_id() -> str:
+    """A random id (UUID 4): nobody can guess another caller's."""
+    return str(uuid.uuid4())
+
+
+def can_be_id(text: str) -> bool:
+    """Whether a text is worth a look into the table, which refuses an empty or a very long key."""
+    return 0 < len(text) <= MAX_ID_CHARACTERS
+
+
+def keyed_request_id(caller: str, key: str) -> str:
+    """The id that this caller's Idempotency-Key always gives: the table's own key then makes a retry find the first.
+
+    SHA-256 cut to a UUID's 122 bits (version 8, RFC 9562), so both kinds of id look alike.
+    """
+    digest = hashlib.sha256(json.dumps([caller, key]).encode()).digest()
+    value = int.from_bytes(digest[:16], "big")
+    value = value & ~(0xF << 76) | (0x8 << 76)
+    value = value & ~(0x3 << 62) | (0x2 << 62)
+    return str(uuid.UUID(int=value))
+
+
+def digest_of_input(model: str, value: Any) -> str:
+    """SHA-256 of model and input, whatever the order of the keys: tells a client's retry from another request."""
+    canonical = json.dumps([model, value], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,121 @@
+"""Settings of the functions, read from the environment once, at cold start, by each function's composition root.
+
+All missing and bad names are reported in one error, so that a wrong deployment is mended in one go.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self, get_type_hints
+
+from inference.errors import ConfigurationError
+
+
+def _models(text: str) -> Mapping[str, str]:
+    value = json.loads(text)
+    if not isinstance(value, dict) or not all(isinstance(source, str) for source in value.values()):
+        raise ValueError("not a JSON object of model name to source")
+    return value
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value <= 0:
+        raise ValueError("not a positive number")
+    return value
+
+
+def _not_negative(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError("a negative number")
+    return value
+
+
+def _log_level(text: str) -> str:
+    if text not in logging.getLevelNamesMapping():
+        raise ValueError("not a log level")
+    return text
+
+
+def _setting(parse: Callable[[str], Any] = str, default: Any = None) -> Any:
+    metadata = {"parse": parse}
+    return field(metadata=metadata) if default is None else field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What every function needs. A subclass's field `queue_url` is the variable `QUEUE_URL`."""
+
+    request_table: str = _setting()
+    log_level: str = _setting(_log_level, "INFO")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Self:
+        """Read the settings.
+
+        Raises:
+            ConfigurationError: names every variable that is missing or can't be parsed.
+        """
+        values: dict[str, Any] = {}
+        problems = []
+        optional = {name for name in get_type_hints(cls) if hasattr(cls, name)}
+        for item in fields(cls):
+            variable = item.name.upper()
+            text = environment.get(variable, "")
+            if not text:
+                if item.name not in optional:
+                    problems.append(f"{variable} is missing")
+                continue
+            try:
+                values[item.name] = item.metadata["parse"](text)
+            except ValueError as error:
+                problems.append(f"{variable} is '{text[:80]}': {error}")
+        if problems:
+            raise ConfigurationError("; ".join(problems))
+        return cls(**values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiSettings(Settings):
+    """Settings of the api function. Sizes in bytes, times in seconds."""
+
+    models: Mapping[str, str] = _setting(_models)
+    default_model: str = _setting()
+    queue_url_prefix: str = _setting()
+    max_body_bytes: int = _setting(_positive, 131_072)
+    max_body_depth: int = _setting(_positive, 32)
+    max_attempts: int = _setting(_positive, 5)
+    request_deadline_seconds: int = _setting(_positive, 86_400)
+    retention_seconds: int = _setting(_positive, 604_800)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSettings(Settings):
+    """Settings of a worker. `model_artifact` replaces the packaged artifact by one in S3."""
+
+    model: str = _setting()
+    model_source: str = _setting()
+    queue_url: str = _setting()
+    model_artifact: str = _setting(default="")
+    retry_base_seconds: int = _setting(_not_negative, 2)
+    retry_max_seconds: int = _setting(_not_negative, 300)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadLettersSettings(Settings):
+    """Settings of the dead_letters function."""
+
+    worker_log_group_prefix: str = _setting()
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweeperSettings(Settings):
+    """Settings of the sweeper. `sweep_grace_seconds`: how long a request may look lost before it is called lost."""
+
+    models: Mapping[str, str] = _setting(_models)
+    queue_url_prefix: str = _setting()
+    sweep_grace_seconds: int = _setting(_positive, 900)

@@ -1,0 +1,42 @@
+"""The sweeper function: on a schedule, ends the requests that nothing else will end."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from inference import aws
+from inference.request_queue import RequestQueue
+from inference.request_table import RequestTable
+from inference.settings import SweeperSettings
+from inference.sweep import Sweeper
+from inference.telemetry import Stopwatch, Telemetry, function_name, now_ms
+
+DEAD_LETTER_SUFFIX = "-dlq"
+STOP_BEFORE_TIMEOUT_MS = 5_000
+
+settings = SweeperSettings.from_environment(os.environ)
+telemetry = Telemetry(function_name(), settings.log_level)
+
+
+def _queues(model: str) -> tuple[RequestQueue, ...]:
+    url = settings.queue_url_prefix + model
+    return RequestQueue(aws.client("sqs"), url), RequestQueue(aws.client("sqs"), url + DEAD_LETTER_SUFFIX)
+
+
+sweeper = Sweeper(
+    RequestTable(aws.client("dynamodb"), settings.request_table),
+    _queues,
+    settings.sweep_grace_seconds * 1000,
+    telemetry,
+    now_ms,
+)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
+    """One sweep."""
+    telemetry.begin(invocation_id=context.aws_request_id)
+    watch = Stopwatch()
+    ended = sweeper.sweep(lambda: context.get_remaining_time_in_millis() > STOP_BEFORE_TIMEOUT_MS)
+    telemetry.info("swept", duration_ms=watch.ms, **ended)
+    return ended
