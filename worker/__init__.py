@@ -1,0 +1,1 @@
+"""The queue-driven worker: takes batches of requests, runs one model, writes the outcomes."""

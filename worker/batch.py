@@ -1,0 +1,291 @@
+"""A batch's way: claim, predict, finish. What stays undone goes back to the queue, and SQS keeps it.
+
+records -> read -> in chunks of the model's batch size: claim -> predict in one pass -> finish
+                   then the suspects, one by one
+every message that is not reported as failed is deleted by Lambda's event source mapping; that is the only deletion
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from inference.catalog import InvalidInput, Validate
+from inference.errors import Unavailable
+from inference.expressions import Update
+from inference.moves import Moves
+from inference.request_queue import RequestQueue
+from inference.request_table import Applied, Refusal, RequestTable
+from inference.requests import FINAL, ErrorCode, Failure
+from inference.telemetry import Stopwatch, Telemetry
+from worker.claims import RETRY_SECONDS_UNAVAILABLE, Claim, Claimer, Sorted
+from worker.delivery import Delivery, Unreadable, read_records
+from worker.isolation import Failed, Outcome, Succeeded, predict_isolated
+from worker.watchdog import Watchdog
+
+LEASE_MARGIN_MS = 3_000
+"""A lease outlives its invocation by this much: clocks differ, and Lambda takes a moment to kill."""
+
+WATCHDOG_MARGIN_MS = 1_500
+"""The watchdog needs this much before the timeout, for a few calls to AWS."""
+
+FINISH_MARGIN_MS = 2_000
+"""No chunk is started with less time than the slowest so far took, plus this."""
+
+SLOWEST_DECAY = 0.9
+"""One slow pass makes the loop careful, not careful for ever."""
+
+
+class Predictor(Protocol):
+    """The model as the batch loop sees it."""
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def batch_size(self) -> int: ...
+    def predict(self, inputs: list[Any]) -> Sequence[Any]: ...
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One invocation's facts: its id, and the milliseconds until Lambda ends it."""
+
+    invocation_id: str
+    remaining_ms: Callable[[], int]
+
+
+@dataclass(frozen=True)
+class RetryDelay:
+    """Seconds until the next attempt: doubling from `base`, at most `maximum`."""
+
+    base: int
+    maximum: int
+
+    def after(self, attempt: int) -> int:
+        return int(min(self.base * 2 ** (attempt - 1), self.maximum))
+
+
+@dataclass
+class _Run:
+    """What one invocation has to give back: message ids that failed, and when their messages shall come back."""
+
+    claimer: Claimer
+    invocation: Invocation
+    failed: list[str] = field(default_factory=list)
+    delays: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    worked: bool = False
+
+    def give_back(self, delivery: Delivery | Unreadable, seconds: int | None) -> None:
+        """Report a message as failed; None leaves its visibility as it is."""
+        self.failed.append(delivery.message_id)
+        if seconds is not None:
+            self.delays[delivery.receipt_handle] = seconds
+        self.count("returned")
+
+    def count(self, what: str) -> None:
+        self.counts[what] = self.counts.get(what, 0) + 1
+
+
+class Worker:
+    """Processes batches of one model's messages.
+
+    Args:
+        model: predicts.
+        validate: checks an input and fills in defaults; the same check that the api function makes.
+        table, queue: where the records and messages are.
+        retry: how long a retryable error waits.
+        clock: gives the time in epoch milliseconds.
+    """
+
+    def __init__(
+        self,
+        model: Predictor,
+        validate: Validate,
+        table: RequestTable,
+        queue: RequestQueue,
+        retry: RetryDelay,
+        telemetry: Telemetry,
+        clock: Callable[[], int],
+    ) -> None:
+        self._model = model
+        self._validate = validate
+        self._table = table
+        self._queue = queue
+        self._retry = retry
+        self._telemetry = telemetry
+        self._clock = clock
+        self._moves = Moves(clock)
+        self._slowest_ms = 0.0
+
+    def process(self, records: Sequence[Mapping[str, Any]], invocation: Invocation) -> list[str]:
+        """Process the records of an SQS event. Returns the message ids to be reported as failed."""
+        watch = Stopwatch()
+        lease_until = self._clock() + invocation.remaining_ms() + LEASE_MARGIN_MS
+        trace = {
+            "invocation_id": invocation.invocation_id,
+            "model_version": self._model.version,
+        }
+        claimer = Claimer(self._table, self._telemetry, self._clock, lease_until, trace)
+        run = _Run(claimer, invocation)
+        deliveries, unreadable = read_records(records)
+        for record in unreadable:
+            self._telemetry.error("message_unreadable", reason=record.reason, body=record.body[:500])
+            run.give_back(record, 0)
+        # Should this process die without a word, its messages come back when its lease ends, not after the queue's
+        # visibility timeout, which is six times as long.
+        lease_seconds = (lease_until - self._clock()) // 1000 + 1
+        self._queue.show_again({delivery.receipt_handle: lease_seconds for delivery in deliveries})
+        self._process_chunks(_without_repeats(deliveries, run, lease_seconds), run)
+        self._queue.show_again(run.delays)
+        self._telemetry.info("batch_done", messages=len(records), duration_ms=watch.ms, **run.counts)
+        return run.failed
+
+    def _process_chunks(self, deliveries: Sequence[Delivery], run: _Run) -> None:
+        suspects: list[tuple[int, Delivery]] = []
+        size = self._model.batch_size
+        chunks = [deliveries[start : start + size] for start in range(0, len(deliveries), size)]
+        for chunk in chunks:
+            if not self._time_for_more(run):
+                for delivery in chunk:
+                    run.give_back(delivery, 0)
+                continue
+            found = run.claimer.claim(chunk)
+            self._settle(found, run)
+            suspects += found.suspects
+            self._work(found.claimed, run)
+        # Whoever killed its worker most often goes last, so that it can't take the others with it once more.
+        suspects.sort(key=lambda suspect: suspect[0])
+        for _, suspect in suspects:
+            if not self._time_for_more(run):
+                run.give_back(suspect, 0)
+                continue
+            found = run.claimer.take_over(suspect)
+            self._settle(found, run)
+            self._work(found.claimed, run)
+
+    def _time_for_more(self, run: _Run) -> bool:
+        """Whether the rest of this invocation covers another pass; an invocation always does its first."""
+        return not run.worked or run.invocation.remaining_ms() > self._slowest_ms + FINISH_MARGIN_MS
+
+    def _settle(self, found: Sorted, run: _Run) -> None:
+        for delivery, seconds in found.returned:
+            run.give_back(delivery, seconds)
+        for _ in found.dropped:
+            run.count("dropped")
+
+    def _work(self, claims: Sequence[Claim], run: _Run) -> None:
+        """Predict and finish what was claimed."""
+        if not claims:
+            return
+        run.worked = True
+        watch = Stopwatch()
+        hung = _Hung(list(claims))
+        seconds = (run.invocation.remaining_ms() - WATCHDOG_MARGIN_MS) / 1000
+        with Watchdog(seconds, lambda: self._give_up(hung)):
+            outcomes = self._predict(claims)
+            predicted_ms = watch.ms
+            with hung.lock:
+                hung.claims.clear()
+        self._slowest_ms = max(self._slowest_ms * SLOWEST_DECAY, predicted_ms)
+        self._finish(list(zip(claims, outcomes, strict=True)), run, predicted_ms)
+
+    def _predict(self, claims: Sequence[Claim]) -> list[Outcome]:
+        outcomes: dict[int, Outcome] = {}
+        inputs: dict[int, Any] = {}
+        for index, claim in enumerate(claims):
+            try:
+                inputs[index] = self._validate(claim.delivery.message.input)
+            except InvalidInput as error:
+                outcomes[index] = Failed(ErrorCode.INVALID_INPUT, str(error), retryable=False)
+        if inputs:
+            predicted = predict_isolated(self._model.predict, list(inputs.values()), self._pass_failed)
+            outcomes.update(zip(inputs, predicted, strict=True))
+        return [outcomes[index] for index in range(len(claims))]
+
+    def _pass_failed(self, error: BaseException, inputs: int) -> None:
+        self._telemetry.error("prediction_failed", error, inputs=inputs)
+
+    def _give_up(self, hung: _Hung) -> None:
+        """The watchdog's part: the prediction will not come back before Lambda kills it."""
+        with hung.lock:
+            claims, hung.claims = hung.claims, []
+        if not claims:
+            return
+        failure = Failed(ErrorCode.TIMEOUT, "The prediction did not end within the worker's timeout.", retryable=True)
+        updates = [self._failure(claim, failure, alone=True) for claim in claims]
+        delays = {}
+        for claim, written in zip(claims, self._table.apply(updates), strict=True):
+            request_id = claim.delivery.message.request_id
+            self._telemetry.error("prediction_timed_out", request_id=request_id, attempt=claim.attempt)
+            if isinstance(written, Applied):
+                delays[claim.delivery.receipt_handle] = self._retry.after(claim.attempt) + WATCHDOG_MARGIN_MS // 1000
+        self._queue.show_again(delays)
+
+    def _finish(self, worked: Sequence[tuple[Claim, Outcome]], run: _Run, predicted_ms: float) -> None:
+        """Write the outcomes, in one call; then settle each message by what became of its write."""
+        updates = [
+            self._moves.succeed(claim.delivery.message.request_id, claim.attempt, outcome.result)
+            if isinstance(outcome, Succeeded)
+            else self._failure(claim, outcome, alone=False)
+            for claim, outcome in worked
+        ]
+        for (claim, outcome), written in zip(worked, self._table.apply(updates), strict=True):
+            message = claim.delivery.message
+            fields = {"request_id": message.request_id, "attempt": claim.attempt, "batch": len(worked)}
+            match written:
+                case Applied() if isinstance(outcome, Failed) and self._has_another(claim, outcome):
+                    run.give_back(claim.delivery, self._retry.after(claim.attempt))
+                    self._telemetry.warning("request_retried", code=outcome.code, reason=outcome.message, **fields)
+                case Applied():
+                    status = "succeeded" if isinstance(outcome, Succeeded) else "failed"
+                    run.count(status)
+                    age_ms = self._clock() - message.submitted_at
+                    self._telemetry.info(
+                        "request_finished", status=status, predict_ms=predicted_ms, age_ms=age_ms, **fields
+                    )
+                case Refusal(record=record) if record is None or record.status in FINAL:
+                    run.count("dropped")
+                    standing = record.status if record else "gone"
+                    self._telemetry.info("outcome_dropped", standing=standing, **fields)
+                case Refusal():
+                    # Another attempt holds it now. Its message must not be deleted by us: it may yet need it.
+                    run.give_back(claim.delivery, None)
+                    self._telemetry.warning("lease_lost", **fields)
+                case Unavailable() as error:
+                    run.give_back(claim.delivery, RETRY_SECONDS_UNAVAILABLE)
+                    self._telemetry.error("finish_failed", error, **fields)
+
+    def _has_another(self, claim: Claim, failed: Failed) -> bool:
+        return failed.retryable and claim.attempt < claim.delivery.message.attempt_limit
+
+    def _failure(self, claim: Claim, failed: Failed, alone: bool) -> Update:
+        """Release the request for another attempt, or end it on its last; then its input is kept for a replay."""
+        request_id = claim.delivery.message.request_id
+        failure = Failure(failed.code, failed.message, claim.attempt)
+        if self._has_another(claim, failed):
+            return self._moves.release(request_id, claim.attempt, failure, alone)
+        # An invalid input fails again however often it is replayed; everything else may be mended.
+        keep = failed.code is not ErrorCode.INVALID_INPUT
+        kept = json.dumps(claim.delivery.message.input) if keep else None
+        return self._moves.fail(request_id, claim.attempt, failure, kept)
+
+
+@dataclass
+class _Hung:
+    """What the watchdog would have to give up; whoever empties it, under the lock, settles the claims."""
+
+    claims: list[Claim]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def _without_repeats(deliveries: Sequence[Delivery], run: _Run, seconds: int) -> list[Delivery]:
+    """One delivery per request: a repeat in the same batch waits until this invocation is over."""
+    seen: dict[str, Delivery] = {}
+    for delivery in deliveries:
+        if seen.setdefault(delivery.message.request_id, delivery) is not delivery:
+            run.give_back(delivery, seconds)
+    return list(seen.values())

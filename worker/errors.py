@@ -1,0 +1,28 @@
+"""What can go wrong with a model.
+
+ModelError             the model, not the input, is at fault
+├── ManifestError      manifest.json is missing, not JSON, or a field is wrong
+├── ArtifactError      the artifact is missing, altered, or not where it was said to be
+└── OutputError        predict() returned something that cannot be a result
+InputError             this input can never be predicted; its text goes to the client
+"""
+
+
+class ModelError(Exception):
+    """The model cannot be loaded, or did not keep its promise."""
+
+
+class ManifestError(ModelError):
+    """manifest.json is missing or wrong; the message names the file and the field."""
+
+
+class ArtifactError(ModelError):
+    """The artifact is missing or is not the one that was meant."""
+
+
+class OutputError(ModelError):
+    """`predict` returned the wrong number of outputs, or one that is not a JSON object."""
+
+
+class InputError(Exception):
+    """This input can never be predicted, however often it is tried. The message is shown to the client."""

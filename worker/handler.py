@@ -1,0 +1,47 @@
+"""The worker function: SQS event in, failed message ids out. The model is loaded when Lambda starts the process."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from inference import aws
+from inference.catalog import packaged_validator
+from inference.request_queue import RequestQueue
+from inference.request_table import RequestTable
+from inference.settings import WorkerSettings
+from inference.telemetry import Stopwatch, Telemetry, function_name, now_ms
+from worker.batch import Invocation, RetryDelay, Worker
+from worker.model import load, threads_for
+
+settings = WorkerSettings.from_environment(os.environ)
+telemetry = Telemetry(function_name(), settings.log_level)
+_watch = Stopwatch()
+model = load(
+    Path(__file__).parent / "models" / settings.model_source,
+    artifact=settings.model_artifact or None,
+    threads=threads_for(int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769"))),
+    s3_client=lambda: aws.client("s3"),
+)
+telemetry.info("model_loaded", model=settings.model, version=model.version, duration_ms=_watch.ms)
+worker = Worker(
+    model,
+    packaged_validator(settings.model_source),
+    RequestTable(aws.client("dynamodb"), settings.request_table),
+    RequestQueue(aws.client("sqs"), settings.queue_url),
+    RetryDelay(settings.retry_base_seconds, settings.retry_max_seconds),
+    telemetry,
+    now_ms,
+)
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Work on one SQS event. A warmer's event only keeps the loaded process alive: it is no traffic."""
+    telemetry.begin(invocation_id=context.aws_request_id, model=settings.model)
+    if event.get("source") == "aws.events":
+        telemetry.debug("warmed")
+        return {"warm": True}
+    invocation = Invocation(context.aws_request_id, context.get_remaining_time_in_millis)
+    failed = worker.process(event["Records"], invocation)
+    return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}

@@ -1,0 +1,160 @@
+"""The model seam: what a model author writes and how the worker loads it, once.
+
+A model is a folder with `model.py` (one subclass of `Model`), `manifest.json` and, unless its runtime is
+`python`, an artifact in the folder or in S3.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import os
+import sys
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from worker.artifact import S3Client, download, verified
+from worker.errors import ArtifactError, InputError, ManifestError, ModelError, OutputError
+from worker.manifest import Manifest
+from worker.runtimes import NoRuntime, Runtime, open_runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+__all__ = [
+    "ArtifactError",
+    "InputError",
+    "LoadedModel",
+    "Manifest",
+    "ManifestError",
+    "Model",
+    "ModelError",
+    "OutputError",
+    "load",
+    "threads_for",
+]
+
+MEMORY_MB_PER_VCPU = 1769  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+
+
+class Model:
+    """Base class for model authors. One object lives as long as its worker and serves every batch."""
+
+    def __init__(self, runtime: Runtime, manifest: Manifest) -> None:
+        """Override to prepare what every batch needs. `runtime` has the artifact open."""
+        self.runtime = runtime
+        self.manifest = manifest
+
+    def predict(self, inputs: list[dict[str, Any]]) -> Sequence[dict[str, Any] | InputError]:
+        """Predict a batch in ONE forward pass; outputs are JSON objects in the order of the inputs.
+
+        Inputs satisfy the manifest's input schema, with its defaults filled in. Put an InputError in the
+        place of an input that can never be predicted; anything raised fails the batch.
+        """
+        raise NotImplementedError
+
+    def size(self, item: dict[str, Any]) -> int | None:
+        """How long the input is, in the model's own unit, to batch like with like; None: no matter."""
+        return None
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that is ready to predict."""
+
+    manifest: Manifest
+    model: Model
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def version(self) -> str:
+        return self.manifest.version
+
+    @property
+    def batch_size(self) -> int:
+        return self.manifest.batch_size
+
+    def size(self, item: dict[str, Any]) -> int | None:
+        """See `Model.size`."""
+        return self.model.size(item)
+
+    def predict(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any] | InputError]:
+        """Predict a batch and check the outputs: as many as inputs, each a JSON object or an InputError.
+
+        Raises OutputError when they are not, and whatever the model raises.
+        """
+        outputs = list(self.model.predict(inputs))
+        if len(outputs) != len(inputs):
+            counts = f"{len(outputs)} outputs for {len(inputs)} inputs"
+            raise OutputError(f"model {self.name}: predict returned {counts}")
+        for index, output in enumerate(outputs):
+            if not isinstance(output, InputError):
+                self._check(index, output)
+        return outputs
+
+    def _check(self, index: int, output: object) -> None:
+        if not isinstance(output, dict):
+            raise OutputError(f"model {self.name}: output {index} is a {type(output).__name__}, not a dict")
+        try:
+            json.dumps(output, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise OutputError(f"model {self.name}: output {index} cannot be JSON: {error}") from error
+
+
+def load(
+    source_dir: Path,
+    *,
+    artifact: str | None = None,
+    threads: int,
+    s3_client: Callable[[], S3Client] | None = None,
+) -> LoadedModel:
+    """Load the model in `source_dir`, computing on `threads` threads.
+
+    `artifact` replaces the packaged file: `s3://bucket/key`, or `s3://bucket/key#sha256=<hex>` to have it
+    verified. `s3_client` is called only then. Raises ModelError and its kinds.
+    """
+    manifest = Manifest.read(source_dir / "manifest.json")
+    runtime: Runtime = NoRuntime()
+    if manifest.artifact is not None:
+        if artifact:
+            path = download(artifact, s3_client)
+        else:
+            path = verified(source_dir / manifest.artifact.file, manifest.artifact.sha256)
+        runtime = open_runtime(manifest.runtime, path, threads=threads)
+    elif artifact:
+        raise ArtifactError(f"model {manifest.name}: runtime 'python' takes no artifact; remove {artifact}")
+    return LoadedModel(manifest, _model_class(source_dir)(runtime, manifest))
+
+
+def threads_for(memory_mb: int) -> int:
+    """Threads for a Lambda function of this memory size: its vCPUs rounded up, from 1 to this machine's."""
+    return max(1, min(math.ceil(memory_mb / MEMORY_MB_PER_VCPU), os.cpu_count() or 1))
+
+
+def _model_class(source_dir: Path) -> type[Model]:
+    """Import `model.py` of a folder that may lie anywhere, and find the class in it.
+
+    The folder becomes a package of its own, so that `from .tokens import split` works in it.
+    """
+    folder = source_dir.resolve()
+    package = ModuleType(f"_model_{zlib.crc32(str(folder).encode()):08x}")
+    package.__path__ = [str(folder)]
+    sys.modules[package.__name__] = package
+    module = importlib.import_module(f"{package.__name__}.model")
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Model) and value.__module__ == module.__name__
+    ]
+    if len(found) > 1:
+        found = [value for value in found if value.__name__ == "Model"]
+    if len(found) != 1:
+        raise ModelError(f"{source_dir}/model.py: must define one subclass of worker.model.Model")
+    return found[0]

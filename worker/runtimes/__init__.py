@@ -1,0 +1,49 @@
+"""How an artifact is executed. A runtime sees numpy arrays only, so models don't know which one runs them.
+
+`RUNTIMES` is the one table of what there is. An implementation is imported only when a manifest asks for
+it: `import torch` alone is most of a cold start.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+
+RUNTIMES = {
+    "torchscript": "worker.runtimes.torchscript:TorchScript",
+}
+PYTHON = "python"  # the model is plain Python: no artifact, nothing to execute
+KINDS = (PYTHON, *RUNTIMES)
+
+
+class Runtime(Protocol):
+    """An opened artifact."""
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """One forward pass: `feeds` are the artifact's inputs, in its own order; so are the outputs."""
+
+
+class NoRuntime:
+    """Stands in for models whose manifest says `python`, so that a model always holds a runtime."""
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        raise RuntimeError("the manifest's runtime is 'python': there is no artifact to run")
+
+
+def open_runtime(kind: str, path: Path, *, threads: int) -> Runtime:
+    """Open the artifact at `path` with the runtime `kind`, to compute on `threads` threads.
+
+    Raises ValueError for a kind that is not in `RUNTIMES`, ImportError where its library is not installed,
+    and whatever the library raises for a file it cannot read.
+    """
+    if kind not in RUNTIMES:
+        raise ValueError(f"runtime {kind!r} is unknown; use one of {', '.join(RUNTIMES)}")
+    module, _, name = RUNTIMES[kind].partition(":")
+    runtime: Runtime = getattr(import_module(module), name)(path, threads=threads)
+    return runtime
