@@ -1,0 +1,1 @@
+"""Commands for developers: package, emulator, terraform, demo, predict, ... Nothing here ships to AWS."""

@@ -1,0 +1,210 @@
+"""A client of the HTTP API: submit, ask for the status, wait. Standard library only."""
+
+import json
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.message import Message
+from http.client import HTTPException
+from typing import Any
+
+from scripts.console import Failure
+
+FINAL = frozenset({"succeeded", "failed", "cancelled", "expired"})
+RETRY_SECONDS = 30.0
+HTTP_TIMEOUT_SECONDS = 30.0
+LONGEST_PAUSE_SECONDS = 60.0
+
+_TRY_AGAIN = frozenset({409, 429, 500, 502, 503, 504})  # 409: our own first try is still being written
+
+Sign = Callable[[str, str, bytes, Mapping[str, str]], Mapping[str, str]]
+"""method, URL, body, headers -> the headers to send, signed."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An HTTP response: header names in lower case, the body as JSON (or as text when it is none)."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: Any
+
+    @property
+    def pause(self) -> float:
+        """Seconds that the server asks to wait before the next call; 1 when it does not say."""
+        text = self.headers.get("retry-after", "")
+        return min(float(text), LONGEST_PAUSE_SECONDS) if text.isdecimal() else 1.0
+
+    @property
+    def problem(self) -> str:
+        """The problem document in one line."""
+        if isinstance(self.body, dict):
+            parts = [str(self.body[key]) for key in ("title", "detail", "message") if self.body.get(key)]
+            return f"{self.status} {': '.join(parts)}"
+        return f"{self.status} {str(self.body)[:200]}"
+
+
+class Unreachable(Failure):
+    """The API does not answer."""
+
+    def __init__(self, url: str, reason: object) -> None:
+        super().__init__(f"no answer from {url}: {reason}", code=2)
+
+
+class Refused(Failure):
+    """The API refused the request; sending it again would not help."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(f"refused: {reply.problem}", code=2)
+        self.reply = reply
+
+
+class NotFound(Failure):
+    """No such request, or it is gone, or another caller's."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(f"there is no request {request_id} (it may have been deleted after its retention)", 3)
+
+
+class TimedOut(Failure):
+    """The request was not final in time. It goes on: its id is still good."""
+
+    def __init__(self, request_id: str, seconds: float) -> None:
+        super().__init__(f"{request_id} is not done after {seconds:g} s; it goes on: --resume {request_id}", 4)
+
+
+class Client:
+    """Talks to one deployment.
+
+    Args:
+        base_url: where `/predict` is below.
+        sign: adds an authorization to each call.
+    """
+
+    def __init__(self, base_url: str, sign: Sign | None = None) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._sign = sign
+        host = urllib.parse.urlsplit(base_url).hostname
+        # A proxy for the world is no way to this machine.
+        proxies: dict[str, str] | None = {} if host in ("127.0.0.1", "localhost", "::1") else None
+        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
+
+    def call(self, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None) -> Reply:
+        """One HTTP exchange, any status.
+
+        Raises:
+            Unreachable: no HTTP response came.
+        """
+        url = self.base_url + path
+        sent = dict(headers or {})
+        if self._sign is not None:
+            sent = dict(self._sign(method, url, body, sent))
+        request = urllib.request.Request(url, body or None, sent, method=method)
+        try:
+            with self._opener.open(request, timeout=HTTP_TIMEOUT_SECONDS) as response:
+                return _reply(response.status, response.headers, response.read())
+        except urllib.error.HTTPError as error:
+            with error:
+                return _reply(error.code, error.headers, error.read())
+        except urllib.error.URLError as error:
+            raise Unreachable(url, error.reason) from error
+        except (OSError, HTTPException) as error:
+            raise Unreachable(url, error) from error
+
+    def submit(self, payload: Any, model: str | None = None) -> str:
+        """Send an input and return the request's id.
+
+        One Idempotency-Key covers all tries of this call, so that a lost answer makes no second request.
+
+        Raises:
+            Refused: the API does not take this input.
+            Unreachable: no try reached it.
+        """
+        path = f"/predict/{urllib.parse.quote(model, safe='')}" if model else "/predict"
+        headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
+        body = json.dumps(payload).encode()
+        deadline = time.monotonic() + RETRY_SECONDS
+        while True:
+            try:
+                reply = self.call("POST", path, body, headers)
+                pause = reply.pause
+                if reply.status == 202:
+                    return str(reply.body["request_id"])
+                if reply.status not in _TRY_AGAIN or time.monotonic() + pause > deadline:
+                    raise Refused(reply)
+            except Unreachable as error:
+                pause = 1.0
+                if time.monotonic() + pause > deadline or _is_refused_connection(error):
+                    raise
+            time.sleep(pause)
+
+    def status(self, request_id: str) -> Reply:
+        """One look at a request: a reply with status 200.
+
+        Raises:
+            NotFound: there is no such request.
+            Refused: any other answer.
+        """
+        reply = self.call("GET", f"/status/{urllib.parse.quote(request_id, safe='')}")
+        if reply.status == 404:
+            raise NotFound(request_id)
+        if reply.status != 200:
+            raise Refused(reply)
+        return reply
+
+    def wait(
+        self,
+        request_id: str,
+        seconds: float,
+        on_status: Callable[[Mapping[str, Any]], None] = lambda _: None,
+        *,
+        pause: float | None = None,
+    ) -> Mapping[str, Any]:
+        """Ask until the request is final, and return what the API says of it.
+
+        Args:
+            request_id: whose outcome.
+            seconds: give up after so long.
+            on_status: called with every answer.
+            pause: seconds between two questions, instead of what the API asks for.
+
+        Raises:
+            NotFound, Refused, Unreachable: as the single calls do, but passing troubles are tried again.
+            TimedOut: it is not final in time.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                reply = self.status(request_id)
+                on_status(reply.body)
+                if reply.body["status"] in FINAL:
+                    answer: Mapping[str, Any] = reply.body
+                    return answer
+                wait = reply.pause if pause is None else pause
+            except (Unreachable, Refused) as error:
+                passing = isinstance(error, Unreachable) or error.reply.status in _TRY_AGAIN
+                if not passing or time.monotonic() > deadline:
+                    raise
+                wait = error.reply.pause if isinstance(error, Refused) else 1.0
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimedOut(request_id, seconds)
+            time.sleep(min(wait, left))
+
+
+def _reply(status: int, headers: Message, data: bytes) -> Reply:
+    try:
+        body = json.loads(data)
+    except ValueError:
+        body = data.decode(errors="replace")
+    return Reply(status, {name.lower(): value for name, value in headers.items()}, body)
+
+
+def _is_refused_connection(error: Unreachable) -> bool:
+    """Nobody listens there: waiting for it is of no use to a person at a terminal."""
+    cause = error.__cause__
+    return isinstance(getattr(cause, "reason", cause), ConnectionRefusedError)

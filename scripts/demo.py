@@ -1,0 +1,152 @@
+"""Show a deployment at work: a few texts through real HTTP, each one's way from pending to its result.
+
+python -m scripts.demo [--env local]
+"""
+
+import argparse
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+if not __package__:  # started as a file: make the repository importable
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+from scripts.client import Client
+from scripts.console import Failure, run
+from scripts.endpoint import base_url
+
+TIMEOUT_SECONDS = 60.0
+POLL_SECONDS = 0.15  # quicker than the API asks for: here the way is the point
+TEXTS = (
+    "I love this airline, best crew ever",
+    "worst delay of my life, never again",
+    "The seats were comfortable and boarding was quick",
+    "They lost my bag and nobody answers the phone",
+    "Thank you for the upgrade, you made my day!",
+    "Two hours on hold, then the call was dropped",
+    "Smooth flight and a friendly captain",
+    "Cold food, rude staff, dirty cabin",
+)
+_STYLES = {"submitting": "dim", "pending": "yellow", "running": "cyan", "succeeded": "green"}
+
+
+@dataclass
+class Row:
+    """One text's way. `seen` is the client's view: status -> seconds after the start of its submit."""
+
+    text: str
+    status: str = "submitting"
+    seen: dict[str, float] = field(default_factory=dict)
+    answer: Mapping[str, Any] | None = None
+    error: str | None = None
+
+
+def follow(client: Client, row: Row, console: Console) -> None:
+    """Submit a text and keep its row up to date until the request is final."""
+    started = time.monotonic()
+
+    def show(status: str) -> None:
+        if status not in row.seen:
+            row.seen[status] = time.monotonic() - started
+            if not console.is_terminal:
+                console.print(f"{row.seen[status]:6.2f} s  {status:<9}  {row.text}", highlight=False)
+        row.status = status
+
+    try:
+        request_id = client.submit({"text": row.text})
+        show("pending")
+        row.answer = client.wait(request_id, TIMEOUT_SECONDS, lambda a: show(a["status"]), pause=POLL_SECONDS)
+        if row.status != "succeeded":
+            row.error = str((row.answer.get("error") or {}).get("message") or row.status)
+    except Failure as failure:
+        row.status, row.error = "failed", str(failure)
+
+
+def render(rows: list[Row]) -> Table:
+    """The table as it stands: the API's own times for queue and model, the client's for the whole way."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("text", overflow="ellipsis", no_wrap=True, max_width=52)
+    table.add_column("status", min_width=10)
+    for name in ("pending", "running", "whole way"):
+        table.add_column(name, justify="right", min_width=9)
+    table.add_column("result", no_wrap=True)
+    for row in rows:
+        style = _STYLES.get(row.status, "red")
+        answer = row.answer or {}
+        times = (
+            _between(answer, "submitted_at", "started_at"),
+            _between(answer, "started_at", "finished_at"),
+            f"{row.seen[row.status]:.2f} s" if row.answer else "",
+        )
+        table.add_row(row.text, f"[{style}]{row.status}[/]", *times, _result(row))
+    return table
+
+
+def _between(answer: Mapping[str, Any], first: str, last: str) -> str:
+    if not answer.get(first) or not answer.get(last):
+        return ""
+    began, ended = (datetime.fromisoformat(answer[key]) for key in (first, last))
+    return f"{(ended - began).total_seconds():.2f} s"
+
+
+def _result(row: Row) -> str:
+    if row.error:
+        return f"[red]{row.error}[/]"
+    result = (row.answer or {}).get("result")
+    if not isinstance(result, dict):
+        return ""
+    if "confidence" not in result:
+        return str(result)
+    return f"{result.get('prediction')} ({result['confidence']:.0%})"
+
+
+def main() -> int:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(prog="demo", description="Send a few texts and show what becomes of them.")
+    parser.add_argument("--env", default="local", help="local (default), dev or prod")
+    environment = parser.parse_args().env
+    url = base_url(environment)
+    client = Client(url)
+    console = Console()
+    rows = [Row(text) for text in TEXTS]
+    threads = [threading.Thread(target=follow, args=(client, row, console), daemon=True) for row in rows]
+    console.print(f"\nPOST {url}/predict, {len(rows)} texts at once\n", highlight=False)
+    for thread in threads:
+        thread.start()
+    if console.is_terminal:
+        with Live(render(rows), console=console, refresh_per_second=10) as live:
+            while any(thread.is_alive() for thread in threads):
+                time.sleep(0.1)
+                live.update(render(rows))
+            live.update(render(rows))
+    else:
+        for thread in threads:
+            thread.join()
+        console.print()
+        console.print(render(rows))
+    _print_next(url, environment)
+    failed = [row for row in rows if row.error]
+    if failed:
+        raise Failure(f"{len(failed)} of {len(rows)} requests did not succeed, the first: {failed[0].error}")
+    return 0
+
+
+def _print_next(url: str, environment: str) -> None:
+    print(f"\nIt runs at   {url}")
+    print(f'Try it       curl -i {url}/predict -d \'{{"text": "what a lovely day"}}\'')
+    print(f"             curl {url}/status/<request_id>")
+    if environment == "local":
+        print('             make predict TEXT="what a lovely day"')
+        print("Stop it      make down")
+
+
+if __name__ == "__main__":
+    run(main)

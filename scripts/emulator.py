@@ -1,0 +1,303 @@
+"""Start, find and stop the AWS emulator (MiniStack) of this checkout.
+
+It listens on loopback only, keeps every file in its own folder, never touches Docker, enforces IAM, and ends
+by itself after its lifetime. The pid file names it; the process's command line proves that it is really ours.
+
+    python -m scripts.emulator start|stop|status|env
+"""
+
+import argparse
+import contextlib
+import http.client
+import importlib.util
+import json
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+if not __package__:  # started as a file: make the repository importable
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+from scripts.console import BUILD, ROOT, Failure, note, run
+
+HOST = "127.0.0.1"
+DEFAULT_PORT = 4566
+FOLDER = BUILD / "emulator"
+LIFETIME_SECONDS = 12 * 3600
+START_SECONDS = 60.0
+STOP_SECONDS = 10.0
+POLL_SECONDS = 0.05
+REGION = "us-east-1"
+KEY = "test"  # MiniStack's root credentials
+
+# The functions are subprocesses of the emulator and inherit its environment. Only these names of the caller's
+# reach them: no AWS profile, no PYTHONPATH, no secret.
+INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
+
+
+class Emulator:
+    """One MiniStack: a port on loopback and a folder for its pid file, log and data.
+
+    Args:
+        port: TCP port of the gateway.
+        folder: holds `pid`, `port`, `emulator.log` and `tmp/`; created when needed.
+        lifetime_seconds: it ends by itself after this long.
+        settings: more environment variables for MiniStack, seen by the functions too.
+    """
+
+    def __init__(
+        self,
+        port: int = DEFAULT_PORT,
+        folder: Path = FOLDER,
+        *,
+        lifetime_seconds: int = LIFETIME_SECONDS,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
+        self.port = port
+        self.folder = folder.resolve()
+        self.lifetime_seconds = lifetime_seconds
+        self.settings = dict(settings or {})
+        self.log_file = self.folder / "emulator.log"
+        self._pid_file = self.folder / "pid"
+        self._port_file = self.folder / "port"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def endpoint(self) -> str:
+        """The one address of all AWS services."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables that point an AWS client at this emulator."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": KEY,
+        }
+
+    def client_env(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
+        """A whole environment for a client: `base` (default: the caller's) without its own AWS settings.
+
+        A profile or a session token of a real account would win over the emulator's keys, or be sent to it.
+        """
+        base = os.environ if base is None else base
+        env = {k: v for k, v in base.items() if not k.startswith("AWS_") or k == "AWS_CA_BUNDLE"}
+        for name in ("NO_PROXY", "no_proxy"):
+            env[name] = ",".join(filter(None, (env.get(name), HOST, "localhost")))
+        return env | {"AWS_EC2_METADATA_DISABLED": "true"} | self.env
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, or None when it does not run: a pid that another program has now does not count."""
+        if self._process is not None:
+            return self._process.pid if self._process.poll() is None else None
+        try:
+            pid = int(self._pid_file.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+        return pid if str(self.folder) in _command_line(pid) else None
+
+    @property
+    def running_port(self) -> int | None:
+        """The port that the running process of this folder has, or None when none runs."""
+        if self.pid is None:
+            return None
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            return int(self._port_file.read_text())
+        return None
+
+    @property
+    def instance(self) -> str | None:
+        """A name for this run of the process: another one has lost all resources of the one before."""
+        pid = self.pid
+        return None if pid is None else f"{pid}-{self._pid_file.stat().st_mtime_ns}"
+
+    def healthy(self) -> bool:
+        """True when MiniStack answers on the port, with IAM enforced."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=5)
+        try:
+            connection.request("GET", "/_ministack/health")
+            return bool(json.loads(connection.getresponse().read()).get("auth") == "enabled")
+        except (OSError, http.client.HTTPException, ValueError):
+            return False
+        finally:
+            connection.close()
+
+    def start(self) -> bool:
+        """Start it and wait until it answers. Returns False when it already ran.
+
+        Raises:
+            Failure: the port is taken, MiniStack is not installed, or it does not come up.
+        """
+        running = self.running_port
+        if running is not None and running != self.port:
+            raise Failure(
+                f"the emulator already runs on port {running}, not {self.port}: "
+                "unset EMULATOR_PORT, or run `make down` first"
+            )
+        if running is None:
+            self._spawn()
+        self._wait_until_healthy()
+        return running is None
+
+    def stop(self) -> bool:
+        """End the process and what it started, and wait. Returns False when it did not run."""
+        pid = self.pid
+        if pid is not None:
+            os.kill(pid, signal.SIGTERM)
+            deadline = time.monotonic() + STOP_SECONDS
+            while self.pid is not None and time.monotonic() < deadline:
+                time.sleep(POLL_SECONDS)
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, signal.SIGKILL)  # it leads its own group: function processes that outlived it
+        if self._process is not None:
+            self._process.wait(timeout=STOP_SECONDS)
+            self._process = None
+        self._pid_file.unlink(missing_ok=True)
+        self._port_file.unlink(missing_ok=True)
+        shutil.rmtree(self.folder / "tmp", ignore_errors=True)
+        return pid is not None
+
+    def _spawn(self) -> None:
+        if importlib.util.find_spec("ministack") is None:
+            raise Failure(f"MiniStack is not installed for {sys.executable}: run `make venv`, use .venv/bin/python")
+        if not _port_is_free(self.port):
+            raise Failure(
+                f"port {self.port} is in use by another program: stop it, or choose another port, "
+                f"for example EMULATOR_PORT={self.port + 100}"
+            )
+        shutil.rmtree(self.folder / "tmp", ignore_errors=True)
+        (self.folder / "tmp").mkdir(parents=True)
+        command = [sys.executable, "-m", "scripts.emulator", "serve", "--folder", str(self.folder)]
+        with self.log_file.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*command, "--lifetime", str(self.lifetime_seconds)],
+                cwd=ROOT,
+                env=self._server_env(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._port_file.write_text(str(self.port))
+        self._pid_file.write_text(str(self._process.pid))
+
+    def _server_env(self) -> dict[str, str]:
+        tmp = self.folder / "tmp"
+        return {
+            **{name: os.environ[name] for name in INHERITED if name in os.environ},
+            "BIND_HOST": HOST,
+            "GATEWAY_PORT": str(self.port),
+            "AUTH": "true",
+            "IOT_MTLS_ENABLED": "false",
+            "SFTP_ENABLED": "false",
+            "LAMBDA_EXECUTOR": "local",
+            "DOCKER_HOST": f"unix://{tmp}/no-docker",  # it would reap containers of the user's own daemon
+            "TMPDIR": str(tmp),
+            "S3_DATA_DIR": str(tmp / "s3"),
+            "STATE_DIR": str(tmp / "state"),
+            "AWS_ACCESS_KEY_ID": KEY,
+            "AWS_SECRET_ACCESS_KEY": KEY,
+            **self.settings,
+        }
+
+    def _wait_until_healthy(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            if self.healthy():
+                return
+            if self.pid is None:
+                break
+            time.sleep(POLL_SECONDS)
+        lines = self.log_file.read_text(errors="replace").split("\n") if self.log_file.exists() else []
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
+        raise Failure(f"the emulator did not come up on port {self.port} (see {self.log_file}): {last}")
+
+
+def current() -> Emulator:
+    """The emulator of this checkout: on the port it runs on, else on EMULATOR_PORT (default 4566)."""
+    wanted = os.environ.get("EMULATOR_PORT")
+    if wanted:
+        if not wanted.isdecimal() or not 0 < int(wanted) < 65536:
+            raise Failure(f"EMULATOR_PORT={wanted} is no port: give a number between 1 and 65535")
+        return Emulator(int(wanted))
+    return Emulator(Emulator().running_port or DEFAULT_PORT)
+
+
+def _command_line(pid: int) -> str:
+    """The command line of a process, empty when it is gone (or a zombie)."""
+    proc = Path(f"/proc/{pid}/cmdline")
+    if proc.parent.parent.joinpath("self").exists():
+        try:
+            return proc.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            return ""
+    command = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def _port_is_free(port: int) -> bool:
+    """True when nobody listens there and we may: connect sees the one, bind the other."""
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        if probe.connect_ex((HOST, port)) == 0:
+            return False
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def _serve(lifetime_seconds: int) -> int:
+    """Become MiniStack; an alarm clock asks it to stop, as SIGTERM would."""
+    from ministack import app
+
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    signal.alarm(lifetime_seconds)
+    sys.argv = ["ministack"]
+    app.main()
+    return 0
+
+
+def main() -> int:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(prog="emulator", description="Start, find and stop the AWS emulator.")
+    commands = ("start", "stop", "status", "env", "serve")
+    parser.add_argument("command", choices=commands, help="env: print exports; serve: for internal use")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help=argparse.SUPPRESS)
+    parser.add_argument("--lifetime", type=int, default=LIFETIME_SECONDS, help="seconds it may run")
+    args = parser.parse_args()
+    if args.command == "serve":
+        return _serve(args.lifetime)
+
+    emulator = current()
+    emulator.lifetime_seconds = args.lifetime
+    if args.command == "start":
+        state = "started" if emulator.start() else "already runs"
+        note(f"emulator {state} at {emulator.endpoint} (pid {emulator.pid})")
+    elif args.command == "stop":
+        note("emulator stopped" if emulator.stop() else "emulator was not running")
+    elif args.command == "status":
+        up = emulator.pid is not None and emulator.healthy()
+        note(f"emulator {f'runs at {emulator.endpoint} (pid {emulator.pid})' if up else 'is not running'}")
+        return 0 if up else 1
+    else:
+        for name, value in emulator.env.items():
+            print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

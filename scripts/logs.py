@@ -1,0 +1,67 @@
+"""Print the functions' log lines of a deployment in the order of their times.
+
+python -m scripts.logs [--env local|dev|prod] [--minutes 15] [--follow]
+"""
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+if not __package__:  # started as a file: make the repository importable
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+from scripts import terraform
+from scripts.console import run
+
+FOLLOW_SECONDS = 2.0
+
+
+def main() -> int:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(prog="logs", description="Print the functions' log lines.")
+    parser.add_argument("--env", default=terraform.LOCAL, help="local (default), dev or prod")
+    parser.add_argument("--minutes", type=float, default=15.0, help="how far back (default: 15)")
+    parser.add_argument("--follow", action="store_true", help="go on until interrupted")
+    args = parser.parse_args()
+    functions: dict[str, str] = terraform.outputs(args.env)["function_names"]
+    client = _logs_client(args.env)
+    since = int((time.time() - args.minutes * 60) * 1000)
+    seen: set[str] = set()
+    while True:
+        events = [event for name in functions.items() for event in _events(client, *name, since)]
+        for event in sorted(events, key=lambda event: event["timestamp"]):
+            if event["eventId"] not in seen:
+                seen.add(event["eventId"])
+                clock = time.strftime("%H:%M:%S", time.localtime(event["timestamp"] / 1000))
+                print(f"{clock} {event['function']:<18} {event['message'].rstrip()}", flush=True)
+        if not args.follow:
+            return 0
+        time.sleep(FOLLOW_SECONDS)
+
+
+def _logs_client(environment: str) -> Any:
+    env = terraform.environment_env(environment)
+    if environment != terraform.LOCAL:
+        return boto3.client("logs")
+    return boto3.client(
+        "logs",
+        endpoint_url=env["AWS_ENDPOINT_URL"],
+        region_name=env["AWS_REGION"],
+        aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
+    )
+
+
+def _events(client: Any, role: str, function: str, since: int) -> Iterator[dict[str, Any]]:
+    pages = client.get_paginator("filter_log_events")
+    for page in pages.paginate(logGroupName=f"/aws/lambda/{function}", startTime=since):
+        for event in page["events"]:
+            yield {**event, "function": role}
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,215 @@
+"""Make the zips that Lambda runs, byte for byte the same on every machine.
+
+    build/packages/lambda.zip           lambda/ + models.json + validators/ (one module per model folder)
+    build/packages/worker-<source>.zip  worker/ with that one model folder + inference/ + validators/
+
+Entries are sorted and stored uncompressed (the output of zlib depends on its version), with one fixed date and
+mode. A zip whose bytes are right is left alone.
+
+    python -m scripts.package [--out DIR] [--models-dir DIR]... [--only SOURCE]...
+"""
+
+import argparse
+import hashlib
+import io
+import json
+import re
+import sys
+import zipfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+if not __package__:  # started as a file: make the repository importable
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+from scripts.console import BUILD, ROOT, Failure, run
+from scripts.validators import ERRORS_MODULE, SchemaError, module_name, render_validator
+from worker.errors import ManifestError
+from worker.manifest import Manifest
+
+__all__ = ["Packages", "build", "find_models", "render_validator"]
+
+OUT = BUILD / "packages"
+MODELS = ROOT / "worker" / "models"
+
+_SOURCE = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_DATE = (1980, 1, 1, 0, 0, 0)
+_MODE = 0o644
+_LEFT_OUT_FOLDERS = {"__pycache__", "tests", "data"}
+_LEFT_OUT_SUFFIXES = {".pyc", ".md"}  # a reworded model card is no new deployment
+
+Files = dict[str, bytes]
+"""Path inside a zip -> content."""
+
+
+@dataclass(frozen=True)
+class Packages:
+    """The zips: of lambda/, and of each model folder's worker. `changed` are those just written."""
+
+    lambda_zip: Path
+    workers: Mapping[str, Path]
+    changed: frozenset[Path]
+
+    def __iter__(self) -> Iterator[Path]:
+        yield self.lambda_zip
+        yield from self.workers.values()
+
+
+def find_models(model_dirs: Sequence[Path], sources: Collection[str] | None = None) -> dict[str, Path]:
+    """Model folders (those with a manifest.json) by name, in the order of their names.
+
+    Args:
+        model_dirs: folders that hold model folders.
+        sources: take only these.
+
+    Raises:
+        Failure: a name is wrong, taken twice or not there.
+    """
+    found: dict[str, Path] = {}
+    for model_dir in model_dirs:
+        if not model_dir.is_dir():
+            raise Failure(f"{model_dir} is no folder: --models-dir names one that holds model folders")
+        for manifest in sorted(model_dir.glob("*/manifest.json")):
+            folder = manifest.parent
+            if not _SOURCE.fullmatch(folder.name):
+                raise Failure(f"{folder}: a model folder's name must match {_SOURCE.pattern}")
+            rival = next((f for s, f in found.items() if module_name(s) == module_name(folder.name)), None)
+            if rival is not None:
+                raise Failure(f"{folder} and {rival} have the same name: rename one of them")
+            found[folder.name] = folder
+    missing = sorted(set(sources or ()) - found.keys())
+    if missing:
+        raise Failure(f"no model folder {', '.join(missing)} in {', '.join(map(str, model_dirs))}")
+    return {name: found[name] for name in sorted(found) if not sources or name in sources}
+
+
+def build(
+    out: Path, model_dirs: Sequence[Path], sources: Collection[str] | None = None, *, root: Path = ROOT
+) -> Packages:
+    """Make all zips in `out`.
+
+    Args:
+        out: folder of the zips.
+        model_dirs: folders that hold model folders.
+        sources: names of the model folders to package; None or empty for all.
+        root: the repository.
+
+    Raises:
+        Failure: a manifest, an artifact or a schema is wrong; it names the file and the key.
+    """
+    models = find_models(model_dirs, sources)
+    manifests = {source: _manifest(folder) for source, folder in models.items()}
+    validators = {source: _validator(models[source], manifest) for source, manifest in manifests.items()}
+    catalog = {source: {"version": m["version"], "manifest": m} for source, m in manifests.items()}
+
+    api = _files(root / "lambda", "")
+    api["models.json"] = (json.dumps(catalog, indent=1, sort_keys=True) + "\n").encode()
+    api |= _validators(validators)
+    zips = {out / "lambda.zip": api}
+
+    shared = _files(root / "lambda" / "inference", "inference/")
+    worker = {
+        name: data
+        for name, data in _files(root / "worker", "worker/").items()
+        if name.endswith(".py") and not name.startswith("worker/models/")
+    }
+    workers = {source: out / f"worker-{source}.zip" for source in models}
+    for source, folder in models.items():
+        model = _files(folder, f"worker/models/{source}/")
+        zips[workers[source]] = worker | shared | model | _validators({source: validators[source]})
+
+    out.mkdir(parents=True, exist_ok=True)
+    changed = frozenset(path for path, files in zips.items() if _write(path, _zip(files)))
+    return Packages(out / "lambda.zip", workers, changed)
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """The checked manifest of a model folder, its artifact verified when the folder has it."""
+    path = folder / "manifest.json"
+    try:
+        manifest = Manifest.read(path)
+    except ManifestError as error:
+        raise Failure(str(error)) from error
+    artifact = manifest.artifact
+    # An artifact that is not in the folder is in S3: the stack's variable says where, the worker verifies it.
+    if artifact is not None and (folder / artifact.file).is_file():
+        content = (folder / artifact.file).read_bytes()
+        for key, declared, actual in (
+            ("bytes", artifact.bytes, len(content)),
+            ("sha256", artifact.sha256, hashlib.sha256(content).hexdigest()),
+        ):
+            if declared != actual:
+                raise Failure(f"{path}: artifact.{key} is {declared}, but that of {artifact.file} is {actual}")
+    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return data
+
+
+def _validator(folder: Path, manifest: Mapping[str, Any]) -> str:
+    try:
+        return render_validator(manifest["input_schema"])
+    except SchemaError as error:
+        raise Failure(f"{folder / 'manifest.json'}: input_schema: {error}") from error
+
+
+def _validators(sources: Mapping[str, str]) -> Files:
+    files = {f"validators/{module_name(source)}.py": code.encode() for source, code in sources.items()}
+    return files | {"validators/__init__.py": b"", "validators/_errors.py": ERRORS_MODULE.encode()}
+
+
+def _files(folder: Path, prefix: str) -> Files:
+    """All files under a folder that ship."""
+    if not folder.is_dir():
+        raise Failure(f"{folder} is missing: this checkout is not whole")
+    return {
+        prefix + path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and _ships(path.relative_to(folder))
+    }
+
+
+def _ships(path: Path) -> bool:
+    if any(part.startswith(".") or part in _LEFT_OUT_FOLDERS for part in path.parts):
+        return False
+    return path.suffix not in _LEFT_OUT_SUFFIXES
+
+
+def _zip(files: Files) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            info = zipfile.ZipInfo(name, _DATE)
+            info.create_system = 3  # Unix, wherever this runs: the mode below counts
+            info.external_attr = (0o100000 | _MODE) << 16
+            archive.writestr(info, files[name])
+    return buffer.getvalue()
+
+
+def _write(path: Path, data: bytes) -> bool:
+    """Replace the file unless it has these bytes already; atomically, for a plan may be reading it."""
+    if path.is_file() and path.read_bytes() == data:
+        return False
+    part = path.with_suffix(".part")
+    part.write_bytes(data)
+    part.replace(path)
+    return True
+
+
+def main() -> int:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(prog="package", description="Make the zips that Lambda runs.")
+    parser.add_argument("--out", type=Path, default=OUT, help="folder of the zips (default: build/packages)")
+    parser.add_argument("--models-dir", type=Path, action="append", default=[], help="holds more model folders")
+    parser.add_argument("--only", action="append", help="package only this model folder")
+    args = parser.parse_args()
+    packages = build(args.out, [MODELS, *args.models_dir], args.only)
+    for path in packages:
+        data = path.read_bytes()
+        state = "written" if path in packages.changed else "unchanged"
+        shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+        print(f"{shown}  {len(data) / 1024:,.0f} KB  sha256 {hashlib.sha256(data).hexdigest()[:16]}  {state}")
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

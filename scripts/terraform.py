@@ -1,0 +1,287 @@
+"""Run Terraform (or OpenTofu) on one environment: the right binary, provider, credentials, readable failures.
+
+    python -m scripts.terraform init|plan|apply|destroy|output|validate|test [--env ENVIRONMENT] [ARGUMENT]...
+    python -m scripts.terraform fmt [-check]    all HCL of the repository
+    python -m scripts.terraform check           is there a Terraform that will do?
+
+`local` starts the emulator when needed and applies without asking. `dev` and `prod` use the caller's AWS
+credentials, and Terraform asks.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, TextIO
+
+if not __package__:  # started as a file: make the repository importable
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+from scripts import emulator
+from scripts.console import ROOT, Failure, note, run
+from scripts.provider_mirror import parse_version, provider_env
+
+TERRAFORM = ROOT / "terraform"
+ENVIRONMENTS = TERRAFORM / "environments"
+LOCAL = "local"
+MINIMUM = (1, 10)  # the S3 backend's native locking
+
+_COMMANDS = ("check", "init", "plan", "apply", "destroy", "output", "validate", "test", "fmt")
+_NEEDS_INIT = ("plan", "apply", "destroy", "validate", "test", "output")
+_NEEDS_EMULATOR = ("plan", "apply", "destroy")
+
+# What Terraform prints -> one line that says what to do. The first that matches.
+_REMEDIES = (
+    (
+        ("Failed to query available provider packages", "could not connect to registry"),
+        "the AWS provider is not reachable: allow access to the registry, or set TF_PROVIDER_MIRROR to a "
+        "folder that holds {host}/hashicorp/aws",
+    ),
+    (
+        ("No valid credential sources found", "failed to refresh cached credentials", "ExpiredToken"),
+        "no valid AWS credentials for {env}: set AWS_PROFILE, or log in (`aws sso login`, `aws configure`)",
+    ),
+    (
+        ("Error acquiring the state lock",),
+        "the state of {env} is locked by another run: wait until it ends",
+    ),
+    (
+        ("connection refused",),
+        "an address that Terraform calls does not answer (see above): is the emulator up?",
+    ),
+)
+
+
+@lru_cache
+def terraform_binary() -> str:
+    """Path of the binary: TF, or `terraform`.
+
+    Raises:
+        Failure: it is missing, does not run, or is too old.
+    """
+    name = os.environ.get("TF") or "terraform"
+    minimum = ".".join(map(str, MINIMUM))
+    path = shutil.which(name)
+    if path is None:
+        raise Failure(f"{name} is not installed: install Terraform >= {minimum}, or OpenTofu and set TF=tofu")
+    try:
+        shown = subprocess.run([path, "version", "-json"], capture_output=True, text=True, check=True, cwd=ROOT)
+        version = str(json.loads(shown.stdout)["terraform_version"])
+    except (OSError, subprocess.CalledProcessError, ValueError, KeyError) as error:
+        raise Failure(f"{path} does not say its version: set TF to a Terraform >= {minimum}") from error
+    if parse_version(version) < MINIMUM:
+        raise Failure(f"{path} is version {version}: Terraform >= {minimum} is needed (set TF to choose another)")
+    return path
+
+
+def terraform_env(base: Mapping[str, str] | None = None) -> dict[str, str]:
+    """An environment in which Terraform finds the AWS provider; `base` defaults to the caller's.
+
+    Credentials are not its matter: see `Emulator.client_env`.
+    """
+    env = provider_env(os.environ if base is None else base, host=_registry_host())
+    return env | {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+
+
+def environment_env(name: str) -> dict[str, str]:
+    """The whole environment of Terraform, and of AWS clients, for one of the environments."""
+    env = terraform_env()
+    return emulator.current().client_env(env) if name == LOCAL else env
+
+
+def outputs(name: str) -> dict[str, Any]:
+    """The outputs of a deployed environment.
+
+    Raises:
+        Failure: nothing is deployed.
+    """
+    folder = _folder(name)
+    nothing = f"nothing is deployed in {name}: run `make {'up' if name == LOCAL else f'apply ENV={name}'}`"
+    if name == LOCAL:
+        _forget_lost_state(folder, emulator.current())
+    if not (folder / ".terraform").is_dir():
+        raise Failure(nothing)
+    command = [terraform_binary(), f"-chdir={folder}", "output", "-json"]
+    shown = subprocess.run(command, capture_output=True, text=True, env=environment_env(name), check=False)
+    if shown.returncode:
+        raise Failure(_remedy(shown.stderr, name) or f"cannot read the outputs of {name}: {_error_line(shown.stderr)}")
+    values = {key: output["value"] for key, output in json.loads(shown.stdout or "{}").items()}
+    if not values:
+        raise Failure(nothing)
+    return values
+
+
+def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
+    """Run one Terraform command on one environment, streaming what it prints. Returns its exit code.
+
+    Raises:
+        Failure: the environment, its backend configuration, the binary or the provider is missing.
+    """
+    folder = _folder(name)
+    binary = terraform_binary()
+    if name == LOCAL and command in _NEEDS_EMULATOR:
+        local = emulator.current()
+        if command == "destroy" and local.pid is None:
+            _forget_lost_state(folder, local)
+            note("the emulator is not running: nothing to destroy")
+            return 0
+        if local.start():
+            note(f"emulator started at {local.endpoint}")
+        _forget_lost_state(folder, local)
+    env = environment_env(name)
+    if command == "init":
+        return _init(binary, folder, env, name, arguments)
+    if command in _NEEDS_INIT and not _is_initialised(folder, env):
+        # Checking alone needs no backend, and so no bucket.
+        code = _init(binary, folder, env, name, ("-backend=false",) if command in ("validate", "test") else ())
+        if code:
+            return code
+    options = list(arguments)
+    if name == LOCAL and command in ("apply", "destroy"):
+        options = ["-auto-approve", "-input=false", *options]
+    started = time.monotonic()
+    code = _stream([binary, f"-chdir={folder}", command, *options], env, name)
+    if command in ("apply", "destroy") and code == 0:
+        note(f"{command} of {name} took {time.monotonic() - started:.0f} s")
+    return code
+
+
+def _init(binary: str, folder: Path, env: Mapping[str, str], name: str, arguments: Sequence[str]) -> int:
+    options = ["-input=false", *arguments]
+    if name != LOCAL and not any(argument.startswith("-backend") for argument in arguments):
+        if not (folder / "backend.hcl").is_file():
+            raise Failure(
+                f"{(folder / 'backend.hcl').relative_to(ROOT)} is missing: it names the bucket, key and region "
+                f"of the state of {name}; copy backend.hcl.example there and fill it in"
+            )
+        options.insert(0, "-backend-config=backend.hcl")
+    note(f"terraform init of {name} ...")
+    code = _stream([binary, f"-chdir={folder}", "init", *options], env, name, quiet=True)
+    if code == 0 and "-backend=false" not in options:
+        _stamp(folder).write_text(_digest(folder, env))
+    return code
+
+
+def _is_initialised(folder: Path, env: Mapping[str, str]) -> bool:
+    stamp = _stamp(folder)
+    return stamp.is_file() and stamp.read_text() == _digest(folder, env)
+
+
+def _stamp(folder: Path) -> Path:
+    return folder / ".terraform" / "initialised"
+
+
+def _digest(folder: Path, env: Mapping[str, str]) -> str:
+    """Changes with whatever could make `init` necessary: the HCL, the backend, the place of the provider."""
+    digest = hashlib.sha256(f"{terraform_binary()} {env.get('TF_CLI_CONFIG_FILE')}".encode())
+    modules = [TERRAFORM / "stack", *sorted((TERRAFORM / "modules").glob("*"))]
+    for part in (folder, *modules):
+        for path in sorted((*part.glob("*.tf"), *part.glob("*.hcl"))):
+            if path.name != ".terraform.lock.hcl":
+                digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _forget_lost_state(folder: Path, local: emulator.Emulator) -> None:
+    """Drop a local state that describes the resources of an emulator that has ended: they ended with it."""
+    mark = folder / ".terraform" / "emulator"
+    instance = local.instance or "none"
+    if mark.is_file() and mark.read_text() == instance:
+        return
+    lost = [path for path in folder.glob("terraform.tfstate*") if path.is_file()]
+    for path in lost:
+        path.unlink()
+    if lost:
+        note("the emulator that was deployed to has ended: starting from nothing")
+    mark.parent.mkdir(exist_ok=True)
+    mark.write_text(instance)
+
+
+def _stream(command: Sequence[str], env: Mapping[str, str], name: str, *, quiet: bool = False) -> int:
+    """Run and pass everything on; a known failure ends with its remedy. Quiet: the remedy alone where there is one."""
+    colour = [] if sys.stdout.isatty() else ["-no-color"]
+    command = [*command[:3], *colour, *command[3:]]
+    if quiet:
+        done = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False)
+        code, errors = done.returncode, done.stderr
+    else:
+        code, errors = _pass_on(command, env)
+    if code:
+        remedy = _remedy(errors, name)
+        if remedy:
+            note(f"error: {remedy}")
+        elif quiet:
+            note(errors)
+    return code
+
+
+def _pass_on(command: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
+    """Run with the caller's terminal, and keep what goes to stderr: exit code and errors."""
+    errors: list[str] = []
+    with subprocess.Popen(command, env=dict(env), stderr=subprocess.PIPE, text=True) as process:
+        reader = threading.Thread(target=_copy, args=(process.stderr, errors))
+        reader.start()
+        try:
+            code = process.wait()
+        except KeyboardInterrupt:
+            code = process.wait()  # Terraform got the signal too: let it write its state
+        reader.join()
+    return code, "".join(errors)
+
+
+def _copy(source: TextIO, lines: list[str]) -> None:
+    for line in source:
+        lines.append(line)
+        sys.stderr.write(line)
+        sys.stderr.flush()
+
+
+def _remedy(text: str, name: str) -> str | None:
+    for marks, remedy in _REMEDIES:
+        if any(mark in text for mark in marks):
+            return remedy.format(host=_registry_host(), env=name)
+    return None
+
+
+def _error_line(text: str) -> str:
+    lines = [line.strip(" │╷╵") for line in text.split("\n")]
+    return next((line for line in lines if line.startswith("Error")), lines[0])
+
+
+def _registry_host() -> str:
+    name = Path(os.environ.get("TF") or "terraform").name
+    return "registry.opentofu.org" if name.startswith("tofu") else "registry.terraform.io"
+
+
+def _folder(name: str) -> Path:
+    folder = ENVIRONMENTS / name
+    if not folder.is_dir():
+        known = ", ".join(sorted(path.name for path in ENVIRONMENTS.glob("*") if path.is_dir())) or "none"
+        raise Failure(f"there is no environment {name}: ENV is one of {known}", code=2)
+    return folder
+
+
+def main() -> int:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(prog="terraform", description="Run Terraform on one environment.")
+    parser.add_argument("command", choices=_COMMANDS)
+    parser.add_argument("--env", default=LOCAL, help="local (default), dev or prod")
+    args, arguments = parser.parse_known_args()
+    if args.command == "check":
+        terraform_binary()
+        return 0
+    if args.command == "fmt":
+        command = [terraform_binary(), "fmt", "-recursive", *arguments, str(TERRAFORM)]
+        return subprocess.run(command, env=terraform_env(), check=False).returncode
+    return execute(args.command, args.env, arguments)
+
+
+if __name__ == "__main__":
+    run(main)
