@@ -1,0 +1,106 @@
+"""Drives Terraform with python-terraform, and AWS clients with localstack_client, against one emulator."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from localstack_client.session import Session
+from python_terraform import Terraform
+from scripts.emulator import Emulator
+from scripts.terraform import terraform_binary
+
+
+class TerraformFailed(AssertionError):
+    """Terraform ended with an error; the text is what it printed."""
+
+
+class Deployment:
+    """One environment's folder, applied to an emulator.
+
+    Args:
+        folder: the environment's Terraform folder.
+        emulator: where it is applied to.
+        tree: the copy of the repository that the folder is in.
+    """
+
+    def __init__(self, folder: Path, emulator: Emulator, tree: Path) -> None:
+        self.folder = folder
+        self.tree = tree
+        self._emulator = emulator
+        self._overrides = folder / "e2e.auto.tfvars.json"
+        self._terraform = Terraform(working_dir=str(folder), terraform_bin_path=terraform_binary())
+        self._initialised = False
+        self._outputs: dict[str, Any] = {}
+
+    def override(self, **variables: Any) -> None:
+        """Set variables beside the environment's own terraform.tfvars, for the next plan or apply."""
+        self._overrides.write_text(json.dumps(variables))
+
+    def apply(self) -> None:
+        """Apply what the variables say."""
+        self._init()
+        self._run(self._terraform.apply(skip_plan=True))
+        self._outputs = {name: output["value"] for name, output in self._terraform.output().items()}
+
+    def plan(self) -> dict[str, Any]:
+        """The plan, as JSON (`terraform show -json`)."""
+        self._init()
+        self._run(self._terraform.plan(out="e2e.tfplan"), good=(0, 2))
+        _, output, _ = self._run(self._terraform.cmd("show -json e2e.tfplan"))
+        plan: dict[str, Any] = json.loads(output)
+        return plan
+
+    def changes(self) -> dict[str, list[str]]:
+        """Address -> actions of everything that the next apply would change; empty when nothing."""
+        changes = self.plan().get("resource_changes", [])
+        actions = {change["address"]: change["change"]["actions"] for change in changes}
+        return {address: action for address, action in actions.items() if action not in (["no-op"], ["read"])}
+
+    def destroy(self) -> None:
+        """Destroy everything."""
+        # force is python-terraform's wording of a flag that Terraform dropped; auto-approve is what it became.
+        self._run(self._terraform.destroy(force=None, auto_approve=True))
+
+    def left(self) -> dict[str, list[str]]:
+        """What exists on the emulator, by kind: nothing after a destroy."""
+        found = {
+            "queues": self.client("sqs").list_queues().get("QueueUrls", []),
+            "tables": self.client("dynamodb").list_tables()["TableNames"],
+            "functions": [f["FunctionName"] for f in self.client("lambda").list_functions()["Functions"]],
+            "mappings": [m["UUID"] for m in self.client("lambda").list_event_source_mappings()["EventSourceMappings"]],
+            "roles": [role["RoleName"] for role in self.client("iam").list_roles()["Roles"]],
+            "log groups": [g["logGroupName"] for g in self.client("logs").describe_log_groups()["logGroups"]],
+            "apis": [api["Name"] for api in self.client("apigatewayv2").get_apis()["Items"]],
+            "repositories": [r["repositoryName"] for r in self.client("ecr").describe_repositories()["repositories"]],
+            "rules": [rule["Name"] for rule in self.client("events").list_rules()["Rules"]],
+        }
+        return {kind: names for kind, names in found.items() if names}
+
+    def output(self, name: str) -> Any:
+        """An output of the environment."""
+        return self._outputs[name]
+
+    @property
+    def base_url(self) -> str:
+        """Where the API answers on the emulator."""
+        return f"{self._emulator.endpoint}/_aws/execute-api/{self.output('api_id')}"
+
+    def client(self, service: str) -> Any:
+        """A root client of the emulator."""
+        host = self._emulator.endpoint.removeprefix("http://")
+        session = Session(aws_access_key_id="test", aws_secret_access_key="test", localstack_host=host)
+        return session.client(service)
+
+    def _init(self) -> None:
+        if not self._initialised:
+            self._run(self._terraform.init())
+            self._initialised = True
+
+    @staticmethod
+    def _run(result: tuple[int | None, str, str], good: tuple[int, ...] = (0,)) -> tuple[int | None, str, str]:
+        code, output, errors = result
+        if code not in good:
+            raise TerraformFailed(f"terraform ended with {code}:\n{output[-3000:]}\n{errors[-3000:]}")
+        return result
