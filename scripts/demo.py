@@ -24,6 +24,7 @@ from scripts.console import Failure, run
 from scripts.endpoint import base_url
 
 TIMEOUT_SECONDS = 60.0
+PLAIN_WIDTH = 120  # of a pipe or a log, where there is no terminal to ask
 POLL_SECONDS = 0.15  # quicker than the API asks for: here the way is the point
 TEXTS = (
     "I love this airline, best crew ever",
@@ -51,19 +52,26 @@ class Row:
 
 def follow(client: Client, row: Row, console: Console) -> None:
     """Submit a text and keep its row up to date until the request is final."""
-    started = time.monotonic()
+    started, began = time.monotonic(), time.time()
 
-    def show(status: str) -> None:
+    def show(status: str, after: float | None = None) -> None:
         if status not in row.seen:
-            row.seen[status] = time.monotonic() - started
+            row.seen[status] = time.monotonic() - started if after is None else after
             if not console.is_terminal:
                 console.print(f"{row.seen[status]:6.2f} s  {status:<9}  {row.text}", highlight=False)
         row.status = status
 
+    def answered(answer: Mapping[str, Any]) -> None:
+        if answer["started_at"] and "running" not in row.seen:
+            # It may have begun and ended between two questions: the API knows when.
+            after = datetime.fromisoformat(answer["started_at"]).timestamp() - began
+            show("running", min(max(after, row.seen["pending"]), time.monotonic() - started))
+        show(answer["status"])
+
     try:
         request_id = client.submit({"text": row.text})
         show("pending")
-        row.answer = client.wait(request_id, TIMEOUT_SECONDS, lambda a: show(a["status"]), pause=POLL_SECONDS)
+        row.answer = client.wait(request_id, TIMEOUT_SECONDS, answered, pause=POLL_SECONDS)
         if row.status != "succeeded":
             row.error = str((row.answer.get("error") or {}).get("message") or row.status)
     except Failure as failure:
@@ -72,12 +80,12 @@ def follow(client: Client, row: Row, console: Console) -> None:
 
 def render(rows: list[Row]) -> Table:
     """The table as it stands: the API's own times for queue and model, the client's for the whole way."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("text", overflow="ellipsis", no_wrap=True, max_width=52)
-    table.add_column("status", min_width=10)
-    for name in ("pending", "running", "whole way"):
-        table.add_column(name, justify="right", min_width=9)
-    table.add_column("result", no_wrap=True)
+    table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
+    table.add_column("text", ratio=1, no_wrap=True, overflow="ellipsis")  # what is left of a narrow terminal
+    table.add_column("status", min_width=9, no_wrap=True)
+    for name in ("pending", "running", "in all"):
+        table.add_column(name, justify="right", min_width=8, no_wrap=True)
+    table.add_column("result", min_width=16, no_wrap=True)
     for row in rows:
         style = _STYLES.get(row.status, "red")
         answer = row.answer or {}
@@ -105,7 +113,7 @@ def _result(row: Row) -> str:
         return ""
     if "confidence" not in result:
         return str(result)
-    return f"{result.get('prediction')} ({result['confidence']:.0%})"
+    return f"{result.get('prediction')} ({result['confidence']:.2f})"
 
 
 def main() -> int:
@@ -116,6 +124,8 @@ def main() -> int:
     url = base_url(environment)
     client = Client(url)
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=PLAIN_WIDTH)
     rows = [Row(text) for text in TEXTS]
     threads = [threading.Thread(target=follow, args=(client, row, console), daemon=True) for row in rows]
     console.print(f"\nPOST {url}/predict, {len(rows)} texts at once\n", highlight=False)

@@ -30,12 +30,13 @@ def main() -> int:
     functions: dict[str, str] = terraform.outputs(args.env)["function_names"]
     client = _logs_client(args.env)
     since = int((time.time() - args.minutes * 60) * 1000)
-    seen: set[str] = set()
+    seen: set[tuple[str, int, str]] = set()
     while True:
         events = [event for name in functions.items() for event in _events(client, *name, since)]
         for event in sorted(events, key=lambda event: event["timestamp"]):
-            if event["eventId"] not in seen:
-                seen.add(event["eventId"])
+            key = (event["function"], event["timestamp"], event["message"])
+            if key not in seen:
+                seen.add(key)
                 clock = time.strftime("%H:%M:%S", time.localtime(event["timestamp"] / 1000))
                 print(f"{clock} {event['function']:<18} {event['message'].rstrip()}", flush=True)
         if not args.follow:

@@ -196,9 +196,10 @@ def _forget_lost_state(folder: Path, local: emulator.Emulator) -> None:
     if mark.is_file() and mark.read_text() == instance:
         return
     lost = [path for path in folder.glob("terraform.tfstate*") if path.is_file()]
+    held = any('"mode": "managed"' in path.read_text() for path in lost if path.suffix == ".tfstate")
     for path in lost:
         path.unlink()
-    if lost:
+    if held:
         note("the emulator that was deployed to has ended: starting from nothing")
     mark.parent.mkdir(exist_ok=True)
     mark.write_text(instance)

@@ -1,0 +1,157 @@
+# One command deploys (make demo), one tests (make test). `make help` lists the rest.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# `:=`, not `?=`: a stray ENV of the shell must not aim `apply` at prod. On make's command line it still counts.
+ENV := local
+PYTHON ?= python3
+TF ?= terraform
+export TF
+
+PY := $(if $(wildcard .venv/bin/python),.venv/bin/python,$(PYTHON))
+RUN := .venv/bin/python -m scripts
+PYTEST := .venv/bin/python -m pytest
+SOURCES := lambda worker scripts tests
+
+# The CPU build has a suffix, except on macOS, where there is no other. It is installed by name, before everything
+# else: a plain `torch` would take a CUDA build of several GB.
+TORCH := torch==2.13.0$(if $(filter Darwin,$(shell uname -s)),,+cpu)
+TORCH_INDEX := https://download.pytorch.org/whl/cpu
+CHECKOV := checkov==3.3.30
+
+##@ Use
+
+.PHONY: help
+help: ## show this list
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@printf '\nVariables: ENV=local|dev|prod  TF=tofu  PYTHON=python3.12  EMULATOR_PORT=4570  TF_PROVIDER_MIRROR=DIR\n'
+
+.PHONY: demo
+demo: up ## deploy to the emulator and send it a few texts; it stays up
+	@$(RUN).demo
+
+.PHONY: predict
+predict: ## TEXT="..." [MODEL=name] [RESUME=id]: ask the deployment in ENV
+	@if [ -n "$${RESUME:-}" ]; then set -- --resume "$$RESUME"; \
+	elif [ -n "$${TEXT:-}" ]; then set -- "$$TEXT"; \
+	else echo 'usage: make predict TEXT="..." [MODEL=name] [ENV=local], or RESUME=id' >&2; exit 2; fi; \
+	$(PY) -m scripts.predict --env $(ENV) $${MODEL:+--model "$$MODEL"} "$$@"
+
+.PHONY: up
+up: terraform-ready venv package ## deploy to the emulator
+	@$(RUN).terraform apply --env local -compact-warnings
+
+.PHONY: down
+down: ## destroy what is on the emulator and stop it
+	@code=0; $(PY) -m scripts.terraform destroy --env local || code=$$?; \
+	$(PY) -m scripts.emulator stop; exit $$code
+
+.PHONY: endpoint
+endpoint: ## print the base URL of ENV
+	@$(PY) -m scripts.endpoint --env $(ENV)
+
+.PHONY: logs
+logs: venv ## print the functions' log lines in ENV [FOLLOW=1]
+	@$(RUN).logs --env $(ENV) $(if $(FOLLOW),--follow)
+
+##@ Deploy
+
+.PHONY: package
+package: venv ## make the zips (build/packages)
+	@$(RUN).package
+
+.PHONY: image
+image: venv ## build the worker's image [REPOSITORY=url PUSH=1 TARGET=stage]
+	@$(RUN).image $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(TARGET),--target $(TARGET)) $(if $(PUSH),--push)
+
+.PHONY: plan
+plan: terraform-ready package ## show what apply would do to ENV
+	@$(RUN).terraform plan --env $(ENV)
+
+.PHONY: apply
+apply: terraform-ready package ## deploy to ENV; asks first, except for local
+	@$(RUN).terraform apply --env $(ENV)
+
+.PHONY: destroy
+destroy: terraform-ready venv ## destroy ENV; asks first, except for local
+	@$(RUN).terraform destroy --env $(ENV)
+
+##@ Develop
+
+.PHONY: venv
+venv: .venv/.base ## make .venv with what running needs
+
+.PHONY: test
+test: check test-e2e ## everything, end to end included
+
+.PHONY: check
+check: terraform-ready fmt-check lint types test-unit test-integration test-terraform ## the offline part of test; edits nothing
+
+.PHONY: fmt
+fmt: .venv/.dev ## format all Python and HCL
+	.venv/bin/ruff check --fix --select I $(SOURCES)
+	.venv/bin/ruff format $(SOURCES)
+	$(RUN).terraform fmt
+
+.PHONY: fmt-check
+fmt-check: .venv/.dev
+	.venv/bin/ruff format --check $(SOURCES)
+	$(RUN).terraform fmt -check
+
+.PHONY: lint
+lint: .venv/.dev ## ruff
+	.venv/bin/ruff check $(SOURCES)
+
+.PHONY: types
+types: .venv/.dev ## mypy, strict
+	.venv/bin/mypy
+
+.PHONY: test-unit
+test-unit: .venv/.dev ## rules, no sockets
+	$(PYTEST) tests/unit
+
+.PHONY: test-integration
+test-integration: .venv/.dev ## adapters against moto
+	$(PYTEST) tests/integration
+
+.PHONY: test-terraform
+test-terraform: .venv/.dev build/checkov/.installed package ## validate, terraform test, policy checks, checkov
+	CHECKOV=build/checkov/bin/checkov $(PYTEST) tests/terraform
+
+.PHONY: test-e2e
+test-e2e: .venv/.dev package ## a real apply to an emulator of its own
+	$(PYTEST) tests/e2e
+
+# Not in the list: what the others need.
+
+.PHONY: terraform-ready
+terraform-ready: python-ready
+	@$(PY) -m scripts.terraform check
+
+.PHONY: python-ready
+python-ready:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	echo 'error: $(PYTHON) is no Python >= 3.11: install one, or name it with PYTHON=python3.12' >&2; exit 1; }
+
+.venv/.base: pyproject.toml | python-ready
+	@echo "== .venv: torch (CPU), then what running needs"
+	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
+	@.venv/bin/pip install "$(TORCH)" 2>/dev/null || .venv/bin/pip install "$(TORCH)" --extra-index-url $(TORCH_INDEX)
+	@.venv/bin/pip install -e .
+	@touch $@
+
+.venv/.dev: .venv/.base
+	@echo "== .venv: what testing needs"
+	@.venv/bin/pip install -e '.[dev]'
+	@touch $@
+
+# It pins an old boto3, so it lives alone.
+build/checkov/.installed: Makefile | python-ready
+	@echo "== build/checkov: $(CHECKOV)"
+	@$(PYTHON) -m venv build/checkov
+	@build/checkov/bin/pip install --quiet "$(CHECKOV)"
+	@touch $@

@@ -1,0 +1,224 @@
+"""The zips: what is in them, that they are reproducible, and what a wrong model folder gets told."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.console import Failure
+from scripts.package import Packages, build
+from scripts.validators import SchemaError, render_validator
+
+SCHEMA: dict[str, Any] = {
+    "$schema": "http://json-schema.org/draft-07/schema#",
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["text"],
+    "properties": {
+        "text": {"type": "string", "minLength": 1, "maxLength": 10},
+        "threshold": {"type": "number", "minimum": 0, "maximum": 1, "default": 0.5},
+    },
+}
+
+
+def write(path: Path, content: str = "") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(content)
+
+
+def model_folder(folder: Path, **changes: Any) -> Path:
+    """A model folder with an artifact; `changes` overwrite keys of its manifest (None removes one)."""
+    artifact = b"weights"
+    manifest = {
+        "name": folder.name,
+        "version": "1.0.0",
+        "description": "A model for tests.",
+        "runtime": "torchscript",
+        "artifact": {"file": "m.pt", "sha256": hashlib.sha256(artifact).hexdigest(), "bytes": len(artifact)},
+        "batch_size": 10,
+        "batch_window_seconds": 0,
+        "memory_mb": 1024,
+        "timeout_seconds": 30,
+        "input_schema": SCHEMA,
+        "output_schema": {"type": "object"},
+        **changes,
+    }
+    write(folder / "manifest.json", json.dumps({k: v for k, v in manifest.items() if v is not None}))
+    write(folder / "model.py", "# the model\n")
+    write(folder / "MODEL_CARD.md", "# card\n")
+    (folder / "m.pt").write_bytes(artifact)
+    return folder
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A small repository."""
+    root = tmp_path / "repository"
+    for name in ("lambda/api.py", "lambda/inference/__init__.py", "lambda/inference/requests.py"):
+        write(root / name, f"# {name}\n")
+    for name in ("worker/__init__.py", "worker/handler.py", "worker/runtimes/torchscript.py"):
+        write(root / name, f"# {name}\n")
+    write(root / "worker" / "Dockerfile")
+    write(root / "worker" / "__pycache__" / "handler.cpython-311.pyc")
+    write(root / "worker" / "tests" / "test_handler.py")
+    model_folder(root / "worker" / "models" / "sentiment")
+    return root
+
+
+def make(root: Path, out: Path, *more: Path, sources: list[str] | None = None) -> Packages:
+    return build(out, [root / "worker" / "models", *more], sources, root=root)
+
+
+def names(path: Path) -> list[str]:
+    with zipfile.ZipFile(path) as archive:
+        return archive.namelist()
+
+
+def test_lambda_zip_has_the_functions_the_catalog_and_the_validators(root: Path, tmp_path: Path) -> None:
+    packages = make(root, tmp_path / "out")
+    assert names(packages.lambda_zip) == [
+        "api.py",
+        "inference/__init__.py",
+        "inference/requests.py",
+        "models.json",
+        "validators/__init__.py",
+        "validators/_errors.py",
+        "validators/sentiment.py",
+    ]
+    with zipfile.ZipFile(packages.lambda_zip) as archive:
+        catalog = json.loads(archive.read("models.json"))
+    assert catalog["sentiment"]["version"] == "1.0.0"
+    assert catalog["sentiment"]["manifest"]["input_schema"] == SCHEMA
+
+
+def test_worker_zip_has_its_own_model_only_and_no_tests_caches_or_docs(root: Path, tmp_path: Path) -> None:
+    model_folder(root / "worker" / "models" / "other")
+    packages = make(root, tmp_path / "out")
+    assert names(packages.workers["sentiment"]) == [
+        "inference/__init__.py",
+        "inference/requests.py",
+        "validators/__init__.py",
+        "validators/_errors.py",
+        "validators/sentiment.py",
+        "worker/__init__.py",
+        "worker/handler.py",
+        "worker/models/sentiment/m.pt",
+        "worker/models/sentiment/manifest.json",
+        "worker/models/sentiment/model.py",
+        "worker/runtimes/torchscript.py",
+    ]
+
+
+def test_same_sources_give_the_same_bytes_wherever_and_whenever(root: Path, tmp_path: Path) -> None:
+    first = make(root, tmp_path / "first")
+    for path in root.rglob("*.py"):
+        os.utime(path, (2_000_000_000, 2_000_000_000))
+        path.chmod(0o600)
+    second = make(root, tmp_path / "second")
+    for one, other in zip(first, second, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_only_what_changed_is_written_again(root: Path, tmp_path: Path) -> None:
+    first = make(root, tmp_path / "out")
+    assert first.changed == set(first)
+    assert make(root, tmp_path / "out").changed == frozenset()
+    write(root / "worker" / "handler.py", "# changed\n")
+    assert make(root, tmp_path / "out").changed == {first.workers["sentiment"]}
+    write(root / "worker" / "models" / "sentiment" / "MODEL_CARD.md", "reworded\n")
+    assert make(root, tmp_path / "out").changed == frozenset()
+
+
+def test_another_model_leaves_the_first_ones_worker_as_it_is(root: Path, tmp_path: Path) -> None:
+    first = make(root, tmp_path / "out")
+    model_folder(tmp_path / "more" / "word-count")
+    second = make(root, tmp_path / "out", tmp_path / "more")
+    assert sorted(second.workers) == ["sentiment", "word-count"]
+    assert first.workers["sentiment"] not in second.changed
+    assert "validators/word_count.py" in names(second.lambda_zip)
+    assert "worker/models/word-count/model.py" in names(second.workers["word-count"])
+
+
+def test_sources_choose_and_an_unknown_one_is_named(root: Path, tmp_path: Path) -> None:
+    model_folder(root / "worker" / "models" / "other")
+    assert list(make(root, tmp_path / "out", sources=["other"]).workers) == ["other"]
+    with pytest.raises(Failure, match="no model folder nonesuch"):
+        make(root, tmp_path / "out", sources=["nonesuch"])
+
+
+def test_two_folders_of_one_name_are_refused(root: Path, tmp_path: Path) -> None:
+    model_folder(tmp_path / "more" / "sentiment")
+    with pytest.raises(Failure, match="have the same name"):
+        make(root, tmp_path / "out", tmp_path / "more")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"version": None}, "version"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"artifact": {"file": "m.pt", "sha256": "0" * 64, "bytes": 7}}, "artifact.sha256"),
+        ({"artifact": {"file": "m.pt", "sha256": "0" * 64, "bytes": 8}}, "artifact.bytes"),
+        ({"input_schema": {"type": "object", "required": 1}}, "input_schema"),
+    ],
+)
+def test_a_wrong_manifest_is_named_with_its_key(
+    root: Path, tmp_path: Path, changes: dict[str, Any], named: str
+) -> None:
+    folder = model_folder(root / "worker" / "models" / "sentiment", **changes)
+    with pytest.raises(Failure) as failure:
+        make(root, tmp_path / "out")
+    assert str(failure.value).startswith(str(folder / "manifest.json"))
+    assert named in str(failure.value)
+
+
+CHECK = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from validators import sentiment
+found = []
+for value in json.loads(sys.argv[2]):
+    try:
+        found.append(sentiment.validate(value))
+    except sentiment.Violation as violation:
+        found.append([violation.message, violation.path])
+print(json.dumps(found))
+"""
+
+
+def validated(package: Path, *values: Any) -> list[Any]:
+    """What the packaged validator says, in an interpreter that has no installed package at all."""
+    command = [sys.executable, "-I", "-S", "-c", CHECK, str(package), json.dumps(values)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: list[Any] = json.loads(shown.stdout)
+    return found
+
+
+def test_the_packaged_validator_needs_the_standard_library_only(root: Path, tmp_path: Path) -> None:
+    good, empty, extra, not_object = validated(
+        make(root, tmp_path / "out").lambda_zip, {"text": "x"}, {"text": ""}, {"text": "x", "y" * 900: 1}, [1]
+    )
+    assert good == {"text": "x", "threshold": 0.5}
+    assert empty == ["data.text must be longer than or equal to 1 characters", ["data", "text"]]
+    assert extra[0].startswith("data must not contain {'yyy")
+    assert len(extra[0]) < 600
+    assert not_object == ["data must be object", ["data"]]
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "object", "properties": {"text": {"type": "text"}}},
+        {"type": "object", "properties": {"text": {"pattern": "("}}},
+        {"type": "object", "properties": 1},
+    ],
+)
+def test_a_wrong_schema_is_refused_when_it_is_packaged(schema: dict[str, Any]) -> None:
+    with pytest.raises(SchemaError):
+        render_validator(schema)

@@ -1,0 +1,223 @@
+"""The client: retries that are safe, polling as the server asks, and an exit code for each end."""
+
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import pytest
+
+from scripts import client as client_module
+from scripts import predict
+from scripts.client import Client, Reply, TimedOut, Unreachable
+from scripts.console import Failure
+
+Answer = Reply | Exception
+URL = "https://api.test"
+
+
+class Server:
+    """Answers calls from a script, and keeps what was asked."""
+
+    def __init__(self) -> None:
+        self.answers: Iterator[Answer] = iter(())
+        self.calls: list[tuple[str, str, bytes, dict[str, str]]] = []
+        self.respond: Callable[[str, str, bytes], Answer] | None = None
+
+    def call(
+        self, client: Client, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+    ) -> Reply:
+        self.calls.append((method, path, body, dict(headers or {})))
+        answer = self.respond(method, path, body) if self.respond else next(self.answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+class Clock:
+    """Time that passes only by sleeping."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.pauses: list[float] = []
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Server:
+    server = Server()
+    monkeypatch.setattr(Client, "call", lambda self, *a, **k: server.call(self, *a, **k))
+    return server
+
+
+@pytest.fixture(autouse=True)
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(client_module, "time", clock)
+    return clock
+
+
+def accepted(request_id: str = "r1") -> Reply:
+    return Reply(202, {"retry-after": "1"}, {"request_id": request_id, "status": "pending"})
+
+
+def status(value: str, retry_after: str | None = None, **more: Any) -> Reply:
+    headers = {} if retry_after is None else {"retry-after": retry_after}
+    return Reply(200, headers, {"request_id": "r1", "status": value, "result": None, "error": None, **more})
+
+
+def problem(code: int, retry_after: str = "2") -> Reply:
+    return Reply(code, {"retry-after": retry_after}, {"title": "No", "detail": f"because {code}"})
+
+
+def main(monkeypatch: pytest.MonkeyPatch, *arguments: str, stdin: str = "") -> int:
+    monkeypatch.setattr("sys.argv", ["predict", "--url", URL, *arguments])
+    monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+    try:
+        return predict.main()
+    except Failure as failure:
+        return failure.code
+
+
+@pytest.mark.parametrize("trouble", [problem(503), problem(429), problem(409), Unreachable(URL, "reset")])
+def test_submit_tries_again_with_the_same_key(server: Server, clock: Clock, trouble: Answer) -> None:
+    server.answers = iter([trouble, accepted()])
+    assert Client(URL).submit({"text": "x"}, "m") == "r1"
+    first, second = server.calls
+    assert first == second
+    assert first[3]["Idempotency-Key"]
+    assert first[1] == "/predict/m"
+    assert clock.pauses == [1.0 if isinstance(trouble, Exception) else 2.0]
+
+
+def test_two_submits_have_two_keys(server: Server) -> None:
+    server.answers = iter([accepted(), accepted()])
+    client = Client(URL)
+    client.submit({"text": "x"})
+    client.submit({"text": "x"})
+    assert len({call[3]["Idempotency-Key"] for call in server.calls}) == 2
+
+
+def test_submit_gives_up_in_bounded_time(server: Server, clock: Clock) -> None:
+    server.respond = lambda *_: problem(503)
+    with pytest.raises(Failure, match="503"):
+        Client(URL).submit({})
+    assert clock.now <= client_module.RETRY_SECONDS
+
+
+@pytest.mark.parametrize("code", [400, 404, 413, 415, 422])
+def test_a_refusal_is_not_tried_again(server: Server, code: int) -> None:
+    server.answers = iter([problem(code)])
+    with pytest.raises(Failure, match=f"refused: {code} No: because {code}"):
+        Client(URL).submit({})
+
+
+def test_nobody_listening_is_told_at_once(server: Server, clock: Clock) -> None:
+    error = Unreachable(URL, "refused")
+    error.__cause__ = ConnectionRefusedError()
+    server.answers = iter([error])
+    with pytest.raises(Unreachable):
+        Client(URL).submit({})
+    assert clock.pauses == []
+
+
+def test_wait_pauses_as_the_server_asks(server: Server, clock: Clock) -> None:
+    server.answers = iter([status("pending", "1"), status("running", "7"), status("running"), status("succeeded")])
+    seen: list[str] = []
+    Client(URL).wait("r1", 60, lambda answer: seen.append(answer["status"]))
+    assert clock.pauses == [1.0, 7.0, 1.0]
+    assert seen == ["pending", "running", "running", "succeeded"]
+
+
+def test_wait_survives_passing_troubles(server: Server) -> None:
+    server.answers = iter([Unreachable(URL, "reset"), problem(503), status("succeeded")])
+    assert Client(URL).wait("r1", 60)["status"] == "succeeded"
+
+
+def test_wait_ends_at_its_deadline_and_says_how_to_go_on(server: Server, clock: Clock) -> None:
+    server.respond = lambda *_: status("running", "30")
+    with pytest.raises(TimedOut, match="--resume r1"):
+        Client(URL).wait("r1", 45)
+    assert clock.now == 45
+
+
+@pytest.mark.parametrize(
+    ("answers", "code"),
+    [
+        ([accepted(), status("succeeded", result={"prediction": "positive"})], 0),
+        ([accepted(), status("failed", error={"code": "model_error", "message": "m"})], 1),
+        ([accepted(), status("cancelled")], 1),
+        ([accepted(), status("expired")], 1),
+        ([problem(422)], 2),
+        ([accepted(), problem(404)], 3),
+        ([accepted(), *[status("running", "60")] * 9], 4),
+    ],
+)
+def test_exit_codes(
+    server: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    answers: list[Answer],
+    code: int,
+) -> None:
+    server.answers = iter(answers)
+    assert main(monkeypatch, "x") == code
+    shown = capsys.readouterr()
+    assert shown.out == ('{"prediction": "positive"}\n' if code == 0 else "")
+    if len(answers) > 1:
+        assert shown.err.startswith("request r1\n"), "the id comes first, whatever happens after"
+
+
+def test_no_answer_at_all_is_exit_code_2(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.respond = lambda *_: Unreachable(URL, "no route")
+    assert main(monkeypatch, "x") == 2
+
+
+def test_resume_submits_nothing(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.answers = iter([status("succeeded", result=1)])
+    assert main(monkeypatch, "--resume", "r1") == 0
+    assert [call[:2] for call in server.calls] == [("GET", "/status/r1")]
+
+
+def test_raw_input_is_sent_as_it_is(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.answers = iter([accepted(), status("succeeded", result=1)])
+    assert main(monkeypatch, "--input", '{"a": [1, 2]}', "--model", "m") == 0
+    assert json.loads(server.calls[0][2]) == {"a": [1, 2]}
+    assert main(monkeypatch, "--input", "{") == 2
+
+
+def test_many_lines_come_back_in_their_order(
+    server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def respond(method: str, path: str, body: bytes) -> Answer:
+        if method == "POST":
+            text = json.loads(body)["text"]
+            return problem(422) if text == "bad" else accepted(text)
+        name = path.rpartition("/")[2]
+        return status("succeeded", request_id=name, result=name.upper())
+
+    server.respond = respond
+    texts = ["a", "bad", *(f"t{number}" for number in range(40))]
+    assert main(monkeypatch, "-", stdin="\n".join(texts) + "\n\n") == 2
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["result"] for line in lines] == ["A", None, *(text.upper() for text in texts[2:])]
+    assert lines[1]["status"] == "refused"
+    assert "because 422" in lines[1]["error"]["message"]
+
+
+def test_calls_to_aws_are_signed_with_the_callers_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    url = "https://abc.execute-api.eu-west-1.amazonaws.com"
+    sign = predict.signer(url, required=True)
+    assert sign is not None
+    headers = sign("POST", f"{url}/predict", b"{}", {"Content-Type": "application/json"})
+    assert "/eu-west-1/execute-api/aws4_request" in headers["Authorization"]
+    assert headers["Content-Type"] == "application/json"

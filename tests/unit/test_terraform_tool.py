@@ -1,0 +1,222 @@
+"""Finding Terraform and the AWS provider, and what the user is told when one is not there."""
+
+import os
+import platform
+from pathlib import Path
+
+import pytest
+
+from scripts import provider_mirror, terraform
+from scripts.console import Failure
+from scripts.emulator import Emulator
+from scripts.provider_mirror import constraints, provider_env, satisfies
+
+HOST = "registry.terraform.io"
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No Terraform settings of this machine, and a home of our own."""
+    for name in ("TF", "TF_PROVIDER_MIRROR", "TF_CLI_CONFIG_FILE", "XDG_DATA_HOME", "XDG_DATA_DIRS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setattr(provider_mirror, "_PLACES", (str(tmp_path / "places" / "*"),))
+    monkeypatch.setattr(provider_mirror, "CONFIG", tmp_path / "build" / "cli.tfrc")
+    monkeypatch.setattr(provider_mirror, "CACHE", tmp_path / "build" / "plugins")
+    monkeypatch.setattr(platform, "system", lambda: "Linux")
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    terraform.terraform_binary.cache_clear()
+
+
+def binary(folder: Path, name: str, version: str) -> None:
+    """A program that says it is that version of Terraform."""
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_text(f'#!/bin/sh\necho \'{{"terraform_version": "{version}"}}\'\n')
+    path.chmod(0o755)
+
+
+def mirror(folder: Path, version: str, *, host: str = HOST, packed: bool = False) -> Path:
+    provider = folder / host / "hashicorp" / "aws"
+    provider.mkdir(parents=True, exist_ok=True)
+    if packed:
+        (provider / f"terraform-provider-aws_{version}_linux_amd64.zip").touch()
+    else:
+        (provider / version / "linux_amd64").mkdir(parents=True)
+    return folder
+
+
+def hcl(folder: Path, version: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    block = f'aws = {{\n source = "hashicorp/aws"\n version = "{version}"\n }}'
+    (folder / "versions.tf").write_text(f"terraform {{\n required_providers {{\n {block}\n }}\n}}\n")
+    return folder
+
+
+def find(tmp_path: Path, base: dict[str, str] | None = None, version: str = "~> 5.100") -> dict[str, str]:
+    env = {"HOME": os.environ["HOME"], **(base or {})}
+    return provider_env(env, host=HOST, terraform=hcl(tmp_path / "terraform", version))
+
+
+@pytest.mark.parametrize("version", ["1.10.0", "1.11.4", "2.0.0", "1.12.0-beta1"])
+def test_a_new_enough_terraform_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    binary(tmp_path / "bin", "terraform", version)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    assert terraform.terraform_binary() == str(tmp_path / "bin" / "terraform")
+
+
+def test_tf_names_another_binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    binary(tmp_path / "bin", "tofu", "1.10.1")
+    monkeypatch.setenv("TF", str(tmp_path / "bin" / "tofu"))
+    assert terraform.terraform_binary().endswith("/tofu")
+    assert terraform._registry_host() == "registry.opentofu.org"
+
+
+@pytest.mark.parametrize("version", ["1.9.8", "0.15.0"])
+def test_an_old_terraform_is_named_with_the_version_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str
+) -> None:
+    binary(tmp_path / "bin", "terraform", version)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    with pytest.raises(Failure, match=rf"is version {version}: Terraform >= 1\.10 is needed"):
+        terraform.terraform_binary()
+
+
+def test_a_missing_terraform_is_one_line_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TF", "no-such-terraform")
+    with pytest.raises(Failure) as failure:
+        terraform.terraform_binary()
+    assert "no-such-terraform is not installed" in str(failure.value)
+    assert "TF=tofu" in str(failure.value)
+    assert "\n" not in str(failure.value)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_mirror_in_a_usual_place_is_found(tmp_path: Path, packed: bool) -> None:
+    place = mirror(tmp_path / "places" / "any-name", "5.100.0", packed=packed)
+    env = find(tmp_path)
+    config = Path(env["TF_CLI_CONFIG_FILE"]).read_text()
+    assert f'path    = "{place}"' in config
+    assert f'include = ["{HOST}/hashicorp/aws"]' in config
+    assert f'exclude = ["{HOST}/hashicorp/aws"]' in config
+
+
+@pytest.mark.parametrize("version", ["5.99.0", "6.1.0"])
+def test_a_mirror_without_the_version_that_is_pinned_is_passed_over(tmp_path: Path, version: str) -> None:
+    mirror(tmp_path / "places" / "a", version)
+    assert "TF_CLI_CONFIG_FILE" not in find(tmp_path)
+
+
+def test_without_a_mirror_the_registry_serves_and_one_copy_is_kept(tmp_path: Path) -> None:
+    env = find(tmp_path)
+    assert "TF_CLI_CONFIG_FILE" not in env
+    assert env["TF_PLUGIN_CACHE_DIR"] == str(tmp_path / "build" / "plugins")
+
+
+def test_the_variable_comes_first(tmp_path: Path) -> None:
+    mirror(tmp_path / "places" / "a", "5.100.0")
+    wanted = mirror(tmp_path / "wanted", "5.100.1")
+    env = find(tmp_path, {"TF_PROVIDER_MIRROR": str(wanted)})
+    assert str(wanted) in Path(env["TF_CLI_CONFIG_FILE"]).read_text()
+
+
+def test_a_variable_that_names_no_mirror_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match=r"^TF_PROVIDER_MIRROR=/nowhere has no .*hashicorp/aws \(~> 5\.100\)"):
+        find(tmp_path, {"TF_PROVIDER_MIRROR": "/nowhere"})
+
+
+def test_the_users_own_configuration_is_left_alone(tmp_path: Path) -> None:
+    mirror(tmp_path / "places" / "a", "5.100.0")
+    own = tmp_path / "own.tfrc"
+    own.touch()
+    assert find(tmp_path, {"TF_CLI_CONFIG_FILE": str(own)})["TF_CLI_CONFIG_FILE"] == str(own)
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / ".terraformrc").touch()
+    assert "TF_CLI_CONFIG_FILE" not in find(tmp_path)
+
+
+def test_a_configuration_that_does_not_exist_counts_as_none(tmp_path: Path) -> None:
+    mirror(tmp_path / "places" / "a", "5.100.0")
+    env = find(tmp_path, {"TF_CLI_CONFIG_FILE": str(tmp_path / "gone")})
+    assert env["TF_CLI_CONFIG_FILE"] == str(tmp_path / "build" / "cli.tfrc")
+
+
+@pytest.mark.parametrize(
+    ("constraint", "fits"),
+    [
+        ("5.100.0", True),
+        ("= 5.100", True),
+        ("~> 5.100", True),
+        ("~> 5.0", True),
+        ("~> 5.99.0", False),
+        ("~> 5", True),
+        ("~> 5.101", False),
+        (">= 5.90, < 6.0", True),
+        (">= 5.90, != 5.100.0", False),
+        ("> 5.100.0", False),
+        ("nonsense", False),
+    ],
+)
+def test_version_constraints(constraint: str, fits: bool) -> None:
+    assert satisfies("5.100.0", constraint) is fits
+
+
+def test_constraints_come_from_the_hcl_and_the_lock_file(tmp_path: Path) -> None:
+    folder = hcl(tmp_path / "terraform", ">= 5.90")
+    lock = f'provider "{HOST}/hashicorp/aws" {{\n  version     = "5.100.0"\n  constraints = ">= 5.90"\n}}\n'
+    (folder / ".terraform.lock.hcl").write_text(lock)
+    assert sorted(constraints(folder)) == ["= 5.100.0", ">= 5.90"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("Error: Failed to query available provider packages", "TF_PROVIDER_MIRROR"),
+        ("Error: No valid credential sources found", "AWS_PROFILE"),
+        ("Error: Error acquiring the state lock", "locked"),
+        ("dial tcp 127.0.0.1:4566: connect: connection refused", "emulator"),
+    ],
+)
+def test_known_failures_end_with_one_line_of_remedy(text: str, told: str) -> None:
+    remedy = terraform._remedy(text, "dev")
+    assert remedy is not None
+    assert told in remedy
+    assert "\n" not in remedy
+
+
+def test_an_unknown_failure_gets_no_invented_remedy() -> None:
+    assert terraform._remedy("Error: Unsupported argument", "dev") is None
+
+
+def test_an_unknown_environment_is_named_with_the_known_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terraform, "ENVIRONMENTS", tmp_path)
+    (tmp_path / "dev").mkdir()
+    with pytest.raises(Failure, match=r"no environment staging: ENV is one of dev$") as failure:
+        terraform.execute("plan", "staging")
+    assert failure.value.code == 2
+
+
+def test_a_remote_environment_without_its_backend_is_one_clear_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terraform, "ROOT", tmp_path)
+    monkeypatch.setattr(terraform, "ENVIRONMENTS", tmp_path)
+    (tmp_path / "dev").mkdir()
+    binary(tmp_path / "bin", "terraform", "1.11.4")
+    monkeypatch.setenv("TF", str(tmp_path / "bin" / "terraform"))
+    with pytest.raises(Failure, match=r"^dev/backend\.hcl is missing: .* copy backend\.hcl\.example"):
+        terraform.execute("init", "dev")
+
+
+def test_a_state_of_an_emulator_that_has_ended_is_dropped_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    state = tmp_path / "terraform.tfstate"
+    local = Emulator(4999, tmp_path / "emulator")
+    runs = {"first": "1-1", "second": "2-2"}
+    for run, instance in runs.items():
+        monkeypatch.setattr(Emulator, "instance", instance)
+        terraform._forget_lost_state(tmp_path, local)
+        assert not state.exists(), run
+        state.write_text("{}")
+        terraform._forget_lost_state(tmp_path, local)
+        assert state.exists(), "the same emulator still has what the state says"
