@@ -1,6 +1,9 @@
 locals {
   lambda_package = coalesce(var.lambda_package, "${local.packages_dir}/lambda.zip")
 
+  # A message must not vanish before its request's deadline has passed; four days is SQS's own default.
+  queue_retention_seconds = max(345600, var.requests.deadline_seconds)
+
   routes = ["POST /predict", "POST /predict/{model}", "GET /status/{request_id}", "POST /cancel/{request_id}"]
 }
 
@@ -27,9 +30,8 @@ module "request_queue" {
   batch_window_seconds         = each.value.batch_window_seconds
   dlq_consumer_timeout_seconds = var.dead_letters.timeout_seconds
   max_receive_count            = var.requests.max_receive_count
-  # A message must not vanish before its request's deadline has passed.
-  retention_seconds = max(345600, var.requests.deadline_seconds)
-  tls_only          = var.tls_only
+  retention_seconds            = local.queue_retention_seconds
+  tls_only                     = var.tls_only
 }
 
 module "worker" {

@@ -31,8 +31,9 @@ data "aws_iam_policy_document" "dead_letters_queue" {
 # Why a worker died is in its log: Lambda writes the timeout or the out-of-memory kill there.
 data "aws_iam_policy_document" "dead_letters_logs" {
   statement {
-    actions   = ["logs:FilterLogEvents", "logs:GetLogEvents"]
-    resources = local.worker_log_arns
+    actions = ["logs:FilterLogEvents", "logs:GetLogEvents"]
+    # The group, and its streams: which of the two is asked for differs by operation.
+    resources = concat(local.worker_log_arns, [for arn in local.worker_log_arns : "${arn}:*"])
   }
 }
 

@@ -38,7 +38,11 @@ locals {
 
 data "aws_iam_policy_document" "queue" {
   statement {
-    actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"]
+    # SQS grants a batch of changes to who may make one; whatever checks the called operation's own name needs the last.
+    actions = [
+      "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes",
+      "sqs:ChangeMessageVisibility", "sqs:ChangeMessageVisibilityBatch",
+    ]
     resources = [local.queue_arn]
   }
 }

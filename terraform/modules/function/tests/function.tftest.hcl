@@ -1,0 +1,96 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name        = "inference-test-api"
+  description = "Answers."
+  package     = { zip = { path = "main.tf", handler = "api.handler" } }
+  policies    = { table = "{\"Version\":\"2012-10-17\",\"Statement\":[]}", queue = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
+}
+
+run "zip" {
+  assert {
+    condition     = aws_lambda_function.this.source_code_hash == filebase64sha256("main.tf") && aws_lambda_function.this.handler == "api.handler"
+    error_message = "a zip is deployed with its own hash, so that other code is another version"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.publish
+    error_message = "each change must publish a version: provisioned concurrency needs one"
+  }
+
+  assert {
+    condition     = aws_lambda_alias.live.name == "live" && aws_lambda_alias.live.function_version == aws_lambda_function.this.version
+    error_message = "the alias live must point to the published version"
+  }
+
+  assert {
+    condition     = length(aws_lambda_provisioned_concurrency_config.live) == 0
+    error_message = "no instance is kept warm unless it is asked for"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this.name == "/aws/lambda/inference-test-api" && aws_cloudwatch_log_group.this.retention_in_days == 30
+    error_message = "the log group Lambda writes to must be Terraform's, with a retention"
+  }
+
+  assert {
+    condition     = aws_iam_role.this.name == var.name && toset(keys(aws_iam_role_policy.capability)) == toset(["table", "queue"])
+    error_message = "the function has a role of its own, with one policy a capability"
+  }
+
+  assert {
+    condition     = data.aws_iam_policy_document.own_log.statement[0].resources == toset(["arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/inference-test-api:*"])
+    error_message = "the function may write to its own log group and to no other"
+  }
+
+  assert {
+    condition     = data.aws_iam_policy_document.own_log.statement[0].actions == toset(["logs:CreateLogStream", "logs:PutLogEvents"])
+    error_message = "Terraform makes the log group: the function must not have logs:CreateLogGroup"
+  }
+}
+
+run "image" {
+  variables {
+    package = {
+      image = {
+        uri     = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/worker@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+        command = ["worker.handler.handler"]
+      }
+    }
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.package_type == "Image" && aws_lambda_function.this.image_uri == var.package.image.uri
+    error_message = "the image must be deployed by the digest that was given"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.handler == null && aws_lambda_function.this.runtime == null && aws_lambda_function.this.filename == null
+    error_message = "AWS refuses handler, runtime and zip beside an image"
+  }
+
+  assert {
+    condition     = one(aws_lambda_function.this.image_config).command == tolist(["worker.handler.handler"])
+    error_message = "the command replaces the image's"
+  }
+}
+
+run "warm" {
+  variables {
+    provisioned_concurrency = 2
+    reserved_concurrency    = 5
+    architecture            = "arm64"
+  }
+
+  assert {
+    condition     = aws_lambda_provisioned_concurrency_config.live[0].qualifier == aws_lambda_alias.live.name
+    error_message = "warm instances must be the alias's"
+  }
+
+  assert {
+    condition     = aws_lambda_function.this.reserved_concurrent_executions == 5 && aws_lambda_function.this.architectures == tolist(["arm64"])
+    error_message = "reserved concurrency and architecture must reach the function"
+  }
+}

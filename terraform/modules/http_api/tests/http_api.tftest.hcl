@@ -1,0 +1,98 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name = "inference-test"
+  function = {
+    name             = "inference-test-api"
+    alias_name       = "live"
+    alias_invoke_arn = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:123456789012:function:inference-test-api:live/invocations"
+  }
+  routes     = ["POST /predict", "POST /predict/{model}", "GET /status/{request_id}"]
+  authorizer = { type = "AWS_IAM" }
+}
+
+run "signed_requests" {
+  assert {
+    condition     = toset(keys(aws_apigatewayv2_route.this)) == var.routes && alltrue([for key, route in aws_apigatewayv2_route.this : route.route_key == key])
+    error_message = "each route is known by its route key"
+  }
+
+  assert {
+    condition     = alltrue([for route in aws_apigatewayv2_route.this : route.authorization_type == "AWS_IAM" && route.authorizer_id == null])
+    error_message = "every route must demand a signed request"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_integration.this.integration_uri == var.function.alias_invoke_arn && aws_apigatewayv2_integration.this.payload_format_version == "2.0"
+    error_message = "the API must invoke the alias, with payload format 2.0"
+  }
+
+  assert {
+    condition = toset([for permission in aws_lambda_permission.route : permission.source_arn]) == toset([
+      "arn:aws:execute-api:eu-west-1:123456789012:mockapi/*/POST/predict",
+      "arn:aws:execute-api:eu-west-1:123456789012:mockapi/*/POST/predict/{model}",
+      "arn:aws:execute-api:eu-west-1:123456789012:mockapi/*/GET/status/{request_id}",
+    ])
+    error_message = "only this API's routes may invoke the function"
+  }
+
+  assert {
+    condition     = alltrue([for permission in aws_lambda_permission.route : permission.qualifier == "live"])
+    error_message = "the permission must be the alias's: one on the function does not cover it"
+  }
+
+  assert {
+    condition     = one(aws_apigatewayv2_stage.default.default_route_settings).throttling_burst_limit == 100 && one(aws_apigatewayv2_stage.default.default_route_settings).throttling_rate_limit == 50
+    error_message = "every route must be throttled"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.access.retention_in_days == 30 && can(jsondecode(one(aws_apigatewayv2_stage.default.access_log_settings).format))
+    error_message = "the access log must be JSON, in a group with a retention"
+  }
+
+  assert {
+    condition     = length(aws_apigatewayv2_api.this.cors_configuration) == 0
+    error_message = "no web page of another origin may call unless it is said"
+  }
+
+  assert {
+    condition     = output.url == "https://mockapi.execute-api.eu-west-1.amazonaws.com"
+    error_message = "the URL has no slash at the end"
+  }
+}
+
+run "tokens" {
+  variables {
+    authorizer = { type = "JWT", issuer = "https://issuer.example", audience = ["inference"] }
+  }
+
+  assert {
+    condition     = alltrue([for route in aws_apigatewayv2_route.this : route.authorization_type == "JWT" && route.authorizer_id == aws_apigatewayv2_authorizer.jwt[0].id])
+    error_message = "every route must demand a token of the issuer"
+  }
+
+  assert {
+    condition     = one(aws_apigatewayv2_authorizer.jwt[0].jwt_configuration).issuer == "https://issuer.example"
+    error_message = "the issuer must be the one that was given"
+  }
+}
+
+run "open_with_cors" {
+  variables {
+    authorizer = { type = "NONE" }
+    cors       = { allow_origins = ["https://app.example"] }
+  }
+
+  assert {
+    condition     = alltrue([for route in aws_apigatewayv2_route.this : route.authorization_type == "NONE"])
+    error_message = "NONE opens the routes"
+  }
+
+  assert {
+    condition     = one(aws_apigatewayv2_api.this.cors_configuration).allow_origins == toset(["https://app.example"])
+    error_message = "only the origin that was given may call"
+  }
+}

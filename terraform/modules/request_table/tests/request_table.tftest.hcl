@@ -1,0 +1,46 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name = "inference-test-requests"
+}
+
+run "table" {
+  assert {
+    condition     = aws_dynamodb_table.this.billing_mode == "PAY_PER_REQUEST" && aws_dynamodb_table.this.hash_key == "request_id"
+    error_message = "the table must cost nothing while nobody calls"
+  }
+
+  assert {
+    condition     = one(aws_dynamodb_table.this.ttl).attribute_name == "delete_at" && one(aws_dynamodb_table.this.ttl).enabled
+    error_message = "old requests must be deleted by delete_at"
+  }
+
+  assert {
+    condition     = one(aws_dynamodb_table.this.point_in_time_recovery).enabled
+    error_message = "the table must be recoverable to a point in time"
+  }
+
+  assert {
+    condition     = one(aws_dynamodb_table.this.server_side_encryption).enabled
+    error_message = "the table must be encrypted"
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.this.deletion_protection_enabled
+    error_message = "deletion protection must be on unless it is said otherwise"
+  }
+
+  assert {
+    condition = [for index in aws_dynamodb_table.this.global_secondary_index : [index.name, index.hash_key, index.range_key, index.projection_type]] == [
+      ["open", "open_shard", "submitted_at", "KEYS_ONLY"]
+    ]
+    error_message = "the sparse index of open requests must be there, with the keys alone"
+  }
+
+  assert {
+    condition     = output.open_index_arn == "arn:aws:dynamodb:eu-west-1:123456789012:table/mock/index/open"
+    error_message = "the index's ARN follows from the table's"
+  }
+}

@@ -1,0 +1,89 @@
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name      = "inference-test-worker-sentiment"
+  model     = { name = "sentiment", source = "sentiment" }
+  package   = { zip = { path = "main.tf" } }
+  queue     = { name = "inference-test-sentiment", url = "https://sqs.eu-west-1.amazonaws.com/123456789012/inference-test-sentiment" }
+  queue_arn = "arn:aws:sqs:eu-west-1:123456789012:inference-test-sentiment"
+  table     = { name = "inference-test-requests", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/inference-test-requests" }
+}
+
+run "defaults" {
+  assert {
+    condition     = aws_lambda_event_source_mapping.queue.function_name == module.function.alias_arn && endswith(module.function.alias_arn, ":live")
+    error_message = "the mapping must invoke the alias: on $LATEST warm instances stay unused"
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.queue.event_source_arn == var.queue_arn
+    error_message = "the mapping must read the worker's queue"
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.queue.function_response_types == toset(["ReportBatchItemFailures"])
+    error_message = "one bad message must not return its batch to the queue"
+  }
+
+  assert {
+    condition     = length(aws_lambda_event_source_mapping.queue.scaling_config) == 0
+    error_message = "null is no limit"
+  }
+
+  assert {
+    condition     = data.aws_iam_policy_document.queue.statement[0].resources == toset([var.queue_arn]) && data.aws_iam_policy_document.table.statement[0].resources == toset([var.table.arn])
+    error_message = "the worker may use its own queue and the request table, and no other"
+  }
+
+  assert {
+    condition     = toset(keys(local.policies)) == toset(["queue", "table"])
+    error_message = "with the artifact in the package the worker reads no bucket"
+  }
+
+  assert {
+    condition = local.environment == {
+      LOG_LEVEL          = "INFO"
+      MODEL              = "sentiment"
+      MODEL_SOURCE       = "sentiment"
+      QUEUE_URL          = var.queue.url
+      REQUEST_TABLE      = "inference-test-requests"
+      RETRY_BASE_SECONDS = "2"
+      RETRY_MAX_SECONDS  = "300"
+    }
+    error_message = "the worker's settings must be complete"
+  }
+}
+
+run "everything" {
+  variables {
+    artifact                = "s3://models/sentiment/1.0.0.pt"
+    batch_size              = 50
+    batch_window_seconds    = 1
+    maximum_concurrency     = 4
+    reserved_concurrency    = 4
+    provisioned_concurrency = 1
+    environment             = { MODEL = "another", THREADS = "2" }
+  }
+
+  assert {
+    condition     = one(aws_lambda_event_source_mapping.queue.scaling_config).maximum_concurrency == 4
+    error_message = "what is over the limit must wait in the queue"
+  }
+
+  assert {
+    condition     = aws_lambda_event_source_mapping.queue.batch_size == 50 && aws_lambda_event_source_mapping.queue.maximum_batching_window_in_seconds == 1
+    error_message = "batch size and window must reach the mapping"
+  }
+
+  assert {
+    condition     = data.aws_iam_policy_document.artifact[0].statement[0].resources == toset(["arn:aws:s3:::models/sentiment/1.0.0.pt"]) && contains(keys(local.policies), "artifact")
+    error_message = "the worker may read its artifact and nothing else of the bucket"
+  }
+
+  assert {
+    condition     = local.environment["MODEL"] == "sentiment" && local.environment["THREADS"] == "2" && local.environment["MODEL_ARTIFACT"] == var.artifact
+    error_message = "a model's own variables are added, and replace nothing"
+  }
+}

@@ -1,0 +1,124 @@
+mock_provider "aws" {
+  source = "../mocks"
+}
+
+variables {
+  name_prefix   = "inference-test"
+  models        = { sentiment = {} }
+  default_model = "sentiment"
+  models_dir    = "tests/models"
+  packages_dir  = "tests/packages"
+}
+
+run "one_model" {
+  assert {
+    condition     = local.models["sentiment"].batch_size == 20 && local.models["sentiment"].batch_window_seconds == 2 && local.models["sentiment"].memory_mb == 3008 && local.models["sentiment"].timeout_seconds == 45
+    error_message = "what `models` does not say must come from the manifest"
+  }
+
+  assert {
+    condition     = module.request_queue["sentiment"].visibility_timeout_seconds == 272
+    error_message = "the queue must follow the worker: 6 x 45 + 2"
+  }
+
+  assert {
+    condition     = toset(local.routes) == toset(["POST /predict", "POST /predict/{model}", "GET /status/{request_id}", "POST /cancel/{request_id}"])
+    error_message = "the API has these routes"
+  }
+
+  assert {
+    condition     = output.function_names == { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper", "worker/sentiment" = "inference-test-worker-sentiment" }
+    error_message = "every function is named after its role"
+  }
+
+  assert {
+    condition     = local.queue_url_prefix == "https://sqs.eu-west-1.amazonaws.com/123456789012/inference-test-"
+    error_message = "a queue's URL must be the prefix and the model's name"
+  }
+
+  assert {
+    condition = alltrue([for mapping in aws_lambda_event_source_mapping.dead_letters :
+      endswith(mapping.function_name, ":live") && mapping.function_response_types == toset(["ReportBatchItemFailures"])
+    ])
+    error_message = "the dead-letter queues must invoke the alias, and one bad message must not return its batch"
+  }
+
+  assert {
+    condition     = aws_lambda_permission.sweep.qualifier == "live" && aws_lambda_permission.sweep.source_arn == aws_cloudwatch_event_rule.sweep.arn && endswith(aws_cloudwatch_event_target.sweep.arn, ":live")
+    error_message = "only the schedule may invoke the sweeper, by its alias"
+  }
+
+  assert {
+    condition     = var.authorizer.type == "AWS_IAM"
+    error_message = "an API that is open to everyone must be asked for"
+  }
+
+  assert {
+    condition     = var.cors == null && var.tls_only && var.deletion_protection
+    error_message = "the defaults must be the safe ones"
+  }
+}
+
+run "models_differ" {
+  variables {
+    models = {
+      sentiment = { batch_size = 5, batch_window_seconds = 0, memory_mb = 2048, timeout_seconds = 20 }
+      other     = { source = "tiny" }
+      tuned = {
+        source  = "tiny"
+        package = { image = { uri = "repository@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" } }
+      }
+    }
+  }
+
+  assert {
+    condition     = local.models["sentiment"].batch_size == 5 && local.models["sentiment"].batch_window_seconds == 0 && local.models["sentiment"].memory_mb == 2048 && local.models["sentiment"].timeout_seconds == 20
+    error_message = "what `models` says must win over the manifest"
+  }
+
+  assert {
+    condition     = local.models["other"].batch_size == 10 && local.models["other"].batch_window_seconds == 0 && local.models["other"].memory_mb == 1769 && local.models["other"].timeout_seconds == 60
+    error_message = "what neither says must have its default"
+  }
+
+  assert {
+    condition     = jsondecode(local.models_json) == { other = "tiny", sentiment = "sentiment", tuned = "tiny" }
+    error_message = "the api must learn each model's source"
+  }
+
+  assert {
+    condition     = endswith(local.models["other"].package.zip.path, "/worker-tiny.zip") && local.models["tuned"].package.zip == null && local.models["tuned"].package.image.uri == var.models["tuned"].package.image.uri
+    error_message = "a model runs from its source's zip unless it has a package of its own"
+  }
+
+  assert {
+    condition     = toset(keys(output.queue_urls)) == toset(["other", "sentiment", "tuned"]) && toset(keys(output.dead_letter_queue_urls)) == toset(["other", "sentiment", "tuned"])
+    error_message = "each model must have a queue and a dead-letter queue of its own"
+  }
+}
+
+run "images" {
+  command = plan
+
+  variables {
+    worker_images = { sentiment = "repository@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+  }
+
+  assert {
+    condition     = local.models["sentiment"].package.zip == null && local.models["sentiment"].package.image.uri == var.worker_images["sentiment"]
+    error_message = "the model must run from its image"
+  }
+}
+
+run "long_deadline" {
+  command = plan
+
+  variables {
+    requests = { deadline_seconds = 864000, retention_seconds = 1209600 }
+  }
+
+  assert {
+    condition     = local.queue_retention_seconds == 864000
+    error_message = "the queue must keep a message until its request's deadline"
+  }
+}

@@ -1,0 +1,88 @@
+"""Terraform with no account and no network: on a copy of terraform/, planning against a stub of STS."""
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from scripts.terraform import terraform_env
+from tests.terraform.plans import ACCOUNT, DIGEST, REGION, Json, Plan
+from tests.terraform.runner import SOURCE, Terraform
+
+IDENTITY = f"""\
+<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+  <GetCallerIdentityResult>
+    <Arn>arn:aws:iam::{ACCOUNT}:user/test</Arn><UserId>TEST</UserId><Account>{ACCOUNT}</Account>
+  </GetCallerIdentityResult>
+  <ResponseMetadata><RequestId>test</RequestId></ResponseMetadata>
+</GetCallerIdentityResponse>
+"""
+
+
+@pytest.fixture(scope="session")
+def terraform(tmp_path_factory: pytest.TempPathFactory, sts: str) -> Terraform:
+    """Terraform in a fresh copy: the checkout stays as it is."""
+    copy = tmp_path_factory.mktemp("repository") / "terraform"
+    shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.auto.tfvars*"))
+    for backend in copy.glob("environments/*/backend.tf"):
+        backend.unlink()  # plans are made from nothing, and no bucket is there
+    own = {name: value for name, value in terraform_env().items() if not name.startswith(("AWS_", "TF_VAR_"))}
+    credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION}
+    return Terraform(copy, own | credentials | {"AWS_ENDPOINT_URL": sts, "AWS_EC2_METADATA_DISABLED": "true"})
+
+
+@pytest.fixture(scope="session")
+def sts() -> Iterator[str]:
+    """Base URL of a stub that knows one thing, the account: all that a plan from nothing asks AWS."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            known = b"Action=GetCallerIdentity" in body
+            answer = IDENTITY.encode() if known else b"the stub only knows GetCallerIdentity"
+            self.send_response(200 if known else 501)
+            self.send_header("content-type", "text/xml")
+            self.send_header("content-length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def plan_of(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Plan]:
+    """plan_of("dev", "sentiment", "tiny") is the plan of dev with these models; each plan is made once."""
+    inputs = tmp_path_factory.mktemp("inputs")
+    stand_in = inputs / "lambda.zip"
+    stand_in.write_text("stands for a zip")
+
+    @cache
+    def make(environment: str, models: tuple[str, ...]) -> Plan:
+        variables: Json = {"packages_dir": str(inputs), "default_model": models[0], "models": {}}
+        for name in models:
+            manifest = inputs / name / "manifest.json"
+            manifest.parent.mkdir(exist_ok=True)
+            manifest.write_text(json.dumps({"name": name, "timeout_seconds": 40, "batch_window_seconds": 3}))
+            shutil.copy(stand_in, inputs / f"worker-{name}.zip")
+            variables["models"][name] = {"models_dir": str(inputs)}
+        if environment != "local":
+            variables["worker_images"] = dict.fromkeys(models, f"repository@{DIGEST}")
+        return terraform.plan(f"environments/{environment}", variables)
+
+    def plan_of(environment: str, *models: str) -> Plan:
+        return make(environment, models or ("sentiment",))
+
+    return plan_of

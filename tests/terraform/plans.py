@@ -1,0 +1,63 @@
+"""Reading a plan: resources by type, policies by role, and what an argument refers to."""
+
+import json
+from typing import Any
+
+Json = dict[str, Any]
+
+# What every plan of the tests is made for.
+ACCOUNT = "123456789012"
+REGION = "us-east-1"
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+
+
+class Plan:
+    """What a plan would create, by type; values that are not known yet are missing."""
+
+    def __init__(self, plan: Json) -> None:
+        self.resources = {
+            change["address"]: change for change in plan["resource_changes"] if change["mode"] == "managed"
+        }
+        self.configuration: Json = plan["configuration"]["root_module"]
+
+    def of(self, kind: str) -> dict[str, Json]:
+        """Address -> planned values, of one type of resource."""
+        return {
+            address: change["change"]["after"] for address, change in self.resources.items() if change["type"] == kind
+        }
+
+    def policies(self) -> dict[str, dict[str, list[Json]]]:
+        """Role -> capability -> the statements of its inline policy."""
+        found: dict[str, dict[str, list[Json]]] = {}
+        for address, values in self.of("aws_iam_role_policy").items():
+            role = address.rsplit(".aws_iam_role_policy", 1)[0]
+            statements = json.loads(values["policy"])["Statement"]
+            found.setdefault(role, {})[values["name"]] = statements
+        return found
+
+    def module(self, *path: str) -> Json:
+        """The configuration of a module, by the names of the calls that lead to it."""
+        module = self.configuration
+        for name in path:
+            module = module["module_calls"][name]["module"]
+        return module
+
+    def references(self, kind: str, argument: str) -> dict[str, list[str]]:
+        """Place in the configuration -> what an argument of that type of resource is made of."""
+        found: dict[str, list[str]] = {}
+
+        def walk(module: Json, path: str) -> None:
+            for resource in module.get("resources", []):
+                if resource["type"] == kind:
+                    expression = resource["expressions"].get(argument, {})
+                    found[f"{path}{resource['address']}"] = expression.get("references", [])
+            for name, call in module.get("module_calls", {}).items():
+                walk(call["module"], f"{path}{name}.")
+
+        walk(self.configuration, "")
+        return found
+
+
+def as_list(value: str | list[str]) -> list[str]:
+    """IAM writes a list of one as the one."""
+    return [value] if isinstance(value, str) else value

@@ -1,0 +1,114 @@
+"""Every module, the stack and every environment: formatted, valid, tested, and described."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import pytest
+
+from tests.terraform.runner import ENVIRONMENTS, SOURCE, Terraform, folders
+
+pytestmark = pytest.mark.terraform
+
+TESTED = [folder for folder in folders() if not folder.startswith("environments/")]
+
+
+def test_formatted(terraform: Terraform) -> None:
+    terraform.run(".", "fmt", "-check", "-recursive", "-diff")
+
+
+def test_valid(terraform: Terraform) -> None:
+    # The environments have the same files, and one reaches the stack and every module.
+    terraform.init("environments/local")
+    terraform.run("environments/local", "validate")
+
+
+@pytest.fixture(scope="module")
+def runs(terraform: Terraform) -> Iterator[dict[str, Future[str]]]:
+    """What `terraform test` shows in each folder. They run side by side: each spends its time starting the provider."""
+
+    def test(folder: str) -> str:
+        terraform.init(folder)
+        return terraform.run(folder, "test", "-no-color")
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {folder: pool.submit(test, folder) for folder in sorted(TESTED, key=lambda f: f != "stack")}
+
+
+@pytest.mark.parametrize("folder", TESTED)
+def test_terraform_test(runs: dict[str, Future[str]], folder: str) -> None:
+    shown = runs[folder].result()
+    assert re.search(r"Success! [1-9][0-9]* passed, 0 failed", shown), shown
+
+
+@pytest.mark.parametrize("folder", TESTED)
+def test_every_validation_has_a_run_that_breaks_it(folder: str) -> None:
+    variables = _blocks(folder, "variable")
+    rules = Counter({name: len(re.findall(r"^  validation \{", body, re.M)) for name, body in variables.items()})
+    tests = (SOURCE / folder / "tests" / "validation.tftest.hcl").read_text()
+    failures = re.findall(r"expect_failures\s*=\s*\[(.*?)\]", tests, re.S)
+    broken = Counter(name for names in failures for name in re.findall(r"var\.(\w+)", names))
+    assert not +(rules - broken), "validations without a run that expects their failure"
+
+
+@pytest.mark.parametrize("folder", folders())
+def test_variables_and_outputs_are_described(folder: str) -> None:
+    for name, body in _blocks(folder, "variable").items():
+        assert re.search(r"^  description\s*=", body, re.M), f"variable {name} has no description"
+        assert re.search(r"^  type\s*=", body, re.M), f"variable {name} has no type"
+        assert not re.search(r"^  type\s*=\s*.*\bany\b|\(any\)", body, re.M), f"variable {name} takes anything"
+        may_be_null = re.search(r"^  default\s*=\s*null", body, re.M) or name == "worker_images"
+        assert may_be_null or re.search(r"^  nullable\s*=\s*false", body, re.M), f"variable {name} may be null"
+    for name, body in _blocks(folder, "output").items():
+        assert re.search(r"^  description\s*=", body, re.M), f"output {name} has no description"
+
+
+@pytest.mark.parametrize("folder", TESTED)
+def test_modules_have_no_provider_no_backend_and_a_readme(folder: str) -> None:
+    text = _hcl(folder)
+    assert not re.search(r'^\s*(provider "|backend "|endpoints )', text, re.M)
+    assert (SOURCE / folder / "README.md").is_file()
+
+
+def test_only_one_module_makes_functions() -> None:
+    makers = [folder for folder in folders() if 'resource "aws_lambda_function"' in _hcl(folder)]
+    assert makers == ["modules/function"]
+
+
+def test_environments_differ_in_variables_only() -> None:
+    for name in ("main.tf", "variables.tf", "outputs.tf", "versions.tf"):
+        texts = {(SOURCE / "environments" / environment / name).read_text() for environment in ENVIRONMENTS}
+        assert len(texts) == 1, f"{name} differs between environments"
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_state_is_kept_in_s3_with_native_locking(environment: str) -> None:
+    text = (SOURCE / "environments" / environment / "backend.tf").read_text()
+    assert re.search(r'backend "s3" \{', text)
+    assert re.search(r"use_lockfile\s*=\s*true", text)
+    assert not re.search(r"(bucket|dynamodb_table)\s*=", text), "the backend must stay partial"
+
+
+def test_nothing_knows_the_emulator() -> None:
+    texts = [path.read_text() for path in SOURCE.rglob("*.tf") if ".terraform" not in path.parts]
+    for word in ("localhost", "127.0.0.1", "4566", "localstack", "ministack", "skip_credentials_validation"):
+        assert not any(word in text.lower() for text in texts), f"{word} in HCL"
+
+
+def test_the_provider_is_pinned_once() -> None:
+    pins = {
+        re.findall(r'version = "([^"]+)"', (SOURCE / "environments" / environment / "versions.tf").read_text())[-1]
+        for environment in ENVIRONMENTS
+    }
+    assert pins == {"5.100.0"}
+
+
+def _hcl(folder: str) -> str:
+    return "\n".join(path.read_text() for path in sorted((SOURCE / folder).glob("*.tf")))
+
+
+def _blocks(folder: str, kind: str) -> dict[str, str]:
+    found = re.findall(rf'^{kind} "(\w+)" \{{\n(.*?)^\}}', _hcl(folder), re.S | re.M)
+    return dict(found)

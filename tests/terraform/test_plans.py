@@ -1,0 +1,219 @@
+"""Plans of the environments: rights, queues, aliases, logs. Each of the reference document's defects has its test."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.terraform.plans import ACCOUNT, DIGEST, REGION, Plan, as_list
+from tests.terraform.runner import ENVIRONMENTS
+
+pytestmark = pytest.mark.terraform
+
+PlanOf = Callable[..., Plan]
+
+MODELS = ("sentiment", "tiny")
+
+QUEUES = f"arn:aws:sqs:{REGION}:{ACCOUNT}:inference-dev-"
+TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/inference-dev-requests"
+LOGS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/inference-dev-"
+CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"}
+
+# Who may do what to what: a right that is added, taken or widened must be changed here too.
+RIGHTS: dict[str, list[tuple[set[str], set[str]]]] = {
+    "module.stack.module.api": [
+        ({"sqs:SendMessage"}, {QUEUES + "sentiment", QUEUES + "tiny"}),
+        ({"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}, {TABLE}),
+        ({"logs:CreateLogStream", "logs:PutLogEvents"}, {LOGS + "api:*"}),
+    ],
+    "module.stack.module.dead_letters": [
+        (CONSUME, {QUEUES + "sentiment-dlq", QUEUES + "tiny-dlq"}),
+        ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {TABLE}),
+        (
+            {"logs:FilterLogEvents", "logs:GetLogEvents"},
+            {f"{LOGS}worker-{m}{s}" for m in MODELS for s in ("", ":*")},
+        ),
+        ({"logs:CreateLogStream", "logs:PutLogEvents"}, {LOGS + "dead-letters:*"}),
+    ],
+    "module.stack.module.sweeper": [
+        ({"sqs:GetQueueAttributes"}, {QUEUES + m + s for m in MODELS for s in ("", "-dlq")}),
+        ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {TABLE}),
+        ({"dynamodb:Query"}, {TABLE + "/index/open"}),
+        ({"logs:CreateLogStream", "logs:PutLogEvents"}, {LOGS + "sweeper:*"}),
+    ],
+} | {
+    f'module.stack.module.worker["{model}"].module.function': [
+        (CONSUME | {"sqs:ChangeMessageVisibilityBatch"}, {QUEUES + model}),
+        ({"dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:PartiQLUpdate"}, {TABLE}),
+        ({"logs:CreateLogStream", "logs:PutLogEvents"}, {LOGS + f"worker-{model}:*"}),
+    ]
+    for model in MODELS
+}
+
+
+def test_each_function_has_exactly_its_rights(plan_of: PlanOf) -> None:
+    found = plan_of("dev", *MODELS).policies()
+    assert found.keys() == RIGHTS.keys()
+    for role, rights in RIGHTS.items():
+        statements = [statement for policy in found[role].values() for statement in policy]
+        assert all(statement["Effect"] == "Allow" for statement in statements)
+        granted = [(set(as_list(s["Action"])), set(as_list(s["Resource"]))) for s in statements]
+        assert len(granted) == len(rights)
+        assert all(right in granted for right in rights), f"{role}: {granted}"
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_no_right_is_on_everything(plan_of: PlanOf, environment: str) -> None:
+    for role, policies in plan_of(environment).policies().items():
+        for statement in (statement for policy in policies.values() for statement in policy):
+            for resource in as_list(statement["Resource"]):
+                assert "*" not in resource.removesuffix(":*"), f"{role}: {resource}"
+            for action in as_list(statement["Action"]):
+                assert "*" not in action, f"{role}: {action}"
+                assert action != "logs:CreateLogGroup", f"{role}: Terraform makes the log groups"
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_each_function_has_a_role_and_a_log_group_of_its_own(plan_of: PlanOf, environment: str) -> None:
+    plan = plan_of(environment)
+    functions = {values["function_name"] for values in plan.of("aws_lambda_function").values()}
+    prefix = f"inference-{environment}-"
+    assert functions == {prefix + role for role in ("api", "dead-letters", "sweeper", "worker-sentiment")}
+    assert {values["name"] for values in plan.of("aws_iam_role").values()} == functions
+    groups = {values["name"]: values["retention_in_days"] for values in plan.of("aws_cloudwatch_log_group").values()}
+    own = {f"/aws/lambda/{name}" for name in functions}
+    assert groups.keys() == own | {f"/aws/apigateway/inference-{environment}"}
+    assert all(days > 0 for days in groups.values()), "0 keeps logs for ever"
+
+
+def test_the_log_group_is_there_before_the_function(plan_of: PlanOf) -> None:
+    function = plan_of("dev").module("stack", "api")["resources"]
+    waits = next(r["depends_on"] for r in function if r["address"] == "aws_lambda_function.this")
+    assert "aws_cloudwatch_log_group.this" in waits
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_function_publishes_and_is_used_by_its_alias(plan_of: PlanOf, environment: str) -> None:
+    plan = plan_of(environment)
+    functions = plan.of("aws_lambda_function")
+    assert all(values["publish"] for values in functions.values())
+    aliases = plan.of("aws_lambda_alias")
+    assert {values["name"] for values in aliases.values()} == {"live"}
+    assert {values["function_name"] for values in aliases.values()} == {v["function_name"] for v in functions.values()}
+    permissions = plan.of("aws_lambda_permission").values()
+    assert permissions
+    assert {values["qualifier"] for values in permissions} == {"live"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "argument"),
+    [
+        ("aws_lambda_event_source_mapping", "function_name"),
+        ("aws_cloudwatch_event_target", "arn"),
+        ("aws_apigatewayv2_integration", "integration_uri"),
+        ("aws_lambda_provisioned_concurrency_config", "qualifier"),
+    ],
+)
+def test_what_invokes_a_function_names_its_alias(plan_of: PlanOf, kind: str, argument: str) -> None:
+    found = plan_of("dev").references(kind, argument)
+    assert found
+    for place, references in found.items():
+        assert any("alias" in reference for reference in references), f"{place}: {references}"
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_queues_follow_the_timeouts_of_their_functions(plan_of: PlanOf, environment: str) -> None:
+    plan = plan_of(environment)
+    timeouts = {v["function_name"]: v["timeout"] for v in plan.of("aws_lambda_function").values()}
+    queues = {values["name"]: values for values in plan.of("aws_sqs_queue").values()}
+    prefix = f"inference-{environment}-"
+    queue, dlq = queues[f"{prefix}sentiment"], queues[f"{prefix}sentiment-dlq"]
+    assert queue["visibility_timeout_seconds"] == 6 * timeouts[f"{prefix}worker-sentiment"] + 3
+    assert dlq["visibility_timeout_seconds"] >= 6 * timeouts[f"{prefix}dead-letters"]
+    assert dlq["message_retention_seconds"] >= queue["message_retention_seconds"]
+    mapping = plan.of("aws_lambda_event_source_mapping")[
+        'module.stack.module.worker["sentiment"].aws_lambda_event_source_mapping.queue'
+    ]
+    assert mapping["maximum_batching_window_in_seconds"] == 3
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_queues_refuse_what_does_not_come_by_tls(plan_of: PlanOf, environment: str) -> None:
+    for name, values in plan_of(environment).of("aws_sqs_queue").items():
+        (statement,) = json.loads(values["policy"])["Statement"]
+        assert statement["Effect"] == "Deny", name
+        assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}, name
+        assert statement["Resource"].endswith(f":{values['name']}"), name
+        assert values["sqs_managed_sse_enabled"], name
+
+
+@pytest.mark.parametrize(("environment", "authorization"), [("local", "NONE"), ("dev", "AWS_IAM"), ("prod", "AWS_IAM")])
+def test_the_api_is_closed_throttled_and_logged(plan_of: PlanOf, environment: str, authorization: str) -> None:
+    plan = plan_of(environment)
+    routes = plan.of("aws_apigatewayv2_route").values()
+    assert {route["route_key"] for route in routes} == {
+        "POST /predict",
+        "POST /predict/{model}",
+        "GET /status/{request_id}",
+        "POST /cancel/{request_id}",
+    }
+    assert {route["authorization_type"] for route in routes} == {authorization}
+    (api,) = plan.of("aws_apigatewayv2_api").values()
+    assert api["cors_configuration"] == []
+    (stage,) = plan.of("aws_apigatewayv2_stage").values()
+    (limits,) = stage["default_route_settings"]
+    assert limits["throttling_burst_limit"] > 0
+    assert limits["throttling_rate_limit"] > 0
+    (log,) = stage["access_log_settings"]
+    assert json.loads(log["format"])["request_id"] == "$context.requestId"
+
+
+@pytest.mark.parametrize("environment", ["dev", "prod"])
+def test_images_are_deployed_by_digest_from_immutable_tags(plan_of: PlanOf, environment: str) -> None:
+    plan = plan_of(environment)
+    (repository,) = plan.of("aws_ecr_repository").values()
+    assert repository["image_tag_mutability"] == "IMMUTABLE"
+    images = [v["image_uri"] for v in plan.of("aws_lambda_function").values() if v["package_type"] == "Image"]
+    assert images == [f"repository@{DIGEST}"]
+
+
+def test_the_laptop_runs_zips(plan_of: PlanOf) -> None:
+    assert {v["package_type"] for v in plan_of("local").of("aws_lambda_function").values()} == {"Zip"}
+
+
+@pytest.mark.parametrize(("environment", "protected"), [("local", False), ("dev", False), ("prod", True)])
+def test_the_table_keeps_and_forgets(plan_of: PlanOf, environment: str, protected: bool) -> None:
+    (table,) = plan_of(environment).of("aws_dynamodb_table").values()
+    assert table["deletion_protection_enabled"] is protected
+    assert table["billing_mode"] == "PAY_PER_REQUEST"
+    assert table["point_in_time_recovery"][0]["enabled"]
+    assert table["server_side_encryption"][0]["enabled"]
+    assert table["ttl"] == [{"attribute_name": "delete_at", "enabled": True}]
+
+
+def test_a_model_that_is_added_changes_nothing_of_another(plan_of: PlanOf) -> None:
+    def of_sentiment(plan: Plan) -> dict[str, Any]:
+        return {a: r["change"] for a, r in plan.resources.items() if '["sentiment"]' in a}
+
+    before, after = plan_of("dev"), plan_of("dev", *MODELS)
+    assert of_sentiment(before)
+    assert of_sentiment(before) == of_sentiment(after)
+    added = after.resources.keys() - before.resources.keys()
+    assert added
+    assert all('["tiny"]' in address for address in added)
+    shared = {a: r["change"] for a, r in before.resources.items() if '["sentiment"]' not in a}
+    changed = {a for a, change in shared.items() if after.resources[a]["change"] != change}
+    functions = r"module\.stack\.module\.(api|dead_letters|sweeper)\.(aws_lambda_function|aws_iam_role_policy)\b"
+    assert all(re.match(functions, address) for address in changed), changed
+
+
+def test_fifty_models_fit(plan_of: PlanOf) -> None:
+    plan = plan_of("prod", *(f"model-of-a-team-{number:02d}" for number in range(50)))
+    assert len(plan.of("aws_sqs_queue")) == 100
+    for address, values in plan.of("aws_lambda_function").items():
+        variables = values["environment"][0]["variables"]
+        assert sum(len(name) + len(value) for name, value in variables.items()) <= 4096, address
+    for role, policies in plan.policies().items():
+        assert sum(len(json.dumps(p, separators=(",", ":"))) for p in policies.values()) <= 10240, role
