@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 from inference import aws
@@ -14,10 +15,18 @@ from inference.telemetry import Telemetry, function_name, now_ms
 
 settings = DeadLettersSettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level)
+
+
+def _read_lines(group: str, invocation_id: str, since: int) -> Sequence[str]:
+    return read_lines(
+        aws.client("logs"), group, invocation_id, since, lambda error: telemetry.error("log_unreadable", error)
+    )
+
+
 undertaker = Undertaker(
     RequestTable(aws.client("dynamodb"), settings.request_table),
     settings.worker_log_group_prefix,
-    lambda group, text, since: read_lines(aws.client("logs"), group, text, since),
+    _read_lines,
     telemetry,
     now_ms,
 )

@@ -138,9 +138,9 @@ class Worker:
         # Should this process die without a word, its messages come back when its lease ends, not after the queue's
         # visibility timeout, which is six times as long.
         lease_seconds = (lease_until - self._clock()) // 1000 + 1
-        self._queue.show_again({delivery.receipt_handle: lease_seconds for delivery in deliveries})
+        self._show_again({delivery.receipt_handle: lease_seconds for delivery in deliveries})
         self._process_chunks(_without_repeats(deliveries, run, lease_seconds), run)
-        self._queue.show_again(run.delays)
+        self._show_again(run.delays)
         self._telemetry.info("batch_done", messages=len(records), duration_ms=watch.ms, **run.counts)
         return run.failed
 
@@ -223,7 +223,12 @@ class Worker:
             self._telemetry.error("prediction_timed_out", request_id=request_id, attempt=claim.attempt)
             if isinstance(written, Applied):
                 delays[claim.delivery.receipt_handle] = self._retry.after(claim.attempt) + WATCHDOG_MARGIN_MS // 1000
-        self._queue.show_again(delays)
+        self._show_again(delays)
+
+    def _show_again(self, delays: Mapping[str, int]) -> None:
+        missed = self._queue.show_again(delays)
+        if missed:
+            self._telemetry.warning("visibility_unchanged", messages=len(missed))
 
     def _finish(self, worked: Sequence[tuple[Claim, Outcome]], run: _Run, predicted_ms: float) -> None:
         """Write the outcomes, in one call; then settle each message by what became of its write."""

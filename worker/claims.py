@@ -4,6 +4,8 @@ record says                         the message
 pending                             is claimed
 running, lease over; or marked      is a suspect: its last attempt died without a word, so it is claimed and run
 to run alone                        alone, after all others, those with the fewest attempts first
+(whatever) delivered as often as    is claimed alone too: a neighbour that kills the worker must not take the last
+it may be tried, if more than once  attempt from it
 running, live lease                 goes back until that lease ends: another attempt is at work
 final, or no record of its submit   is dropped: a duplicate, or a submit that was answered 503
 past its deadline                   is dropped; the record becomes expired
@@ -68,13 +70,15 @@ class Claimer:
 
     def claim(self, deliveries: Sequence[Delivery]) -> Sorted:
         """Claim what is free. First deliveries go in one call; later ones singly."""
+        last = [delivery for delivery in deliveries if _may_be_last(delivery)]
+        deliveries = [delivery for delivery in deliveries if not _may_be_last(delivery)]
         updates = [
             (self._moves.claim_first if delivery.receive_count == 1 else self._moves.claim)(
                 delivery.message.request_id, delivery.message.submitted_at, self._lease_until, **self._trace
             )
             for delivery in deliveries
         ]
-        found = Sorted()
+        found = Sorted(suspects=[(delivery.receive_count - 1, delivery) for delivery in last])
         for delivery, written in zip(deliveries, self._table.apply(updates), strict=True):
             self._sort(delivery, written, found, first_look=True)
         return found
@@ -127,3 +131,8 @@ class Claimer:
     def _drop(self, delivery: Delivery, reason: str, found: Sorted) -> None:
         self._telemetry.info("message_dropped", request_id=delivery.message.request_id, reason=reason)
         found.dropped.append(delivery)
+
+
+def _may_be_last(delivery: Delivery) -> bool:
+    """Whether this may be the request's last attempt. A request that has only one goes with the others all the same."""
+    return delivery.receive_count > 1 and delivery.receive_count >= delivery.message.attempt_limit

@@ -13,7 +13,10 @@ from collections.abc import Callable, Sequence
 from inference.requests import ErrorCode, Failure, Record
 
 ReadLines = Callable[[str, str, int], Sequence[str]]
-"""(log group, text to look for, since epoch ms) -> the lines that have it."""
+"""(log group, invocation id, since epoch ms) -> the lines of that invocation."""
+
+OWN_LINE = '{"level": '
+"""How a line of our own telemetry begins."""
 
 _TIMED_OUT = re.compile(r"Task timed out|Status: timeout")
 _OUT_OF_MEMORY = re.compile(r"Runtime\.OutOfMemory|MemoryError|OutOfMemoryError")
@@ -51,7 +54,8 @@ def _told(record: Record) -> Failure | None:
 
 
 def _evidence(lines: Sequence[str]) -> tuple[ErrorCode, str]:
-    text = "\n".join(lines)
+    # Not our own lines: what one says of a neighbour's MemoryError is no evidence of this request's end.
+    text = "\n".join(line for line in lines if not line.startswith(OWN_LINE))
     memory = _MEMORY.search(text)
     full = memory is not None and int(memory[2]) >= int(memory[1])
     if _TIMED_OUT.search(text):

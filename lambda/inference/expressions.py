@@ -54,7 +54,7 @@ class Update:
     def to_update_item(self, table: str) -> dict[str, Any]:
         """Arguments of `UpdateItem`. The record must exist: an update never creates one."""
         condition = _MISSING.sub(r"attribute_not_exists(#\1)", self.condition)
-        condition = "attribute_exists(#request_id) AND (" + _NAME.sub(r"#\1", condition) + ")"
+        condition = "attribute_exists(#request_id) AND " + _grouped(_NAME.sub(r"#\1", condition))
         assignments = [f"#{name} = :set_{name}" for name in self.sets]
         assignments += [f"#{name} = #{name} + :inc_{name}" for name in self.increments]
         expression = "SET " + ", ".join(assignments) if assignments else ""
@@ -86,11 +86,21 @@ class Update:
         clauses = [f'SET "{name}" = ?' for name in self.sets]
         clauses += [f'REMOVE "{name}"' for name in self.removes]
         condition = _MISSING.sub(r'"\1" IS MISSING', self.condition)
-        condition = _VALUE.sub("?", _NAME.sub(r'"\1"', condition))
+        condition = _grouped(_VALUE.sub("?", _NAME.sub(r'"\1"', condition)))
         parameters = [*self.sets.values(), self.request_id]
         parameters += [self.values[name] for name in _VALUE.findall(self.condition)]
         return {
-            "Statement": f'UPDATE "{table}" {" ".join(clauses)} WHERE "request_id" = ? AND ({condition})',
+            "Statement": f'UPDATE "{table}" {" ".join(clauses)} WHERE "request_id" = ? AND {condition}',
             "Parameters": [to_attribute(value) for value in parameters],
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
+
+
+def _grouped(condition: str) -> str:
+    """The condition as one group; DynamoDB refuses parentheses around parentheses."""
+    depth = 0
+    for position, character in enumerate(condition):
+        depth += (character == "(") - (character == ")")
+        if depth == 0 and position < len(condition) - 1:
+            return f"({condition})"
+    return condition

@@ -1,24 +1,59 @@
-"""Reads a worker's log: Lambda's own lines about an invocation are the only witness of a killed one."""
+"""Reads a worker's log: the lines of a killed invocation are the only witness of its end."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-MAX_LINES = 50
+MAX_PAGES = 10
+MAX_LINES = 200
 
 
-def read_lines(client: Any, group: str, text: str, since: int) -> Sequence[str]:
-    """The lines of a log group that have a text, since a time (epoch ms).
+def read_lines(
+    client: Any, group: str, invocation_id: str, since: int, report: Callable[[Exception], None] = lambda _: None
+) -> Sequence[str]:
+    """What the log group has of one invocation, since a time (epoch ms).
 
-    An unreadable log gives none: a request has to end whether or not the reason can be found.
+    The last words of a dying process (a traceback, an allocator's complaint, a timeout in some formats) do not carry
+    the id, but they stand in the invocation's stream before the next one starts. An unreadable log gives no lines, and
+    `report` its error: a request has to end whether or not the reason can be found.
     """
     try:
-        answer = client.filter_log_events(
-            logGroupName=group, filterPattern=f'"{text}"', startTime=since, limit=MAX_LINES
+        first = next(_found(client, group, invocation_id, since), None)
+        if first is None:
+            return ()
+        answer = client.get_log_events(
+            logGroupName=group,
+            logStreamName=first["logStreamName"],
+            startTime=first["timestamp"],
+            startFromHead=True,
+            limit=MAX_LINES,
         )
-    except (ClientError, BotoCoreError):
+    except (ClientError, BotoCoreError) as error:
+        report(error)
         return ()
-    return [event["message"] for event in answer["events"]]
+    return list(_of_invocation([event["message"] for event in answer["events"]], invocation_id))
+
+
+def _found(client: Any, group: str, invocation_id: str, since: int) -> Iterator[dict[str, Any]]:
+    """The events that carry the id; a page may be empty and yet not be the last."""
+    pages = client.get_paginator("filter_log_events").paginate(
+        logGroupName=group, filterPattern=f'"{invocation_id}"', startTime=since
+    )
+    for page in islice(pages, MAX_PAGES):
+        yield from page["events"]
+
+
+def _of_invocation(lines: Sequence[str], invocation_id: str) -> Iterator[str]:
+    """The lines from the first that carries the id to the start of another invocation."""
+    inside = False
+    for line in lines:
+        if invocation_id in line:
+            inside = True
+        elif "START RequestId:" in line or '"platform.start"' in line:  # text or JSON format
+            inside = False
+        if inside:
+            yield line

@@ -69,7 +69,7 @@ class Moves:
         return Update(
             record.request_id,
             "[submit_until] = :seen AND [status] = :pending",
-            sets={"submit_until": submit_until},
+            sets={"submit_until": submit_until, "renewed_at": self._clock()},
             values={"seen": record.submit_until or 0, "pending": Status.PENDING},
         )
 

@@ -122,6 +122,7 @@ class Record:
     finished_at: int | None = None
     lease_until: int | None = None
     submit_until: int | None = None
+    renewed_at: int | None = None
     replayed_at: int | None = None
     input_digest: str | None = None
     input: str | None = None
@@ -191,8 +192,8 @@ def new_request_id() -> str:
 
 
 def can_be_id(text: str) -> bool:
-    """Whether a text is worth a look into the table, which refuses an empty or a very long key."""
-    return 0 < len(text) <= MAX_ID_CHARACTERS
+    """Whether a text is worth a look into the table, which takes no empty and no very long key."""
+    return 0 < len(text) <= MAX_ID_CHARACTERS and text.isascii()
 
 
 def keyed_request_id(caller: str, key: str) -> str:

@@ -80,7 +80,7 @@ class Sweeper:
         return record.lease_until is not None and record.lease_until >= self._clock()
 
     def _untouched(self, record: Record) -> bool:
-        times = (record.started_at, record.lease_until, record.submit_until, record.replayed_at)
+        times = (record.started_at, record.lease_until, record.submit_until, record.renewed_at, record.replayed_at)
         return max(record.submitted_at, *(time or 0 for time in times)) < self._clock() - self._grace
 
     def _idle(self, model: str) -> bool:

@@ -1,0 +1,269 @@
+"""The requests that failed and whose input was kept: look at them, send them again, or let them go.
+
+    python -m scripts.dead_letters list [--model NAME] [--json]
+    python -m scripts.dead_letters show ID...
+    python -m scripts.dead_letters replay ID... | --all [--model NAME]
+    python -m scripts.dead_letters purge ID... | --all [--model NAME]
+
+A replay keeps the request's id, so that whoever holds it gets the result after all; it has new attempts and a new
+deadline. Everything is safe to repeat: what is done already is said and left alone. After an interrupted replay name
+the id again: its message is sent once more, and a message too many changes nothing.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+if not __package__:  # started as a file: make the repository importable
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+from scripts import terraform
+from scripts.console import ROOT, Failure, note, run
+
+sys.path.insert(1, str(ROOT / "lambda"))
+from inference.errors import Unavailable
+from inference.moves import Moves
+from inference.request_queue import RequestQueue
+from inference.request_table import Applied, Refusal, RequestTable
+from inference.requests import Message, Record, Status
+from inference.telemetry import now_ms
+
+OK, FAILED, USAGE, NOT_FOUND = 0, 1, 2, 3
+
+_EXIT_CODES = """\
+exit codes:
+  0  done, or nothing to do
+  1  at least one request could not be worked on now: run it again
+  2  usage, or nothing is deployed
+  3  at least one id is unknown"""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a replayed request is given. Times in seconds."""
+
+    attempts: int
+    deadline: int
+    retention: int
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of one id: an exit code, and what to say."""
+
+    request_id: str
+    code: int
+    text: str
+
+
+class DeadLetters:
+    """Works on failed requests.
+
+    Args:
+        table: where the records are.
+        queues: model name -> its queue; a KeyError for a model that is not deployed any more.
+        terms: of a replay.
+        clock: gives the time in epoch milliseconds.
+    """
+
+    def __init__(
+        self,
+        table: RequestTable,
+        queues: Callable[[str], RequestQueue],
+        terms: Terms,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        self._table = table
+        self._queues = queues
+        self._terms = terms
+        self._clock = clock
+        self._moves = Moves(clock)
+
+    def all(self, model: str | None = None) -> Iterator[Record]:
+        """The failed requests that can be replayed, of one model or of all."""
+        return (record for record in self._table.failed_with_input() if model in (None, record.model))
+
+    def find(self, request_id: str) -> Record | None:
+        """Any request."""
+        return self._table.get(request_id, consistent=True)
+
+    def replay(self, request_id: str) -> Done:
+        """Make a failed request pending again and send its message.
+
+        Two writes, the record first. Between them a crash leaves a pending record that no message knows; such a one
+        is sent again. A worker drops what it gets twice.
+        """
+        record = self.find(request_id)
+        if record is None:
+            return Done(request_id, NOT_FOUND, "unknown")
+        if record.status is Status.FAILED and record.input is None:
+            return Done(request_id, OK, "nothing to do: failed, and its input was not kept")
+        if record.status is not Status.FAILED:
+            return self._finish_replay(record)
+        try:
+            self._queues(record.model)
+        except KeyError:
+            return Done(request_id, FAILED, f"the model {record.model} is not deployed")
+        now = self._clock()
+        expires_at = now + self._terms.deadline * 1000
+        delete_at = expires_at // 1000 + self._terms.retention
+        update = self._moves.replay(record, expires_at, delete_at, self._terms.attempts)
+        match self._table.apply([update])[0]:
+            case Applied(record=pending) if pending is not None:
+                return self._send(pending, "replayed")
+            case Unavailable() as error:
+                return Done(request_id, FAILED, str(error))
+        return Done(request_id, OK, "nothing to do: somebody else has replayed it just now")
+
+    def _finish_replay(self, record: Record) -> Done:
+        """A replay of what is not failed: either it is over, or its message may never have been sent."""
+        untouched = record.started_at is None or record.started_at < (record.replayed_at or 0)
+        if (
+            record.status is Status.PENDING
+            and record.replayed_at is not None
+            and untouched
+            and record.input is not None
+        ):
+            return self._send(record, "replayed before and not begun; its message was sent again")
+        return Done(record.request_id, OK, f"nothing to do: {record.status_at(self._clock())}")
+
+    def _send(self, record: Record, text: str) -> Done:
+        times = (record.submitted_at, record.expires_at)
+        message = Message(
+            record.request_id, record.model, json.loads(record.input or "null"), *times, record.attempt_limit
+        )
+        try:
+            self._queues(record.model).send(message)
+        except (Unavailable, KeyError) as error:
+            return Done(record.request_id, FAILED, f"pending, but its message was not sent, replay it again: {error}")
+        return Done(record.request_id, OK, text)
+
+    def purge(self, request_id: str) -> Done:
+        """Drop the kept input of a failed request: it stays failed and can't be replayed any more."""
+        match self._table.apply([self._moves.forget_input(request_id)])[0]:
+            case Refusal(record=None):
+                return Done(request_id, NOT_FOUND, "unknown")
+            case Refusal(record=record) if record is not None:
+                return Done(request_id, OK, f"nothing to do: {record.status}")
+            case Unavailable() as error:
+                return Done(request_id, FAILED, str(error))
+        return Done(request_id, OK, "purged")
+
+
+def main() -> int:
+    """Command line of this module."""
+    args = _parser().parse_args()
+    _check(args)
+    letters = _connect(args.env, Terms(args.attempts, args.deadline_hours * 3600, args.retention_hours * 3600))
+    try:
+        return _run(letters, args)
+    except Unavailable as error:
+        raise Failure(str(error), FAILED) from error
+
+
+def _check(args: argparse.Namespace) -> None:
+    if args.command == "list" and args.ids:
+        raise Failure("list takes no ids: show does", USAGE)
+    if args.command == "show" and not args.ids:
+        raise Failure("show: name requests; list has their ids", USAGE)
+    if args.command in ("replay", "purge") and bool(args.ids) == args.all:
+        raise Failure(f"{args.command}: name requests, or give --all, not both", USAGE)
+
+
+def _run(letters: DeadLetters, args: argparse.Namespace) -> int:
+    if args.command == "list":
+        return _list(sorted(letters.all(args.model), key=lambda record: record.finished_at or 0), args.json)
+    if args.command == "show":
+        return max([_show(letters.find(request_id), request_id) for request_id in args.ids])
+    ids: Sequence[str] = args.ids or [record.request_id for record in letters.all(args.model)]
+    work = letters.replay if args.command == "replay" else letters.purge
+    code = OK
+    for request_id in ids:
+        done = work(request_id)
+        print(f"{done.request_id}  {done.text}", flush=True)
+        code = max(code, done.code)
+    if not ids:
+        note("no failed request has its input kept: nothing to do")
+    return code
+
+
+def _list(records: Sequence[Record], as_json: bool) -> int:
+    if as_json:
+        for record in records:
+            print(json.dumps(_described(record), ensure_ascii=False))
+        return OK
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("failed at (UTC)", "request", "model", "attempts", "code", "message")
+    for record in records:
+        error = json.loads(record.error or "{}")
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime((record.finished_at or 0) / 1000))
+        table.add_row(
+            when, record.request_id, record.model, str(record.attempts), error.get("code"), error.get("message")
+        )
+    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    return OK
+
+
+def _show(record: Record | None, request_id: str) -> int:
+    if record is None:
+        note(f"{request_id}  unknown")
+        return NOT_FOUND
+    print(json.dumps(_described(record), indent=2, ensure_ascii=False))
+    return OK
+
+
+def _described(record: Record) -> Mapping[str, Any]:
+    """A record with its JSON texts read, without what is empty."""
+    fields = {name: value for name, value in asdict(record).items() if value not in (None, False)}
+    return fields | {name: json.loads(fields[name]) for name in ("input", "result", "error") if name in fields}
+
+
+def _connect(environment: str, terms: Terms) -> DeadLetters:
+    outputs = terraform.outputs(environment)
+    env = terraform.environment_env(environment)
+    local = {}
+    if environment == terraform.LOCAL:
+        local = {
+            "endpoint_url": env["AWS_ENDPOINT_URL"],
+            "region_name": env["AWS_REGION"],
+            "aws_access_key_id": env["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": env["AWS_SECRET_ACCESS_KEY"],
+        }
+    sqs = boto3.client("sqs", **local)
+    urls: dict[str, str] = outputs["queue_urls"]
+    return DeadLetters(
+        RequestTable(boto3.client("dynamodb", **local), outputs["request_table"]),
+        lambda model: RequestQueue(sqs, urls[model]),
+        terms,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dead_letters",
+        description=__doc__,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("command", choices=("list", "show", "replay", "purge"))
+    parser.add_argument("ids", nargs="*", metavar="ID")
+    parser.add_argument("--all", action="store_true", help="replay, purge: every failed request with its input kept")
+    parser.add_argument("--model", help="list and --all: of this model only")
+    parser.add_argument("--env", default=terraform.LOCAL, help="local (default), dev or prod")
+    parser.add_argument("--json", action="store_true", help="list: one JSON object a line")
+    parser.add_argument("--attempts", type=int, default=5, help="replay: attempts from now on (default: 5)")
+    parser.add_argument("--deadline-hours", type=int, default=24, help="replay: the new deadline (default: 24)")
+    parser.add_argument("--retention-hours", type=int, default=168, help="replay: kept after it (default: 168)")
+    return parser
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,293 @@
+"""The whole way of a request in one process: the packaged functions on a stand-in for AWS, and what AWS does between
+them (the HTTP API's event, the event source mapping, time).
+"""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+
+from inference import aws, telemetry
+from inference.catalog import packaged_validator
+from inference.request_queue import RequestQueue
+from inference.request_table import RequestTable
+from inference.telemetry import Telemetry
+from tests.events import golden
+from tests.integration.terraform_definition import create_queues, create_table
+from worker.batch import Invocation, RetryDelay, Worker
+
+PREFIX = "test-it"
+TABLE = f"{PREFIX}-requests"
+MODELS = {"sentiment": "sentiment", "wordcount": "wordcount"}
+WORKER_TIMEOUT_SECONDS = 30
+GRACE_SECONDS = 900
+
+
+class ShiftedClock:
+    """The real time, which the stand-in knows too, and a shift, for what takes long."""
+
+    def __init__(self) -> None:
+        self.shift_ms = 0
+
+    def __call__(self) -> int:
+        return time.time_ns() // 1_000_000 + self.shift_ms
+
+    def advance(self, seconds: float) -> None:
+        self.shift_ms += int(seconds * 1000)
+
+
+class Context:
+    """What Lambda tells a function about its invocation."""
+
+    def __init__(self, number: int) -> None:
+        self.aws_request_id = f"invocation-{number}"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return WORKER_TIMEOUT_SECONDS * 1000
+
+
+class Sentiment:
+    """The demo model's contract without its runtime: an answer whose floats must survive."""
+
+    version = "1.0.0"
+    batch_size = 10
+
+    def __init__(self) -> None:
+        self.passes: list[list[Any]] = []
+
+    def predict(self, inputs: list[Any]) -> Sequence[Any]:
+        self.passes.append(inputs)
+        return [sentiment_of(value) for value in inputs]
+
+
+def sentiment_of(value: Mapping[str, Any]) -> dict[str, Any]:
+    confidence = 0.1 + 0.2 if "worst" in value["text"] else 0.9999
+    return {"prediction": "positive" if confidence > value["threshold"] else "negative", "confidence": confidence}
+
+
+class System:
+    """api, workers, dead_letters and sweeper, with their queues and table.
+
+    Args:
+        package: the folder of the unpacked lambda.zip.
+        statements: how many statements go in one BatchExecuteStatement (1: none do).
+    """
+
+    def __init__(self, package: Path, monkeypatch: pytest.MonkeyPatch, statements: int) -> None:
+        self.clock = ShiftedClock()
+        self.statements = statements
+        self._invocations = 0
+        self.dynamodb = aws.client("dynamodb")
+        self.sqs = aws.client("sqs")
+        create_table(self.dynamodb, TABLE)
+        self.urls: dict[str, str] = {}
+        self._create_queues()
+        environment = {
+            "REQUEST_TABLE": TABLE,
+            "MODELS": json.dumps(MODELS),
+            "DEFAULT_MODEL": "sentiment",
+            "QUEUE_URL_PREFIX": self.urls["sentiment"].removesuffix("sentiment"),
+            "WORKER_LOG_GROUP_PREFIX": f"/aws/lambda/{PREFIX}-worker-",
+            "SWEEP_GRACE_SECONDS": str(GRACE_SECONDS),
+        }
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(telemetry, "now_ms", self.clock)
+        self.api = _load(package / "api.py")
+        self.dead_letters = _load(package / "dead_letters.py")
+        self.sweeper = _load(package / "sweeper.py")
+        self.table = RequestTable(self.dynamodb, TABLE, batch=statements)
+        self.model = Sentiment()
+        self.received: dict[str, str] = {}
+
+    def _create_queues(self) -> None:
+        for model in MODELS:
+            urls = create_queues(self.sqs, f"{PREFIX}-{model}", WORKER_TIMEOUT_SECONDS)
+            self.urls[model], self.urls[f"{model}-dlq"] = urls
+
+    # The client's side
+
+    def call(self, event: dict[str, Any]) -> dict[str, Any]:
+        response: dict[str, Any] = self.api.handler(event, self._context())
+        assert response["headers"]["content-type"] in ("application/json", "application/problem+json")
+        response["json"] = json.loads(response["body"])
+        return response
+
+    def predict(
+        self, body: Any, *, key: str | None = None, model: str | None = None, raw: bool = False
+    ) -> dict[str, Any]:
+        event = golden("http_predict")
+        event["body"] = body if raw else json.dumps(body)
+        if key is not None:
+            event["headers"]["idempotency-key"] = key
+        if model is not None:
+            event |= {"routeKey": "POST /predict/{model}", "pathParameters": {"model": model}}
+        return self.call(event)
+
+    def predict_base64(self, body: bytes) -> dict[str, Any]:
+        return self.call(golden("http_predict_base64") | {"body": base64.b64encode(body).decode()})
+
+    def status(self, request_id: str) -> dict[str, Any]:
+        return self.call(golden("http_status") | {"pathParameters": {"request_id": request_id}})
+
+    def cancel(self, request_id: str) -> dict[str, Any]:
+        return self.call(golden("http_cancel") | {"pathParameters": {"request_id": request_id}})
+
+    # AWS's side
+
+    def _context(self) -> Context:
+        self._invocations += 1
+        return Context(self._invocations)
+
+    def worker(self, model: str = "sentiment") -> Worker:
+        return Worker(
+            self.model,
+            packaged_validator(model),
+            self.table,
+            RequestQueue(self.sqs, self.urls[model]),
+            RetryDelay(2, 300),
+            Telemetry("worker"),
+            self.clock,
+        )
+
+    def receive(self, queue: str) -> list[dict[str, Any]]:
+        """The mapping's poll: messages as records of an SQS event."""
+        answer = self.sqs.receive_message(
+            QueueUrl=self.urls[queue], MaxNumberOfMessages=10, AttributeNames=["ApproximateReceiveCount"]
+        )
+        records = []
+        for message in answer.get("Messages", ()):
+            attributes = message["Attributes"]
+            records.append(
+                {
+                    "messageId": message["MessageId"],
+                    "receiptHandle": message["ReceiptHandle"],
+                    "body": message["Body"],
+                    "attributes": attributes,
+                }
+            )
+            self.received[message["MessageId"]] = message["ReceiptHandle"]
+        return records
+
+    def settle(self, queue: str, records: Sequence[Mapping[str, Any]], failed: Sequence[str]) -> None:
+        """The mapping's end of an invocation: delete what did not fail."""
+        for record in records:
+            if record["messageId"] not in failed:
+                self.sqs.delete_message(QueueUrl=self.urls[queue], ReceiptHandle=record["receiptHandle"])
+                self.received.pop(record["messageId"], None)
+
+    def run_worker(self, model: str = "sentiment") -> list[str]:
+        """One invocation of a worker, if there is a message. Returns the message ids that failed."""
+        records = self.receive(model)
+        if not records:
+            return []
+        context = self._context()
+        invocation = Invocation(context.aws_request_id, context.get_remaining_time_in_millis)
+        failed = self.worker(model).process(records, invocation)
+        self.settle(model, records, failed)
+        return failed
+
+    def die_in_predict(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """An invocation that ends in its prediction, as a process does that is killed.
+
+        Raises:
+            KeyboardInterrupt: always; nothing in the worker catches it.
+        """
+
+        def die(_: Any) -> Any:
+            raise KeyboardInterrupt
+
+        context = self._context()
+        worker = self.worker()
+        worker._model = SimpleNamespace(version="1.0.0", batch_size=10, predict=die)
+        worker.process(records, Invocation(context.aws_request_id, context.get_remaining_time_in_millis))
+
+    def run_dead_letters(self, model: str = "sentiment") -> None:
+        records = self.receive(f"{model}-dlq")
+        if records:
+            answer = self.dead_letters.handler({"Records": records}, self._context())
+            self.settle(f"{model}-dlq", records, [item["itemIdentifier"] for item in answer["batchItemFailures"]])
+
+    def sweep(self) -> dict[str, int]:
+        ended: dict[str, int] = self.sweeper.handler({}, self._context())
+        return ended
+
+    def time_passes(self, seconds: float) -> None:
+        """Leases end and messages come back."""
+        self.clock.advance(seconds)
+        for handle in self.received.values():
+            for url in self.urls.values():
+                try:
+                    self.sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
+                except self.sqs.exceptions.ClientError:
+                    continue
+
+    def records(self) -> dict[str, Any]:
+        """Every record of the table, by id."""
+        found = [self.table.get(item["request_id"]["S"]) for item in self._scan()]
+        return {record.request_id: record for record in found if record is not None}
+
+    def _scan(self) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = self.dynamodb.scan(TableName=TABLE, ConsistentRead=True)["Items"]
+        return items
+
+    def messages(self, queue: str = "sentiment") -> int:
+        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = self.sqs.get_queue_attributes(QueueUrl=self.urls[queue], AttributeNames=names)["Attributes"]
+        return sum(int(answer[name]) for name in names)
+
+    def clear(self) -> None:
+        """As new."""
+        self.clock.shift_ms = 0
+        self.model = Sentiment()
+        self.received.clear()
+        for item in self._scan():
+            self.dynamodb.delete_item(TableName=TABLE, Key={"request_id": item["request_id"]})
+        self._delete_queues()
+        self._create_queues()
+
+    def remove(self) -> None:
+        """Table and queues go."""
+        self._delete_queues()
+        self.dynamodb.delete_table(TableName=TABLE)
+
+    def _delete_queues(self) -> None:
+        for url in self.urls.values():
+            self.sqs.delete_queue(QueueUrl=url)
+
+
+def _load(path: Path) -> ModuleType:
+    """A function's module from its package, made anew: it reads its settings when it is loaded."""
+    spec = importlib.util.spec_from_file_location(f"packaged_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@contextmanager
+def calls_of(system: System) -> Iterator[list[str]]:
+    """Notes each call to AWS: "PutItem", "SendMessage"..."""
+    made: list[str] = []
+
+    def note(model: Any, **_: Any) -> None:
+        made.append(model.name)
+
+    clients = (system.dynamodb, system.sqs)
+    for client in clients:
+        client.meta.events.register("before-call", note)
+    try:
+        yield made
+    finally:
+        for client in clients:
+            client.meta.events.unregister("before-call", note)

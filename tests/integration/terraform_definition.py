@@ -1,0 +1,126 @@
+"""The table and the queues, made from the Terraform modules: what the tests run against is what is deployed.
+
+A tiny reading of HCL: literals, `var.x` (given, or its default), `local.x`, and sums and products of them.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import operator
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import hcl2
+from hcl2 import SerializationOptions
+
+MODULES = Path(__file__).resolve().parents[2] / "terraform" / "modules"
+_OPTIONS = SerializationOptions(with_comments=False, explicit_blocks=False, strip_string_quotes=True)
+_OPERATORS = {ast.Add: operator.add, ast.Mult: operator.mul}
+
+
+@cache
+def _parsed(file: Path) -> dict[str, Any]:
+    parsed: dict[str, Any] = hcl2.loads(file.read_text(), serialization_options=_OPTIONS)
+    return parsed
+
+
+class Module:
+    """One Terraform module with its variables set."""
+
+    def __init__(self, folder: str, **variables: Any) -> None:
+        parsed = {file: _parsed(MODULES / folder / f"{file}.tf") for file in ("main", "variables")}
+        self._resources: dict[tuple[str, str], dict[str, Any]] = {
+            (kind, label): body
+            for block in parsed["main"]["resource"]
+            for kind, named in block.items()
+            for label, body in named.items()
+        }
+        self._locals = {k: v for block in parsed["main"].get("locals", []) for k, v in block.items()}
+        defaults = {k: v for block in parsed["variables"]["variable"] for k, v in block.items()}
+        unknown = variables.keys() - defaults.keys()
+        if unknown:
+            raise KeyError(f"the module {folder} has no variable {', '.join(sorted(unknown))}")
+        self._variables = {k: variables.get(k, body.get("default")) for k, body in defaults.items()}
+
+    def resource(self, kind: str, label: str = "this") -> dict[str, Any]:
+        """The arguments of a resource, unresolved."""
+        return self._resources[kind, label]
+
+    def value(self, expression: Any) -> Any:
+        """What an argument comes to."""
+        if not isinstance(expression, str) or "${" not in expression:
+            return expression
+        whole = re.fullmatch(r"\$\{([^{}]*)\}", expression)
+        if whole is None:
+            return re.sub(r"\$\{([^{}]*)\}", lambda match: str(self._evaluate(match[1])), expression)
+        return self._evaluate(whole[1])
+
+    def _evaluate(self, code: str) -> Any:
+        return self._node(ast.parse(code.strip(), mode="eval").body)
+
+    def _node(self, node: ast.expr) -> Any:
+        match node:
+            case ast.Constant(value=value):
+                return value
+            case ast.BinOp(left=left, op=op, right=right) if type(op) in _OPERATORS:
+                return _OPERATORS[type(op)](self._node(left), self._node(right))
+            case ast.Attribute(value=ast.Name(id="var"), attr=name):
+                return self._variables[name]
+            case ast.Attribute(value=ast.Name(id="local"), attr=name):
+                return self.value(self._locals[name])
+        raise ValueError(f"not read here: {ast.unparse(node)}")
+
+
+def create_table(dynamodb: Any, name: str) -> None:
+    """The module request_table's table."""
+    module = Module("request_table", name=name)
+    table = module.resource("aws_dynamodb_table")
+    hash_key = {"AttributeName": table["hash_key"], "KeyType": "HASH"}
+    dynamodb.create_table(
+        TableName=module.value(table["name"]),
+        BillingMode=table["billing_mode"],
+        KeySchema=[hash_key],
+        AttributeDefinitions=[{"AttributeName": a["name"], "AttributeType": a["type"]} for a in table["attribute"]],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": index["name"],
+                "KeySchema": [
+                    {"AttributeName": index["hash_key"], "KeyType": "HASH"},
+                    {"AttributeName": index["range_key"], "KeyType": "RANGE"},
+                ],
+                "Projection": {"ProjectionType": index["projection_type"]},
+            }
+            for index in table["global_secondary_index"]
+        ],
+    )
+    (ttl,) = table["ttl"]
+    dynamodb.update_time_to_live(
+        TableName=name,
+        TimeToLiveSpecification={"AttributeName": ttl["attribute_name"], "Enabled": ttl["enabled"]},
+    )
+
+
+def create_queues(sqs: Any, name: str, worker_timeout_seconds: int) -> tuple[str, str]:
+    """The module request_queue's two queues. Returns the URLs of the request queue and its dead-letter queue."""
+    module = Module("request_queue", name=name, worker_timeout_seconds=worker_timeout_seconds)
+
+    def create(label: str, **more: str) -> str:
+        queue = module.resource("aws_sqs_queue", label)
+        attributes = {
+            "VisibilityTimeout": module.value(queue["visibility_timeout_seconds"]),
+            "MessageRetentionPeriod": module.value(queue["message_retention_seconds"]),
+            "MaximumMessageSize": module.value(queue["max_message_size"]),
+        }
+        texts = {key: str(value) for key, value in attributes.items()} | more
+        url: str = sqs.create_queue(QueueName=module.value(queue["name"]), Attributes=texts)["QueueUrl"]
+        return url
+
+    dead_letter_url = create("dlq")
+    arn = sqs.get_queue_attributes(QueueUrl=dead_letter_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    redrive = module.resource("aws_sqs_queue")["redrive_policy"]
+    limit = re.search(r"maxReceiveCount\s*=\s*([\w.]+)", redrive)
+    policy = {"deadLetterTargetArn": arn, "maxReceiveCount": module._evaluate(limit[1])}
+    return create("this", RedrivePolicy=json.dumps(policy)), dead_letter_url

@@ -1,0 +1,297 @@
+"""The api function with golden events: what the HTTP contract promises, and the way of a request to its result."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.events import golden
+from tests.integration.system import System, calls_of, sentiment_of
+
+UNKNOWN = "6f1c2b1e-5d0a-4c57-9a3e-0d6b7f3a9c11"
+TEXT = {"text": "worst delay of my life, never again"}
+
+
+def refused(response: dict[str, Any], status: int) -> Any:
+    """The problem document of a refusal, checked."""
+    assert response["statusCode"] == status
+    assert response["headers"]["content-type"] == "application/problem+json"
+    problem = response["json"]
+    assert problem["status"] == status
+    assert problem["title"]
+    assert problem["detail"]
+    return problem
+
+
+# Accepted
+
+
+def test_a_golden_event_is_accepted(system: System) -> None:
+    response = system.call(golden("http_predict"))
+    body = response["json"]
+    assert response["statusCode"] == 202
+    assert body == {
+        "request_id": body["request_id"],
+        "status": "pending",
+        "model": "sentiment",
+        "poll_url": f"/status/{body['request_id']}",
+    }
+    assert response["headers"]["Location"] == body["poll_url"]
+    assert response["headers"]["Retry-After"] == "1"
+    assert system.messages() == 1
+
+
+def test_curls_body_without_a_content_type_arrives_as_base64(system: System) -> None:
+    assert system.call(golden("http_predict_base64"))["statusCode"] == 202
+
+
+def test_a_model_by_its_name_goes_to_its_queue(system: System) -> None:
+    assert system.call(golden("http_predict_model"))["json"]["model"] == "sentiment"
+    assert system.predict({"text": "a b"}, model="wordcount")["json"]["model"] == "wordcount"
+    assert (system.messages("sentiment"), system.messages("wordcount")) == (1, 1)
+
+
+def test_a_request_gets_its_result_with_its_floats_intact(system: System) -> None:
+    request_id = system.predict(TEXT | {"threshold": 0.25})["json"]["request_id"]
+    before = system.status(request_id)
+    assert (before["json"]["status"], before["headers"]["Retry-After"]) == ("pending", "1")
+    assert system.run_worker() == []
+    after = system.status(request_id)
+    assert after["statusCode"] == 200
+    assert "Retry-After" not in after["headers"]
+    body = after["json"]
+    assert (body["status"], body["attempts"], body["model_version"], body["error"]) == ("succeeded", 1, "1.0.0", None)
+    assert body["result"] == sentiment_of(TEXT | {"threshold": 0.25})
+    assert '"confidence": 0.30000000000000004' in after["body"]
+    assert body["submitted_at"] <= body["started_at"] <= body["finished_at"] < body["expires_at"]
+    assert system.messages() == 0
+
+
+def test_defaults_of_the_schema_reach_the_model(system: System) -> None:
+    system.predict(TEXT)
+    system.run_worker()
+    assert system.model.passes == [[TEXT | {"threshold": 0.5}]]
+
+
+def test_the_calls_of_a_submit_a_poll_and_a_cancel(system: System) -> None:
+    with calls_of(system) as calls:
+        request_id = system.predict(TEXT)["json"]["request_id"]
+        assert calls == ["PutItem", "SendMessage"]
+        calls.clear()
+        system.status(request_id)
+        assert calls == ["GetItem"]
+        calls.clear()
+        system.cancel(request_id)
+        assert calls == ["GetItem", "UpdateItem"]
+        calls.clear()
+        system.predict({"text": ""})
+        assert calls == []
+
+
+def test_every_line_of_the_log_is_json_and_names_its_request(
+    system: System, capsys: pytest.CaptureFixture[str]
+) -> None:
+    request_id = system.predict(TEXT)["json"]["request_id"]
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    accepted, answered = lines
+    assert (accepted["event"], accepted["request_id"]) == ("request_accepted", request_id)
+    assert (answered["event"], answered["status"], answered["route"]) == ("answered", 202, "POST /predict")
+    assert answered["invocation_id"].startswith("invocation-")
+
+
+# Refused
+
+
+@pytest.mark.parametrize("body", ["x", "", "{", "NaN", '{"text": 1e999}', "[" * 1000 + "]" * 1000])
+def test_what_is_not_json_is_400(system: System, body: str) -> None:
+    refused(system.predict(body, raw=True), 400)
+
+
+def test_invalid_base64_is_400(system: System) -> None:
+    refused(system.call(golden("http_predict_base64") | {"body": "%%%"}), 400)
+
+
+@pytest.mark.parametrize(
+    ("body", "named"),
+    [
+        ([1], "data must be object"),
+        ({"text": ""}, "data.text"),
+        ({"text": 5}, "data.text"),
+        ({"text": "x" * 1001}, "data.text"),
+        ({}, "text"),
+        ({"text": "x", "threshold": 2}, "data.threshold"),
+        ({"text": "x", "threshold": True}, "data.threshold"),
+        ({"text": "x", "more": 1}, "more"),
+        ("text", "data must be object"),
+        (None, "data must be object"),
+    ],
+)
+def test_what_violates_the_schema_is_422_and_the_field_is_named(system: System, body: Any, named: str) -> None:
+    problem = refused(system.predict(body), 422)
+    assert named in problem["detail"]
+    assert "'sentiment'" in problem["detail"]
+    assert system.records() == {}
+
+
+@pytest.mark.parametrize("text", ["\u20ac" * 1000, "\U0001f600" * 1000, "\ud800" * 1000])
+def test_lengths_are_in_characters(system: System, text: str) -> None:
+    assert system.predict({"text": text})["statusCode"] == 202
+    refused(system.predict({"text": text + "x"}), 422)
+
+
+def test_two_megabytes_are_413(system: System) -> None:
+    refused(system.predict({"text": "x" * 2_000_000}), 413)
+    refused(system.predict_base64(b"x" * 2_000_000), 413)
+
+
+def test_an_input_that_fits_the_body_and_not_its_message_is_413(system: System) -> None:
+    body = json.dumps({"text": "\u20ac" * 43_000}, ensure_ascii=False)  # 129 KB as UTF-8, twice that in ASCII
+    refused(system.predict(body, raw=True, model="wordcount"), 413)
+    assert system.predict({"text": "x" * 120_000}, model="wordcount")["statusCode"] == 202
+    assert len(system.records()) == 1
+
+
+def test_no_such_model_is_404(system: System) -> None:
+    assert "sentiment, wordcount" in refused(system.predict(TEXT, model="nope"), 404)["detail"]
+
+
+def test_another_content_type_is_415(system: System) -> None:
+    event = golden("http_predict")
+    event["headers"]["content-type"] = "text/xml"
+    refused(system.call(event), 415)
+
+
+def test_a_route_that_the_api_has_not_is_404(system: System) -> None:
+    refused(system.call(golden("http_predict") | {"routeKey": "$default"}), 404)
+
+
+@pytest.mark.parametrize("request_id", [UNKNOWN, "x", "x" * 3000, "\ud800", "..", "%00"])
+def test_an_unknown_id_is_404(system: System, request_id: str) -> None:
+    assert "no request with this id" in refused(system.status(request_id), 404)["detail"]
+    refused(system.cancel(request_id), 404)
+
+
+# Repeats
+
+
+def test_a_repeat_with_a_key_gets_the_same_answer(system: System) -> None:
+    first = system.predict(TEXT, key="k-1")
+    assert first["statusCode"] == 202
+    again = system.predict(TEXT, key="k-1")
+    assert (again["statusCode"], again["body"]) == (202, first["body"])
+    assert system.messages() == 1
+    system.run_worker()
+    after = system.predict(TEXT, key="k-1")
+    assert (after["statusCode"], after["body"]) == (202, first["body"])
+    assert system.messages() == 0
+
+
+def test_a_key_with_another_input_is_422_and_names_the_request(system: System) -> None:
+    first = system.predict(TEXT, key="k-1")["json"]["request_id"]
+    problem = refused(system.predict({"text": "other"}, key="k-1"), 422)
+    assert problem["request_id"] == first
+    refused(system.predict(TEXT, key="k-1", model="wordcount"), 422)
+
+
+def test_a_bad_key_is_400(system: System) -> None:
+    refused(system.predict(TEXT, key=""), 400)
+    refused(system.predict(TEXT, key="x" * 256), 400)
+
+
+def _as(user: str, event: dict[str, Any]) -> dict[str, Any]:
+    event["requestContext"]["authorizer"] = {"iam": {"userArn": f"arn:aws:iam::123456789012:user/{user}"}}
+    return event
+
+
+def test_callers_do_not_see_each_others_requests_or_keys(system: System) -> None:
+    def submit(user: str) -> str:
+        event = _as(user, golden("http_predict"))
+        event["headers"]["idempotency-key"] = "k-1"
+        request_id: str = system.call(event)["json"]["request_id"]
+        return request_id
+
+    alice, bob = submit("alice"), submit("bob")
+    assert alice != bob
+    ask = golden("http_status") | {"pathParameters": {"request_id": alice}}
+    assert system.call(_as("alice", dict(ask)))["statusCode"] == 200
+    refused(system.call(_as("bob", json.loads(json.dumps(ask)))), 404)
+    refused(system.status(alice), 404)
+    refused(system.cancel(alice), 404)
+
+
+# Cancel
+
+
+def test_a_cancelled_request_is_never_computed(system: System) -> None:
+    request_id = system.predict(TEXT)["json"]["request_id"]
+    for _ in range(2):
+        response = system.cancel(request_id)
+        assert (response["statusCode"], response["json"]["status"]) == (200, "cancelled")
+    assert system.run_worker() == []
+    assert (system.model.passes, system.messages()) == ([], 0)
+    assert system.status(request_id)["json"]["status"] == "cancelled"
+
+
+def test_cancelling_what_is_final_is_409(system: System) -> None:
+    request_id = system.predict(TEXT)["json"]["request_id"]
+    system.run_worker()
+    problem = refused(system.cancel(request_id), 409)
+    assert (problem["request_id"], problem["request_status"]) == (request_id, "succeeded")
+
+
+# Time
+
+
+def test_a_request_past_its_deadline_is_shown_as_expired_and_then_ends(system: System) -> None:
+    request_id = system.predict(TEXT)["json"]["request_id"]
+    system.clock.advance(86_400)
+    shown = system.status(request_id)
+    assert shown["json"]["status"] == "expired"
+    assert "Retry-After" not in shown["headers"]
+    assert system.run_worker() == []
+    assert system.records()[request_id].status == "expired"
+    assert system.model.passes == []
+
+
+def test_a_request_past_its_retention_is_404_before_dynamodb_deletes_it(system: System) -> None:
+    request_id = system.predict(TEXT)["json"]["request_id"]
+    system.clock.advance(86_400 + 604_800 + 1)
+    refused(system.status(request_id), 404)
+    assert request_id in system.records()
+
+
+# The ends that no worker writes
+
+
+def test_an_undelivered_message_makes_its_request_failed(system: System) -> None:
+    request_id = system.predict(TEXT)["json"]["request_id"]
+    for _ in range(9):  # deliveries that nobody could take, until SQS gives up
+        system.receive("sentiment")
+        system.time_passes(0)
+    assert (system.messages("sentiment"), system.messages("sentiment-dlq")) == (0, 1)
+    system.run_dead_letters()
+    body = system.status(request_id)["json"]
+    assert (body["status"], body["error"]["code"]) == ("failed", "undelivered")
+    assert system.messages("sentiment-dlq") == 0
+    (kept,) = system.table.failed_with_input()
+    assert json.loads(kept.input or "") == TEXT | {"threshold": 0.5}
+
+
+def test_a_lost_message_makes_its_request_failed(system: System) -> None:
+    request_id = system.predict(TEXT)["json"]["request_id"]
+    system.settle("sentiment", system.receive("sentiment"), failed=[])
+    assert system.sweep() == {"expired": 0, "lost": 0, "seen": 0}
+    system.clock.advance(901)
+    assert system.sweep() == {"expired": 0, "lost": 1, "seen": 1}
+    assert system.status(request_id)["json"]["error"]["code"] == "lost"
+    assert system.sweep()["seen"] == 0
+
+
+def test_a_message_that_is_waiting_loses_nothing(system: System) -> None:
+    request_id = system.predict(TEXT)["json"]["request_id"]
+    system.clock.advance(901)
+    assert system.sweep() == {"expired": 0, "lost": 0, "seen": 1}
+    system.run_worker()
+    assert system.status(request_id)["json"]["status"] == "succeeded"

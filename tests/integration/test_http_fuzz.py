@@ -1,0 +1,202 @@
+"""The HTTP surface under arbitrary requests: documented answers only, JSON always, and nothing accepted that the worker
+refuses. Who is right about an input is decided by an independent reading of the manifest's schema.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from scripts.package import MODELS
+from tests.events import golden
+from tests.integration.system import System
+from worker.manifest import Manifest
+from worker.model import LoadedModel
+from worker.models.sentiment.model import Sentiment
+
+ROUTES = ["POST /predict", "POST /predict/{model}", "GET /status/{request_id}", "POST /cancel/{request_id}"]
+DOCUMENTED = {
+    ROUTES[0]: {202, 400, 404, 409, 413, 415, 422},
+    ROUTES[1]: {202, 400, 404, 409, 413, 415, 422},
+    ROUTES[2]: {200, 400, 404},
+    ROUTES[3]: {200, 400, 404, 409},
+}
+ANSWERS: Counter[tuple[str, int]] = Counter()
+
+ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(ANY_TEXT, inner, max_size=3),
+    max_leaves=8,
+)
+LONG = st.builds(lambda unit, n: unit * n, st.sampled_from(["x", "\u20ac", "\ud83d", "a "]), st.integers(0, 1001))
+NEARLY = st.fixed_dictionaries(
+    {},
+    optional={
+        "text": ANY_TEXT | ANY_TEXT | LONG | JSON,
+        "threshold": st.floats(-0.5, 1.5) | st.floats(0, 1) | st.sampled_from([0, 1, True, 10**400, "0.5", None]),
+        "more": st.none(),
+    },
+)
+GOOD = st.fixed_dictionaries({"text": ANY_TEXT | LONG}, optional={"threshold": st.floats(0, 1)})
+INPUTS = GOOD | GOOD | NEARLY | JSON
+KEYS = st.none() | st.sampled_from(["k", "k", "l", "", "x" * 256, "\n"]) | ANY_TEXT
+KINDS = st.sampled_from(
+    ["application/json", "application/json; charset=utf-8", "text/plain", "", "text/html", "a/b+json"]
+)
+IDS = st.uuids().map(str) | ANY_TEXT | st.integers(0, 4000).map(lambda size: "x" * size)
+
+
+class NoRuntime:
+    """Instead of torch: as many probabilities as inputs."""
+
+    def run(self, arrays: dict[str, Any]) -> tuple[Any, ...]:
+        return (np.full(len(arrays["ids"]), 0.75, dtype=np.float32),)
+
+
+FOLDER: Path = MODELS / "sentiment"
+MANIFEST = Manifest.read(FOLDER / "manifest.json")
+INPUT_SCHEMA = jsonschema.Draft7Validator(MANIFEST.input_schema)
+OUTPUT_SCHEMA = jsonschema.Draft7Validator(MANIFEST.output_schema)
+
+
+@pytest.fixture(scope="module")
+def fuzzed(moto_system: System) -> System:
+    moto_system.model = LoadedModel(MANIFEST, Sentiment(NoRuntime(), MANIFEST))
+    return moto_system
+
+
+def fuzz(examples: int) -> Any:
+    return settings(max_examples=examples, suppress_health_check=list(HealthCheck))
+
+
+def checked(system: System, event: dict[str, Any]) -> dict[str, Any]:
+    """The function's answer, if it is one that the contract allows."""
+    json.dumps(event)  # AWS could have sent it
+    response = system.api.handler(event, system._context())
+    route = event["routeKey"]
+    assert response["statusCode"] in DOCUMENTED.get(route, {400, 404}), response
+    ANSWERS[route, response["statusCode"]] += 1
+    body = json.loads(response["body"], parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
+    assert isinstance(body, dict)
+    assert response["body"].isascii()
+    for name, value in response["headers"].items():
+        assert re.fullmatch(r"[\w-]+", name)
+        assert re.fullmatch(r"[\x20-\x7e]*", value)
+    good = response["statusCode"] < 300
+    assert response["headers"]["content-type"] == ("application/json" if good else "application/problem+json")
+    assert good or (body["status"] == response["statusCode"] and body["title"] and body["detail"])
+    assert len(response["body"]) < 5000 or good
+    return {"status": response["statusCode"], "body": body}
+
+
+def with_body(event: dict[str, Any], body: bytes | str, encoded: bool) -> dict[str, Any]:
+    if encoded:
+        raw = body if isinstance(body, bytes) else body.encode("utf-8", "surrogatepass")
+        return event | {"body": base64.b64encode(raw).decode(), "isBase64Encoded": True}
+    return event | {"body": body if isinstance(body, str) else body.decode("latin-1"), "isBase64Encoded": False}
+
+
+@fuzz(400)
+@given(value=INPUTS, key=KEYS, encoded=st.booleans(), ascii_only=st.booleans())
+@example(value={"text": "\ud800"}, key=None, encoded=False, ascii_only=True)
+@example(value={"text": "\ud800"}, key=None, encoded=False, ascii_only=False)
+@example(value={"text": "x", "threshold": float("nan")}, key=None, encoded=True, ascii_only=True)
+@example(value={"text": "x" * 200_000}, key=None, encoded=True, ascii_only=True)
+def test_what_is_accepted_is_exactly_what_the_schema_allows_and_the_worker_computes_it(
+    fuzzed: System, value: Any, key: str | None, encoded: bool, ascii_only: bool
+) -> None:
+    event = golden("http_predict")
+    if key is not None:
+        event["headers"]["idempotency-key"] = key
+    text = json.dumps(value, ensure_ascii=ascii_only)
+    answer = checked(fuzzed, with_body(event, text, encoded))
+    status = answer["status"]
+    key_is_good = key is None or (1 <= len(key) <= 255 and key.isascii() and key.isprintable())
+    try:
+        sent = json.loads(text.encode(), parse_constant=lambda _: 1 / 0)
+        is_json = True
+    except (UnicodeEncodeError, ZeroDivisionError):
+        sent, is_json = None, False
+    if not key_is_good:
+        assert status == 400
+    elif len(text) > 131_072:
+        assert status == 413
+    elif not is_json:
+        assert status == 400
+    elif not INPUT_SCHEMA.is_valid(sent):
+        assert status == 422
+    else:
+        assert status == 202 or (status in (409, 422) and key is not None)
+    if status == 202:
+        finish(fuzzed, answer["body"]["request_id"])
+
+
+def finish(system: System, request_id: str) -> None:
+    """The worker takes what was accepted, and makes a result of it."""
+    assert system.run_worker() == []
+    body = checked(system, golden("http_status") | {"pathParameters": {"request_id": request_id}})["body"]
+    assert (body["status"], body["error"]) == ("succeeded", None), body
+    OUTPUT_SCHEMA.validate(body["result"])
+
+
+@fuzz(400)
+@given(
+    route=st.sampled_from(ROUTES) | ANY_TEXT,
+    name=IDS | st.sampled_from(["sentiment", "sentiment", "wordcount"]),
+    body=st.binary(max_size=60) | ANY_TEXT | GOOD.map(json.dumps),
+    encoded=st.booleans(),
+    headers=st.dictionaries(ANY_TEXT, ANY_TEXT, max_size=3),
+    kind=KINDS | ANY_TEXT,
+    key=KEYS,
+    flag=st.sampled_from([None, True, False]),
+)
+def test_any_request_gets_a_documented_answer(
+    fuzzed: System,
+    route: str,
+    name: str,
+    body: bytes | str,
+    encoded: bool,
+    headers: dict[str, str],
+    kind: str,
+    key: str | None,
+    flag: bool | None,
+) -> None:
+    event = golden("http_predict") | {"routeKey": route, "pathParameters": {"model": name, "request_id": name}}
+    event["headers"] = headers | {"content-type": kind} | ({} if key is None else {"idempotency-key": key})
+    event = with_body(event, body, encoded)
+    if flag is not None:
+        event["isBase64Encoded"] = flag
+    answer = checked(fuzzed, event)
+    if answer["status"] == 202 and answer["body"]["model"] == "sentiment":
+        finish(fuzzed, answer["body"]["request_id"])
+
+
+@fuzz(60)
+@given(
+    authorizer=st.recursive(st.none() | ANY_TEXT, lambda inner: st.dictionaries(ANY_TEXT, inner, max_size=2)).filter(
+        lambda value: value is None or isinstance(value, dict)
+    ),
+    body=st.none() | ANY_TEXT,
+)
+def test_any_caller_gets_a_documented_answer(fuzzed: System, authorizer: Any, body: str | None) -> None:
+    event = golden("http_predict") | {"body": body}
+    event["requestContext"]["authorizer"] = authorizer
+    checked(fuzzed, event)
+
+
+def test_the_fuzzing_reached_every_kind_of_answer() -> None:
+    """It would prove little if everything were refused at the door. (Examples are the same in every run.)"""
+    statuses = {status for _, status in ANSWERS}
+    assert {200, 202, 400, 404, 413, 415, 422} <= statuses
+    assert ANSWERS["POST /predict", 202] >= 30

@@ -1,0 +1,118 @@
+"""The request queue's adapter on moto."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from inference import aws
+from inference.errors import Unavailable
+from inference.request_queue import MAX_VISIBILITY_SECONDS, RequestQueue
+from inference.requests import Message
+from tests.integration.aws_faults import FOREVER, KINDS, AwsFault, injected
+from tests.integration.terraform_definition import create_queues
+from tests.unit.fakes import a_message, a_record
+
+
+@pytest.fixture
+def url(on_moto: None) -> Iterator[str]:
+    sqs = aws.client("sqs")
+    urls = create_queues(sqs, "queue-it", worker_timeout_seconds=30)
+    yield urls[0]
+    for each in urls:
+        sqs.delete_queue(QueueUrl=each)
+
+
+@pytest.fixture
+def queue(url: str) -> RequestQueue:
+    return RequestQueue(aws.client("sqs"), url)
+
+
+def receive(url: str, most: int = 10) -> list[Any]:
+    messages: list[Any] = aws.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=most).get("Messages", [])
+    return messages
+
+
+def test_the_queue_is_as_terraform_defines_it(url: str) -> None:
+    attributes = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    assert int(attributes["VisibilityTimeout"]) == 6 * 30
+    assert json.loads(attributes["RedrivePolicy"])["maxReceiveCount"] >= 5
+
+
+def test_a_message_survives(queue: RequestQueue, url: str) -> None:
+    message = a_message(a_record(), {"text": "ü\ud800\ufffe\x00"})
+    queue.send(message)
+    (received,) = receive(url)
+    assert Message.from_body(received["Body"]) == message
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_queue_that_fails_is_unavailable(queue: RequestQueue, kind: str) -> None:
+    faults = [AwsFault(name, kind, times=FOREVER) for name in ("SendMessage", "GetQueueAttributes")]
+    with injected(*faults):
+        with pytest.raises(Unavailable, match="queue-it"):
+            queue.send(a_message(a_record()))
+        with pytest.raises(Unavailable, match="queue-it"):
+            queue.is_empty()
+
+
+def test_messages_are_shown_again_in_chunks_of_ten(queue: RequestQueue, url: str) -> None:
+    for _ in range(23):
+        queue.send(a_message(a_record()))
+    handles = [message["ReceiptHandle"] for _ in range(3) for message in receive(url)]
+    assert len(handles) == 23
+    assert receive(url) == []
+    assert queue.show_again(dict.fromkeys(handles, 0)) == []
+    assert sum(len(receive(url)) for _ in range(3)) == 23
+
+
+def test_a_message_that_is_gone_is_told_and_hurts_no_other(queue: RequestQueue, url: str) -> None:
+    for _ in range(3):
+        queue.send(a_message(a_record()))
+    handles = [message["ReceiptHandle"] for message in receive(url)]
+    aws.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=handles[1])
+    assert list(queue.show_again(dict.fromkeys(handles, 0))) in (
+        [handles[1]],
+        [],
+    )  # SQS takes some of the dead for alive
+    assert len(receive(url)) == 2
+
+
+def test_a_chunk_that_fails_is_told(queue: RequestQueue, url: str) -> None:
+    for _ in range(12):
+        queue.send(a_message(a_record()))
+    handles = [message["ReceiptHandle"] for _ in range(2) for message in receive(url)]
+    with injected(AwsFault("ChangeMessageVisibilityBatch", KINDS[0], times=aws.ATTEMPTS)):
+        assert queue.show_again(dict.fromkeys(handles, 0)) == handles[:10]
+    assert len(receive(url)) == 2
+
+
+def test_delays_are_kept_in_the_range_of_sqs() -> None:
+    asked: list[int] = []
+
+    class Client:
+        def change_message_visibility_batch(self, QueueUrl: str, Entries: list[Any]) -> Any:
+            asked.extend(entry["VisibilityTimeout"] for entry in Entries)
+            return {"Failed": [{"Id": "1"}]}
+
+    queue = RequestQueue(Client(), "url")
+    assert queue.show_again({"a": -5, "b": MAX_VISIBILITY_SECONDS + 1, "c": 7}) == ["b"]
+    assert asked == [0, MAX_VISIBILITY_SECONDS, 7]
+
+
+def test_nothing_to_show_again_is_no_call(queue: RequestQueue) -> None:
+    with injected(AwsFault("ChangeMessageVisibilityBatch", KINDS[0], times=FOREVER)):
+        assert queue.show_again({}) == []
+
+
+def test_empty_means_nothing_in_sight_and_nothing_in_flight(queue: RequestQueue, url: str) -> None:
+    assert queue.is_empty()
+    queue.send(a_message(a_record()))
+    assert not queue.is_empty()
+    (message,) = receive(url)
+    assert not queue.is_empty()
+    aws.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    assert queue.is_empty()

@@ -1,0 +1,98 @@
+"""A worker's zip as Lambda starts it: in a process of its own, with nothing of the repository on its path."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.emulator import Emulator
+from scripts.package import build
+from tests.events import golden
+from tests.integration.conftest import E2E_MODELS
+from tests.integration.system import TABLE, System
+
+SCRIPT = """
+import json, sys
+from worker import handler
+class Context:
+    aws_request_id = "invocation-1"
+    def get_remaining_time_in_millis(self): return 30000
+for event in json.load(sys.stdin):
+    print(json.dumps({"answer": handler.handler(event, Context())}))
+"""
+
+
+@pytest.fixture(scope="module")
+def worker_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("worker")
+    packages = build(folder / "zips", [E2E_MODELS], ["wordcount"])
+    with zipfile.ZipFile(packages.workers["wordcount"]) as archive:
+        archive.extractall(folder / "unpacked")
+    return folder / "unpacked"
+
+
+def run(package: Path, events: list[Any], environment: dict[str, str]) -> list[dict[str, Any]]:
+    """What it printed: log lines, and its answers."""
+    process = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        input=json.dumps(events),
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"} | environment,
+        cwd=package,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    return [json.loads(line) for line in process.stdout.splitlines()]
+
+
+def environment_of(system: System, emulator: Emulator) -> dict[str, str]:
+    worker = {"REQUEST_TABLE": TABLE, "MODEL": "wordcount", "MODEL_SOURCE": "wordcount"}
+    return emulator.env | worker | {"QUEUE_URL": system.urls["wordcount"], "LOG_LEVEL": "DEBUG"}
+
+
+def test_a_warmup_and_then_a_batch(worker_package: Path, emulated_system: System, emulator: Emulator) -> None:
+    system = emulated_system
+    texts = ["one", "one two", "one two three"]
+    ids = [system.predict({"text": text}, model="wordcount")["json"]["request_id"] for text in texts]
+    records = system.receive("wordcount")
+    events = [golden("warmup"), {"Records": records}]
+    lines = run(worker_package, events, environment_of(system, emulator))
+    assert [line["answer"] for line in lines if "answer" in line] == [{"warm": True}, {"batchItemFailures": []}]
+    logged = [line for line in lines if "event" in line]
+    assert [line["event"] for line in logged[:2]] == ["model_loaded", "warmed"]
+    assert [line["cold_start"] for line in logged[1:]] == [True] + [False] * (len(logged) - 2)
+    assert {line["request_id"] for line in logged if line["event"] == "request_finished"} == set(ids)
+    results = [system.status(request_id)["json"]["result"] for request_id in ids]
+    assert results == [{"words": 1}, {"words": 2}, {"words": 3}]
+
+
+def test_a_bad_message_is_reported_by_its_id(worker_package: Path, emulated_system: System, emulator: Emulator) -> None:
+    event = golden("sqs_1")
+    event["Records"][0]["body"] = "x"
+    lines = run(worker_package, [event], environment_of(emulated_system, emulator))
+    (answer,) = [line["answer"] for line in lines if "answer" in line]
+    assert answer == {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]}
+
+
+def test_a_worker_without_its_settings_names_them_all(worker_package: Path) -> None:
+    process = subprocess.run(
+        [sys.executable, "-c", "import worker.handler"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(worker_package), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd=worker_package,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert process.returncode != 0
+    for name in ("REQUEST_TABLE", "MODEL", "MODEL_SOURCE", "QUEUE_URL"):
+        assert f"{name} is missing" in process.stderr

@@ -1,0 +1,238 @@
+"""What a request table does, whoever plays it: the fake of the unit tests, moto, or the emulator.
+
+A subclass gives the fixture `subject`. Updates are checked against the fake's own reading of their conditions, so the
+two renderings (UpdateItem and PartiQL) and the evaluation here are three witnesses of one language.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from inference.expressions import Update
+from inference.moves import Moves
+from inference.request_table import Applied, Refusal
+from inference.requests import FINAL, ErrorCode, Failure, Move, Record, Status
+from tests.unit.fakes import NOW, Clock, FakeTable, a_record, updates_by_move
+
+FULL = Record(
+    request_id="f-full",
+    status=Status.RUNNING,
+    model="m",
+    caller="iam:arn:aws:iam::1:user/ü\U0001f600",
+    submitted_at=NOW,
+    expires_at=NOW + 1,
+    delete_at=NOW // 1000 + 2,
+    attempt_limit=5,
+    attempts=3,
+    model_version="1",
+    started_at=0,
+    finished_at=4,
+    lease_until=5,
+    submit_until=6,
+    renewed_at=7,
+    replayed_at=8,
+    input_digest="d",
+    input='{"text": ""}',
+    result="{}",
+    error="",
+    alone=True,
+    invocation_id="i",
+)
+
+
+@dataclasses.dataclass
+class Subject:
+    """A table under test: the adapter, and a way to put any record behind its back."""
+
+    table: Any
+    put: Callable[..., None]
+
+
+def _ids() -> Any:
+    return (f"{number % 16:x}-{number}" for number in itertools.count())
+
+
+IDS = _ids()
+
+
+def fresh(**changes: Any) -> Record:
+    """A pending record with an id that no test used before."""
+    return a_record(next(IDS), **changes)
+
+
+def interesting_records() -> list[Record]:
+    """Each status with each lease, attempts used up or not, and marks that conditions look at."""
+    records = []
+    for status in Status:
+        if status in FINAL:
+            records.append(a_record(status=status, attempts=1, finished_at=NOW))
+            continue
+        for lease in (None, NOW - 1, NOW, NOW + 1):
+            for changes in ({"attempts": 1}, {"attempts": 5}, {"attempts": 1, "expires_at": NOW, "alone": True}):
+                records.append(a_record(status=status, lease_until=lease, **changes))
+    records += [a_record(), a_record(submitted_at=NOW - 1), a_record(submit_until=NOW), a_record(submit_until=NOW + 1)]
+    return records
+
+
+def all_updates(record: Record) -> list[Update]:
+    moves, clock = Moves(Clock()), Clock()
+    updates = [update for group in updates_by_move(record, clock).values() for update in group]
+    keyed = dataclasses.replace(record, submit_until=NOW)
+    return [*updates, moves.confirm_submit(keyed), moves.renew_submit(keyed, NOW + 9), moves.forget_input("a1")]
+
+
+class TableContract:
+    """The tests."""
+
+    def test_a_record_survives(self, subject: Subject) -> None:
+        for record in (fresh(), dataclasses.replace(FULL, request_id=next(IDS))):
+            assert subject.table.create(record) is None
+            assert subject.table.get(record.request_id) == record
+            assert subject.table.get(record.request_id, consistent=True) == record
+            assert subject.table.find(record.request_id) == record
+
+    def test_no_record(self, subject: Subject) -> None:
+        assert subject.table.get("nobody") is None
+        assert subject.table.find("nobody") is None
+
+    def test_a_record_that_is_there_is_found_and_left_alone(self, subject: Subject) -> None:
+        first = fresh()
+        subject.table.create(first)
+        for change in ({"submitted_at": NOW + 1}, {"input_digest": "x"}, {"submit_until": NOW}):
+            assert subject.table.create(dataclasses.replace(first, **change)) == first
+        assert subject.table.get(first.request_id, consistent=True) == first
+
+    def test_our_own_record_is_no_other(self, subject: Subject) -> None:
+        record = fresh(submit_until=NOW + 30_000, input_digest="d")
+        assert subject.table.create(record) is None
+        assert subject.table.create(record) is None
+
+    @pytest.mark.parametrize(("delete_at", "free"), [(NOW // 1000 + 1, False), (NOW // 1000, True)])
+    def test_a_record_past_its_retention_gives_its_place(self, subject: Subject, delete_at: int, free: bool) -> None:
+        old = fresh(delete_at=delete_at, status=Status.FAILED, error="{}", submitted_at=NOW - 10**9)
+        subject.put(old)
+        new = dataclasses.replace(a_record(), request_id=old.request_id, submitted_at=NOW + 999)
+        assert subject.table.create(new) == (None if free else old)
+        assert subject.table.get(old.request_id, consistent=True) == (new if free else old)
+
+    @pytest.mark.parametrize(
+        ("changes", "gone"),
+        [
+            ({}, True),
+            ({"attempts": 1}, False),
+            ({"status": Status.RUNNING, "attempts": 1}, False),
+            ({"status": Status.CANCELLED}, False),
+            ({"submitted_at": NOW + 1}, False),
+            ({"submit_until": NOW + 1}, False),
+        ],
+    )
+    def test_discarding(self, subject: Subject, changes: dict[str, Any], gone: bool) -> None:
+        ours = fresh()
+        standing = dataclasses.replace(ours, **changes)
+        subject.put(standing)
+        assert subject.table.discard(ours) == gone
+        assert subject.table.get(ours.request_id, consistent=True) == (None if gone else standing)
+
+    @pytest.mark.parametrize(("until", "gone"), [(NOW + 1, True), (NOW + 2, False), (None, False)])
+    def test_discarding_a_keyed_submit(self, subject: Subject, until: int | None, gone: bool) -> None:
+        ours = fresh(submit_until=NOW + 1)
+        subject.put(dataclasses.replace(ours, submit_until=until))
+        assert subject.table.discard(ours) == gone
+
+    def test_discarding_what_was_never_written(self, subject: Subject) -> None:
+        assert subject.table.discard(fresh())
+
+    def test_the_open_index_has_what_is_open_and_old_oldest_first(self, subject: Subject) -> None:
+        ages = {"c-new": NOW, "c-2": NOW - 2, "c-1": NOW - 1, "0-5": NOW - 5, "f-3": NOW - 3, "c-9": NOW - 9}
+        for request_id, submitted_at in ages.items():
+            subject.table.create(a_record(request_id, submitted_at=submitted_at))
+        subject.table.apply([Moves(Clock()).cancel("c-2")])
+        found = [request_id for request_id in subject.table.open_request_ids(NOW) if request_id in ages]
+        assert sorted(found) == ["0-5", "c-1", "c-9", "f-3"]
+        assert found.index("c-9") < found.index("c-1")
+
+    def test_a_replayed_request_is_open_again(self, subject: Subject) -> None:
+        record = fresh(status=Status.FAILED, finished_at=NOW, submitted_at=NOW - 9)
+        subject.put(record)
+        assert record.request_id not in list(subject.table.open_request_ids(NOW))
+        subject.table.apply([Moves(Clock()).replay(record, NOW * 2, NOW, 5)])
+        assert record.request_id in list(subject.table.open_request_ids(NOW))
+
+    def test_the_failed_requests_that_can_be_replayed(self, subject: Subject) -> None:
+        kept = fresh(status=Status.FAILED, input="{}")
+        for record in (kept, fresh(status=Status.FAILED), fresh(status=Status.SUCCEEDED, input="{}")):
+            subject.put(record)
+        found = list(subject.table.failed_with_input())
+        assert kept in found
+        assert all(record.status is Status.FAILED and record.input is not None for record in found)
+
+    def test_every_update_on_every_record(self, subject: Subject) -> None:
+        """Differential: the same updates on the same records, here and on the fake; as many as can go in batches do."""
+        oracle = FakeTable()
+        updates = []
+        for record in interesting_records():
+            for update in all_updates(record):
+                request_id = next(IDS)
+                oracle.put(dataclasses.replace(record, request_id=request_id))
+                updates.append(dataclasses.replace(update, request_id=request_id))
+        subject.put(*[oracle.record(update.request_id) for update in updates])
+        results = subject.table.apply(updates)
+        for update, here, there in zip(updates, results, oracle.apply(updates), strict=True):
+            assert type(here) is type(there), update
+            standing = here.record or subject.table.get(update.request_id, consistent=True)
+            assert standing == oracle.record(update.request_id), update
+        applied = sum(isinstance(result, Applied) for result in results)
+        assert len(updates) // 10 < applied < len(updates)
+
+    def test_a_single_update_brings_the_new_record(self, subject: Subject) -> None:
+        record = fresh()
+        subject.put(record)
+        (applied,) = subject.table.apply([Moves(Clock()).cancel(record.request_id)])
+        assert applied.record.status is Status.CANCELLED
+
+    @pytest.mark.parametrize("move", Move, ids=lambda move: move.value)
+    def test_no_update_makes_a_record(self, subject: Subject, move: Move) -> None:
+        record = fresh()
+        for update in updates_by_move(record, Clock())[move]:
+            both = [update, dataclasses.replace(update, request_id=next(IDS))]
+            assert subject.table.apply(both) == [Refusal(None)] * 2
+            assert subject.table.get(record.request_id, consistent=True) is None
+
+    def test_many_updates_keep_their_order(self, subject: Subject) -> None:
+        moves = Moves(Clock())
+        records = [fresh(attempts=n % 2) for n in range(60)]
+        for record in records[:50]:
+            subject.put(record)
+        updates = [moves.claim_first(record.request_id, NOW, NOW + 1) for record in records]
+        updates.insert(7, moves.claim(records[1].request_id, NOW, NOW + 1))
+        results = subject.table.apply(updates)
+        later = results.pop(7)
+        assert isinstance(later, Applied)
+        assert later.record.attempts == 2
+        for number, result in enumerate(results):
+            if number >= 50:
+                assert result == Refusal(None)
+            elif number % 2:
+                assert result.record.request_id == records[number].request_id
+            else:
+                assert isinstance(result, Applied)
+
+    def test_texts_survive_whatever_they_hold(self, subject: Subject) -> None:
+        record = fresh(status=Status.RUNNING, attempts=1, lease_until=NOW + 1)
+        subject.put(record)
+        failure = Failure(ErrorCode.MODEL_ERROR, "ü\ud800\x00\"'\\ ?", 1)
+        other = fresh(status=Status.RUNNING, attempts=1, lease_until=NOW + 1)
+        subject.put(other)
+        moves = Moves(Clock())
+        results = subject.table.apply(
+            [moves.fail(r.request_id, 1, failure, '{"text": "\\ud800"}') for r in (record, other)]
+        )
+        assert [type(result) for result in results] == [Applied] * 2
+        for each in (record, other):
+            standing = subject.table.get(each.request_id, consistent=True)
+            assert (standing.error, standing.input) == (failure.to_json(), '{"text": "\\ud800"}')

@@ -1,0 +1,204 @@
+"""The operator's tool for failed requests: what it does to each, and that doing it again does no harm."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+from typing import Any
+
+import pytest
+
+from inference.errors import Unavailable
+from inference.requests import ErrorCode, Failure, Message, Record, Status
+from scripts import dead_letters
+from scripts.console import Failure as Refused
+from scripts.dead_letters import FAILED, NOT_FOUND, OK, DeadLetters, Terms
+from tests.unit.fakes import NOW, Clock, FakeQueue, FakeTable, Fault, a_record
+
+VALUE = {"text": "hello"}
+TERMS = Terms(attempts=4, deadline=100, retention=1000)
+
+
+class Setting:
+    """A table with one failed request, and its model's queue."""
+
+    def __init__(self) -> None:
+        self.clock = Clock(NOW + 50_000)
+        self.table = FakeTable()
+        self.queue = FakeQueue(self.clock)
+        self.letters = DeadLetters(self.table, {"echo": self.queue}.__getitem__, TERMS, self.clock)  # type: ignore[arg-type]
+
+    def put(self, **changes: Any) -> None:
+        self.table.put(a_failed_record(**changes))
+
+    def sent(self) -> list[Message]:
+        return [Message.from_body(held.body) for held in self.queue.messages.values()]
+
+
+def a_failed_record(**changes: Any) -> Record:
+    known = {
+        "status": Status.FAILED,
+        "attempts": 5,
+        "started_at": NOW + 10_000,
+        "finished_at": NOW + 20_000,
+        "input": json.dumps(VALUE),
+        "error": Failure(ErrorCode.CRASHED, "died", 5).to_json(),
+    }
+    return a_record(**known | changes)
+
+
+@pytest.fixture
+def setting() -> Setting:
+    return Setting()
+
+
+def test_a_replay_keeps_the_id_and_gives_new_attempts_and_a_new_deadline(setting: Setting) -> None:
+    setting.put()
+    assert setting.letters.replay("a1") == dead_letters.Done("a1", OK, "replayed")
+    record = setting.table.record("a1")
+    expires_at = NOW + 150_000
+    assert (record.status, record.attempts, record.attempt_limit) == (Status.PENDING, 5, 9)
+    assert (record.expires_at, record.delete_at) == (expires_at, expires_at // 1000 + 1000)
+    assert record.finished_at is None
+    assert setting.sent() == [Message("a1", "echo", VALUE, NOW, expires_at, 9)]
+    assert "a1" in setting.table.open_request_ids(NOW + 1)
+
+
+def test_a_replay_that_broke_off_between_its_two_writes_is_finished_by_the_next(setting: Setting) -> None:
+    setting.put()
+    setting.queue.faults.append(Fault("send"))
+    first = setting.letters.replay("a1")
+    assert (first.code, setting.sent()) == (FAILED, [])
+    assert "replay it again" in first.text
+    again = setting.letters.replay("a1")
+    assert (again.code, len(setting.sent())) == (OK, 1)
+    assert "sent again" in again.text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": Status.RUNNING, "started_at": NOW + 60_000, "replayed_at": NOW + 50_000},
+        {"status": Status.PENDING, "started_at": NOW + 60_000, "replayed_at": NOW + 50_000},
+        {"status": Status.PENDING, "started_at": None, "input": None},
+        {"status": Status.SUCCEEDED},
+        {"status": Status.CANCELLED},
+        {"input": None},
+    ],
+    ids=["running", "tried again", "never replayed", "succeeded", "cancelled", "no input"],
+)
+def test_what_needs_no_replay_is_left_alone(setting: Setting, changes: dict[str, Any]) -> None:
+    setting.put(**changes)
+    before = setting.table.record("a1")
+    done = setting.letters.replay("a1")
+    assert (done.code, setting.sent(), setting.table.record("a1")) == (OK, [], before)
+    assert done.text.startswith("nothing to do")
+
+
+def test_two_replays_at_once_send_one_message(setting: Setting) -> None:
+    setting.put()
+    setting.table.before = lambda step: _let_another_be_faster(setting) if step == "apply" else None
+    done = setting.letters.replay("a1")
+    assert (done.code, len(setting.sent())) == (OK, 1)
+    assert "somebody else" in done.text
+
+
+def _let_another_be_faster(setting: Setting) -> None:
+    setting.table.before = lambda _: None
+    assert setting.letters.replay("a1").text == "replayed"
+
+
+def test_a_model_that_is_gone(setting: Setting) -> None:
+    setting.put(model="old")
+    done = setting.letters.replay("a1")
+    assert (done.code, done.text) == (FAILED, "the model old is not deployed")
+    assert setting.table.record("a1").status is Status.FAILED
+
+
+def test_a_table_that_does_not_take_the_write(setting: Setting) -> None:
+    setting.put()
+    setting.table.faults.append(Fault("apply"))
+    assert setting.letters.replay("a1").code == FAILED
+    assert setting.sent() == []
+
+
+def test_a_purged_request_stays_failed_and_cannot_be_replayed(setting: Setting) -> None:
+    setting.put()
+    assert setting.letters.purge("a1").text == "purged"
+    record = setting.table.record("a1")
+    assert (record.status, record.input) == (Status.FAILED, None)
+    assert record.error is not None
+    done = setting.letters.replay("a1")
+    assert (done.code, setting.sent()) == (OK, [])
+    assert "not kept" in done.text
+
+
+def test_only_what_failed_is_purged(setting: Setting) -> None:
+    setting.put(status=Status.RUNNING)
+    assert setting.letters.purge("a1").text == "nothing to do: running"
+    assert setting.table.record("a1").input is not None
+
+
+def test_unknown_ids(setting: Setting) -> None:
+    assert (setting.letters.replay("no").code, setting.letters.purge("no").code) == (NOT_FOUND, NOT_FOUND)
+
+
+# The command
+
+
+def _arguments(command: str, *ids: str, **options: Any) -> Namespace:
+    return Namespace(**{"command": command, "ids": list(ids), "all": False, "model": None, "json": True} | options)
+
+
+def test_all_of_a_model_are_replayed(setting: Setting, capsys: pytest.CaptureFixture[str]) -> None:
+    setting.put()
+    setting.put(request_id="a2")
+    setting.put(request_id="b1", model="other")
+    code = dead_letters._run(setting.letters, _arguments("replay", all=True, model="echo"))
+    assert code == OK
+    assert sorted(capsys.readouterr().out.split("\n")) == ["", "a1  replayed", "a2  replayed"]
+    assert setting.table.record("b1").status is Status.FAILED
+
+
+def test_the_worst_code_counts(setting: Setting, capsys: pytest.CaptureFixture[str]) -> None:
+    setting.put()
+    assert dead_letters._run(setting.letters, _arguments("replay", "no", "a1")) == NOT_FOUND
+    assert capsys.readouterr().out == "no  unknown\na1  replayed\n"
+
+
+def test_the_list_has_one_json_object_a_line(setting: Setting, capsys: pytest.CaptureFixture[str]) -> None:
+    setting.put()
+    setting.put(request_id="a2", input=None)
+    assert dead_letters._run(setting.letters, _arguments("list")) == OK
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["input"] == VALUE
+    assert json.loads(line)["error"]["code"] == "crashed"
+    assert dead_letters._run(setting.letters, _arguments("list", json=False)) == OK
+    assert "died" in capsys.readouterr().out
+
+
+def test_show(setting: Setting, capsys: pytest.CaptureFixture[str]) -> None:
+    setting.put(status=Status.SUCCEEDED, result='{"a": 1}')
+    assert dead_letters._run(setting.letters, _arguments("show", "a1")) == OK
+    assert json.loads(capsys.readouterr().out)["result"] == {"a": 1}
+    assert dead_letters._run(setting.letters, _arguments("show", "no")) == NOT_FOUND
+
+
+@pytest.mark.parametrize("arguments", [["replay"], ["purge", "a1", "--all"], ["show"], ["list", "a1"]])
+def test_a_command_that_is_not_clear(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["dead_letters", *arguments])
+    monkeypatch.setattr(dead_letters, "_connect", lambda *_: pytest.fail("it connected"))
+    with pytest.raises(Refused) as refused:
+        dead_letters.main()
+    assert refused.value.code == 2
+
+
+def test_a_table_that_cannot_be_read_is_one_clear_line(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unreadable(*_: Any) -> Any:
+        raise Unavailable("could not scan the table: no")
+
+    monkeypatch.setattr("sys.argv", ["dead_letters", "list"])
+    monkeypatch.setattr(dead_letters, "_connect", lambda *_: setting.letters)
+    monkeypatch.setattr(setting.table, "failed_with_input", unreadable)
+    with pytest.raises(Refused, match="could not scan"):
+        dead_letters.main()

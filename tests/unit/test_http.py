@@ -1,0 +1,165 @@
+"""HTTP API events in, responses out."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from inference.errors import Refused
+from inference.http import (
+    ANONYMOUS,
+    HttpRequest,
+    idempotency_key,
+    read_event,
+    require_json,
+    respond,
+    respond_problem,
+)
+from tests.events import golden
+
+
+def request_with(**headers: str) -> HttpRequest:
+    return read_event({"headers": {name.replace("_", "-"): value for name, value in headers.items()}})
+
+
+def caller_of(authorizer: Any) -> str:
+    return read_event({"requestContext": {"authorizer": authorizer}}).caller
+
+
+def test_a_predict_event() -> None:
+    request = read_event(golden("http_predict"))
+    assert request.route == "POST /predict"
+    assert json.loads(request.body) == {"text": "I love this airline, best crew ever"}
+    assert (request.caller, request.path, request.gateway_id) == (ANONYMOUS, {}, "FWx8RhYzIAMEJ9g=")
+
+
+def test_a_base64_event() -> None:
+    assert read_event(golden("http_predict_base64")).body == b'{"text":"fine"}'
+
+
+def test_a_path_with_a_parameter() -> None:
+    request = read_event(golden("http_predict_model"))
+    assert (request.route, request.path) == ("POST /predict/{model}", {"model": "sentiment"})
+    assert "request_id" in read_event(golden("http_status")).path
+
+
+@pytest.mark.parametrize("name", ["http_status", "http_cancel"])
+def test_an_event_without_a_body(name: str) -> None:
+    assert read_event(golden(name)).body == b""
+
+
+@pytest.mark.parametrize("body", ["%%%", "YQ", "YQ==YQ==", "ü", "Y Q="])
+def test_what_is_not_base64_is_400(body: str) -> None:
+    with pytest.raises(Refused) as refused:
+        read_event({"body": body, "isBase64Encoded": True})
+    assert refused.value.status == 400
+
+
+def test_a_body_that_is_no_text_stays_bytes() -> None:
+    raw = bytes(range(256))
+    assert read_event({"body": base64.b64encode(raw).decode(), "isBase64Encoded": True}).body == raw
+
+
+def test_a_nearly_empty_event_is_read() -> None:
+    nothing = {"headers": None, "body": None, "pathParameters": None, "requestContext": {"authorizer": None}}
+    request = read_event(nothing)
+    assert request == HttpRequest("", {}, {}, b"", ANONYMOUS, "")
+
+
+def test_header_names_are_in_lower_case() -> None:
+    assert request_with(Content_Type="a").headers == {"content-type": "a"}
+
+
+# Callers
+
+
+def test_an_iam_principal() -> None:
+    iam = {"userArn": "arn:aws:iam::1:user/a", "accessKey": "AKIA1", "callerId": "x"}
+    assert caller_of({"iam": iam}) == "iam:arn:aws:iam::1:user/a"
+    assert caller_of({"iam": {"accessKey": "AKIA1"}}) == "iam:AKIA1"
+
+
+def test_a_tokens_subject_counts_with_its_issuer() -> None:
+    first = caller_of({"jwt": {"claims": {"iss": "https://one", "sub": "a"}, "scopes": None}})
+    assert first == "jwt:https://one:a"
+    assert first != caller_of({"jwt": {"claims": {"iss": "https://two", "sub": "a"}}})
+
+
+@pytest.mark.parametrize("authorizer", [None, {}, {"jwt": {}}, {"jwt": None}, {"iam": {}}, {"lambda": {"a": 1}}])
+def test_nobody_in_particular(authorizer: Any) -> None:
+    assert caller_of(authorizer) == ANONYMOUS
+
+
+# Headers
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "application/json",
+        "Application/JSON; charset=utf-8",
+        "application/problem+json",
+        "application/vnd.api+json;v=1",
+        "application/x-www-form-urlencoded",
+        "text/plain;charset=UTF-8",
+        "",
+    ],
+)
+def test_content_types_that_may_be_json(kind: str) -> None:
+    require_json(request_with(Content_Type=kind))
+
+
+def test_no_content_type() -> None:
+    require_json(request_with())
+
+
+@pytest.mark.parametrize("kind", ["text/html", "application/xml", "multipart/form-data; boundary=x", "json", "a" * 999])
+def test_other_content_types_are_415(kind: str) -> None:
+    with pytest.raises(Refused) as refused:
+        require_json(request_with(Content_Type=kind))
+    assert refused.value.status == 415
+    assert len(refused.value.detail) < 150
+
+
+@pytest.mark.parametrize("key", ["a", "a" * 255, "8e03978e-40d5-43dd-bc93-6894a57f9324", '"quoted"', "with space"])
+def test_keys(key: str) -> None:
+    assert idempotency_key(request_with(Idempotency_Key=key)) == key
+
+
+def test_no_key() -> None:
+    assert idempotency_key(request_with()) is None
+
+
+@pytest.mark.parametrize("key", ["", "a" * 256, "ü", "a\tb", "a\nb", "\x7f"])
+def test_keys_that_are_none(key: str) -> None:
+    with pytest.raises(Refused) as refused:
+        idempotency_key(request_with(Idempotency_Key=key))
+    assert refused.value.status == 400
+
+
+# Responses
+
+
+def test_a_response_is_json_and_not_cached() -> None:
+    response = respond(202, {"a": "\ud800"}, {"Location": "/x"})
+    assert response == {
+        "statusCode": 202,
+        "headers": {"content-type": "application/json", "cache-control": "no-store", "Location": "/x"},
+        "body": '{"a": "\\ud800"}',
+    }
+
+
+def test_a_response_refuses_what_is_not_json() -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        respond(200, {"a": float("nan")})
+
+
+def test_a_problem_document() -> None:
+    refused = Refused(409, "In progress", "Wait.", {"Retry-After": "1"}, request_id="a1")
+    response = respond_problem(refused)
+    assert response["statusCode"] == 409
+    assert response["headers"]["content-type"] == "application/problem+json"
+    assert response["headers"]["Retry-After"] == "1"
+    body = json.loads(response["body"])
+    assert body == {"title": "In progress", "status": 409, "detail": "Wait.", "request_id": "a1"}

@@ -1,0 +1,433 @@
+"""Property test: whatever happens in whatever order, no promise is broken.
+
+The real service, worker, undertaker and sweeper run on the fakes, each operation as an actor that stops before every
+call to AWS and inside every prediction. Hypothesis decides who makes the next step, whose call fails or loses its
+answer, who is killed, what is delivered twice, and when time passes. The invariants are checked after each step; at
+the end everything left is run down, and every request must have ended.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from inference import service
+from inference.burial import Undertaker
+from inference.errors import InferenceError
+from inference.moves import Moves
+from inference.request_table import Applied
+from inference.requests import FINAL, TRANSITIONS, Message, Record, Status
+from inference.service import Limits, Service
+from inference.sweep import Sweeper
+from tests.unit.fakes import Clock, FakeQueue, FakeTable, Fault, Faulty, Recorder, a_catalog, validate_text
+from worker import batch
+from worker.batch import Invocation, RetryDelay, Worker
+from worker.errors import InputError
+
+TIMEOUT_MS = 30_000
+API_TIMEOUT_MS = 29_000
+GRACE_MS = 900_000
+COUNTS_LAG_MS = 60_000
+DEADLINE_S, RETENTION_S = 86_400, 604_800
+MOST_ACTORS = 4
+TEXTS = ["one", "two", "boom", "odd"]
+
+
+WAYS_TAKEN: Counter[tuple[Status, Status]] = Counter()
+
+
+class Killed(BaseException):
+    """The actor's process ends here."""
+
+
+class Actor(threading.Thread):
+    """An operation that stops before each of its steps until it is told to go on."""
+
+    def __init__(self, operation: Callable[[], None], started_at: int, limit_ms: int | None = None) -> None:
+        super().__init__(daemon=True)
+        self._operation = operation
+        self._go = threading.Semaphore(0)
+        self._stopped = threading.Semaphore(0)
+        self._killed = False
+        self.started_at = started_at
+        self.limit_ms = limit_ms
+        self.fault: str | None = None
+        self.at = ""
+        self.bark: Callable[[], None] | None = None
+        self.error: BaseException | None = None
+        self.done = False
+        self.start()
+        self._stopped.acquire()
+
+    def run(self) -> None:
+        try:
+            self.pause("start")
+            self._operation()
+        except Killed:
+            pass
+        except BaseException as error:
+            self.error = error
+        self.done = True
+        self._stopped.release()
+
+    def pause(self, at: str) -> None:
+        self.at = at
+        self._stopped.release()
+        self._go.acquire()
+        if self._killed:
+            raise Killed
+
+    def step(self, fault: str | None = None) -> None:
+        self.fault = fault
+        self._go.release()
+        self._stopped.acquire()
+
+    def kill(self) -> None:
+        self._killed = True
+        while not self.done:
+            self.step()
+        self.join()
+
+
+class ScheduledWatchdog:
+    """Barks when the schedule says so, beside the hung prediction."""
+
+    def __init__(self, seconds: float, bark: Callable[[], None]) -> None:
+        self._bark = bark
+
+    def __enter__(self) -> ScheduledWatchdog:
+        actor = threading.current_thread()
+        if isinstance(actor, Actor):
+            actor.bark = self._bark
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        actor = threading.current_thread()
+        if isinstance(actor, Actor):
+            actor.bark = None
+
+
+class LaggingQueue(FakeQueue):
+    """A queue whose counts may be a minute old, as SQS's are. (The dead-letter queue here counts at once: a sweep in the
+    minute of a message's death may call it `lost` where `undelivered` would be right, and its end is the same.)
+    """
+
+    filled_at = 0
+
+    def put(self, body: str) -> None:
+        if not self.messages:
+            self.filled_at = self._clock()
+        super().put(body)
+
+    def is_empty(self) -> bool:
+        return super().is_empty() or self._clock() - self.filled_at < COUNTS_LAG_MS
+
+
+class EchoModel:
+    version = "1"
+    batch_size = 2
+
+    def predict(self, inputs: list[Any]) -> list[Any]:
+        actor = threading.current_thread()
+        if isinstance(actor, Actor):
+            actor.pause("predict")
+            if actor.fault:
+                raise ValueError("injected: the model fails")
+        if any(value["text"] == "boom" for value in inputs):
+            raise MemoryError
+        return [InputError("odd") if value["text"] == "odd" else {"echo": value["text"]} for value in inputs]
+
+
+class Interleavings(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.table = FakeTable()
+        self.dead_letters = FakeQueue(self.clock, max_receives=10**6)
+        self.queue = LaggingQueue(self.clock, dead_letters=self.dead_letters)
+        self.moves = Moves(self.clock)
+        self.log = Recorder()
+        limits = Limits(attempts=3, deadline=DEADLINE_S, retention=RETENTION_S)
+        self.service = Service(self.table, lambda _: self.queue, a_catalog(), limits, self.clock)
+        self.undertaker = Undertaker(self.table, "/p-", lambda *_: [], self.log, self.clock)
+        queues = (self.queue, self.dead_letters)
+        self.sweeper = Sweeper(self.table, lambda _: queues, GRACE_MS, self.log, self.clock)
+        for target in (self.table, self.queue, self.dead_letters):
+            target.before = lambda operation, target=target: self._pause(target, operation)
+        self.actors: list[Actor] = []
+        self.invocations = 0
+        ids = itertools.count()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(batch, "Watchdog", ScheduledWatchdog)
+        # Random ids would make every run another.
+        self.patch.setattr(service, "new_request_id", lambda: f"{7 * next(ids) % 16:x}-{next(ids)}")
+        self.accepted: dict[str, tuple[int, str]] = {}
+        self.replayed: set[str] = set()
+        self.seen: dict[str, tuple[int, Status]] = {}
+        self.checked = 0
+
+    def _pause(self, target: Faulty, operation: str) -> None:
+        actor = threading.current_thread()
+        if isinstance(actor, Actor):
+            actor.pause(operation)
+            if actor.fault:
+                target.faults.append(Fault(operation, done=actor.fault == "lost"))
+
+    def _act(self, operation: Callable[[], None], limit_ms: int | None = None) -> None:
+        self.actors.append(Actor(operation, self.clock.now, limit_ms))
+
+    def _reap(self) -> None:
+        """Errors of the operations' own kinds are answers to a client; anything else is a bug."""
+        for actor in self.actors:
+            if actor.done and actor.error is not None and not isinstance(actor.error, InferenceError):
+                raise actor.error
+        self.actors = [actor for actor in self.actors if not actor.done]
+
+    def _room(self) -> bool:
+        return len(self.actors) < MOST_ACTORS
+
+    # What clients, AWS and operators do
+
+    @initialize(texts=st.lists(st.sampled_from(TEXTS), max_size=3))
+    def begin_with(self, texts: list[str]) -> None:
+        for text in texts:
+            self._submission(text, None)()
+
+    @precondition(_room)
+    @rule(text=st.sampled_from(TEXTS), key=st.sampled_from([None, "k", "k"]))
+    def submit(self, text: str, key: str | None) -> None:
+        self._act(self._submission(text, key), API_TIMEOUT_MS)
+
+    def _submission(self, text: str, key: str | None) -> Callable[[], None]:
+        def operation() -> None:
+            record = self.service.submit(None, {"text": text}, "me", key)
+            first = self.accepted.setdefault(record.request_id, (record.submitted_at, text))
+            if first[0] != record.submitted_at:  # the record before was past its retention
+                self.accepted[record.request_id] = (record.submitted_at, text)
+            assert self.accepted[record.request_id][1] == text
+
+        return operation
+
+    @precondition(lambda self: self._room() and self.table.items)
+    @rule(which=st.integers(0, 9))
+    def cancel(self, which: int) -> None:
+        names = self._open() or list(self.table.items)
+        request_id = names[which % len(names)]
+        self._act(lambda: self.service.cancel(request_id, "me") and None, API_TIMEOUT_MS)
+
+    @precondition(lambda self: self._room() and self.queue.messages)
+    @rule(most=st.integers(1, 4))
+    def deliver(self, most: int) -> None:
+        self._act(self._invocation(most))
+
+    @precondition(lambda self: self.queue.messages)
+    @rule()
+    def deliver_and_finish(self) -> None:
+        self._invocation(10)()
+
+    @precondition(lambda self: self.queue.messages)
+    @rule(steps=st.integers(1, 6))
+    def deliver_and_die(self, steps: int) -> None:
+        actor = Actor(self._invocation(10), self.clock.now)
+        for _ in range(steps):
+            if not actor.done:
+                actor.step()
+        actor.kill()
+
+    def _invocation(self, most: int) -> Callable[[], None]:
+        records = self.queue.receive(most)
+        self.invocations += 1
+        ends = self.clock.now + TIMEOUT_MS
+        invocation = Invocation(f"i{self.invocations}", lambda: max(ends - self.clock.now, 0))
+        # A process of its own: nothing is remembered from invocation to invocation.
+        worker = Worker(EchoModel(), validate_text, self.table, self.queue, RetryDelay(2, 300), self.log, self.clock)
+
+        def operation() -> None:
+            self.queue.settle(records, worker.process(records, invocation))
+
+        return operation
+
+    @precondition(lambda self: self.queue.messages)
+    @rule(which=st.integers(0, 9))
+    def duplicate(self, which: int) -> None:
+        held = list(self.queue.messages.values())[which % len(self.queue.messages)]
+        self.queue.put(held.body)
+
+    @precondition(lambda self: self._room() and self.dead_letters.messages)
+    @rule()
+    def bury(self) -> None:
+        self._act(self._burial())
+
+    def _burial(self) -> Callable[[], None]:
+        records = self.dead_letters.receive(10)
+        return lambda: self.dead_letters.settle(records, self.undertaker.bury(records))
+
+    @precondition(_room)
+    @rule(at_once=st.booleans())
+    def sweep(self, at_once: bool) -> None:
+        if at_once:
+            self.sweeper.sweep(lambda: True)
+        else:
+            self._act(lambda: self.sweeper.sweep(lambda: True) and None)
+
+    @precondition(lambda self: self.queue.messages)
+    @rule()
+    def the_message_dies(self) -> None:
+        """Deliveries that found the worker throttled, until SQS gave up."""
+        held = next(iter(self.queue.messages.values()))
+        held.receive_count = 8
+
+    @precondition(lambda self: self._room() and any(i["status"] == "failed" for i in self.table.items.values()))
+    @rule(which=st.integers(0, 9), at_once=st.booleans())
+    def replay(self, which: int, at_once: bool) -> None:
+        failed = [name for name, item in self.table.items.items() if item["status"] == "failed"]
+        request_id = failed[which % len(failed)]
+        if at_once:
+            self._replay(request_id)
+        else:
+            self._act(lambda: self._replay(request_id))
+
+    def _replay(self, request_id: str) -> None:
+        """What the operator's tool does: record first, then message."""
+        record = self.table.get(request_id, consistent=True)
+        if record is None or record.input is None:
+            return
+        expires_at = self.clock.now + DEADLINE_S * 1000
+        update = self.moves.replay(record, expires_at, expires_at // 1000 + RETENTION_S, 3)
+        match self.table.apply([update])[0]:
+            case Applied(record=replayed) if replayed is not None:
+                value = json.loads(record.input)
+                self.queue.send(
+                    Message(request_id, record.model, value, record.submitted_at, expires_at, replayed.attempt_limit)
+                )
+
+    # What the schedule does
+
+    @precondition(lambda self: self.actors)
+    @rule(which=st.integers(0, MOST_ACTORS), steps=st.integers(1, 8))
+    def go_on(self, which: int, steps: int) -> None:
+        actor = self.actors[which % len(self.actors)]
+        for _ in range(steps):
+            if not actor.done:
+                actor.step()
+                self._check()
+        self._reap()
+
+    @precondition(lambda self: self.actors)
+    @rule(which=st.integers(0, MOST_ACTORS), fault=st.sampled_from(["refused", "lost"]))
+    def go_on_with_a_fault(self, which: int, fault: str) -> None:
+        self.actors[which % len(self.actors)].step(fault)
+        self._reap()
+
+    @precondition(lambda self: self.actors)
+    @rule(which=st.integers(0, MOST_ACTORS))
+    def kill(self, which: int) -> None:
+        self.actors[which % len(self.actors)].kill()
+        self._reap()
+
+    @precondition(lambda self: self._room() and any(actor.bark for actor in self.actors))
+    @rule()
+    def bark(self) -> None:
+        bark = next(actor.bark for actor in self.actors if actor.bark)
+        self._act(bark)
+
+    @rule(seconds=st.sampled_from([0.001, 1, 5, 31, 34, 34, 200, 1000, DEADLINE_S, DEADLINE_S]))
+    def time_passes(self, seconds: float) -> None:
+        self.clock.advance(seconds=seconds)
+        for actor in self.actors:
+            if actor.limit_ms is not None and self.clock.now - actor.started_at > actor.limit_ms:
+                actor.kill()
+        self._reap()
+
+    # What must hold
+
+    @invariant()
+    def _check(self) -> None:
+        for update, before, after in self.table.log[self.checked :]:
+            self._check_move(update.request_id, before, after)
+        self.checked = len(self.table.log)
+        for request_id, (submitted_at, text) in self.accepted.items():
+            self._check_accepted(request_id, submitted_at, text)
+
+    def _check_move(self, request_id: str, before: Record, after: Record) -> None:
+        WAYS_TAKEN[before.status, after.status] += 1
+        if before.status in FINAL:
+            assert (before.status, after.status) == (Status.FAILED, Status.PENDING), "a final status changed"
+            self.replayed.add(request_id)
+            self.seen.pop(request_id, None)
+        if after.attempts != before.attempts:
+            assert after.attempts == before.attempts + 1
+            assert after.attempts <= after.attempt_limit
+            assert before.lease_until is None or before.lease_until < (after.started_at or 0), "two leases at once"
+        if after.status is Status.SUCCEEDED or (after.status is Status.FAILED and before.lease_until is not None):
+            assert before.status is Status.RUNNING
+        if after.status is Status.SUCCEEDED:
+            assert (before.lease_until or 0) >= (after.finished_at or 0), "written without a lease"
+            assert after.error is None
+
+    def _check_accepted(self, request_id: str, submitted_at: int, text: str) -> None:
+        item = self.table.items.get(request_id)
+        assert item is not None, "an accepted request is gone"
+        record = self.table.record(request_id)
+        if record.submitted_at != submitted_at:
+            assert (submitted_at // 1000 + DEADLINE_S + RETENTION_S) * 1000 <= self.clock.now + 1000
+            return
+        visible = record.status_at(self.clock.now)
+        known = self.seen.get(request_id)
+        if known is not None and known[0] == submitted_at:
+            assert visible is known[1], f"a client saw {known[1]}, then {visible}"
+        if visible in FINAL:
+            self.seen[request_id] = (submitted_at, visible)
+        if record.status is Status.SUCCEEDED:
+            assert json.loads(str(record.result)) == {"echo": text}, "another input's result"
+        if record.status is Status.FAILED and request_id not in self.replayed:
+            assert json.loads(str(record.error))["code"] != "lost", "an accepted request was called lost"
+
+    def teardown(self) -> None:
+        try:
+            for actor in self.actors:
+                while not actor.done:
+                    actor.step()
+            self._reap()
+            self._check()
+            self._run_down()
+        finally:
+            for actor in self.actors:
+                actor.kill()
+            self.patch.undo()
+
+    def _run_down(self) -> None:
+        """Nobody does anything new: with what is in the queues and a sweep now and then, every request ends."""
+        until = self.clock.now + DEADLINE_S * 1000 // 2
+        while self.clock.now < until and (self.queue.messages or self.dead_letters.messages or self._open()):
+            self.clock.advance(seconds=301)
+            self._invocation(10)()
+            self._burial()()
+            self.sweeper.sweep(lambda: True)
+            self._check()
+        assert not self._open(), "a request never ended"
+        assert not self.queue.messages
+        assert not self.dead_letters.messages
+
+    def _open(self) -> list[str]:
+        return [name for name, item in self.table.items.items() if item["status"] not in {s.value for s in FINAL}]
+
+
+TestInterleavings = Interleavings.TestCase
+TestInterleavings.settings = settings(max_examples=400, stateful_step_count=50)
+
+
+def test_the_machine_gets_everywhere() -> None:
+    """It would prove little if it never took some way. (Examples are the same in every run.)"""
+    taken = {(before, after) for before, after in WAYS_TAKEN}
+    possible = {(before, way.after) for way in TRANSITIONS.values() for before in way.before}
+    assert possible <= taken

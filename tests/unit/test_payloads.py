@@ -1,0 +1,105 @@
+"""Bodies: what is JSON, how big, how deep."""
+
+import json
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from inference.errors import Refused
+from inference.payloads import MAX_MESSAGE_BYTES, parse_input
+
+
+def parse(body: bytes, max_bytes: int = 131_072, max_depth: int = 32) -> object:
+    return parse_input(body, max_bytes, max_depth)
+
+
+def status_of(body: bytes, **limits: int) -> int:
+    with pytest.raises(Refused) as refused:
+        parse(body, **limits)
+    return refused.value.status
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b'{"text":"fine"}', {"text": "fine"}),
+        (b" [1, 2.5, -0.0, 1e308]\n", [1, 2.5, -0.0, 1e308]),
+        (b"null", None),
+        ('"ü\u20ac\U0001f600"'.encode(), "ü\u20ac\U0001f600"),
+        (b'"\\ud800"', "\ud800"),
+        (b"1e-999", 0.0),
+        (b"9" * 4000, int("9" * 4000)),
+    ],
+)
+def test_json_is_read(body: bytes, value: object) -> None:
+    assert parse(body) == value
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"x",
+        b"{",
+        b'{"a":1}x',
+        b"{'a':1}",
+        b"NaN",
+        b"[Infinity]",
+        b'{"a":-Infinity}',
+        b"1e999",
+        b"[-1e999]",
+        b"9" * 5000,  # Python refuses to convert it, and so would the next reader
+        b'"\xff"',
+        b'"\xed\xa0\x80"',  # a surrogate in UTF-8
+        b"\xef\xbb\xbf{}",  # a byte order mark
+        b"\xff\xfe{\x00}\x00",
+        b'"\n"',
+    ],
+)
+def test_what_is_not_json_is_400(body: bytes) -> None:
+    assert status_of(body) == 400
+
+
+def test_the_limit_of_bytes_is_of_bytes_and_inclusive() -> None:
+    body = '"ü"'.encode()
+    assert len(body) == 4
+    assert parse(body, max_bytes=4) == "ü"
+    assert status_of(body, max_bytes=3) == 413
+
+
+def test_size_is_checked_before_anything_is_parsed() -> None:
+    assert status_of(b"[" * 2_000_000) == 413
+
+
+@pytest.mark.parametrize("opening", [b"[", b'{"a":'])
+def test_depth(opening: bytes) -> None:
+    closing = b"]" if opening == b"[" else b"}"
+    assert parse(opening * 32 + b"1" + closing * 32) is not None
+    assert status_of(opening * 33 + b"1" + closing * 33) == 400
+
+
+def test_a_depth_that_breaks_the_parser_is_a_400_too() -> None:
+    with pytest.raises(Refused, match="deeper than 32"):
+        parse(b"[" * 60_000 + b"]" * 60_000)
+
+
+def test_width_is_no_depth() -> None:
+    assert parse(json.dumps([[1]] * 10_000).encode(), max_depth=2) is not None
+
+
+@given(st.binary(max_size=60))
+@example(b"-")
+@example(b'{"":')
+def test_any_bytes_give_a_value_or_a_400(body: bytes) -> None:
+    try:
+        value = parse(body)
+    except Refused as refused:
+        assert refused.status == 400
+    else:
+        assert json.loads(json.dumps(value, allow_nan=False)) == value
+
+
+def test_a_message_fits_in_its_queue() -> None:
+    # 256 KiB, less what SQS itself may add.
+    assert MAX_MESSAGE_BYTES < 262_144

@@ -1,0 +1,73 @@
+"""Settings: everything that is missing or bad, in one message."""
+
+import pytest
+
+from inference.errors import ConfigurationError
+from inference.settings import ApiSettings, DeadLettersSettings, Settings, SweeperSettings, WorkerSettings
+
+API = {
+    "REQUEST_TABLE": "t",
+    "MODELS": '{"sentiment": "sentiment", "fast": "sentiment"}',
+    "DEFAULT_MODEL": "sentiment",
+    "QUEUE_URL_PREFIX": "https://sqs/1/p-",
+}
+WORKER = {"REQUEST_TABLE": "t", "MODEL": "m", "MODEL_SOURCE": "s", "QUEUE_URL": "u"}
+
+
+def test_the_defaults_of_the_api() -> None:
+    settings = ApiSettings.from_environment(API)
+    assert settings.models == {"sentiment": "sentiment", "fast": "sentiment"}
+    assert (settings.max_body_bytes, settings.max_body_depth, settings.max_attempts) == (131_072, 32, 5)
+    assert (settings.request_deadline_seconds, settings.retention_seconds) == (86_400, 604_800)
+    assert settings.log_level == "INFO"
+
+
+def test_values_are_parsed() -> None:
+    settings = WorkerSettings.from_environment(WORKER | {"RETRY_BASE_SECONDS": "7", "MODEL_ARTIFACT": "s3://b/k"})
+    assert (settings.retry_base_seconds, settings.retry_max_seconds, settings.model_artifact) == (7, 300, "s3://b/k")
+
+
+def test_a_retry_without_a_pause_is_allowed_as_in_terraform() -> None:
+    settings = WorkerSettings.from_environment(WORKER | {"RETRY_BASE_SECONDS": "0", "RETRY_MAX_SECONDS": "0"})
+    assert (settings.retry_base_seconds, settings.retry_max_seconds) == (0, 0)
+
+
+def test_everything_that_is_missing_is_named_at_once() -> None:
+    with pytest.raises(ConfigurationError) as error:
+        ApiSettings.from_environment({})
+    for name in API:
+        assert f"{name} is missing" in str(error.value)
+    assert "LOG_LEVEL" not in str(error.value)
+
+
+def test_an_empty_value_is_missing() -> None:
+    with pytest.raises(ConfigurationError, match=r"^REQUEST_TABLE is missing$"):
+        Settings.from_environment({"REQUEST_TABLE": ""})
+
+
+def test_missing_and_bad_ones_together() -> None:
+    bad = {"QUEUE_URL": "", "RETRY_BASE_SECONDS": "soon", "RETRY_MAX_SECONDS": "-1", "LOG_LEVEL": "loud"}
+    environment = WORKER | bad
+    with pytest.raises(ConfigurationError) as error:
+        WorkerSettings.from_environment(environment)
+    for text in ("QUEUE_URL is missing", "RETRY_BASE_SECONDS is 'soon'", "RETRY_MAX_SECONDS is '-1'", "LOG_LEVEL is"):
+        assert text in str(error.value)
+
+
+@pytest.mark.parametrize("models", ["x", "[]", '{"a": 1}', "null"])
+def test_bad_models(models: str) -> None:
+    with pytest.raises(ConfigurationError, match="MODELS"):
+        ApiSettings.from_environment(API | {"MODELS": models})
+
+
+@pytest.mark.parametrize("name", ["MAX_BODY_BYTES", "MAX_ATTEMPTS", "REQUEST_DEADLINE_SECONDS"])
+@pytest.mark.parametrize("value", ["0", "-1", "1.5", "x"])
+def test_limits_are_positive_whole_numbers(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        ApiSettings.from_environment(API | {name: value})
+
+
+def test_the_other_functions() -> None:
+    environment = API | {"WORKER_LOG_GROUP_PREFIX": "/aws/lambda/p-worker-"}
+    assert DeadLettersSettings.from_environment(environment).worker_log_group_prefix == "/aws/lambda/p-worker-"
+    assert SweeperSettings.from_environment(environment).sweep_grace_seconds == 900

@@ -1,0 +1,172 @@
+"""The sweep: what is neither in a queue nor leased ends; everything else is left alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from inference.errors import Unavailable
+from inference.requests import Record, Status
+from inference.sweep import Sweeper
+from tests.unit.fakes import NOW, Clock, FakeQueue, FakeTable, Fault, Recorder, a_message, a_record
+
+GRACE = 900_000
+OLD = NOW - GRACE - 1
+
+
+class Floor:
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.table = FakeTable()
+        self.log = Recorder()
+        self.queues = {name: FakeQueue(self.clock) for name in ("echo", "echo-dlq", "other", "other-dlq")}
+        self.sweeper = Sweeper(
+            self.table, lambda m: (self.queues[m], self.queues[f"{m}-dlq"]), GRACE, self.log, self.clock
+        )
+
+    def sweep(self, passes: int = 10**9) -> dict[str, int]:
+        left = iter(range(passes))
+        return self.sweeper.sweep(lambda: next(left, None) is not None)
+
+    def status_after(self, record: Record) -> Status:
+        self.table.put(record)
+        self.sweep()
+        return self.table.record(record.request_id).status
+
+
+@pytest.fixture
+def floor() -> Floor:
+    return Floor()
+
+
+def an_old_one(**changes: Any) -> Record:
+    return a_record(**{"submitted_at": OLD} | changes)
+
+
+def test_a_request_whose_message_is_nowhere_is_lost(floor: Floor) -> None:
+    floor.table.put(an_old_one())
+    assert floor.sweep() == {"expired": 0, "lost": 1, "seen": 1}
+    record = floor.table.record("a1")
+    assert (record.status, record.finished_at) == (Status.FAILED, NOW)
+    assert '"code": "lost"' in str(record.error)
+    assert floor.log.events("request_swept")[0]["outcome"] == "lost"
+
+
+@pytest.mark.parametrize("queue", ["echo", "echo-dlq"])
+def test_a_request_is_not_lost_while_a_queue_of_its_model_has_messages(floor: Floor, queue: str) -> None:
+    floor.queues[queue].send(a_message(a_record("b2")))
+    assert floor.status_after(an_old_one()) is Status.PENDING
+
+
+def test_another_models_messages_do_not_matter(floor: Floor) -> None:
+    floor.queues["other"].send(a_message(a_record("b2")))
+    assert floor.status_after(an_old_one()) is Status.FAILED
+
+
+@pytest.mark.parametrize(
+    "field", ["submitted_at", "started_at", "lease_until", "submit_until", "renewed_at", "replayed_at"]
+)
+@pytest.mark.parametrize(("at", "left"), [(NOW - GRACE, True), (OLD, False)])
+def test_a_request_is_left_alone_for_the_grace_time_after_whatever_happened(
+    floor: Floor, field: str, at: int, left: bool
+) -> None:
+    record = an_old_one(status=Status.RUNNING if field == "lease_until" else Status.PENDING, **{field: at})
+    assert floor.status_after(record) is (record.status if left else Status.FAILED)
+
+
+def test_past_its_deadline_it_expires_whatever_is_in_the_queues(floor: Floor) -> None:
+    floor.queues["echo"].send(a_message(a_record("b2")))
+    assert floor.status_after(an_old_one(expires_at=NOW)) is Status.EXPIRED
+
+
+def test_a_deadline_that_has_not_passed(floor: Floor) -> None:
+    floor.queues["echo"].send(a_message(a_record("b2")))
+    assert floor.status_after(an_old_one(expires_at=NOW + 1)) is Status.PENDING
+
+
+@pytest.mark.parametrize("expires_at", [NOW - 1, NOW + 1])
+def test_a_live_lease_is_left_alone(floor: Floor, expires_at: int) -> None:
+    record = an_old_one(status=Status.RUNNING, lease_until=NOW, expires_at=expires_at)
+    assert floor.status_after(record) is Status.RUNNING
+
+
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED])
+def test_a_stale_index_ends_nothing(floor: Floor, status: Status) -> None:
+    record = an_old_one(status=status)
+    floor.table.put(record)
+    floor.table.items["a1"]["open_shard"] = "a"
+    floor.sweep()
+    assert floor.table.record("a1") == record
+
+
+def test_an_index_that_names_what_is_gone(floor: Floor) -> None:
+    floor.table.put(an_old_one())
+    floor.table.get = lambda *_, **__: None  # type: ignore[method-assign]
+    assert floor.sweep() == {"expired": 0, "lost": 0, "seen": 1}
+
+
+def _between_look_and_end(floor: Floor, changes: dict[str, Any]) -> None:
+    def change(operation: str) -> None:
+        if operation == "apply":
+            floor.table.items["a1"] |= changes
+
+    floor.table.before = change
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "running", "attempts": 1, "lease_until": NOW + 1},
+        {"status": "pending", "attempts": 1},
+        {"status": "succeeded"},
+        {"submit_until": NOW + 30_000},
+        {"expires_at": NOW * 2},
+    ],
+    ids=["claimed", "tried", "finished", "sent_again", "replayed"],
+)
+def test_what_happens_between_the_look_and_the_end_wins(floor: Floor, changes: dict[str, Any]) -> None:
+    floor.table.put(an_old_one())
+    _between_look_and_end(floor, changes)
+    assert floor.sweep()["lost"] == 0
+    assert floor.table.items["a1"].get("error") is None
+
+
+def test_a_keyed_submit_that_died_is_lost_too(floor: Floor) -> None:
+    assert floor.status_after(an_old_one(submit_until=OLD)) is Status.FAILED
+
+
+def test_a_queue_that_does_not_answer_loses_nothing(floor: Floor) -> None:
+    floor.queues["echo-dlq"].faults = [Fault("is_empty")]
+    floor.table.put(an_old_one())
+    assert floor.sweep()["lost"] == 0
+    assert floor.log.events("queue_unreadable")
+    assert floor.sweep()["lost"] == 1
+
+
+def test_each_models_queues_are_asked_once_in_a_sweep(floor: Floor) -> None:
+    for n in range(5):
+        floor.table.put(an_old_one(request_id=f"a{n}"))
+    assert floor.sweep()["lost"] == 5
+    assert floor.queues["echo"].calls == floor.queues["echo-dlq"].calls == ["is_empty"]
+
+
+def test_an_index_that_cannot_be_read_is_an_error(floor: Floor) -> None:
+    floor.table.faults = [Fault("open_request_ids")]
+    with pytest.raises(Unavailable):
+        floor.sweep()
+
+
+def test_a_write_that_fails_is_not_counted_and_comes_again(floor: Floor) -> None:
+    floor.table.put(an_old_one())
+    floor.table.faults = [Fault("apply")]
+    assert floor.sweep()["lost"] == 0
+    assert floor.sweep()["lost"] == 1
+
+
+def test_a_sweep_that_runs_out_of_time_stops_and_says_so(floor: Floor) -> None:
+    for n in range(5):
+        floor.table.put(an_old_one(request_id=f"a{n}"))
+    assert floor.sweep(passes=2)["lost"] == 2
+    assert floor.log.events("sweep_cut_short")
+    assert floor.sweep()["lost"] == 3
