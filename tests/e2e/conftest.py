@@ -1,6 +1,9 @@
 """A real deployment on an emulator of its own: the same Terraform, packages and HTTP as anywhere, faults included.
 
 The tree that Terraform sees is a copy, so that neither state nor changes touch the checkout or a demo that is up.
+
+E2E_FOLDER=dir keeps emulator and deployment in that folder for the next run: for the work on a test, since applying
+everything anew takes minutes. `.venv/bin/python -m scripts.emulator` knows nothing of it; it ends after an hour.
 """
 
 from __future__ import annotations
@@ -18,11 +21,18 @@ import pytest
 from scripts.emulator import Emulator
 from scripts.package import MODELS, build
 from scripts.terraform import terraform_env
+from tests.e2e.control import Control
 from tests.e2e.deployment import Deployment
+from tests.e2e.edge import Edge
+from tests.e2e.faults.package import HANDLER, add_faults
 from tests.e2e.http_client import Api
 
 ROOT = Path(__file__).parents[2]
 E2E_MODELS = Path(__file__).parent / "models"
+KEPT = os.environ.get("E2E_FOLDER")
+
+FAULT_POINTS = ("before-claim", "after-claim", "during-predict", "before-finish", "after-finish")
+"""Each has a model of its own, so that they can be tested at the same time."""
 
 
 def _free_port() -> int:
@@ -33,24 +43,45 @@ def _free_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """The emulator of this test session, on a port that was free, with IAM enforced."""
-    emulator = Emulator(_free_port(), tmp_path_factory.mktemp("emulator"), lifetime_seconds=3600)
-    emulator.start()
-    try:
-        yield emulator
-    finally:
-        emulator.stop()
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where this session's emulator and its copy of the tree are."""
+    return Path(KEPT).resolve() if KEPT else tmp_path_factory.mktemp("e2e")
 
 
 @pytest.fixture(scope="session")
-def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def emulator(folder: Path) -> Iterator[Emulator]:
+    """The emulator of this test session, on a port that was free, with IAM enforced."""
+    place = folder / "emulator"
+    place.mkdir(parents=True, exist_ok=True)
+    port = Emulator(folder=place).running_port or _free_port()
+    emulator = Emulator(port, place, lifetime_seconds=3600)
+    if emulator.start():
+        shutil.rmtree(folder / "tree", ignore_errors=True)
+    try:
+        yield emulator
+    finally:
+        if not KEPT:
+            emulator.stop()
+        elif emulator._process is not None:
+            emulator._process.returncode = 0  # it goes on, and nobody has to complain about that
+
+
+@pytest.fixture(scope="session")
+def edge(emulator: Emulator, folder: Path) -> Iterator[Edge]:
+    """What stands between one of the workers and AWS, and can fail in AWS's place."""
+    with Edge(emulator.endpoint, folder / "edge-port") as edge:
+        yield edge
+
+
+@pytest.fixture(scope="session")
+def tree(folder: Path, emulator: Emulator) -> Path:
     """A copy of what Terraform reads: its own folder, the models' manifests, and the packages."""
-    tree = tmp_path_factory.mktemp("tree")
+    tree = folder / "tree"
     ignored = shutil.ignore_patterns(".terraform*", "*.tfstate*", "tests")
-    shutil.copytree(ROOT / "terraform", tree / "terraform", ignore=ignored)
-    shutil.copytree(MODELS, tree / "worker" / "models")
-    build(tree / "build" / "packages", [MODELS, E2E_MODELS])
+    shutil.copytree(ROOT / "terraform", tree / "terraform", ignore=ignored, dirs_exist_ok=True)
+    shutil.copytree(MODELS, tree / "worker" / "models", dirs_exist_ok=True)
+    packages = build(tree / "build" / "packages", [MODELS, E2E_MODELS])
+    add_faults(packages.workers["faulty"])
     return tree
 
 
@@ -62,11 +93,12 @@ def deployment(emulator: Emulator, tree: Path) -> Iterator[Deployment]:
     os.environ.update(terraform_env({**os.environ, **emulator.env}))
     deployment = Deployment(tree / "terraform" / "environments" / "local", emulator, tree)
     try:
-        assert deployment.left() == {}
+        assert KEPT or deployment.left() == {}
         deployment.apply()
         yield deployment
-        deployment.destroy()
-        assert deployment.left() == {}, "terraform destroy left something behind"
+        if not KEPT:
+            deployment.destroy()
+            assert deployment.left() == {}, "terraform destroy left something behind"
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -75,6 +107,22 @@ def deployment(emulator: Emulator, tree: Path) -> Iterator[Deployment]:
 def with_models(**others: dict[str, Any]) -> dict[str, Any]:
     """The variable `models` of environments/local with others beside its own."""
     return {"models": {"sentiment": {"timeout_seconds": 15, "maximum_concurrency": 2}, **others}}
+
+
+def _faulty_models(tree: Path, edge: Edge) -> dict[str, dict[str, Any]]:
+    zip_path = tree / "build" / "packages" / "worker-faulty-faults.zip"
+    faulty = {
+        "source": "faulty",
+        "models_dir": str(E2E_MODELS),
+        "package": {"zip": {"path": str(zip_path), "handler": HANDLER}},
+        "maximum_concurrency": 2,
+    }
+    return {
+        **dict.fromkeys(FAULT_POINTS, faulty),
+        "deliveries": faulty,
+        "soak": {**faulty, "maximum_concurrency": 4},
+        "edge": {**faulty, "timeout_seconds": 8, "environment": {"AWS_ENDPOINT_URL": edge.url}},
+    }
 
 
 @dataclass(frozen=True)
@@ -86,10 +134,10 @@ class Addition:
 
 
 @pytest.fixture(scope="session")
-def addition(deployment: Deployment) -> Addition:
-    """The deployment with a second, tiny model added to it."""
+def addition(deployment: Deployment, tree: Path, edge: Edge) -> Addition:
+    """The deployment with more models added to it: a tiny one, and those whose workers fail on demand."""
     tiny = {"models_dir": str(E2E_MODELS), "maximum_concurrency": 2}
-    deployment.override(**with_models(wordcount=tiny))
+    deployment.override(**with_models(wordcount=tiny, **_faulty_models(tree, edge)))
     changes = deployment.changes()
     deployment.apply()
     return Addition(deployment, changes)
@@ -99,3 +147,9 @@ def addition(deployment: Deployment) -> Addition:
 def api(deployment: Deployment) -> Api:
     """The deployed API, over HTTP."""
     return Api(deployment.base_url)
+
+
+@pytest.fixture(scope="session")
+def control(addition: Addition) -> Control:
+    """The deployment with all its models, from behind."""
+    return Control(addition.deployment)

@@ -8,6 +8,7 @@ from typing import Any
 
 from localstack_client.session import Session
 from python_terraform import Terraform
+
 from scripts.emulator import Emulator
 from scripts.terraform import terraform_binary
 

@@ -1,0 +1,144 @@
+"""AWS at its worst: a proxy between a deployed function and the emulator that fails in AWS's place."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import threading
+import time
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+HANG_SECONDS = 3.5
+"""Longer than the functions' read timeout."""
+
+_ANSWERS = {
+    "throttle": (400, "ThrottlingException"),
+    "error": (500, "InternalServerError"),
+    "unavailable": (503, "ServiceUnavailable"),
+}
+
+
+@dataclass
+class Trouble:
+    """Makes calls of one operation fail.
+
+    Args:
+        operation: as in the header X-Amz-Target, such as `UpdateItem`.
+        kind: throttle, error, unavailable: AWS refuses; lost: it does what was asked and the connection breaks before
+            the answer; hang: the answer does not come before the client gives up.
+        skip: calls that pass first.
+        times: calls that fail then.
+    """
+
+    operation: str
+    kind: str
+    skip: int = 0
+    times: int = 1
+    met: int = field(default=0, init=False)
+
+
+class Edge:
+    """The proxy, on a port of its own on loopback. It passes on what it gets unless there is trouble.
+
+    Args:
+        target: the emulator's address.
+        port_file: where the port is kept, so that a kept deployment finds it again.
+    """
+
+    def __init__(self, target: str, port_file: Path) -> None:
+        self._target = urlsplit(target).netloc
+        self._lock = threading.Lock()
+        self._troubles: list[Trouble] = []
+        port = int(port_file.read_text()) if port_file.exists() else 0
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler_class())
+        self._server.daemon_threads = True
+        port_file.write_text(str(self._server.server_port))
+        self._thread = threading.Thread(target=self._server.serve_forever, daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    @contextlib.contextmanager
+    def trouble(self, *troubles: Trouble) -> Any:
+        """Have trouble while the block runs."""
+        with self._lock:
+            self._troubles = list(troubles)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._troubles = []
+
+    def _next(self, operation: str) -> str | None:
+        """What happens to this call."""
+        with self._lock:
+            for trouble in self._troubles:
+                if trouble.operation != operation:
+                    continue
+                if trouble.skip:
+                    trouble.skip -= 1
+                elif trouble.met < trouble.times:
+                    trouble.met += 1
+                    return trouble.kind
+        return None
+
+    def _handler_class(self) -> type[BaseHTTPRequestHandler]:
+        edge = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+                operation = self.headers.get("X-Amz-Target", "").rpartition(".")[2]
+                kind = edge._next(operation)
+                if kind in _ANSWERS:
+                    status, code = _ANSWERS[kind]
+                    self._answer(status, {}, json.dumps({"__type": code, "message": "injected"}).encode())
+                    return
+                answer = edge._pass_on(self.path, body, dict(self.headers.items()))
+                if kind == "hang":
+                    time.sleep(HANG_SECONDS)
+                if kind in ("lost", "hang"):
+                    self.close_connection = True
+                    return
+                self._answer(*answer)
+
+            def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+                self.send_response(status)
+                for name, value in headers.items():
+                    if name.lower() not in ("content-length", "connection", "transfer-encoding", "server", "date"):
+                        self.send_header(name, value)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Say nothing."""
+
+        return Handler
+
+    def _pass_on(self, path: str, body: bytes, headers: dict[str, str]) -> tuple[int, dict[str, str], bytes]:
+        connection = http.client.HTTPConnection(self._target, timeout=30)
+        try:
+            connection.request("POST", path, body, headers)
+            answer = connection.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            connection.close()

@@ -1,0 +1,146 @@
+"""A worker that fails on demand: the real handler, with faults injected around its steps. Only tests' zips have it.
+
+A request's input says what happens to it: `{"text": ..., "fault": {"point": ..., "kind": ..., "times": n}}` fails in
+the first n deliveries of its message, and `"until": path` as long as there is no such file. Without either: always.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from inference.telemetry import now_ms
+from worker import handler as real
+from worker.batch import Worker
+from worker.claims import Claimer
+
+LONGER_THAN_ANY_TIMEOUT = 60
+_MEGABYTE = 2**20
+
+_active: dict[str, Mapping[str, Any]] = {}
+"""Text -> fault, of the messages of the invocation at hand."""
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """The real handler, then whatever is to happen before its answer gets out."""
+    _active.clear()
+    _active.update(_faults(event.get("Records", ())))
+    _strike("on_entry", list(_active))
+    answer = real.handler(event, context)
+    _strike("after_finish", list(_active))
+    return answer
+
+
+def _faults(records: Sequence[Mapping[str, Any]]) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    for record in records:
+        try:
+            value = json.loads(record["body"])["input"]
+            fault = value.get("fault")
+        except (ValueError, TypeError, KeyError, AttributeError):
+            continue
+        if fault is None or ("until" in fault and Path(fault["until"]).exists()):
+            continue
+        count = int(record["attributes"]["ApproximateReceiveCount"])
+        if count <= fault.get("times", count):
+            yield value["text"], fault
+
+
+def _strike(point: str, texts: Iterable[str]) -> None:
+    for text in texts:
+        fault = _active.get(text)
+        if fault is not None and fault["point"] == point:
+            real.telemetry.info("fault_injected", point=point, kind=fault["kind"], text=text, at=now_ms())
+            _KINDS[fault["kind"]]()
+
+
+def _sigkill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _exit() -> None:
+    os._exit(1)
+
+
+def _exception() -> None:
+    raise RuntimeError("injected")
+
+
+def _timeout() -> None:
+    time.sleep(LONGER_THAN_ANY_TIMEOUT)
+
+
+def _memory() -> None:
+    raise MemoryError("injected")
+
+
+def _allocation() -> None:
+    """An allocation that the system really refuses."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + 64 * _MEGABYTE, hard))
+    try:
+        bytearray(1024 * _MEGABYTE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _hang() -> None:
+    """Native code that never lets go of the interpreter lock: no other thread runs any more."""
+    ctypes.PyDLL(None).sleep(LONGER_THAN_ANY_TIMEOUT)
+
+
+_KINDS = {
+    "sigkill": _sigkill,
+    "exit": _exit,
+    "exception": _exception,
+    "timeout": _timeout,
+    "memory": _memory,
+    "allocation": _allocation,
+    "hang": _hang,
+}
+
+
+def _inject() -> None:
+    """Put the faults between the real steps."""
+    claim, take_over, finish, predict = Claimer.claim, Claimer.take_over, Worker._finish, real.model.model.predict
+
+    def text(delivery: Any) -> str:
+        return str(delivery.message.input["text"])
+
+    def faulty_claim(self: Any, deliveries: Any) -> Any:
+        _strike("before_claim", map(text, deliveries))
+        found = claim(self, deliveries)
+        _strike("after_claim", [text(claimed.delivery) for claimed in found.claimed])
+        return found
+
+    def faulty_take_over(self: Any, suspect: Any) -> Any:
+        _strike("before_claim", [text(suspect)])
+        found = take_over(self, suspect)
+        _strike("after_claim", [text(claimed.delivery) for claimed in found.claimed])
+        return found
+
+    def faulty_predict(inputs: list[dict[str, Any]]) -> Any:
+        texts = [item["text"] for item in inputs]
+        _strike("during_predict", texts)
+        outputs = predict(inputs)
+        real.telemetry.info("computed", texts=texts)
+        return outputs
+
+    def faulty_finish(self: Any, worked: Any, *arguments: Any) -> None:
+        _strike("before_finish", [text(claimed.delivery) for claimed, _ in worked])
+        finish(self, worked, *arguments)
+
+    Claimer.claim = faulty_claim  # type: ignore[method-assign]
+    Claimer.take_over = faulty_take_over  # type: ignore[method-assign]
+    Worker._finish = faulty_finish  # type: ignore[method-assign]
+    real.model.model.predict = faulty_predict  # type: ignore[method-assign]
+
+
+_inject()

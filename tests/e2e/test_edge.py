@@ -1,0 +1,80 @@
+"""DynamoDB and SQS refuse, break and hang under a deployed worker: every request still ends, and rightly.
+
+The same faults, at each call of api and worker, are injected in-process in tests/integration.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+
+import pytest
+
+from tests.e2e.control import Control
+from tests.e2e.edge import Edge, Trouble
+from tests.e2e.http_client import Api
+from tests.e2e.test_faults import right_answer
+
+MODEL = "edge"
+BATCH = 10
+SEED = 20_261_124
+SECONDS = 75
+
+TRIES = 3
+"""How often a client of ours tries one call: this many failures in a row get through to the worker."""
+
+CLAIM, FINISH = 0, 1
+"""The worker's calls of BatchExecuteStatement in one invocation."""
+
+CASES = {
+    "claim throttled once": [Trouble("BatchExecuteStatement", "throttle", CLAIM)],
+    "claim refused for good, and then singly": [
+        Trouble("BatchExecuteStatement", "error", CLAIM, TRIES),
+        Trouble("UpdateItem", "throttle", 0, 2 * TRIES),
+    ],
+    "claim written, its answer lost": [Trouble("BatchExecuteStatement", "lost", CLAIM)],
+    "claim written, no answer in time": [Trouble("BatchExecuteStatement", "hang", CLAIM)],
+    "finish throttled once": [Trouble("BatchExecuteStatement", "throttle", FINISH)],
+    "finish refused for good, and then singly": [
+        Trouble("BatchExecuteStatement", "unavailable", FINISH, TRIES),
+        Trouble("UpdateItem", "error", 0, TRIES),
+    ],
+    "finish written, its answer lost": [Trouble("BatchExecuteStatement", "lost", FINISH)],
+    "finish written, all answers lost": [Trouble("BatchExecuteStatement", "lost", FINISH, TRIES)],
+    "finish written, no answer in time": [Trouble("BatchExecuteStatement", "hang", FINISH)],
+    "visibility not changed": [Trouble("ChangeMessageVisibilityBatch", "error", 0, TRIES)],
+    "visibility changed, its answer lost": [Trouble("ChangeMessageVisibilityBatch", "lost", 0, TRIES)],
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_call_fails(name: str, api: Api, control: Control, edge: Edge) -> None:
+    inputs = [{"text": f"{name} {number} {uuid.uuid4()}"} for number in range(BATCH)]
+    with edge.trouble(*CASES[name]):
+        with control.paused(MODEL):
+            ids = [api.accepted(value, model=MODEL) for value in inputs]
+        outcomes = [api.outcome(request_id, SECONDS) for request_id in ids]
+    assert [outcome["result"] for outcome in outcomes] == [right_answer(value["text"]) for value in inputs]
+    assert all(trouble.met == trouble.times for trouble in CASES[name]), "not all of the trouble came to pass"
+    control.drained(MODEL, SECONDS)
+    assert [api.status(request_id).body for request_id in ids] == outcomes
+
+
+def test_every_third_call_fails(api: Api, control: Control, edge: Edge) -> None:
+    """A bad hour at AWS: calls of all kinds fail in all ways, here and there."""
+    chosen = random.Random(SEED)
+    operations = ("BatchExecuteStatement", "UpdateItem", "ChangeMessageVisibilityBatch")
+    kinds = ("throttle", "error", "unavailable", "lost")
+    troubles = [
+        Trouble(operation, chosen.choice(kinds), chosen.randrange(4), chosen.randint(1, 2))
+        for operation in operations
+        for _ in range(12)
+    ]
+    inputs = [{"text": f"bad hour {number} {uuid.uuid4()}"} for number in range(6 * BATCH)]
+    with edge.trouble(*troubles):
+        ids = [api.accepted(value, model=MODEL) for value in inputs]
+        outcomes = [api.outcome(request_id, SECONDS) for request_id in ids]
+        control.drained(MODEL, SECONDS)
+    assert sum(trouble.met for trouble in troubles) >= BATCH
+    assert [outcome["result"] for outcome in outcomes] == [right_answer(value["text"]) for value in inputs]
+    assert [api.status(request_id).body for request_id in ids] == outcomes
