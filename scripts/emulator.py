@@ -260,17 +260,6 @@ def _port_is_free(port: int) -> bool:
     return True
 
 
-def _serve(lifetime_seconds: int) -> int:
-    """Become MiniStack; an alarm clock asks it to stop, as SIGTERM would."""
-    from ministack import app
-
-    signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
-    signal.alarm(lifetime_seconds)
-    sys.argv = ["ministack"]
-    app.main()
-    return 0
-
-
 def main() -> int:
     """Command line of this module."""
     parser = argparse.ArgumentParser(prog="emulator", description="Start, find and stop the AWS emulator.")
@@ -280,7 +269,9 @@ def main() -> int:
     parser.add_argument("--lifetime", type=int, default=LIFETIME_SECONDS, help="seconds it may run")
     args = parser.parse_args()
     if args.command == "serve":
-        return _serve(args.lifetime)
+        from scripts.emulator_server import serve  # it imports MiniStack, which the other commands do without
+
+        return serve(args.lifetime)
 
     emulator = current()
     emulator.lifetime_seconds = args.lifetime

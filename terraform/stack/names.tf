@@ -15,7 +15,7 @@ locals {
 
   queue_arns      = [for name in values(local.queue_names) : "arn:${local.partition}:sqs:${local.place}:${name}"]
   dlq_arns        = [for arn in local.queue_arns : "${arn}-dlq"]
-  worker_log_arns = [for name in values(local.worker_names) : "arn:${local.partition}:logs:${local.place}:log-group:/aws/lambda/${name}"]
+  worker_logs_arn = "arn:${local.partition}:logs:${local.place}:log-group:/aws/lambda/${var.name_prefix}-worker-*"
   table_arn       = "arn:${local.partition}:dynamodb:${local.place}:table/${local.table_name}"
 
   # A queue's URL is this and the model's name, in the form SQS gives it. Clients send it as a parameter and call the

@@ -28,12 +28,12 @@ data "aws_iam_policy_document" "dead_letters_queue" {
   }
 }
 
-# Why a worker died is in its log: Lambda writes the timeout or the out-of-memory kill there.
+# Why a worker died is in its log: Lambda writes the timeout or the out-of-memory kill there. The one right with a pattern:
+# group and streams are asked for by different ARNs, and two for each of fifty models are more than a role may hold.
 data "aws_iam_policy_document" "dead_letters_logs" {
   statement {
-    actions = ["logs:FilterLogEvents", "logs:GetLogEvents"]
-    # The group, and its streams: which of the two is asked for differs by operation.
-    resources = concat(local.worker_log_arns, [for arn in local.worker_log_arns : "${arn}:*"])
+    actions   = ["logs:FilterLogEvents", "logs:GetLogEvents"]
+    resources = [local.worker_logs_arn]
   }
 }
 
