@@ -27,8 +27,8 @@ RETRY_AFTER_UNAVAILABLE_SECONDS = 2
 settings = ApiSettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level)
 service = Service(
-    table=RequestTable(aws.client("dynamodb"), settings.request_table),
-    queues=lambda model: RequestQueue(aws.client("sqs"), settings.queue_url_prefix + model),
+    table=RequestTable(aws.lean_client("dynamodb"), settings.request_table),
+    queues=lambda model: RequestQueue(aws.lean_client("sqs"), settings.queue_url_prefix + model),
     catalog=Catalog(
         settings.models, settings.default_model, packaged_versions(Path(__file__).parent), packaged_validator
     ),

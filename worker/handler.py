@@ -28,8 +28,8 @@ telemetry.info("model_loaded", model=settings.model, version=model.version, dura
 worker = Worker(
     model,
     packaged_validator(settings.model_source),
-    RequestTable(aws.client("dynamodb"), settings.request_table),
-    RequestQueue(aws.client("sqs"), settings.queue_url),
+    RequestTable(aws.lean_client("dynamodb"), settings.request_table),
+    RequestQueue(aws.lean_client("sqs"), settings.queue_url),
     RetryDelay(settings.retry_base_seconds, settings.retry_max_seconds),
     telemetry,
     now_ms,

@@ -1,0 +1,82 @@
+"""AWS's Signature Version 4 for one shape of request: POST / with a JSON body.
+
+Botocore's signer takes any request, and with it 32 ms of a cold start for what it imports. This one gives the same
+signature, which a test compares for arbitrary requests.
+
+Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Credentials(NamedTuple):
+    """As Lambda puts them into the environment, where they outlive the process."""
+
+    access_key: str
+    secret_key: str
+    token: str | None = None
+
+
+class Signer:
+    """Makes signed requests to one service.
+
+    Args:
+        host: the value of the Host header.
+        headers: what every request has besides; names in lower case.
+    """
+
+    def __init__(
+        self, credentials: Credentials, service: str, region: str, host: str, headers: Mapping[str, str]
+    ) -> None:
+        fixed = {"content-type": "application/x-amz-json-1.0", "host": host, **headers}
+        if credentials.token:
+            fixed["x-amz-security-token"] = credentials.token
+        lines = {name: value.replace("%", "%%") for name, value in fixed.items()}
+        lines |= {"x-amz-date": "%(time)s", "x-amz-target": "%(target)s"}
+        names = sorted(lines)
+        self._signed_headers = ";".join(names)
+        canonical_headers = "".join(f"{name}:{lines[name]}\n" for name in names)
+        self._canonical = f"POST\n/\n\n{canonical_headers}\n{self._signed_headers}\n"
+        self._head = "POST / HTTP/1.1\r\n" + "".join(f"{name}: {lines[name]}\r\n" for name in names)
+        self._scope = (region, service, "aws4_request")
+        self._credentials = credentials
+        self._key = ("", b"")
+
+    def request(self, target: str, body: bytes, at: float, unsigned: str = "") -> bytes:
+        """A request's bytes.
+
+        Args:
+            target: the operation, as X-Amz-Target names it.
+            at: the time of the signature, epoch seconds.
+            unsigned: more header lines, each with its CRLF.
+        """
+        moment = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(at))
+        day = moment[:8]
+        values = {"time": moment, "target": target}
+        canonical = self._canonical % values + hashlib.sha256(body).hexdigest()
+        scope = "/".join((day, *self._scope))
+        to_sign = f"AWS4-HMAC-SHA256\n{moment}\n{scope}\n{hashlib.sha256(canonical.encode()).hexdigest()}"
+        signature = hmac.digest(self._signing_key(day), to_sign.encode(), "sha256").hex()
+        head = (
+            f"{self._head % values}"
+            f"authorization: AWS4-HMAC-SHA256 Credential={self._credentials.access_key}/{scope}, "
+            f"SignedHeaders={self._signed_headers}, Signature={signature}\r\n"
+            f"content-length: {len(body)}\r\nuser-agent: async-inference\r\n{unsigned}\r\n"
+        )
+        return head.encode("latin-1") + body
+
+    def _signing_key(self, day: str) -> bytes:
+        """Good for a day; kept in one tuple, so that no thread sees one day with another's key."""
+        known, key = self._key
+        if known != day:
+            key = b"AWS4" + self._credentials.secret_key.encode()
+            for part in (day, *self._scope):
+                key = hmac.digest(key, part.encode(), "sha256")
+            self._key = (day, key)
+        return key

@@ -1,0 +1,246 @@
+"""HTTP/1.1 to one host over kept connections: a request's bytes out, the reply in.
+
+Small because it has to say one thing only: a POST whose length is known, to a server that speaks HTTP/1.1. Failures
+are raised as botocore's exceptions, so that whoever calls boto3 need not care.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+import weakref
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+import botocore
+from botocore.exceptions import (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ReadTimeoutError,
+    SSLError,
+)
+
+if TYPE_CHECKING:
+    import ssl
+
+MAX_IDLE_SECONDS = 60
+"""A connection is not used again after this long. While Lambda freezes a process its connections can die unseen, and a
+request into such a one would cost the whole read timeout, a new connection some milliseconds."""
+
+MAX_LINE_BYTES = 65_536
+MAX_HEADERS = 100
+
+
+class StaleConnectionError(ConnectionClosedError):  # type: ignore[misc]
+    """A kept connection turned out to be closed: no byte of a reply came. A new one may well work at once."""
+
+
+class Reply(NamedTuple):
+    """An HTTP response; header names are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class _Connection:
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self.file: BinaryIO = sock.makefile("rb")
+        self.last_used = 0.0
+
+    def usable(self) -> bool:
+        """Not idle for too long, and nothing to read: only the end of a connection comes unasked."""
+        if not 0 <= time.time() - self.last_used < MAX_IDLE_SECONDS:  # the clock that goes on while Lambda freezes us
+            return False
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        return not poll.poll(0)
+
+    def close(self) -> None:
+        self.file.close()
+        self.socket.close()
+
+
+class Host:
+    """A host, and the connections to it that are kept. Safe to use from several threads: each takes its own connection.
+
+    Args:
+        scheme: `http` or `https`.
+        name, port: where it is.
+        connect_timeout, read_timeout: seconds; the second is that of each wait for data, as in boto3.
+        ca_bundle: file of the certificates to trust; by default those that botocore brings along.
+    """
+
+    def __init__(
+        self,
+        scheme: str,
+        name: str,
+        port: int,
+        connect_timeout: float,
+        read_timeout: float,
+        ca_bundle: str | None = None,
+    ) -> None:
+        self._address = (name, port)
+        self._url = f"{scheme}://{name}:{port}/"
+        self._connect_timeout = connect_timeout
+        self._read_timeout = read_timeout
+        self._tls = _tls_context(ca_bundle) if scheme == "https" else None
+        self._idle: list[_Connection] = []
+        weakref.finalize(self, _close_all, self._idle).atexit = False
+
+    def exchange(self, request: bytes) -> Reply:
+        """Send a request and read its reply.
+
+        Raises:
+            EndpointConnectionError, ConnectTimeoutError, SSLError: there is no connection; nothing was sent.
+            ConnectionClosedError, ReadTimeoutError, HTTPClientError: the request may have been carried out or not.
+        """
+        connection = self._kept()
+        kept = connection is not None
+        if connection is None:
+            connection = self._connect()
+        answered = False
+        try:
+            connection.socket.sendall(request)
+            first = connection.file.readline(MAX_LINE_BYTES)
+            answered = first != b""
+            reply, keep = _read_reply(first, connection.file)
+        except TimeoutError as error:
+            connection.close()
+            raise ReadTimeoutError(endpoint_url=self._url, error=error) from error
+        except (EOFError, OSError) as error:
+            connection.close()
+            if kept and not answered:
+                _close_all(self._idle)  # they are as old
+                raise StaleConnectionError(endpoint_url=self._url, error=error) from error
+            raise ConnectionClosedError(endpoint_url=self._url, error=error) from error
+        except ValueError as error:
+            connection.close()
+            raise HTTPClientError(error=error) from error
+        except BaseException:
+            connection.close()
+            raise
+        if keep:
+            connection.last_used = time.time()
+            self._idle.append(connection)
+        else:
+            connection.close()
+        return reply
+
+    def _kept(self) -> _Connection | None:
+        while self._idle:
+            try:
+                connection = self._idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if connection.usable():
+                return connection
+            connection.close()
+        return None
+
+    def _connect(self) -> _Connection:
+        try:
+            sock = socket.create_connection(self._address, self._connect_timeout)
+            try:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                if self._tls is not None:
+                    sock = self._tls.wrap_socket(sock, server_hostname=self._address[0])
+                sock.settimeout(self._read_timeout)
+                return _Connection(sock)
+            except BaseException:
+                sock.close()
+                raise
+        except TimeoutError as error:
+            raise ConnectTimeoutError(endpoint_url=self._url, error=error) from error
+        except OSError as error:
+            kind = SSLError if self._tls is not None and _is_tls_error(error) else EndpointConnectionError
+            raise kind(endpoint_url=self._url, error=error) from error
+
+
+def _close_all(connections: list[_Connection]) -> None:
+    while connections:
+        with suppress(IndexError):  # another thread was faster
+            connections.pop().close()
+
+
+def _read_reply(first: bytes, file: BinaryIO) -> tuple[Reply, bool]:
+    """Read a reply whose first line is given. Returns it, and whether the connection can be kept.
+
+    Raises:
+        EOFError: it ended too early.
+        ValueError: it is not HTTP/1.1.
+    """
+    status, headers = _read_head(first, file)
+    while 100 <= status < 200:
+        status, headers = _read_head(file.readline(MAX_LINE_BYTES), file)
+    keep = first.startswith(b"HTTP/1.1 ") and headers.get("connection", "").lower() != "close"
+    if headers.get("transfer-encoding", "").lower() == "chunked":
+        body = b"".join(iter(lambda: _read_chunk(file), b""))
+        while _read_line(file):  # trailers
+            pass
+    elif (length := headers.get("content-length")) is not None:
+        body = _read_exactly(file, int(length))
+    else:
+        body, keep = file.read(), False
+    return Reply(status, headers, body), keep
+
+
+def _read_head(first: bytes, file: BinaryIO) -> tuple[int, dict[str, str]]:
+    if not first:
+        raise EOFError("the connection was closed before the reply")
+    version, _, rest = first.partition(b" ")
+    if not version.startswith(b"HTTP/1."):
+        raise ValueError(f"not an HTTP/1.1 reply: {first[:80]!r}")
+    headers: dict[str, str] = {}
+    for _count in range(MAX_HEADERS):
+        line = _read_line(file)
+        if not line:
+            return int(rest[:3]), headers
+        name, _, value = line.partition(":")
+        headers[name.lower()] = value.strip()
+    raise ValueError(f"more than {MAX_HEADERS} headers")
+
+
+def _read_line(file: BinaryIO) -> str:
+    line = file.readline(MAX_LINE_BYTES)
+    if not line.endswith(b"\n"):
+        raise EOFError("the connection was closed within the reply's head")
+    return line.rstrip(b"\r\n").decode("latin-1")
+
+
+def _read_chunk(file: BinaryIO) -> bytes:
+    size = int(_read_line(file).partition(";")[0], 16)
+    if not size:
+        return b""
+    chunk = _read_exactly(file, size)
+    _read_line(file)
+    return chunk
+
+
+def _read_exactly(file: BinaryIO, size: int) -> bytes:
+    data = file.read(size)
+    if len(data) != size:
+        raise EOFError(f"the connection was closed after {len(data)} of {size} bytes")
+    return data
+
+
+@lru_cache
+def _tls_context(ca_bundle: str | None) -> ssl.SSLContext:
+    """Made once for all hosts, and when the first client is made: reading the certificates takes 15 ms, and while it
+    starts a process, Lambda gives it more CPU than afterwards."""
+    import ssl
+
+    packaged = Path(botocore.__file__).with_name("cacert.pem")  # distributions drop it and use the system's
+    return ssl.create_default_context(cafile=ca_bundle or (str(packaged) if packaged.exists() else None))
+
+
+def _is_tls_error(error: OSError) -> bool:
+    import ssl
+
+    return isinstance(error, ssl.SSLError)

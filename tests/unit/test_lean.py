@@ -1,0 +1,169 @@
+"""What the lean client takes from the environment, what it leaves to boto3, and that its rules are botocore's."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+import botocore.session
+import pytest
+from botocore.retries import quota, standard
+
+from inference import lean, wire
+from inference.lean import LeanClient
+
+KEYS = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "eu-central-1"}
+
+
+def lean_client(service: str = "sqs", **environment: str) -> LeanClient | None:
+    return LeanClient.from_environment(service, {**KEYS, **environment}, 1, 3, 3)
+
+
+def url_of(client: LeanClient | None) -> str:
+    assert client is not None
+    return str(client._host._url)
+
+
+@pytest.mark.parametrize("service", ["sqs", "dynamodb"])
+def test_endpoints_are_botocores_in_every_region(service: str) -> None:
+    session = botocore.session.Session()
+    session.set_credentials("a", "b")
+    regions = [region for name in session.get_available_partitions() for region in _regions(session, service, name)]
+    assert len(regions) > 30
+    left_to_boto3 = []
+    for region in regions:
+        client = LeanClient.from_environment(service, {**KEYS, "AWS_DEFAULT_REGION": region}, 1, 3, 3)
+        if client is None:
+            left_to_boto3.append(region)
+            continue
+        theirs = session.create_client(service, region_name=region).meta.endpoint_url
+        assert url_of(client) == f"{theirs}:443/", region
+    assert all(region.startswith(("us-iso", "eu-iso", "eusc-")) for region in left_to_boto3)
+
+
+def _regions(session: Any, service: str, partition: str) -> list[str]:
+    return list(session.get_available_regions(service, partition))
+
+
+@pytest.mark.parametrize(
+    ("environment", "url"),
+    [
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}, "http://127.0.0.1:4566/"),
+        ({"AWS_ENDPOINT_URL": "http://LocalHost:4566/"}, "http://localhost:4566/"),
+        ({"AWS_ENDPOINT_URL": "http://a", "AWS_ENDPOINT_URL_SQS": "https://b.c"}, "https://b.c:443/"),
+        ({"AWS_ENDPOINT_URL": "", "AWS_USE_FIPS_ENDPOINT": "false"}, "https://sqs.eu-central-1.amazonaws.com:443/"),
+        ({"AWS_DEFAULT_REGION": "", "AWS_REGION": "us-west-2"}, "https://sqs.us-west-2.amazonaws.com:443/"),
+        ({"AWS_REGION": "us-west-2"}, "https://sqs.eu-central-1.amazonaws.com:443/"),  # as boto3 has it
+    ],
+)
+def test_takes_its_endpoint_from_the_environment(environment: dict[str, str], url: str) -> None:
+    assert url_of(lean_client(**environment)) == url
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"AWS_ACCESS_KEY_ID": ""},
+        {"AWS_SECRET_ACCESS_KEY": ""},
+        {"AWS_DEFAULT_REGION": ""},
+        {"AWS_DEFAULT_REGION": "us-iso-east-1"},
+        {"AWS_PROFILE": "work"},
+        {"AWS_USE_FIPS_ENDPOINT": "true"},
+        {"AWS_USE_DUALSTACK_ENDPOINT": "True"},
+        {"https_proxy": "http://proxy:3128"},
+        {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"},
+        {"AWS_ENDPOINT_URL": "http://host:1/path"},
+        {"AWS_ENDPOINT_URL": "http://user@host"},
+        {"AWS_ENDPOINT_URL": "http://[::1]:4566"},
+        {"AWS_ENDPOINT_URL": "http://host:port"},
+        {"AWS_ENDPOINT_URL": "ftp://host"},
+        {"AWS_ENDPOINT_URL": "host"},
+    ],
+    ids=str,
+)
+def test_leaves_the_rest_to_boto3(environment: dict[str, str]) -> None:
+    assert lean_client(**environment) is None
+
+
+def test_has_the_operations_of_its_service_alone() -> None:
+    client = lean_client("sqs")
+    assert hasattr(client, "send_message")
+    assert not hasattr(client, "put_item")
+    assert not hasattr(client, "get_paginator")
+
+
+def test_retries_what_botocore_retries() -> None:
+    transient, throttled = standard.TransientRetryableChecker, standard.ThrottledRetryableChecker
+    codes = {*transient._TRANSIENT_ERROR_CODES, *throttled._THROTTLED_ERROR_CODES}
+    session = botocore.session.Session()
+    for service, operations in lean._OPERATIONS.items():
+        model = session.get_service_model(service)
+        for operation in operations.values():
+            shapes = model.operation_model(operation).error_shapes
+            codes |= {shape.name for shape in shapes if shape.metadata.get("retryable") is not None}
+    assert codes == lean.RETRIED_CODES
+    assert set(transient._TRANSIENT_STATUS_CODES) == lean.RETRIED_STATUSES
+    checker = standard.RetryQuotaChecker(quota.RetryQuota())
+    assert (checker._RETRY_COST, checker._TIMEOUT_RETRY_REQUEST) == (lean.RETRY_COST, lean.RETRY_COST_TIMEOUT)
+    assert checker._NO_RETRY_INCREMENT == lean.REFUND_WITHOUT_RETRY
+    assert standard.ExponentialBackoff._MAX_BACKOFF == lean.MAX_BACKOFF_SECONDS
+
+
+def test_the_trace_is_passed_on_in_lambda_alone() -> None:
+    in_lambda = {"AWS_LAMBDA_FUNCTION_NAME": "f", "_X_AMZN_TRACE_ID": "Root=1-2;Sampled=0"}
+    assert lean._trace_header(in_lambda) == "x-amzn-trace-id: Root=1-2;Sampled=0\r\n"
+    assert lean._trace_header({"_X_AMZN_TRACE_ID": "Root=1"}) == ""
+    assert lean._trace_header({"AWS_LAMBDA_FUNCTION_NAME": "f"}) == ""
+    assert lean._trace_header({**in_lambda, "_X_AMZN_TRACE_ID": "a\r\nevil: b"}) == ""
+
+
+@pytest.mark.parametrize(
+    ("raw", "body", "keep"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}rest", b"{}", True),
+        (b"HTTP/1.1 200\r\ncontent-length:0\r\n\r\n", b"", True),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: Close\r\n\r\n{}", b"{}", False),
+        (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\n{}", b"{}", False),
+        (b"HTTP/1.1 200 OK\r\n\r\n{}", b"{}", False),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n1;x\r\n}\r\n0\r\nt: 1\r\n\r\n", b"{}", True),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b"{}", True),
+    ],
+)
+def test_reads_replies(raw: bytes, body: bytes, keep: bool) -> None:
+    file = io.BytesIO(raw)
+    reply, kept = wire._read_reply(file.readline(), file)
+    assert (reply.status, reply.body, kept) == (200, body, keep)
+    assert file.read() == (b"rest" if raw.endswith(b"rest") else b""), "the next reply begins here"
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Le",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n",
+    ],
+)
+def test_a_reply_that_ends_too_early_is_an_error(raw: bytes) -> None:
+    file = io.BytesIO(raw)
+    with pytest.raises(EOFError):
+        wire._read_reply(file.readline(), file)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"SSH-2.0-OpenSSH\r\n",
+        b"HTTP/1.1 xyz\r\n\r\n",
+        b"HTTP/2 200\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 200,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxx\r\n",
+    ],
+)
+def test_what_is_not_http_is_an_error(raw: bytes) -> None:
+    file = io.BytesIO(raw)
+    with pytest.raises(ValueError):
+        wire._read_reply(file.readline(), file)
