@@ -126,6 +126,10 @@ test-terraform: .venv/.dev build/checkov/.installed package ## validate, terrafo
 test-e2e: .venv/.dev package ## a real apply to an emulator of its own
 	$(PYTEST) tests/e2e
 
+.PHONY: bench
+bench: .venv/.bench ## what a request costs, how soon a function starts [QUICK=1] [ONLY=worker,cold,api,e2e,cost]
+	@$(RUN).bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
 # Not in the list: what the others need.
 
 .PHONY: terraform-ready
@@ -147,6 +151,11 @@ python-ready:
 .venv/.dev: .venv/.base
 	@echo "== .venv: what testing needs"
 	@.venv/bin/pip install -e '.[dev]'
+	@touch $@
+
+.venv/.bench: .venv/.base
+	@echo "== .venv: what the bench needs"
+	@.venv/bin/pip install -e '.[bench]'
 	@touch $@
 
 # It pins an old boto3, so it lives alone.

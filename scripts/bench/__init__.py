@@ -1,0 +1,28 @@
+"""`make bench`: what the worker and the api function cost and how soon they start, beside what one would use instead.
+
+    python -m scripts.bench [--quick] [--only worker,cold,api,e2e,cost]
+
+    worker   CPU and rate of the real worker handler at batch 1, 10, 25; the reference worker, Celery, Mosec beside it
+    cold     process start to first result, and memory, under the real Lambda runtime client
+    api      the same for the api function, against the reference handler
+    e2e      latency and throughput through the emulator, next to the emulator's own floor
+    cost     dollars per million requests at those durations; without a fresh run it reads the last results
+
+Results go to build/bench/: results.json, report.txt (the tables, as in the terminal) and one PNG per part. How each
+number is made and what it does not say: docs/benchmarks.md. The files:
+
+    plan, stats          how long to measure; median and quartiles
+    processes            processes on a core of their own: CPU, memory, a line of JSON in and out
+    contestants          who runs in the worker's part
+    functions            a handler under the real runtime client
+    packages             the contestants' packages, made by scripts.package and unpacked as Lambda would
+    traffic              texts and the events that carry them
+    aws_standin          DynamoDB and SQS in memory: answers at once, counts the calls
+    runtime_api          Lambda's Runtime API, for the real runtime client
+    driver               feeds a handler inside its own process
+    reference_*          the reference document's worker and handler, made to run
+    celery_*, mosec_*    what a user would pick instead
+    *_bench              one part each
+    prices, cost         arithmetic of the bill
+    show, report, plots  the verdicts, the tables, the pictures
+"""

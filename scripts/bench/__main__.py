@@ -1,0 +1,112 @@
+"""Command line of the bench; see the package's docstring.
+
+python -m scripts.bench [--quick] [--only worker,cold,api,e2e,cost] [--fail]
+"""
+
+import argparse
+import datetime
+import importlib.util
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+if not __package__:  # started as a file: make the repository importable
+    sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
+from rich.console import Console
+
+from scripts.bench import plots, report
+from scripts.bench.plan import FULL, QUICK, Plan
+from scripts.bench.show import verdicts
+from scripts.console import BUILD, ROOT, Failure, note, run
+
+OUT = BUILD / "bench"
+WIDTH = 128  # of the tables where there is no terminal
+PARTS = ("worker", "cold", "api", "e2e", "cost")
+
+
+def measure(plan: Plan, parts: Sequence[str], results: dict[str, Any], keep: Callable[[], None]) -> None:
+    """Measure the parts in their order, into `results`; a part that can't be measured goes into `failed`.
+
+    `keep` is called after each part.
+    """
+    from scripts.bench import api_bench, cold_bench, cost_bench, e2e_bench, worker_bench
+    from scripts.bench.packages import prepare
+    from scripts.bench.processes import StandIn, as_helper
+
+    def attempt(part: str, measure_part: Callable[[], dict[str, Any]]) -> None:
+        if part not in parts:
+            return
+        results.pop(part, None)
+        results["measured"].pop(part, None)
+        try:
+            results[part] = measure_part()
+            results["measured"][part] = {"at": _now(), "quick": plan is QUICK}
+        except Failure as failure:
+            results["failed"][part] = str(failure)
+            note(f"{part}: not measured: {failure}")
+        keep()
+
+    if set(parts) & {"worker", "cold", "api"}:
+        note("packaging")
+        packages = prepare()
+        with as_helper(), StandIn() as standin:
+            attempt("worker", lambda: worker_bench.measure(plan, packages, standin, note))
+            attempt("cold", lambda: cold_bench.measure(plan, packages, standin, note))
+            attempt("api", lambda: api_bench.measure(plan, packages, standin, note))
+    attempt("e2e", lambda: e2e_bench.measure(plan, note))
+    attempt("cost", lambda: cost_bench.measure(results))
+
+
+def main() -> int:
+    """Measure, write, show."""
+    parser = argparse.ArgumentParser(prog="bench", description="Measure the worker and the api function.")
+    parser.add_argument("--quick", action="store_true", help="see that it runs; the numbers are rough")
+    parser.add_argument("--only", default=",".join(PARTS), help=f"some of {','.join(PARTS)}")
+    parser.add_argument("--fail", action="store_true", help="exit with 1 when a promise is not kept")
+    args = parser.parse_args()
+    parts = args.only.split(",")
+    unknown = sorted(set(parts) - set(PARTS))
+    if unknown:
+        raise Failure(f"there is no part {', '.join(unknown)}: --only takes {','.join(PARTS)}", code=2)
+    OUT.mkdir(parents=True, exist_ok=True)
+    path = OUT / "results.json"
+    # Parts that are not measured now keep the numbers of an earlier run: the bill needs three of them.
+    results: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"measured": {}}
+    before = os.getloadavg()[0]
+
+    def keep() -> None:
+        results["load"] = f"{before:.1f}, {os.getloadavg()[0]:.1f}"
+        path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+    results |= {"machine": _machine(), "failed": {}}
+    measure(QUICK if args.quick else FULL, parts, results, keep)
+    console = Console(record=True, width=None if sys.stdout.isatty() else WIDTH)
+    report.show(results, parts, console)
+    console.save_text(str(OUT / "report.txt"))
+    files = [path, OUT / "report.txt", *plots.draw({part: results[part] for part in parts if part in results}, OUT)]
+    print("\nwritten: " + " ".join(str(file.relative_to(ROOT)) for file in files))
+    if importlib.util.find_spec("matplotlib") is None:
+        note("no pictures: matplotlib is not installed (pip install -e '.[bench]')")
+    missed = [verdict for verdict in verdicts(results) if verdict.passed is False]
+    return 1 if args.fail and missed else 0
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes")
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "system": platform.platform(terse=True),
+    }
+
+
+if __name__ == "__main__":
+    run(main)

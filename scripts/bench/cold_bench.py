@@ -1,0 +1,58 @@
+"""Part 2: process start to first result of the worker, with each runtime, against the reference worker.
+
+Everything is in the page cache: a first start from a cold disk reads 85 MB (ONNX Runtime) or 290 MB (torch) on top.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from scripts.bench import traffic
+from scripts.bench.contestants import reference_environment, worker_environment
+from scripts.bench.functions import Function, Start, start_cold
+from scripts.bench.packages import Packages
+from scripts.bench.plan import Plan
+from scripts.bench.processes import StandIn
+from scripts.bench.stats import spread
+from scripts.console import Failure
+
+REFERENCE = "reference"
+Say = Callable[[str], None]
+
+
+def measure(plan: Plan, packages: Packages, standin: StandIn, say: Say) -> dict[str, Any]:
+    """Start every contestant anew in each round; returns what goes into results.json under `cold`."""
+    functions = [
+        Function(runtime, folder, "worker.handler.handler", worker_environment(standin))
+        for runtime, folder in packages.workers.items()
+    ]
+    bodies = [traffic.message_body] * len(functions)
+    if packages.reference is not None and packages.artifact is not None:
+        environment = reference_environment(standin, packages.artifact)
+        functions.append(Function(REFERENCE, packages.reference, "reference_worker.handler", environment))
+        bodies.append(traffic.reference_body)
+    skipped = dict(packages.skipped)
+    starts: dict[str, list[Start]] = {}
+    for turn in range(plan.cold_rounds + 1):  # the first fills the page cache and does not count
+        say(f"cold: round {turn} of {plan.cold_rounds}" if turn else "cold: filling the page cache")
+        for function, body in zip(functions, bodies, strict=True):
+            if function.name in skipped:
+                continue
+            event = traffic.sqs_event([body(traffic.texts(1, seed=turn)[0])])
+            try:
+                start = start_cold(function, event)
+            except Failure as failure:
+                skipped[function.name] = str(failure)
+                continue
+            if turn:
+                starts.setdefault(function.name, []).append(start)
+    lines = [{"name": name, **summary(taken)} for name, taken in starts.items()]
+    return {"default_runtime": packages.default, "contestants": lines, "skipped": skipped}
+
+
+def summary(starts: Sequence[Start]) -> dict[str, Any]:
+    """Each field of the starts as median and quartiles."""
+    fields = asdict(starts[0])
+    return {name: asdict(spread([getattr(start, name) for start in starts])) for name in fields}

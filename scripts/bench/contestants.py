@@ -1,0 +1,108 @@
+"""Who runs in the worker's part: each can process a number of requests and say what that took.
+
+A contestant that cannot run here (a library or a program is missing) raises Failure; the bench goes on without it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from scripts.bench.processes import Memory, StandIn, Talker, clean_environment, cores
+from scripts.bench.traffic import MODEL
+from scripts.console import ROOT
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One measurement: what `requests` took, in seconds of the clock and of the CPU.
+
+    `calls` to AWS by target, with the first request bodies of each in `bodies`; `log_bytes` is what was printed.
+    """
+
+    requests: int
+    seconds: float
+    cpu_seconds: float
+    calls: Mapping[str, int] = field(default_factory=dict)
+    bodies: Mapping[str, Any] = field(default_factory=dict)
+    log_bytes: int = 0
+
+
+class Contestant(Protocol):
+    """One line of the table."""
+
+    name: str
+    batch: int
+
+    def run(self, requests: int, seed: int) -> Sample:
+        """Process so many requests; the same seed means the same texts."""
+
+    def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        """What its model says of these texts."""
+
+    def memory(self) -> Memory:
+        """MB, now and at most."""
+
+
+class Handler:
+    """A Lambda handler in a process of its own (see `driver`); several batch sizes share the process."""
+
+    def __init__(self, name: str, batch: int, process: Talker, standin: StandIn) -> None:
+        self.name = name
+        self.batch = batch
+        self._process = process
+        self._standin = standin
+
+    def run(self, requests: int, seed: int) -> Sample:
+        self._standin.reset()
+        taken = self._process.ask({"requests": requests, "batch": self.batch, "seed": seed})
+        counts = self._standin.counts()
+        return Sample(
+            requests,
+            taken["seconds"],
+            taken["cpu_seconds"],
+            counts["calls"],
+            counts["samples"],
+            taken["log_bytes"],
+        )
+
+    def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
+        answers: list[dict[str, Any]] = self._process.ask({"predict": list(texts)})["answers"]
+        return answers
+
+    def memory(self) -> Memory:
+        return self._process.memory
+
+
+def worker_environment(standin: StandIn) -> dict[str, str]:
+    """The settings of the real worker, as Terraform gives them."""
+    return standin.environment | {
+        "REQUEST_TABLE": "bench-requests",
+        "MODEL": MODEL,
+        "MODEL_SOURCE": MODEL,
+        "QUEUE_URL": standin.queue_url(f"bench-{MODEL}"),
+        "AWS_LAMBDA_FUNCTION_NAME": f"bench-worker-{MODEL}",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",  # one vCPU
+    }
+
+
+def reference_environment(standin: StandIn, artifact: Path) -> dict[str, str]:
+    """The settings of the reference worker and handler."""
+    return standin.environment | {
+        "RESULTS_TABLE": "bench-reference",
+        "MODEL_PATH": str(artifact),
+        "QUEUE_URL": standin.queue_url("bench-reference"),
+    }
+
+
+@contextlib.contextmanager
+def driver(kind: str, folder: Path, environment: dict[str, str]) -> Iterator[Talker]:
+    """A driver process, ready: `kind` is `real` or `reference`, `folder` its unpacked package."""
+    path = {"PYTHONPATH": f"{folder}:{ROOT}"}
+    command = ("python", "-m", "scripts.bench.driver", kind)
+    with Talker(command, cores()[0], folder, clean_environment(environment | path), pipes=True) as process:
+        process.hear()
+        yield process

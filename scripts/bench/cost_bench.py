@@ -1,0 +1,125 @@
+"""Part 5: the bill of a million requests, from what parts 1 to 3 measured; for each memory size, beside the reference
+document's system and an always-on instance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from scripts.bench import cost
+from scripts.console import Failure
+
+FULL_BATCH = 10
+INDEX_WRITES = 2  # the entry appears with the record and disappears with its outcome
+RECORD_WRITES = 3  # submit, claim, finish
+REFERENCE_WRITES = 2  # submit, outcome
+TRAFFIC_PER_DAY = (1_000, 100_000, 1_000_000, 10_000_000)
+MARGIN = 1.25  # of the measured peak: a function with less memory would be killed sooner or later
+
+
+def measure(results: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what goes into results.json under `cost`.
+
+    Raises:
+        Failure: a part that it needs has not been measured.
+    """
+    for part in ("worker", "cold", "api"):
+        if part not in results:
+            raise Failure(f"the bill needs the part '{part}': run it once (--only {part},cost)")
+    prices = cost.load_prices()
+    default = results["worker"]["default_runtime"]
+    systems = {
+        f"this, batches of {FULL_BATCH}": (default, _work(results, default, FULL_BATCH, "api")),
+        "this, every message alone": (default, _work(results, default, 1, "api")),
+    }
+    if any(line["name"] == "reference" for line in results["worker"]["contestants"]):
+        systems["reference"] = ("reference", _work(results, "reference", 1, "reference"))
+    lines = {}
+    for name, (contestant, work) in systems.items():
+        start = _find(results["cold"], contestant)
+        bills = {memory: cost.per_million(prices, work, memory) for memory in cost.MEMORY_SIZES}
+        lines[name] = {
+            "work": asdict(work),
+            "per_million": {
+                str(memory): {
+                    **bill,
+                    "total": sum(bill.values()),
+                    "billed_ms": cost.billed_ms(
+                        work.worker_cpu_ms * work.batch, work.worker_calls * work.batch, memory
+                    ),
+                    "one_start": cost.start_cost(prices, start["init_ms"]["median"], memory),
+                    "fits": start["peak_memory_mb"]["median"] * MARGIN <= memory,
+                }
+                for memory, bill in bills.items()
+            },
+        }
+    return {
+        "prices": prices,
+        "assumptions": {
+            "call_ms": cost.ASSUMED_CALL_MS,
+            "polls": cost.ASSUMED_POLLS,
+            "platform_log_bytes": cost.ASSUMED_PLATFORM_LOG_BYTES,
+        },
+        "systems": lines,
+        "idle_per_month": cost.idle_per_month(prices),
+        "instance": _instance(prices, results, lines),
+    }
+
+
+def _work(results: Mapping[str, Any], contestant: str, batch: int, api: str) -> cost.Work:
+    worker = _find(results["worker"], contestant, batch)
+    function = _find(results["api"], api)
+    real = api == "api"
+    record = cost.item_bytes(function["calls"]["DynamoDB_20120810.PutItem"][0]["Item"])
+    sqs = sum(count for target, count in worker["calls_by_target"].items() if target.startswith("AmazonSQS"))
+    record += worker["written_bytes"]
+    one = cost.units(record, cost.WRITE_UNIT_BYTES)
+    return cost.Work(
+        batch=batch,
+        worker_cpu_ms=worker["cpu_ms"]["median"],
+        worker_calls=worker["calls_per_request"],
+        worker_sqs_calls=sqs,
+        worker_log_bytes=worker["log_bytes_per_request"],
+        api_cpu_ms=(function["submit_cpu_ms"]["median"] + function["status_cpu_ms"]["median"]) / 2,
+        api_calls=function["calls_per_invocation"],
+        api_memory_mb=256,
+        writes=one * RECORD_WRITES + INDEX_WRITES if real else one * REFERENCE_WRITES,
+        record_bytes=record,
+    )
+
+
+def _instance(prices: Mapping[str, Any], results: Mapping[str, Any], lines: Mapping[str, Any]) -> dict[str, Any]:
+    """The always-on instance: what it costs, what it can take, and from which traffic on it is cheaper."""
+    month = cost.instance_per_month(prices)
+    vcpus = prices["instance"]["vcpus"]
+    able = [line for line in results["worker"]["contestants"] if line["name"] in ("Mosec", "Celery + Redis")]
+    capacity = {line["name"]: vcpus * 1000 / line["cpu_ms"]["median"] * 86_400 for line in able}
+    cheapest = {
+        name: min((bill["total"] for bill in line["per_million"].values() if bill["fits"]), default=None)
+        for name, line in lines.items()
+    }
+    return {
+        "per_month": month,
+        "capacity_per_day": capacity,
+        "break_even_per_day": {
+            name: cost.break_even_per_day(prices, dollars) for name, dollars in cheapest.items() if dollars
+        },
+        "per_month_at": {
+            str(traffic): {
+                name: traffic * cost.DAYS_PER_MONTH / cost.MILLION * dollars + cost.idle_per_month(prices)
+                for name, dollars in cheapest.items()
+                if dollars
+            }
+            for traffic in TRAFFIC_PER_DAY
+        },
+    }
+
+
+def _find(part: Mapping[str, Any], name: str, batch: int | None = None) -> Mapping[str, Any]:
+    for line in part["contestants"]:
+        if line["name"] == name and batch in (None, line.get("batch")):
+            found: Mapping[str, Any] = line
+            return found
+    raise Failure(f"the bill needs {name}{'' if batch is None else f' at batch {batch}'}, which was not measured")

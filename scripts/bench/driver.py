@@ -1,0 +1,90 @@
+"""Feeds a handler inside its own process, and says how long it took: commands and answers are lines of JSON.
+
+    python -m scripts.bench.driver real|reference      with the unpacked package first on the path
+
+{"requests": 500, "batch": 10, "seed": 1} -> {"requests": 500, "seconds": ..., "cpu_seconds": ..., "log_bytes": ...}
+{"predict": ["a text", ...]}              -> {"answers": [...]}
+
+CPU is that of the whole process, all threads, user and system; making the events is not in it. What the handler
+prints goes to a file, as it would go to Lambda's pipe.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from scripts.bench import traffic
+
+TIMEOUT_MS = 30_000
+CHUNK = 500  # requests whose events are made at a time
+
+
+class Context:
+    """What the handlers read of Lambda's context."""
+
+    def __init__(self) -> None:
+        self.aws_request_id = str(uuid.uuid4())
+        self._deadline = time.monotonic() + TIMEOUT_MS / 1000
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int((self._deadline - time.monotonic()) * 1000)
+
+
+def main() -> None:
+    """Import the handler and answer until stdin ends."""
+    replies = os.fdopen(os.dup(1), "w")
+    with tempfile.TemporaryFile() as log:
+        os.dup2(log.fileno(), 1)
+        real = sys.argv[1] == "real"
+        module = importlib.import_module("worker.handler" if real else "reference_worker")
+        body = traffic.message_body if real else traffic.reference_body
+        _say(replies, {"ready": True})
+        for line in sys.stdin:
+            command = json.loads(line)
+            if "predict" in command:
+                inputs = [{"text": text, "threshold": 0.5} for text in command["predict"]]
+                answers = module.model.predict(inputs) if real else [module.predict(**item) for item in inputs]
+                _say(replies, {"answers": answers})
+                continue
+            _say(replies, _run(module.handler, body, command["requests"], command["batch"], command["seed"]))
+
+
+def _run(handler: Any, body: Callable[[str], str], requests: int, batch: int, seed: int) -> dict[str, Any]:
+    os.ftruncate(1, 0)
+    os.lseek(1, 0, os.SEEK_SET)
+    seconds = cpu_seconds = 0.0
+    texts = traffic.texts(requests, seed)
+    for start in range(0, requests, CHUNK):
+        bodies = [body(text) for text in texts[start : start + CHUNK]]
+        events = [traffic.sqs_event(bodies[first : first + batch]) for first in range(0, len(bodies), batch)]
+        began, cpu_began = time.perf_counter(), time.process_time()
+        answers = [handler(event, Context()) for event in events]
+        cpu_seconds += time.process_time() - cpu_began
+        seconds += time.perf_counter() - began
+        failed = [answer for answer in answers if answer.get("batchItemFailures")]
+        if failed:
+            raise SystemExit(f"the handler gave messages back: {failed[0]}")
+    sys.stdout.flush()
+    return {
+        "requests": requests,
+        "seconds": seconds,
+        "cpu_seconds": cpu_seconds,
+        "log_bytes": os.lseek(1, 0, os.SEEK_END),
+    }
+
+
+def _say(replies: Any, answer: dict[str, Any]) -> None:
+    replies.write(json.dumps(answer) + "\n")
+    replies.flush()
+
+
+if __name__ == "__main__":
+    main()

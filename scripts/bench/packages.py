@@ -1,0 +1,103 @@
+"""The contestants' packages: made by scripts.package, unpacked as Lambda unpacks them, bytecode as it was shipped.
+
+The demo model is packaged once for every runtime that its folder has an artifact of; the manifest of such a variant
+names that runtime, and the largest batch that is measured.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scripts import package
+from scripts.bench.traffic import MODEL
+from scripts.console import BUILD, Failure
+
+WORK = BUILD / "bench" / "work"
+REFERENCE_RUNTIME = "torchscript"
+LARGEST_BATCH = 25
+_HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Packages:
+    """Unpacked packages.
+
+    Attributes:
+        workers: runtime -> folder of the worker's package.
+        default: the runtime that the model's manifest names.
+        api: folder of the api function's package.
+        reference: folder with the reference worker and handler; None without a TorchScript artifact.
+        artifact: the artifact that the reference worker loads.
+        skipped: what could not be made, and why.
+    """
+
+    workers: Mapping[str, Path]
+    default: str
+    api: Path
+    reference: Path | None
+    artifact: Path | None
+    skipped: Mapping[str, str] = field(default_factory=dict)
+
+
+def prepare() -> Packages:
+    """Make and unpack all packages in build/bench/work.
+
+    Raises:
+        Failure: not one package can be made.
+    """
+    source = package.MODELS / MODEL
+    manifest: dict[str, Any] = json.loads((source / "manifest.json").read_text(encoding="utf-8"))
+    default = str(manifest["runtime"])
+    shutil.rmtree(WORK, ignore_errors=True)
+    workers: dict[str, Path] = {}
+    skipped: dict[str, str] = {}
+    api: Path | None = None
+    for runtime, artifact in artifacts(manifest).items():
+        if not (source / artifact).is_file():
+            skipped[runtime] = f"{artifact} is not in {source.name}/: export the model for this runtime"
+            continue
+        variant = WORK / "models" / runtime
+        shutil.copytree(source, variant / MODEL, ignore=shutil.ignore_patterns("__pycache__"))
+        changed = manifest | {"runtime": runtime, "batch_size": LARGEST_BATCH, "batch_window_seconds": 1}
+        (variant / MODEL / "manifest.json").write_text(json.dumps(changed), encoding="utf-8")
+        built = package.build(WORK / "packages" / runtime, [variant], [MODEL])
+        workers[runtime] = _unpack(built.workers[MODEL], WORK / "workers" / runtime)
+        if runtime == default:
+            api = _unpack(built.lambda_zip, WORK / "api")
+    if api is None:
+        raise Failure(f"worker/models/{MODEL} has no artifact for its runtime '{default}': nothing to measure")
+    reference = workers.get(REFERENCE_RUNTIME)
+    pytorch_artifact: Path | None = None
+    if reference is not None:
+        pytorch_artifact = reference / "worker" / "models" / MODEL / artifacts(manifest)[REFERENCE_RUNTIME]
+        reference = _reference(reference)
+    else:
+        skipped.setdefault("reference", f"it needs the {REFERENCE_RUNTIME} artifact of the model")
+    return Packages(workers, default, api, reference, pytorch_artifact, skipped)
+
+
+def artifacts(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Runtime -> file name; from `artifacts`, or from the one `artifact` of the manifest's runtime."""
+    declared = manifest.get("artifacts") or {manifest["runtime"]: manifest["artifact"]}
+    return {runtime: str(artifact["file"]) for runtime, artifact in declared.items()}
+
+
+def _reference(worker: Path) -> Path:
+    """The reference's package: the same code of the model, and the two handlers."""
+    folder = WORK / "reference"
+    shutil.copytree(worker, folder)
+    for name in ("reference_worker.py", "reference_enqueue.py"):
+        shutil.copy(_HERE / name, folder / name)
+    return folder
+
+
+def _unpack(archive: Path, folder: Path) -> Path:
+    with zipfile.ZipFile(archive) as zipped:
+        zipped.extractall(folder)
+    return folder

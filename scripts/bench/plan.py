@@ -1,0 +1,52 @@
+"""How long to measure: a few minutes for numbers to quote, half a minute (plus the deployment) to see that it runs."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes of one run.
+
+    Attributes:
+        rounds: samples of each worker contestant; every round visits all contestants.
+        sample_seconds: aimed length of one sample.
+        growth_requests: how many requests one worker process gets, in windows of `growth_window`.
+        cold_rounds: process starts of each contestant (worker and api).
+        api_requests: warm invocations in one sample of the api function.
+        e2e_single: requests sent one at a time; `e2e_burst`: all at once, by `e2e_clients` clients.
+    """
+
+    rounds: int
+    sample_seconds: float
+    growth_requests: int
+    growth_window: int
+    cold_rounds: int
+    api_requests: int
+    e2e_single: int
+    e2e_burst: int
+    e2e_clients: int
+
+
+FULL = Plan(
+    rounds=7,
+    sample_seconds=0.8,
+    growth_requests=100_000,
+    growth_window=1_000,
+    cold_rounds=9,
+    api_requests=300,
+    e2e_single=30,
+    e2e_burst=300,
+    e2e_clients=8,
+)
+
+QUICK = Plan(
+    rounds=3,
+    sample_seconds=0.2,
+    growth_requests=5_000,
+    growth_window=100,
+    cold_rounds=2,
+    api_requests=60,
+    e2e_single=5,
+    e2e_burst=40,
+    e2e_clients=4,
+)

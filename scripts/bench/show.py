@@ -1,0 +1,80 @@
+"""The promises that a run has to keep, each as a ratio with its limit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+REFERENCE = "reference"
+QUICKEST = "onnx"
+BATCH = 10
+GROWTH = 0.10
+Line = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One promise; `value` and `passed` are None where the run did not measure it."""
+
+    promise: str
+    limit: float
+    value: float | None
+
+    @property
+    def passed(self) -> bool | None:
+        """Whether it is kept."""
+        return None if self.value is None else self.value <= self.limit
+
+
+def verdicts(results: Mapping[str, Any]) -> list[Verdict]:
+    """All promises, in the order of the issue that made them."""
+    return list(_verdicts(results))
+
+
+def _verdicts(results: Mapping[str, Any]) -> Iterator[Verdict]:
+    worker, cold, api = (results.get(part, {}) for part in ("worker", "cold", "api"))
+    runtime = worker.get("default_runtime", QUICKEST)
+    ours, theirs = _line(worker, runtime, BATCH), _line(worker, REFERENCE, 1)
+    name = f"worker, {runtime}, batch {BATCH}"
+    yield Verdict(f"{name}: CPU per request / reference worker's", 1 / 6, _ratio(ours, theirs, _median("cpu_ms")))
+    ours, theirs = _line(cold, QUICKEST), _line(cold, REFERENCE)
+    name = f"worker, {QUICKEST}"
+    yield Verdict(
+        f"{name}: start to first result / reference's", 1 / 5, _ratio(ours, theirs, _median("first_result_ms"))
+    )
+    yield Verdict(f"{name}: memory after INIT / reference's", 1 / 3, _ratio(ours, theirs, _median("init_memory_mb")))
+    ours, theirs = _line(api, "api"), _line(api, REFERENCE)
+    yield Verdict("api: start to first answer / reference's", 1 / 2, _ratio(ours, theirs, _median("first_result_ms")))
+    yield Verdict("api: warm CPU per invocation / reference's", 1 / 2, _ratio(ours, theirs, _warm))
+    ours = _line(worker, runtime, BATCH)
+    calls = None if ours is None else ours["calls_per_request"]
+    yield Verdict(f"worker, batch {BATCH}: AWS calls per request", 0.4, calls)
+    growth = worker.get("growth")
+    many = f"{growth['windows'][-1]['requests']:,}" if growth else "very many"
+    for what, key in (("CPU per request", "cpu_end_to_start"), ("memory", "memory_end_to_start")):
+        promise = f"worker, {many} requests in one process: {what}, end / start"
+        yield Verdict(promise, 1 + GROWTH, growth[key] if growth else None)
+
+
+def _line(part: Mapping[str, Any], name: str, batch: int | None = None) -> Line | None:
+    for line in part.get("contestants", ()):
+        if line["name"] == name and batch in (None, line.get("batch")):
+            found: Line = line
+            return found
+    return None
+
+
+def _median(key: str) -> Callable[[Line], float]:
+    return lambda line: float(line[key]["median"])
+
+
+def _warm(line: Line) -> float:
+    """A submit and a status query weigh the same."""
+    return float(line["submit_cpu_ms"]["median"] + line["status_cpu_ms"]["median"])
+
+
+def _ratio(ours: Line | None, theirs: Line | None, value: Callable[[Line], float]) -> float | None:
+    if ours is None or theirs is None:
+        return None
+    return value(ours) / value(theirs)

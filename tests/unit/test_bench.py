@@ -1,0 +1,302 @@
+"""The bench's arithmetic against numbers computed by hand, and its stand-in for AWS against boto3 and our adapters."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from botocore.awsrequest import AWSResponse
+
+from inference.http import read_event
+from inference.moves import Moves
+from inference.request_queue import RequestQueue
+from inference.request_table import Applied, RequestTable
+from inference.requests import Message, Record, Status
+from scripts.bench import cost, show, traffic
+from scripts.bench.aws_standin import Answers, Connection
+from scripts.bench.packages import artifacts
+from scripts.bench.stats import end_to_start, quantile, spread
+
+PRICES = {
+    "lambda_per_gb_second": 0.00001,
+    "lambda_per_million_invocations": 0.2,
+    "sqs_per_million_calls": 0.4,
+    "http_api_per_million_calls": 1.0,
+    "dynamodb_per_million_writes": 0.6,
+    "dynamodb_per_million_strong_reads": 0.1,
+    "logs_per_gb": 0.5,
+    "instance": {"name": "one", "vcpus": 2, "per_hour": 0.1},
+}
+WORK = cost.Work(
+    batch=10,
+    worker_cpu_ms=0.5,
+    worker_calls=0.3,
+    worker_sqs_calls=0.1,
+    worker_log_bytes=300,
+    api_cpu_ms=1.0,
+    api_calls=1.5,
+    api_memory_mb=256,
+    writes=5,
+    record_bytes=600,
+)
+
+
+# Statistics
+
+
+def test_quantiles_are_interpolated() -> None:
+    assert quantile([4, 1, 3, 2], 0.5) == 2.5
+    assert quantile([10, 20, 30, 40, 50], 0.25) == 20
+    assert quantile([10, 20], 0.9) == pytest.approx(19)
+    assert quantile([7], 0.99) == 7
+
+
+def test_no_values_have_no_quantile() -> None:
+    with pytest.raises(ValueError, match="no values"):
+        spread([])
+
+
+def test_one_outlier_moves_neither_median_nor_quartiles_far() -> None:
+    calm, rough = spread([1, 2, 3, 4, 5]), spread([1, 2, 3, 4, 500])
+    assert (calm.median, calm.q1, calm.q3, calm.iqr, calm.count) == (3, 2, 4, 2, 5)
+    assert (rough.median, rough.iqr) == (3, 2)
+
+
+def test_growth_compares_the_last_tenth_with_the_first() -> None:
+    assert end_to_start([2.0] * 10 + [9.0] * 80 + [3.0] * 10) == 1.5
+    assert end_to_start([2.0, 2.0, 5.0]) == 2.5
+
+
+# The bill
+
+
+@pytest.mark.parametrize(
+    ("cpu_ms", "calls", "memory_mb", "expected"),
+    [
+        (5.0, 3.0, 1769, 20),  # 5 + 3 x 5
+        (5.0, 3.0, 10_240, 20),  # more vCPUs do not help one thread
+        (5.0, 0.0, 884.5, 10),  # half a vCPU, twice the time
+        (5.001, 0.0, 1769, 6),  # every started millisecond
+        (0.1, 0.0, 1769, 1),
+    ],
+)
+def test_billed_duration(cpu_ms: float, calls: float, memory_mb: int, expected: float) -> None:
+    assert cost.billed_ms(cpu_ms, calls, memory_mb) == expected
+
+
+def test_a_function_costs_its_gb_seconds_and_its_invocations() -> None:
+    # 1,000,000 x 0.1 s x 2 GB = 200,000 GB-s -> $2.00; + $0.20
+    assert cost.function_cost(PRICES, 1_000_000, 100, 2048) == pytest.approx(2.2)
+
+
+def test_the_bill_of_a_million_requests() -> None:
+    bill = cost.per_million(PRICES, WORK, 1769)
+    # worker: 100,000 invocations of 5 + 3 x 5 = 20 ms at 1769/1024 GB = 3,455.08 GB-s -> $0.034551; + $0.02
+    assert bill["worker"] == pytest.approx(0.054551, abs=1e-6)
+    # api: 256 MB is 0.144715 vCPU: 6.91 + 7.5 -> 15 ms; 3,000,000 x 15 ms x 0.25 GB = 11,250 GB-s -> $0.1125; + $0.60
+    assert bill["api function"] == pytest.approx(0.7125)
+    assert bill["HTTP API"] == pytest.approx(3.0)
+    # 1 send + 0.1 receive + 0.1 delete + 0.1 visibility
+    assert bill["SQS"] == pytest.approx(0.4 * 1.3)
+    assert bill["DynamoDB writes"] == pytest.approx(3.0)
+    # 2 polls, half a unit each
+    assert bill["DynamoDB reads"] == pytest.approx(0.1)
+    # 300 bytes, and 350 for each of 0.1 + 3 invocations: 1,385 bytes x 1 M = 1.28988 GiB
+    assert bill["logs"] == pytest.approx(0.644941, abs=1e-5)
+
+
+def test_a_record_of_more_than_a_unit_costs_two() -> None:
+    assert [cost.units(size, 1024) for size in (1, 1024, 1025)] == [1, 1, 2]
+
+
+def test_a_large_batch_is_received_and_deleted_by_tens() -> None:
+    ten, twenty = (cost.per_million(PRICES, cost.Work(**(vars(WORK) | {"batch": size})), 1769) for size in (10, 20))
+    assert ten["SQS"] == twenty["SQS"]
+
+
+def test_starts_months_and_the_break_even() -> None:
+    assert cost.start_cost(PRICES, 400, 1024) == pytest.approx(0.000004)
+    assert cost.idle_per_month(PRICES) == pytest.approx(0.2592)
+    assert cost.instance_per_month(PRICES) == pytest.approx(73.0)
+    # (73 - 0.2592) / 8 x 1,000,000 / 30
+    assert cost.break_even_per_day(PRICES, 8.0) == pytest.approx(303_086.7, abs=0.1)
+
+
+def test_the_price_file_is_whole_and_says_where_it_is_from() -> None:
+    prices = cost.load_prices()
+    assert prices.keys() >= PRICES.keys() | {"source", "date", "region"}
+    assert prices["instance"].keys() >= {"name", "vcpus", "per_hour"}
+    assert all(name in prices for name in prices["unconfirmed"])
+
+
+def test_item_sizes() -> None:
+    # "id" + "é" (2 bytes) + "n" + a number of 4 digits (4 bytes) + "b" + a boolean (1 byte)
+    assert cost.item_bytes({"id": {"S": "é"}, "n": {"N": "1234"}, "b": {"BOOL": True}}) == 2 + 2 + 1 + 4 + 1 + 1
+
+
+def test_what_a_worker_writes_is_read_off_its_calls() -> None:
+    update = Moves(lambda: 1000).succeed("r-1", 1, '{"a":1}')
+    single, batch = update.to_update_item("t"), {"Statements": [update.to_statement("t")]}
+    # status succeeded, finished_at 1000, result {"a":1}
+    expected = len("statussucceeded") + len("finished_at") + 4 + len('result{"a":1}')
+    assert cost.written_bytes({"DynamoDB_20120810.UpdateItem": [single]}) == expected
+    assert cost.written_bytes({"DynamoDB_20120810.BatchExecuteStatement": [batch]}) == expected
+    assert cost.written_bytes({"AmazonSQS.SendMessage": [{}]}) == 0
+
+
+# The stand-in for AWS
+
+
+class _Raw:
+    """What botocore reads a response from."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def stream(self) -> list[bytes]:
+        return [self._data]
+
+
+def _answered_by(client: Any, answers: Answers) -> Any:
+    """Let the stand-in answer a boto3 client's requests, without a socket in between."""
+
+    def answer(request: Any, **_: Any) -> AWSResponse:
+        target = request.headers["X-Amz-Target"]
+        status, body = answers.answer(target.decode() if isinstance(target, bytes) else target, request.body)
+        return AWSResponse(request.url, status, {"content-type": "application/x-amz-json-1.0"}, _Raw(body))
+
+    client.meta.events.register("before-send.*", answer)
+    return client
+
+
+@pytest.fixture
+def answers() -> Answers:
+    return Answers()
+
+
+@pytest.fixture
+def client(answers: Answers) -> Callable[[str], Any]:
+    session = boto3.Session(aws_access_key_id="k", aws_secret_access_key="s", region_name="us-east-1")
+    return lambda service: _answered_by(session.client(service, endpoint_url="http://127.0.0.1:1"), answers)
+
+
+def _record() -> Record:
+    return Record("1f", Status.PENDING, "sentiment", "me", 1000, 9_000_000_000_000, 9_000_000_000, 5)
+
+
+def test_a_record_can_be_written_and_read(client: Callable[[str], Any]) -> None:
+    table = RequestTable(client("dynamodb"), "requests")
+    assert table.create(_record()) is None
+    assert table.get("1f") == _record()
+    assert table.get("2f") is None
+    assert table.discard(_record()) is True
+
+
+def test_claims_apply_one_by_one_and_together(answers: Answers, client: Callable[[str], Any]) -> None:
+    table, moves = RequestTable(client("dynamodb"), "requests"), Moves(lambda: 2000)
+    claims = [moves.claim_first(str(number), 1000, 5000, invocation_id="i") for number in range(3)]
+    (one,) = table.apply(claims[:1])
+    assert isinstance(one, Applied) and one.record is not None
+    assert (one.record.status, one.record.attempts, one.record.lease_until) == (Status.RUNNING, 1, 5000)
+    assert all(isinstance(written, Applied) for written in table.apply(claims))
+    assert answers.counts()["calls"] == {
+        "DynamoDB_20120810.UpdateItem": 1,
+        "DynamoDB_20120810.BatchExecuteStatement": 1,
+    }
+    assert answers.counts()["statements"] == 3
+
+
+def test_messages_can_be_sent_and_hidden(answers: Answers, client: Callable[[str], Any]) -> None:
+    queue = RequestQueue(client("sqs"), "http://127.0.0.1:1/000000000000/q")
+    queue.send(Message("1f", "sentiment", {"text": "é"}, 1, 2, 5))
+    assert queue.show_again({"a": 1, "b": 2}) == []
+    assert list(answers.counts()["calls"].values()) == [1, 1]
+    answers.reset()
+    assert answers.counts() == {"calls": {}, "statements": 0, "samples": {}}
+
+
+def test_the_reference_workers_resource_is_answered_too(answers: Answers) -> None:
+    session = boto3.Session(aws_access_key_id="k", aws_secret_access_key="s", region_name="us-east-1")
+    resource = session.resource("dynamodb", endpoint_url="http://127.0.0.1:1")
+    _answered_by(resource.meta.client, answers)
+    table = resource.Table("results")
+    table.put_item(Item={"request_id": "r", "status": "completed"})
+    assert table.get_item(Key={"request_id": "r"})["Item"] == {"request_id": "r", "status": "completed"}
+
+
+def test_an_unknown_call_is_refused(client: Callable[[str], Any]) -> None:
+    dynamodb = client("dynamodb")
+    with pytest.raises(dynamodb.exceptions.ClientError, match=r"does not know DynamoDB_20120810\.ListTables"):
+        dynamodb.list_tables()
+
+
+class _Transport(asyncio.WriteTransport):
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+
+    def write(self, data: Any) -> None:
+        self.written += bytes(data)
+
+
+def test_requests_may_arrive_in_pieces_or_together() -> None:
+    body = json.dumps({"TableName": "t", "Item": {"request_id": {"S": "r"}}}).encode()
+    head = f"POST / HTTP/1.1\r\nX-Amz-Target: DynamoDB_20120810.PutItem\r\nContent-Length: {len(body)}\r\n\r\n"
+    request = head.encode() + body
+    answers, transport = Answers(), _Transport()
+    connection = Connection(answers)
+    connection.connection_made(transport)
+    for position in range(len(request)):
+        connection.data_received(request[position : position + 1])
+    connection.data_received(request + request)
+    assert answers.counts()["calls"] == {"DynamoDB_20120810.PutItem": 3}
+    assert transport.written.count(b"HTTP/1.1 200 OK") == 3
+
+
+# Traffic, packages, verdicts
+
+
+def test_texts_are_repeatable_and_all_different() -> None:
+    texts = traffic.texts(200, seed=7)
+    assert texts == traffic.texts(200, seed=7)
+    assert len(set(texts)) == 200
+    assert all(0 < len(text) <= 1000 for text in texts)
+
+
+def test_messages_and_events_are_those_of_the_project() -> None:
+    message = Message.from_body(traffic.message_body("fine"))
+    assert (message.model, message.input) == ("sentiment", {"text": "fine"})
+    request = read_event(traffic.submit_event("fine"))
+    assert (request.route, json.loads(request.body)) == ("POST /predict", {"text": "fine"})
+    assert read_event(traffic.status_event("1f")).path == {"request_id": "1f"}
+
+
+def test_artifacts_of_one_runtime_or_of_several() -> None:
+    assert artifacts({"runtime": "torchscript", "artifact": {"file": "a.pt"}}) == {"torchscript": "a.pt"}
+    several = {"onnx": {"file": "a.onnx"}, "torchscript": {"file": "a.pt"}}
+    assert artifacts({"runtime": "onnx", "artifacts": several}) == {"onnx": "a.onnx", "torchscript": "a.pt"}
+
+
+def _worker(cpu_ms: float) -> dict[str, Any]:
+    return {
+        "default_runtime": "onnx",
+        "contestants": [
+            {"name": "onnx", "batch": 10, "cpu_ms": {"median": cpu_ms}, "calls_per_request": 0.3},
+            {"name": "reference", "batch": 1, "cpu_ms": {"median": 3.0}, "calls_per_request": 1.0},
+        ],
+        "growth": {"windows": [{"requests": 1000}], "cpu_end_to_start": 1.2, "memory_end_to_start": 1.0},
+    }
+
+
+def test_promises_are_kept_missed_or_not_measured() -> None:
+    verdicts = {verdict.promise: verdict for verdict in show.verdicts({"worker": _worker(0.5)})}
+    assert len(verdicts) == 8
+    cpu = verdicts["worker, onnx, batch 10: CPU per request / reference worker's"]
+    assert (cpu.value, cpu.passed) == (pytest.approx(1 / 6), True)
+    assert verdicts["worker, batch 10: AWS calls per request"].passed is True
+    assert verdicts["worker, 1,000 requests in one process: CPU per request, end / start"].passed is False
+    assert verdicts["api: start to first answer / reference's"].passed is None
+    (slower, *_) = show.verdicts({"worker": _worker(0.51)})
+    assert slower.passed is False
