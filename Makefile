@@ -65,7 +65,7 @@ package: venv ## make the zips (build/packages)
 	@$(RUN).package
 
 .PHONY: image
-image: venv ## build the worker's image [REPOSITORY=url PUSH=1 TARGET=stage]
+image: venv ## build the worker's image [TARGET=onnx|torch REPOSITORY=url PUSH=1]
 	@$(RUN).image $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(TARGET),--target $(TARGET)) $(if $(PUSH),--push)
 
 .PHONY: plan
@@ -125,6 +125,15 @@ test-terraform: .venv/.dev build/checkov/.installed package ## validate, terrafo
 .PHONY: test-e2e
 test-e2e: .venv/.dev package ## a real apply to an emulator of its own
 	$(PYTEST) tests/e2e
+
+.PHONY: test-image
+test-image: .venv/.dev ## build the worker's images and run them; root, buildah, debootstrap; minutes
+	$(PYTEST) tests/image
+
+.PHONY: export
+export: .venv/.base ## MODEL=name [INSTALL=format]: export a model to every runtime, compare size, speed and accuracy
+	@.venv/bin/pip install --quiet -e '.[train]'
+	@$(RUN).export_model $(or $(MODEL),sentiment) $(if $(INSTALL),--install $(INSTALL))
 
 # Not in the list: what the others need.
 
