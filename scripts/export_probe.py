@@ -8,16 +8,16 @@ milliseconds of a pass for each number of inputs. One thread, as in a function w
 
 import time
 
-started = time.perf_counter()
+started = time.perf_counter()  # before all other imports
 
-import json  # noqa: E402  the clock comes first
-import sys  # noqa: E402
-from pathlib import Path  # noqa: E402
-from statistics import median  # noqa: E402
+import json
+import sys
+from pathlib import Path
+from statistics import median
 
-import numpy as np  # noqa: E402
+import numpy as np
 
-from worker.runtimes import open_runtime  # noqa: E402
+from worker.runtimes import open_runtime
 
 PASSES = 200
 SECONDS = 2.0
