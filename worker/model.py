@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from worker.artifact import S3Client, download, verified
+from worker.bucketing import groups_by_size
 from worker.errors import ArtifactError, InputError, ManifestError, ModelError, OutputError
 from worker.manifest import Manifest
 from worker.runtimes import NoRuntime, Runtime, open_runtime
@@ -44,6 +45,9 @@ MEMORY_MB_PER_VCPU = 1769  # https://docs.aws.amazon.com/lambda/latest/dg/config
 class Model:
     """Base class for model authors. One object lives as long as its worker and serves every batch."""
 
+    pass_cost = 16
+    """What one more forward pass costs, in units of `size`: about 16 tokens for a small transformer."""
+
     def __init__(self, runtime: Runtime, manifest: Manifest) -> None:
         """Override to prepare what every batch needs. `runtime` has the artifact open."""
         self.runtime = runtime
@@ -58,7 +62,10 @@ class Model:
         raise NotImplementedError
 
     def size(self, item: dict[str, Any]) -> int | None:
-        """How long the input is, in the model's own unit, to batch like with like; None: no matter."""
+        """How long the input is, in the model's own unit, to batch like with like; None: no matter.
+
+        Called before `predict`, for each input of a batch. Raise as in `predict` for an input that has no size.
+        """
         return None
 
 
@@ -88,16 +95,20 @@ class LoadedModel:
     def predict(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any] | InputError]:
         """Predict a batch and check the outputs: as many as inputs, each a JSON object or an InputError.
 
-        Raises OutputError when they are not, and whatever the model raises.
+        One forward pass, or a few where inputs differ much in size. Raises OutputError when the outputs are not what
+        they must be, and whatever the model raises.
         """
-        outputs = list(self.model.predict(inputs))
-        if len(outputs) != len(inputs):
-            counts = f"{len(outputs)} outputs for {len(inputs)} inputs"
-            raise OutputError(f"model {self.name}: predict returned {counts}")
-        for index, output in enumerate(outputs):
+        outputs: dict[int, dict[str, Any] | InputError] = {}
+        for group in groups_by_size([self.model.size(item) for item in inputs], self.model.pass_cost):
+            found = list(self.model.predict([inputs[position] for position in group]))
+            if len(found) != len(group):
+                counts = f"{len(found)} outputs for {len(group)} inputs"
+                raise OutputError(f"model {self.name}: predict returned {counts}")
+            outputs.update(zip(group, found, strict=True))
+        for index, output in outputs.items():
             if not isinstance(output, InputError):
                 self._check(index, output)
-        return outputs
+        return [outputs[index] for index in range(len(inputs))]
 
     def _check(self, index: int, output: object) -> None:
         if not isinstance(output, dict):
@@ -130,7 +141,7 @@ def load(
         runtime = open_runtime(manifest.runtime, path, threads=threads)
     elif artifact:
         raise ArtifactError(f"model {manifest.name}: runtime 'python' takes no artifact; remove {artifact}")
-    return LoadedModel(manifest, _model_class(source_dir)(runtime, manifest))
+    return LoadedModel(manifest, model_class(source_dir)(runtime, manifest))
 
 
 def threads_for(memory_mb: int) -> int:
@@ -138,7 +149,7 @@ def threads_for(memory_mb: int) -> int:
     return max(1, min(math.ceil(memory_mb / MEMORY_MB_PER_VCPU), os.cpu_count() or 1))
 
 
-def _model_class(source_dir: Path) -> type[Model]:
+def model_class(source_dir: Path) -> type[Model]:
     """Import `model.py` of a folder that may lie anywhere, and find the class in it.
 
     The folder becomes a package of its own, so that `from .tokens import split` works in it.

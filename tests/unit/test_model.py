@@ -1,6 +1,7 @@
 """The model seam: manifests are checked, artifacts verified, a model author's mistakes named."""
 
 import hashlib
+import io
 import json
 import os
 import subprocess
@@ -64,19 +65,29 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 class FakeS3:
-    """An S3 with one object; counts downloads."""
+    """An S3 with one object. `broken` bodies are cut short; the object changes before the ranged read `change_at`."""
 
     def __init__(self, content: bytes, etag: str = '"1"') -> None:
-        self.content, self.etag, self.downloads = content, etag, 0
+        self.content, self.etag, self.ranges = content, etag, list[str]()
+        self.broken, self.change_at = 0, -1
 
     def head_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:
         assert (Bucket, Key) == ("bucket", "models/a.pt")
-        return {"ETag": self.etag}
+        return {"ETag": self.etag, "ContentLength": len(self.content)}
 
-    def download_file(self, Bucket: str, Key: str, Filename: str) -> None:
+    def get_object(self, *, Bucket: str, Key: str, Range: str, IfMatch: str) -> dict[str, Any]:
         assert (Bucket, Key) == ("bucket", "models/a.pt")
-        self.downloads += 1
-        Path(Filename).write_bytes(self.content)
+        if len(self.ranges) == self.change_at:
+            self.etag = '"changed"'
+        if self.etag != IfMatch:
+            raise OSError("PreconditionFailed")
+        self.ranges.append(Range)
+        first, _, last = Range.removeprefix("bytes=").partition("-")
+        body = self.content[int(first) : int(last) + 1]
+        if self.broken:
+            self.broken -= 1
+            body = body[:-1]
+        return {"Body": io.BytesIO(body)}
 
 
 URI = "s3://bucket/models/a.pt"
@@ -87,9 +98,12 @@ URI = "s3://bucket/models/a.pt"
 
 def test_the_manifests_of_the_repository_are_right() -> None:
     sentiment, wordcount = (Manifest.read(f / "manifest.json") for f in (SENTIMENT, WORDCOUNT))
-    assert (sentiment.name, sentiment.batch_size, sentiment.runtime) == ("sentiment", 10, "torchscript")
-    assert sentiment.artifact is not None
-    assert sentiment.artifact.bytes == (SENTIMENT / sentiment.artifact.file).stat().st_size <= 2_000_000
+    assert (sentiment.name, sentiment.batch_size, sentiment.runtime) == ("sentiment", 10, "onnx")
+    assert sorted(sentiment.artifacts) == ["onnx", "torchscript"]
+    assert sentiment.artifact == sentiment.artifacts["onnx"]
+    for artifact in sentiment.artifacts.values():
+        assert artifact.bytes == (SENTIMENT / artifact.file).stat().st_size <= 2_000_000
+        assert artifact.sha256 == hashlib.sha256((SENTIMENT / artifact.file).read_bytes()).hexdigest()
     assert (wordcount.runtime, wordcount.artifact) == ("python", None)
 
 
@@ -109,7 +123,7 @@ WRONG: list[tuple[str, Any]] = [
     ("timeout_seconds", 901),
     ("input_schema", {"type": "array"}),
     ("output_schema", None),
-    ("artifact", ARTIFACT),
+    ("artifacts", {"onnx": ARTIFACT}),
     ("batchsize", 10),
 ]
 
@@ -131,14 +145,18 @@ def test_a_missing_field_is_named(plain: dict[str, Any], field: str) -> None:
     ("field", "value"), [("file", "../a.pt"), ("file", "/etc/a"), ("file", ".."), ("sha256", "0"), ("bytes", 0)]
 )
 def test_a_wrong_artifact_entry_is_named(plain: dict[str, Any], field: str, value: Any) -> None:
-    wrong = plain | {"runtime": "torchscript", "artifact": ARTIFACT | {field: value}}
-    with pytest.raises(ManifestError, match=rf"artifact\.{field} "):
+    wrong = plain | {"runtime": "onnx", "artifacts": {"onnx": ARTIFACT | {field: value}}}
+    with pytest.raises(ManifestError, match=rf"artifacts\.onnx\.{field} "):
         Manifest.parse(wrong)
 
 
 def test_a_runtime_needs_an_artifact(plain: dict[str, Any]) -> None:
-    with pytest.raises(ManifestError, match="artifact must be a JSON object"):
+    with pytest.raises(ManifestError, match="artifacts must be a JSON object"):
         Manifest.parse(plain | {"runtime": "torchscript"})
+    with pytest.raises(ManifestError, match="artifacts must have one for runtime 'torchscript'; there is onnx"):
+        Manifest.parse(plain | {"runtime": "torchscript", "artifacts": {"onnx": ARTIFACT}})
+    with pytest.raises(ManifestError, match="tensorflow is not a known field; known are"):
+        Manifest.parse(plain | {"runtime": "onnx", "artifacts": {"tensorflow": ARTIFACT}})
 
 
 def test_a_batch_over_ten_needs_a_window(plain: dict[str, Any]) -> None:
@@ -228,28 +246,38 @@ def test_a_wrong_output_is_the_models_fault(folder: Folder, body: str, message: 
         load(folder(body), threads=1).predict([{}, {}])
 
 
+@pytest.mark.parametrize("sizes", [[1, 50, 2, 49], [5, 5, 5], [1]])
+def test_inputs_of_like_size_are_predicted_together_and_answered_in_order(folder: Folder, sizes: list[int]) -> None:
+    source = folder("self.passes.append(len(inputs)); return [{'n': i['n']} for i in inputs]")
+    with (source / "model.py").open("a") as file:
+        file.write("    pass_cost = 10\n    passes = []\n    def size(self, item): return item['n']\n")
+    model = load(source, threads=1)
+    assert model.predict([{"n": size} for size in sizes]) == [{"n": size} for size in sizes]
+    assert model.model.passes == ([2, 2] if len(sizes) == 4 else [len(sizes)])  # type: ignore[attr-defined]
+
+
 # --- artifacts
 
 
 def _sentiment(tmp_path: Path, content: bytes) -> Path:
     for name in ("manifest.json", "model.py"):
         (tmp_path / name).write_bytes((SENTIMENT / name).read_bytes())
-    (tmp_path / "sentiment.pt").write_bytes(content)
+    (tmp_path / "sentiment.onnx").write_bytes(content)
     return tmp_path
 
 
 def test_a_tampered_artifact_is_refused(tmp_path: Path, opened: list[Path]) -> None:
-    content = bytearray((SENTIMENT / "sentiment.pt").read_bytes())
+    content = bytearray((SENTIMENT / "sentiment.onnx").read_bytes())
     content[len(content) // 2] ^= 1
-    with pytest.raises(ArtifactError, match=r"sentiment\.pt: SHA-256 is"):
+    with pytest.raises(ArtifactError, match=r"sentiment\.onnx: SHA-256 is"):
         load(_sentiment(tmp_path, bytes(content)), threads=1)
     assert opened == []
 
 
 def test_a_missing_artifact_is_named(tmp_path: Path, opened: list[Path]) -> None:
     source = _sentiment(tmp_path, b"")
-    (source / "sentiment.pt").unlink()
-    with pytest.raises(ArtifactError, match=r"sentiment\.pt: cannot be read: No such file"):
+    (source / "sentiment.onnx").unlink()
+    with pytest.raises(ArtifactError, match=r"sentiment\.onnx: cannot be read: No such file"):
         load(source, threads=1)
 
 
@@ -267,7 +295,7 @@ def test_a_download_is_kept_until_the_object_changes(tmp_path: Path) -> None:
     s3 = FakeS3(b"old")
     first = artifacts.download(URI, lambda: s3, cache=tmp_path)
     assert artifacts.download(URI, lambda: s3, cache=tmp_path) == first
-    assert s3.downloads == 1
+    assert len(s3.ranges) == 1
     s3.content, s3.etag = b"new", '"2"'
     assert artifacts.download(URI, lambda: s3, cache=tmp_path).read_bytes() == b"new"
 
@@ -283,6 +311,31 @@ def test_a_given_digest_is_verified(tmp_path: Path) -> None:
     path.write_bytes(b"altered on disk")
     with pytest.raises(ArtifactError, match="SHA-256 is"):
         artifacts.download(uri, lambda: s3, cache=tmp_path)
+
+
+def test_a_big_object_comes_in_parts_each_to_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifacts, "PART_BYTES", 7)
+    s3 = FakeS3(bytes(range(250)))
+    s3.broken = 2
+    assert artifacts.download(URI, lambda: s3, cache=tmp_path).read_bytes() == s3.content
+    assert set(s3.ranges) == {f"bytes={start}-{min(start + 7, 250) - 1}" for start in range(0, 250, 7)}
+    assert len(s3.ranges) == len(set(s3.ranges)) + 2, "the two that broke off were fetched again"
+
+
+def test_parts_of_two_versions_never_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(artifacts, "PART_BYTES", 7)
+    s3 = FakeS3(bytes(250))
+    s3.change_at = 5
+    with pytest.raises(ArtifactError, match="cannot be downloaded: PreconditionFailed"):
+        artifacts.download(URI, lambda: s3, cache=tmp_path)
+    assert list(tmp_path.iterdir()) == [], "a part of a download must not fill the disk"
+
+
+def test_a_digest_needs_no_call_when_the_disk_is_warm(tmp_path: Path) -> None:
+    s3 = FakeS3(b"weights")
+    uri = f"{URI}#sha256={hashlib.sha256(b'weights').hexdigest()}"
+    first = artifacts.download(uri, lambda: s3, cache=tmp_path)
+    assert artifacts.download(uri, lambda: pytest.fail("S3 was asked"), cache=tmp_path) == first
 
 
 @pytest.mark.parametrize(

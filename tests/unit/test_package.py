@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scripts.console import Failure
+from scripts.console import ROOT, Failure
 from scripts.package import Packages, build
 from scripts.validators import SchemaError, render_validator
 
@@ -40,7 +40,10 @@ def model_folder(folder: Path, **changes: Any) -> Path:
         "version": "1.0.0",
         "description": "A model for tests.",
         "runtime": "torchscript",
-        "artifact": {"file": "m.pt", "sha256": hashlib.sha256(artifact).hexdigest(), "bytes": len(artifact)},
+        "artifacts": {
+            "torchscript": {"file": "m.pt", "sha256": hashlib.sha256(artifact).hexdigest(), "bytes": len(artifact)},
+            "onnx": {"file": "m.onnx", "sha256": hashlib.sha256(b"other").hexdigest(), "bytes": 5},
+        },
         "batch_size": 10,
         "batch_window_seconds": 0,
         "memory_mb": 1024,
@@ -52,7 +55,9 @@ def model_folder(folder: Path, **changes: Any) -> Path:
     write(folder / "manifest.json", json.dumps({k: v for k, v in manifest.items() if v is not None}))
     write(folder / "model.py", "# the model\n")
     write(folder / "MODEL_CARD.md", "# card\n")
+    write(folder / "export.py", "# how to export it\n")
     (folder / "m.pt").write_bytes(artifact)
+    (folder / "m.onnx").write_bytes(b"other")
     return folder
 
 
@@ -75,9 +80,9 @@ def make(root: Path, out: Path, *more: Path, sources: list[str] | None = None) -
     return build(out, [root / "worker" / "models", *more], sources, root=root)
 
 
-def names(path: Path) -> list[str]:
+def names(path: Path, bytecode: bool = False) -> list[str]:
     with zipfile.ZipFile(path) as archive:
-        return archive.namelist()
+        return [name for name in archive.namelist() if name.endswith(".pyc") == bytecode]
 
 
 def test_lambda_zip_has_the_functions_the_catalog_and_the_validators(root: Path, tmp_path: Path) -> None:
@@ -97,7 +102,9 @@ def test_lambda_zip_has_the_functions_the_catalog_and_the_validators(root: Path,
     assert catalog["sentiment"]["manifest"]["input_schema"] == SCHEMA
 
 
-def test_worker_zip_has_its_own_model_only_and_no_tests_caches_or_docs(root: Path, tmp_path: Path) -> None:
+def test_worker_zip_has_its_own_model_and_chosen_artifact_only_and_no_tests_caches_or_docs(
+    root: Path, tmp_path: Path
+) -> None:
     model_folder(root / "worker" / "models" / "other")
     packages = make(root, tmp_path / "out")
     assert names(packages.workers["sentiment"]) == [
@@ -113,6 +120,47 @@ def test_worker_zip_has_its_own_model_only_and_no_tests_caches_or_docs(root: Pat
         "worker/models/sentiment/model.py",
         "worker/runtimes/torchscript.py",
     ]
+
+
+def test_each_source_has_its_bytecode_beside_it(root: Path, tmp_path: Path) -> None:
+    tag = sys.implementation.cache_tag
+    for path in make(root, tmp_path / "out"):
+        sources = [Path(name) for name in names(path) if name.endswith(".py")]
+        assert sorted(str(s.parent / "__pycache__" / f"{s.stem}.{tag}.pyc") for s in sources) == names(path, True)
+
+
+def test_bytecode_is_trusted_and_tracebacks_show_the_real_path(root: Path, tmp_path: Path) -> None:
+    write(root / "lambda" / "api.py", "def fail():\n    raise RuntimeError\n")
+    with zipfile.ZipFile(make(root, tmp_path / "out").lambda_zip) as archive:
+        archive.extractall(tmp_path / "task")
+    source = tmp_path / "task" / "api.py"
+    source.write_text(source.read_text().replace("RuntimeError", "KeyError"))  # would be seen if it were compiled anew
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import api; api.fail()"
+    command = [sys.executable, "-I", "-B", "-c", code, str(source.parent)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False).stderr
+    assert "RuntimeError" in shown
+    assert f'File "{source}", line 2, in fail' in shown
+
+
+def test_bytecode_does_not_depend_on_the_process_that_makes_it() -> None:
+    code = (
+        "import hashlib, pathlib; from scripts.bytecode import compiled; "
+        "paths = [path for folder in ('lambda', 'worker') for path in sorted(pathlib.Path(folder).rglob('*.py'))]; "
+        "files = {str(path): path.read_bytes() for path in paths}; "
+        "print(hashlib.sha256(repr(sorted(compiled(files).items())).encode()).hexdigest())"
+    )
+    found = set()
+    for seed, imported in (("1", ""), ("2", "import json, asyncio, typing; ")):
+        env = os.environ | {"PYTHONHASHSEED": seed}
+        command = [sys.executable, "-c", imported + code]
+        found.add(subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=True).stdout)
+    assert len(found) == 1
+
+
+def test_a_source_that_does_not_compile_is_named(root: Path, tmp_path: Path) -> None:
+    write(root / "lambda" / "api.py", "def fail(:\n")
+    with pytest.raises(Failure, match=r"api\.py, line 1: invalid syntax"):
+        make(root, tmp_path / "out")
 
 
 def test_same_sources_give_the_same_bytes_wherever_and_whenever(root: Path, tmp_path: Path) -> None:
@@ -163,8 +211,8 @@ def test_two_folders_of_one_name_are_refused(root: Path, tmp_path: Path) -> None
     [
         ({"version": None}, "version"),
         ({"batch_size": 0}, "batch_size"),
-        ({"artifact": {"file": "m.pt", "sha256": "0" * 64, "bytes": 7}}, "artifact.sha256"),
-        ({"artifact": {"file": "m.pt", "sha256": "0" * 64, "bytes": 8}}, "artifact.bytes"),
+        ({"artifacts": {"torchscript": {"file": "m.pt", "sha256": "0" * 64, "bytes": 7}}}, "torchscript.sha256"),
+        ({"artifacts": {"torchscript": {"file": "m.pt", "sha256": "0" * 64, "bytes": 8}}}, "torchscript.bytes"),
         ({"input_schema": {"type": "object", "required": 1}}, "input_schema"),
     ],
 )

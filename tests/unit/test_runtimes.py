@@ -1,6 +1,7 @@
 """Runtimes execute an artifact and are imported only when a manifest asks for them."""
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,60 @@ def test_torchscript_takes_the_thread_count_it_is_given() -> None:
         torch.set_num_threads(before)
 
 
+def test_onnx_runs_the_artifact_and_says_what_it_lacks() -> None:
+    runtime = open_runtime("onnx", SENTIMENT.with_suffix(".onnx"), threads=1)
+    (output,) = runtime.run({"ids": np.array([[1, 2, 3], [4, 0, 0]], dtype=np.int64)})
+    assert (output.shape, output.dtype) == ((2,), np.float32)
+    with pytest.raises(Exception, match="ids"):
+        runtime.run({"tokens": np.array([[1]], dtype=np.int64)})
+
+
+@pytest.mark.parametrize(
+    ("kind", "suffix", "needed", "spared"),
+    [("onnx", ".onnx", "onnxruntime", "torch"), ("torchscript", ".pt", "torch", "onnxruntime")],
+)
+def test_one_runtime_never_imports_the_other(kind: str, suffix: str, needed: str, spared: str) -> None:
+    code = (
+        "import sys; from pathlib import Path; from worker.runtimes import open_runtime; "
+        f"open_runtime({kind!r}, Path({str(SENTIMENT.with_suffix(suffix))!r}), threads=1); "
+        "print(sorted({'torch', 'onnxruntime', 'onnx', 'torch._inductor', 'sympy'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str([needed])
+    assert spared not in done.stdout
+
+
+def test_aotinductor_never_imports_the_compiler_nor_onnxruntime() -> None:
+    code = (
+        "import sys; import worker.runtimes.aotinductor; "
+        "print(sorted({'onnxruntime', 'torch._inductor', 'torch._dynamo', 'sympy'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, "worker.runtimes.onnx", raising=False)
+    with pytest.raises(ImportError, match=r"runtime 'onnx' cannot be imported here .*onnxruntime.*; install"):
+        open_runtime("onnx", SENTIMENT.with_suffix(".onnx"), threads=1)
+
+
+def test_code_compiled_for_another_cpu_is_refused_before_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    from worker.runtimes.aotinductor import refuse_other_cpu
+
+    here = {"AOTI_MACHINE": platform.machine()}
+    refuse_other_cpu(here, Path("m.pt2"))
+    with pytest.raises(ValueError, match=r"m\.pt2: compiled for riscv64, but this machine is"):
+        refuse_other_cpu({"AOTI_MACHINE": "riscv64"}, Path("m.pt2"))
+    monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx2": True, "fma3": True, "f16c": True, "bmi2": True})
+    refuse_other_cpu(here | {"AOTI_CPU_ISA": "AVX2"}, Path("m.pt2"))
+    with pytest.raises(
+        ValueError, match=r"compiled for AVX512, but this CPU has no avx512_f, .*choose the runtime onnx"
+    ):
+        refuse_other_cpu(here | {"AOTI_CPU_ISA": "AVX512 AVX512_VNNI"}, Path("m.pt2"))
+
+
 def test_read_only_and_strided_arrays_are_accepted() -> None:
     runtime = open_runtime("torchscript", SENTIMENT, threads=1)
     ids = np.arange(1, 13, dtype=np.int64).reshape(2, 6)
@@ -47,7 +102,7 @@ def test_read_only_and_strided_arrays_are_accepted() -> None:
 
 
 def test_an_unknown_runtime_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="'tensorflow' is unknown; use one of torchscript"):
+    with pytest.raises(ValueError, match="'tensorflow' is unknown; use one of onnx, torchscript, aotinductor"):
         open_runtime("tensorflow", SENTIMENT, threads=1)
 
 

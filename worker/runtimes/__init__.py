@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 RUNTIMES = {
+    "onnx": "worker.runtimes.onnx:Onnx",
     "torchscript": "worker.runtimes.torchscript:TorchScript",
+    "aotinductor": "worker.runtimes.aotinductor:AotInductor",
 }
 PYTHON = "python"  # the model is plain Python: no artifact, nothing to execute
 KINDS = (PYTHON, *RUNTIMES)
@@ -26,7 +28,7 @@ class Runtime(Protocol):
     """An opened artifact."""
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        """One forward pass: `feeds` are the artifact's inputs, in its own order; so are the outputs."""
+        """One forward pass: `feeds` are the artifact's inputs by name, in its own order; so are the outputs."""
 
 
 class NoRuntime:
@@ -45,5 +47,9 @@ def open_runtime(kind: str, path: Path, *, threads: int) -> Runtime:
     if kind not in RUNTIMES:
         raise ValueError(f"runtime {kind!r} is unknown; use one of {', '.join(RUNTIMES)}")
     module, _, name = RUNTIMES[kind].partition(":")
-    runtime: Runtime = getattr(import_module(module), name)(path, threads=threads)
+    try:
+        implementation = import_module(module)
+    except ImportError as error:
+        raise ImportError(f"runtime {kind!r} cannot be imported here ({error}); install its library") from error
+    runtime: Runtime = getattr(implementation, name)(path, threads=threads)
     return runtime

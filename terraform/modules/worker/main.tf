@@ -9,8 +9,10 @@ locals {
     data.aws_caller_identity.current.account_id, var.queue.name,
   ])
 
-  # s3://bucket/key -> arn:<partition>:s3:::bucket/key
-  artifact_arn = var.artifact == null ? null : "arn:${data.aws_partition.current.partition}:s3:::${trimprefix(var.artifact, "s3://")}"
+  # s3://bucket/key[#sha256=<hex>] -> arn:<partition>:s3:::bucket/key
+  artifact_arn = var.artifact == null ? null : join(":", [
+    "arn", data.aws_partition.current.partition, "s3", "", "", trimprefix(split("#", var.artifact)[0], "s3://"),
+  ])
 
   # What the worker needs comes last: a model's own variables cannot replace it.
   environment = merge(

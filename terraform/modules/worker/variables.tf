@@ -45,7 +45,7 @@ variable "package" {
 }
 
 variable "artifact" {
-  description = "Where the model's artifact is, as s3://bucket/key; null is the one inside the package."
+  description = "Where the model's artifact is, as s3://bucket/key, or s3://bucket/key#sha256=<hex> to have it verified; null is the one inside the package."
   type        = string
   default     = null
 

@@ -11,6 +11,7 @@ import html
 import re
 import unicodedata
 import zlib
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -23,14 +24,17 @@ PADDING = 0
 _ADDRESS = re.compile(r"https?://\S+|www\.\S+")
 _MENTION = re.compile(r"@\w+")
 _TOKEN = re.compile(r"#?\w+(?:'\w+)*|[^\w\s]+")
+COMMON_WORD_BYTES = 24  # longer ones are rare, and would fill the memory
 _WORD, _PAIR, _PIECE = 1, 2, 3  # crc32's start value keeps the kinds of features apart
 
 
 class Sentiment(Model):
     """Inputs are `{"text": str, "threshold": float}`, outputs `{"prediction": str, "confidence": float}`."""
 
+    pass_cost = 4_000  # looking up an id is that cheap
+
     def predict(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        (probabilities,) = self.runtime.run({"ids": padded([feature_ids(item["text"]) for item in inputs])})
+        (probabilities,) = self.runtime.run({"ids": padded([_ids_of_batch(item["text"]) for item in inputs])})
         return [
             answer(float(probability), item.get("threshold", 0.5))
             for probability, item in zip(probabilities, inputs, strict=True)
@@ -38,7 +42,7 @@ class Sentiment(Model):
 
     def size(self, item: dict[str, Any]) -> int:
         """The number of feature ids: the row's length in the batch."""
-        return len(feature_ids(item["text"]))
+        return len(_ids_of_batch(item["text"]))
 
 
 def answer(probability: float, threshold: float) -> dict[str, Any]:
@@ -59,14 +63,24 @@ def feature_ids(text: str) -> list[int]:
     Never empty, the same in every process, and defined for every string, lone surrogates included.
     """
     words = [word.encode("utf-8", "surrogatepass") for word in tokens(text)]
-    features = {zlib.crc32(word, _WORD) for word in words}
-    features.update(zlib.crc32(b"%b %b" % pair, _PAIR) for pair in zip([b"", *words], [*words, b""], strict=True))
-    for word in words:
-        whole = b"<%b>" % word
-        for length in (3, 4, 5):
-            for start in range(len(whole) - length + 1):
-                features.add(zlib.crc32(whole[start : start + length], _PIECE))
-    return sorted({1 + feature % (TABLE_SIZE - 1) for feature in features})
+    ids = {_id(zlib.crc32(b"%b %b" % pair, _PAIR)) for pair in zip([b"", *words], [*words, b""], strict=True)}
+    for word in set(words):
+        ids.update(_ids_of_common_word(word) if len(word) <= COMMON_WORD_BYTES else _ids_of_word(word))
+    return sorted(ids)
+
+
+def _id(feature: int) -> int:
+    return 1 + feature % (TABLE_SIZE - 1)
+
+
+def _ids_of_word(word: bytes) -> tuple[int, ...]:
+    whole = b"<%b>" % word
+    pieces = (whole[start : start + length] for length in (3, 4, 5) for start in range(len(whole) - length + 1))
+    return (_id(zlib.crc32(word, _WORD)), *{_id(zlib.crc32(piece, _PIECE)) for piece in pieces})
+
+
+_ids_of_common_word = lru_cache(maxsize=4096)(_ids_of_word)  # most words of a text were in an earlier one
+_ids_of_batch = lru_cache(maxsize=64)(feature_ids)  # `size` and `predict` ask for the same texts
 
 
 def padded(rows: list[list[int]]) -> np.ndarray:

@@ -58,7 +58,7 @@ run "defaults" {
 
 run "everything" {
   variables {
-    artifact                = "s3://models/sentiment/1.0.0.pt"
+    artifact                = "s3://models/sentiment/1.0.0.pt#sha256=0000000000000000000000000000000000000000000000000000000000000000"
     batch_size              = 50
     batch_window_seconds    = 1
     maximum_concurrency     = 4

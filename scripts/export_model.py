@@ -1,0 +1,264 @@
+"""Export a model for the worker's runtimes, check each against the torch module, and show what each costs.
+
+    python -m scripts.export_model sentiment [--format F]... [--install F]... [--corpus FILE] [--models-dir DIR]...
+
+Needs `export.py` in the model folder, which never ships, with two functions:
+
+    module() -> torch.nn.Module                 trained, in eval mode; its arguments are the feeds of `runtime.run`
+    held_out(corpus) -> [(input, expected)]     inputs as JSON, each with what its output must contain
+
+The shapes are learnt from the inputs: what differs from batch to batch is dynamic. `--install` puts a format into the
+model folder and its manifest; which one is used, the manifest's `runtime` says.
+"""
+
+import argparse
+import hashlib
+import importlib.util
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import fastjsonschema
+import numpy as np
+
+if not __package__:  # started as a file: make the repository importable
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+from rich.console import Console
+from rich.table import Table
+
+from scripts.console import BUILD, ROOT, Failure, note, run
+from scripts.export_formats import FORMATS, Feeds, Recorder, Source
+from scripts.package import MODELS, find_models
+from worker.errors import ModelError
+from worker.manifest import Manifest
+from worker.model import LoadedModel, Model, model_class
+from worker.runtimes import PYTHON, open_runtime
+
+TOLERANCE = 1e-4
+"""How far a float output may be from the module's: other runtimes add in another order. INT8 is off by more."""
+
+SIZES = (1, 10)  # inputs per pass in the latency columns
+STARTS = 3
+
+HeldOut = Sequence[tuple[dict[str, Any], Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model folder to export: its class, its manifest, and the two functions of its export.py."""
+
+    folder: Path
+    manifest: Manifest
+    kind: type[Model]
+    module: Callable[[], Any]
+    held_out: Callable[[Path | None], HeldOut]
+
+    @classmethod
+    def read(cls, folder: Path) -> "Candidate":
+        path = folder / "export.py"
+        if not path.is_file():
+            raise Failure(f"{path} is missing: it says what to export (see the top of scripts/export_model.py)")
+        spec = importlib.util.spec_from_file_location(f"export_{folder.name.replace('-', '_')}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        export = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(export)
+        for name in ("module", "held_out"):
+            if not callable(getattr(export, name, None)):
+                raise Failure(f"{path}: defines no function {name}()")
+        try:
+            # The artifacts are what is being made: the manifest need not have them yet.
+            declared = json.loads((folder / "manifest.json").read_text(encoding="utf-8")) | {"runtime": PYTHON}
+            declared.pop("artifacts", None)
+            manifest = Manifest.parse(declared, where=str(folder / "manifest.json"))
+            return cls(folder, manifest, model_class(folder), export.module, export.held_out)
+        except ModelError as error:
+            raise Failure(str(error)) from error
+
+    def predict(self, runtime: Any, inputs: Sequence[dict[str, Any]]) -> list[Any]:
+        """The outputs for all inputs, in batches of the manifest's size."""
+        loaded = LoadedModel(self.manifest, self.kind(runtime, self.manifest))
+        size = self.manifest.batch_size
+        return [
+            output
+            for start in range(0, len(inputs), size)
+            for output in loaded.predict(list(inputs[start : start + size]))
+        ]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What an exported artifact costs, and how it compares to the module."""
+
+    label: str
+    path: Path
+    costs: Mapping[str, float]
+    difference: float
+    other_answers: int
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Trial:
+    """The module's own outputs on everything held out: what each format is compared with."""
+
+    candidate: Candidate
+    recorder: Recorder
+    inputs: Sequence[dict[str, Any]]
+    expected: Sequence[Mapping[str, Any]]
+    outputs: Sequence[Any]
+
+    @classmethod
+    def of(cls, candidate: Candidate, module: Any, corpus: Path | None) -> "Trial":
+        held_out = candidate.held_out(corpus)
+        if len(held_out) <= max(SIZES):
+            counts = f"{len(held_out)} inputs; more than {max(SIZES)} are needed"
+            raise Failure(f"{candidate.folder / 'export.py'}: held_out() gives {counts}")
+        check = fastjsonschema.compile(candidate.manifest.input_schema)  # fills in the defaults, as the worker does
+        inputs = [check(item) for item, _ in held_out]
+        recorder = Recorder(module)
+        outputs = candidate.predict(recorder, inputs)
+        return cls(candidate, recorder, inputs, [wanted for _, wanted in held_out], outputs)
+
+    def judge(self, label: str, path: Path, feeds_file: Path) -> Judged:
+        """Run the artifact on everything the module was run on. Raises Failure where they don't agree."""
+        kind = FORMATS[label].runtime
+        runtime = open_runtime(kind, path, threads=1)
+        difference = max(
+            float(np.abs(found.astype(np.float64) - wanted).max())
+            for feeds, wanted_outputs in self.recorder.passes
+            for found, wanted in zip(runtime.run(feeds), wanted_outputs, strict=True)
+        )
+        if difference > TOLERANCE and label != "onnx-int8":
+            raise Failure(f"{path}: its outputs differ from the module's by {difference:.3g}: do not use it")
+        answers = self.candidate.predict(runtime, self.inputs)
+        both = zip(answers, self.outputs, self.expected, strict=True)
+        other = sum(answer[key] != output[key] for answer, output, wanted in both for key in wanted)
+        costs = [probe(kind, path, feeds_file) for _ in range(STARTS)]
+        least = {name: min(cost[name] for cost in costs) for name in costs[0]}
+        return Judged(label, path, least, difference, other, accuracy(answers, self.expected))
+
+
+def probe(kind: str, path: Path, feeds_file: Path) -> dict[str, float]:
+    """Open the artifact in a process of its own; see `scripts.export_probe`."""
+    command = [sys.executable, "-m", "scripts.export_probe", kind, str(path), str(feeds_file)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Failure(f"{path}: cannot be run in a process of its own: {done.stderr.strip().splitlines()[-1:]}")
+    found: dict[str, float] = json.loads(done.stdout)
+    return found
+
+
+def accuracy(outputs: Sequence[Any], expected: Sequence[Mapping[str, Any]]) -> float:
+    """The share of outputs that contain what was expected."""
+    right = [
+        isinstance(output, dict) and wanted.items() <= output.items()
+        for output, wanted in zip(outputs, expected, strict=True)
+    ]
+    return sum(right) / len(right)
+
+
+def install(folder: Path, paths: Mapping[str, Path]) -> None:
+    """Put artifacts (by format) into the model folder, and their digests and sizes into its manifest."""
+    manifest_path = folder / "manifest.json"
+    manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
+    artifacts = manifest.setdefault("artifacts", {})
+    for label, path in paths.items():
+        target = folder / path.name
+        if path != target:
+            shutil.copyfile(path, target)
+        content = target.read_bytes()
+        digest = hashlib.sha256(content).hexdigest()
+        artifacts[FORMATS[label].runtime] = {"file": target.name, "sha256": digest, "bytes": len(content)}
+        note(f"{target}: {len(content)} bytes, SHA-256 {digest}")
+    manifest_path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+
+
+def export(folder: Path, labels: Collection[str], corpus: Path | None, out: Path) -> list[Judged]:
+    """Write the formats into `out` and judge each."""
+    candidate = Candidate.read(folder)
+    module = candidate.module()
+    trial = Trial.of(candidate, module, corpus)
+    by_size = {size: _feeds(candidate, module, trial.inputs[:size]) for size in SIZES}
+    source = Source(module, [*by_size.values(), *(feeds for feeds, _ in trial.recorder.passes)])
+    share = accuracy(trial.outputs, trial.expected)
+    note(f"{len(trial.inputs)} held-out inputs, dynamic axes {source.axes}; accuracy of the module: {share:.4f}")
+
+    out.mkdir(parents=True, exist_ok=True)
+    feeds_file = out / "feeds.npz"
+    arrays = {f"{size}/{name}": array for size, feeds in by_size.items() for name, array in feeds.items()}
+    np.savez(feeds_file, **arrays)  # type: ignore[arg-type]
+    judged = []
+    for label in labels:
+        started = time.monotonic()
+        path = out / f"{folder.name}{FORMATS[label].suffix}"
+        FORMATS[label].write(source, path)
+        note(f"{label}: exported in {time.monotonic() - started:.0f} s; measuring")
+        judged.append(trial.judge(label, path, feeds_file))
+    return judged
+
+
+def _feeds(candidate: Candidate, module: Any, inputs: Sequence[dict[str, Any]]) -> Feeds:
+    """What the model class feeds its runtime for one pass."""
+    recorder = Recorder(module)
+    candidate.kind(recorder, candidate.manifest).predict(list(inputs))
+    return recorder.passes[0][0]
+
+
+def table(judged: Sequence[Judged]) -> Table:
+    """Costs side by side; times are the least of a few starts, so that a busy machine matters little."""
+    shown = Table(title="one module in each format, on one thread")
+    shown.add_column("format")
+    for name in (
+        "size KB",
+        "load ms",
+        "memory MB",
+        *(f"ms for {size}" for size in SIZES),
+        "max. difference",
+        "other answers",
+        "accuracy",
+    ):
+        shown.add_column(name, justify="right")
+    for one in judged:
+        shown.add_row(
+            one.label,
+            f"{one.path.stat().st_size / 1024:,.0f}",
+            f"{one.costs['load_ms']:,.0f}",
+            f"{one.costs['memory_mb']:.0f}",
+            *(f"{one.costs[f'ms_{size}']:.3f}" for size in SIZES),
+            f"{one.difference:.1e}",
+            str(one.other_answers),
+            f"{one.accuracy:.4f}",
+        )
+    return shown
+
+
+def main() -> int:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(prog="export_model", description="Export a model for the worker's runtimes.")
+    parser.add_argument("source", help="name of the model folder")
+    parser.add_argument("--format", action="append", choices=FORMATS, help="only this one (default: all)")
+    parser.add_argument("--install", action="append", default=[], choices=FORMATS, help="into the model folder")
+    parser.add_argument("--corpus", type=Path, help="given to held_out(); default: its own")
+    parser.add_argument("--models-dir", type=Path, action="append", default=[], help="holds more model folders")
+    parser.add_argument("--out", type=Path, help="folder of the files (default: build/export/<source>)")
+    args = parser.parse_args()
+    folder = find_models([MODELS, *args.models_dir], [args.source])[args.source]
+    judged = export(folder, args.format or [*FORMATS], args.corpus, args.out or BUILD / "export" / args.source)
+    Console(width=120).print(table(judged))
+    paths = {one.label: one.path for one in judged}
+    if missing := sorted(set(args.install) - paths.keys()):
+        raise Failure(f"--install {', '.join(missing)}: not among the exported formats")
+    if args.install:
+        install(folder, {label: paths[label] for label in args.install})
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

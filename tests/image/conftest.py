@@ -1,0 +1,52 @@
+"""Images are built once per run; their sizes and start times are printed at the end."""
+
+import json
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from scripts.image import build_command, make_context
+from scripts.package import MODELS
+from tests.image import container
+from tests.image.container import REPORT, Image
+
+RUNTIMES = {"onnx": "onnx", "torch": "torchscript"}
+
+
+@pytest.fixture(scope="session", params=list(RUNTIMES))
+def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    """The worker's image of one target, with the demo model."""
+    if reason := container.why_not():
+        pytest.skip(reason)
+    target: str = request.param
+    work = tmp_path_factory.mktemp(target)
+    model = work / "models" / "sentiment"
+    shutil.copytree(MODELS / "sentiment", model)
+    manifest = json.loads((model / "manifest.json").read_text())
+    (model / "manifest.json").write_text(json.dumps(manifest | {"runtime": RUNTIMES[target]}))
+
+    base = container.base_image(work)
+    name = f"localhost/async-inference-test-{target}"
+    context = work / "context"
+    make_context(context, target, {"sentiment": model})
+    options = ["--isolation=chroot", "--build-arg", f"PYTHON_IMAGE={base}", "--build-arg", "TORCH_INDEX="]
+    command = build_command("buildah", name, target, context, [*options, *container.pip_options(work)])
+    container.buildah(*command[1:])
+    try:
+        with container.mounted(name) as root:
+            packages, app = (container.megabytes(root / folder) for folder in ("opt/python", "var/task"))
+            whole = container.megabytes(root)
+            base_mb = whole - packages - app
+            REPORT.append(f"{target}: {whole:.0f} MB = base {base_mb:.0f} + packages {packages:.0f} + app {app:.1f}")
+            yield Image(target, root, container.config_of(name))
+    finally:
+        container.buildah("rmi", name)
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if REPORT:
+        terminalreporter.section("images")
+        for line in REPORT:
+            terminalreporter.line(line)

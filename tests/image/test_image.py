@@ -1,0 +1,122 @@
+"""The worker's image, built for real and driven by the real runtime client inside it. Minutes; see tests/README.md."""
+
+import json
+import subprocess
+import time
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+import pytest
+
+from inference.requests import Message
+from tests.image import container
+from tests.image.container import REPORT, Image
+from tests.image.runtime_api import Servers, serving
+
+pytestmark = pytest.mark.image
+
+ANSWER_SECONDS = 60
+TEXTS = {
+    "0" * 32: ("I love this airline, best crew ever", "positive"),
+    "1" * 32: ("worst delay of my life, never again", "negative"),
+}
+
+
+def event() -> dict[str, Any]:
+    """An SQS event with two first deliveries."""
+    now = int(time.time() * 1000)
+    records = []
+    for request_id, (text, _) in TEXTS.items():
+        message = Message(
+            request_id=request_id,
+            model="sentiment",
+            input={"text": text},
+            submitted_at=now,
+            expires_at=now + 60_000,
+            attempt_limit=5,
+        )
+        records.append(
+            {
+                "messageId": f"message-{request_id}",
+                "receiptHandle": f"handle-{request_id}",
+                "body": message.to_body(),
+                "attributes": {"ApproximateReceiveCount": "1"},
+            }
+        )
+    return {"Records": records}
+
+
+def settings(servers: Servers) -> dict[str, str]:
+    return servers.environment() | {
+        "MODEL": "sentiment",
+        "MODEL_SOURCE": "sentiment",
+        "REQUEST_TABLE": "requests",
+        "QUEUE_URL": f"http://{servers.address}/000000000000/sentiment",
+    }
+
+
+def test_the_runtime_client_in_the_image_answers_an_event(image: Image, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with serving() as servers:
+        servers.events.put(event())
+        started = time.monotonic()
+        process = container.start(image.root, image.config, settings(servers), log)
+        try:
+            answer = servers.answer(process, ANSWER_SECONDS)
+        except Empty:
+            pytest.fail(f"no answer: {log.read_text()[-3000:]}")
+        finally:
+            process.kill()
+            process.wait()
+        REPORT.append(f"{image.target}: first answer {time.monotonic() - started:.2f} s after the start of the process")
+    assert answer == {"batchItemFailures": []}, log.read_text()[-3000:]
+    operations = [operation for operation, _ in servers.aws_calls]
+    assert operations.count("BatchExecuteStatement") == 2, "one call claims, one finishes"
+    finished = servers.aws_calls[-1][1]["Statements"]
+    written = json.dumps(finished)
+    for request_id, (_, prediction) in TEXTS.items():
+        (statement,) = [s for s in finished if request_id in json.dumps(s)]
+        assert prediction in json.dumps(statement), written
+
+
+def python(image: Image, code: str, tmp_path: Path) -> str:
+    """What a script prints inside the image."""
+    log = tmp_path / "log"
+    process = container.start(image.root, image.config, {}, log, ["python3", "-c", code])
+    assert process.wait(ANSWER_SECONDS) == 0, log.read_text()
+    return log.read_text().strip()
+
+
+def test_it_is_nobody_and_can_write_to_tmp_only(image: Image, tmp_path: Path) -> None:
+    code = (
+        "import os, tempfile\n"
+        "tempfile.TemporaryFile().write(b'x')\n"
+        "print(os.getuid(), [p for p in ('/', '/var/task', '/opt/python', '/var/tmp') if os.access(p, os.W_OK)])"
+    )
+    assert python(image, code, tmp_path) == "65534 []"
+
+
+def test_it_has_one_runtime_and_no_other(image: Image, tmp_path: Path) -> None:
+    code = "from importlib.util import find_spec as f; print(*[n for n in ('torch', 'onnxruntime') if f(n)])"
+    assert python(image, code, tmp_path) == {"onnx": "onnxruntime", "torch": "torch"}[image.target]
+
+
+def test_it_ships_bytecode_and_nothing_to_spare(image: Image) -> None:
+    task, packages = image.root / "var/task", image.root / "opt/python"
+    files = [path.relative_to(image.root).as_posix() for folder in (task, packages) for path in folder.rglob("*")]
+    sources = list(task.rglob("*.py"))
+    assert all(list((path.parent / "__pycache__").glob(f"{path.stem}.*.pyc")) for path in sources)
+    assert not [name for name in files if "/tests/" in name or name.endswith((".a", ".h", ".pyi", "/export.py"))]
+    assert not (image.root / "build").exists()
+    artifacts = {path.name for path in (task / "worker/models/sentiment").iterdir()} & {
+        "sentiment.onnx",
+        "sentiment.pt",
+    }
+    assert artifacts == {{"onnx": "sentiment.onnx", "torch": "sentiment.pt"}[image.target]}
+
+
+def test_the_big_libraries_are_stripped(image: Image) -> None:
+    biggest = max((image.root / "opt/python").rglob("*.so*"), key=lambda path: path.stat().st_size)
+    shown = subprocess.run(["readelf", "--sections", "--wide", biggest], capture_output=True, text=True, check=True)
+    assert " .symtab " not in shown.stdout, biggest
