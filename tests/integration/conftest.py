@@ -64,7 +64,8 @@ def module_patch() -> Iterator[pytest.MonkeyPatch]:
 
 @pytest.fixture(scope="module")
 def on_moto(module_patch: pytest.MonkeyPatch) -> Iterator[None]:
-    """boto3 talks to moto."""
+    """boto3 talks to moto, which sees nothing of what the lean client does."""
+    module_patch.setattr(aws, "lean_client", aws.client)
     for name, value in (("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")):
         module_patch.setenv(name, value)
     module_patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -76,12 +77,14 @@ def on_moto(module_patch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def on_emulator(module_patch: pytest.MonkeyPatch, emulator: Emulator) -> Iterator[None]:
-    """boto3 talks to the emulator."""
+    """Both clients talk to the emulator."""
     for name, value in emulator.env.items():
         module_patch.setenv(name, value)
     aws.client.cache_clear()
+    aws.lean_client.cache_clear()
     yield
     aws.client.cache_clear()
+    aws.lean_client.cache_clear()
 
 
 @pytest.fixture(scope="module")
