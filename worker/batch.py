@@ -157,8 +157,9 @@ class Worker:
             self._settle(found, run)
             suspects += found.suspects
             self._work(found.claimed, run)
-        # Whoever killed its worker most often goes last, so that it can't take the others with it once more.
-        suspects.sort(key=lambda suspect: suspect[0])
+        # Whoever killed its worker most often goes last, so that it can't take the others with it once more; among
+        # equals the one that was delivered most often goes first, since SQS gives up on it soonest.
+        suspects.sort(key=lambda suspect: (suspect[0], -suspect[1].receive_count))
         for _, suspect in suspects:
             if not self._time_for_more(run):
                 run.give_back(suspect, 0)

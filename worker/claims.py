@@ -4,8 +4,7 @@ record says                         the message
 pending                             is claimed
 running, lease over; or marked      is a suspect: its last attempt died without a word, so it is claimed and run
 to run alone                        alone, after all others, those with the fewest attempts first
-(whatever) delivered as often as    is claimed alone too: a neighbour that kills the worker must not take the last
-it may be tried, if more than once  attempt from it
+pending, one attempt left of more   is claimed alone too: a neighbour must not take its last attempt with it
 running, live lease                 goes back until that lease ends: another attempt is at work
 final, or no record of its submit   is dropped: a duplicate, or a submit that was answered 503
 past its deadline                   is dropped; the record becomes expired
@@ -18,9 +17,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from inference.errors import Unavailable
+from inference.expressions import Update
 from inference.moves import Moves
 from inference.request_table import Applied, Refusal, RequestTable, Written
-from inference.requests import FINAL, Record, Status
+from inference.requests import FINAL, Message, Record, Status
 from inference.telemetry import Telemetry
 from worker.delivery import Delivery
 
@@ -69,19 +69,19 @@ class Claimer:
         self._trace = trace
 
     def claim(self, deliveries: Sequence[Delivery]) -> Sorted:
-        """Claim what is free. First deliveries go in one call; later ones singly."""
-        last = [delivery for delivery in deliveries if _may_be_last(delivery)]
-        deliveries = [delivery for delivery in deliveries if not _may_be_last(delivery)]
-        updates = [
-            (self._moves.claim_first if delivery.receive_count == 1 else self._moves.claim)(
-                delivery.message.request_id, delivery.message.submitted_at, self._lease_until, **self._trace
-            )
-            for delivery in deliveries
-        ]
-        found = Sorted(suspects=[(delivery.receive_count - 1, delivery) for delivery in last])
+        """Claim what is free. First deliveries go in one call; later ones singly, and not for a last attempt."""
+        found = Sorted()
+        updates = [self._update(delivery.message, delivery.receive_count) for delivery in deliveries]
         for delivery, written in zip(deliveries, self._table.apply(updates), strict=True):
             self._sort(delivery, written, found, first_look=True)
         return found
+
+    def _update(self, message: Message, receive_count: int) -> Update:
+        request_id, submitted_at = message.request_id, message.submitted_at
+        if receive_count == 1:
+            return self._moves.claim_first(request_id, submitted_at, self._lease_until, **self._trace)
+        limit = message.attempt_limit
+        return self._moves.claim_unless_last(request_id, submitted_at, self._lease_until, limit, self._trace)
 
     def take_over(self, suspect: Delivery) -> Sorted:
         """Claim a suspect."""
@@ -131,8 +131,3 @@ class Claimer:
     def _drop(self, delivery: Delivery, reason: str, found: Sorted) -> None:
         self._telemetry.info("message_dropped", request_id=delivery.message.request_id, reason=reason)
         found.dropped.append(delivery)
-
-
-def _may_be_last(delivery: Delivery) -> bool:
-    """Whether this may be the request's last attempt. A request that has only one goes with the others all the same."""
-    return delivery.receive_count > 1 and delivery.receive_count >= delivery.message.attempt_limit

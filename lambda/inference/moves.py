@@ -35,6 +35,13 @@ class Moves:
         update = self._claim(Move.CLAIM, request_id, submitted_at, lease_until, "missing[alone]", trace)
         return _and(update, _ATTEMPTS_LEFT)
 
+    def claim_unless_last(
+        self, request_id: str, submitted_at: int, lease_until: int, attempt_limit: int, trace: Mapping[str, str]
+    ) -> Update:
+        """A later attempt that is not the last one."""
+        update = self.claim(request_id, submitted_at, lease_until, **trace)
+        return _and(update, "[attempts] < :last", last=attempt_limit - 1)
+
     def take_over(self, request_id: str, submitted_at: int, lease_until: int, **trace: str) -> Update:
         """Claim what an earlier attempt left `running` when its lease is over, or what has to run alone."""
         free = "([status] = :pending OR [lease_until] < :now)"

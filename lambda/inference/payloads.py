@@ -18,11 +18,12 @@ MAX_MESSAGE_BYTES = 250_000
 """A message may have 256 KiB (the queue's limit); ASCII escapes can make an input six times its size."""
 
 
-def parse_input(body: bytes, max_bytes: int, max_depth: int) -> Any:
-    """Read a request body.
+def parse_input(body: bytes, max_bytes: int, max_depth: int, max_text: int) -> Any:
+    """Read a request body of at most `max_bytes`.
 
     Raises:
-        Refused: 413 too large, 400 not JSON (or not UTF-8, or nested deeper than `max_depth`).
+        Refused: 413 too large (or a text in it has more than `max_text` characters), 400 not JSON (or not UTF-8, or
+            nested deeper than `max_depth`).
     """
     if len(body) > max_bytes:
         raise too_large(f"The body has {len(body):,} bytes; at most {max_bytes:,} are accepted.")
@@ -34,8 +35,11 @@ def parse_input(body: bytes, max_bytes: int, max_depth: int) -> Any:
         raise _not_json(f"The body is nested deeper than {max_depth} levels.") from error
     except ValueError as error:
         raise _not_json(f"The body is not JSON: {error}.") from error
-    if _deeper_than(value, max_depth):
+    depth, longest = _measure(value, max_depth)
+    if depth > max_depth:
         raise _not_json(f"The body is nested deeper than {max_depth} levels.")
+    if longest > max_text:
+        raise too_large(f"A text in the body has {longest:,} characters; at most {max_text:,} are accepted.")
     return value
 
 
@@ -59,15 +63,19 @@ def _finite(text: str) -> float:
     return value
 
 
-def _deeper_than(value: Any, limit: int) -> bool:
-    level = [value]
-    for _ in range(limit + 1):
-        level = [
-            child
-            for parent in level
-            if isinstance(parent, dict | list)
-            for child in (parent.values() if isinstance(parent, dict) else parent)
-        ]
-        if not level:
-            return False
-    return True
+def _measure(value: Any, max_depth: int) -> tuple[int, int]:
+    """Depth (no further than one past `max_depth`) and the characters of the longest text, keys included."""
+    depth, longest, level = 0, 0, [value]
+    while level and depth <= max_depth:
+        below: list[Any] = []
+        for item in level:
+            if isinstance(item, str):
+                longest = max(longest, len(item))
+            elif isinstance(item, dict):
+                longest = max(longest, *map(len, item), 0)
+                below += item.values()
+            elif isinstance(item, list):
+                below += item
+        level = below
+        depth += bool(level)
+    return depth, longest

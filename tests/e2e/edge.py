@@ -126,8 +126,9 @@ class Edge:
                     if name.lower() not in ("content-length", "connection", "transfer-encoding", "server", "date"):
                         self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
+                with contextlib.suppress(ConnectionError):  # a client that has given up, or was killed
+                    self.end_headers()
+                    self.wfile.write(body)
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Say nothing."""

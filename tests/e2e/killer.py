@@ -16,7 +16,7 @@ from inference.requests import Status
 from scripts.emulator import Emulator
 from tests.e2e.control import Control
 
-KILL_SECONDS = (0.5, 2.5)
+KILL_SECONDS = (0.3, 1.5)
 START_SECONDS = 3.0
 
 
@@ -41,7 +41,7 @@ class Killer:
         self._chosen = chosen
         self._passed_over = passed_over
         self.kills = 0
-        self.at_work = 0
+        self.in_leases = 0
         self.spared = 0
 
     def run(self, stopped: threading.Event) -> None:
@@ -61,7 +61,7 @@ class Killer:
                     continue
                 os.kill(victim, signal.SIGKILL)
                 self.kills += 1
-                self.at_work += looks[-1].requests > 0
+                self.in_leases += looks[-1].requests > 0
 
     def _at_work(self) -> _Work:
         """What the worker's processes hold live leases of; those that kill their worker themselves aside."""

@@ -74,8 +74,9 @@ class Summary:
     changed: int = 0
     wrong: int = 0
     kills: int = 0
-    killed_at_work: int = 0
+    kills_in_leases: int = 0
     spared: int = 0
+    interrupted: int = 0
     duplicates: int = 0
     samples: int = 0
     attempts: collections.Counter[int] = field(default_factory=collections.Counter)
@@ -90,7 +91,8 @@ class Summary:
         names = ("cancelled", "expired", "lost", "stuck", "changed", "wrong")
         rows |= {name: getattr(self, name) for name in names}
         rows |= {
-            "workers killed": f"{self.kills} ({self.killed_at_work} at work), {self.spared} spared",
+            "workers killed": f"{self.kills} ({self.kills_in_leases} while leases were held), {self.spared} spared",
+            "good ones interrupted": self.interrupted,
             "duplicates sent": self.duplicates,
             "attempts": ", ".join(f"{count} x {attempts}" for attempts, count in sorted(self.attempts.items())),
             "statuses sampled": self.samples,
@@ -118,7 +120,7 @@ def run_soak(api: Api, control: Control, emulator: Emulator, requests: int = 500
             list(pool.map(lambda request: _send(request, api, control, limit, summary), planned))
         with contextlib.suppress(AssertionError):
             eventually("all are final", END_SECONDS, lambda: all(request.final for request in planned))
-    summary.kills, summary.killed_at_work, summary.spared = killer.kills, killer.at_work, killer.spared
+    summary.kills, summary.kills_in_leases, summary.spared = killer.kills, killer.in_leases, killer.spared
     with contextlib.suppress(AssertionError):
         control.drained(MODEL, END_SECONDS)
     sampler.look_at_all()
@@ -212,6 +214,7 @@ def _judge(
         summary.cancelled += status == "cancelled"
         summary.expired += status == "expired"
         summary.attempts[final["attempts"]] += 1
+        summary.interrupted += request.kind == SUCCEEDS and final["attempts"] > 1
         if status == "failed":
             summary.failed[code] += 1
             summary.lost += code in ("lost", "undelivered")

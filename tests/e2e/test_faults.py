@@ -25,7 +25,8 @@ ATTEMPTS = 3
 ONCE_SECONDS = 22
 ENTRY_SECONDS = 40
 ALWAYS_SECONDS = 60
-EMPTY_SECONDS = 60
+RECEIVES_SECONDS = 150
+"""A message's twelve receives, a lease each."""
 
 KINDS = ("sigkill", "exit", "exception", "timeout", "memory", "hang")
 
@@ -135,14 +136,22 @@ class Point:
         inputs[guilty]["fault"] = fault
         with self.control.paused(self.name):
             ids = [self.api.accepted(value, model=self.name) for value in inputs]
-        seconds = ALWAYS_SECONDS if case.always else ENTRY_SECONDS if case.entry else ONCE_SECONDS
+        seconds = (
+            RECEIVES_SECONDS
+            if case.all_fail
+            else ALWAYS_SECONDS
+            if case.always
+            else ENTRY_SECONDS
+            if case.entry
+            else ONCE_SECONDS
+        )
         outcomes = [self.api.outcome(request_id, seconds) for request_id in ids]
         self._report_kill(case, texts[guilty], outcomes[guilty])
         for number, (text, outcome) in enumerate(zip(texts, outcomes, strict=True)):
             failed = case.code if number == guilty or case.all_fail else None
             attempts = case.attempts if number == guilty else case.others
             self._check(case, f"number {number}", text, outcome, failed, attempts)
-        self.control.drained(self.name, EMPTY_SECONDS)
+        self.control.drained(self.name, RECEIVES_SECONDS)
         assert [self.api.status(request_id).body for request_id in ids] == outcomes, f"{case.name}: changed afterwards"
 
     def _check(self, case: Case, who: str, text: str, outcome: dict[str, Any], code: str | None, attempts: int) -> None:
@@ -158,8 +167,8 @@ class Point:
         if case.kind != "sigkill":
             return
         times = [line["at"] for line in self.control.events(f"worker/{self.name}", "fault_injected", text)]
-        if times and outcome["finished_at"]:
-            final = self.control.record(outcome["request_id"]).finished_at or 0
+        final = self.control.record(outcome["request_id"]).finished_at or 0
+        if times and final > times[0]:
             since = f"{(final - times[0]) / 1000:.1f} s after the first SIGKILL"
             if len(times) > 1:
                 since += f", {(final - times[-1]) / 1000:.1f} s after the last of {len(times)}"

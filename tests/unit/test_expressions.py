@@ -16,6 +16,7 @@ KEYED = a_record(submit_until=NOW + 1)
 UPDATES = {
     "claim_first": MOVES.claim_first("a1", NOW, NOW + 1, invocation_id="i", model_version="1"),
     "claim": MOVES.claim("a1", NOW, NOW + 1, invocation_id="i", model_version="1"),
+    "claim_unless_last": MOVES.claim_unless_last("a1", NOW, NOW + 1, 3, {"invocation_id": "i"}),
     "take_over": MOVES.take_over("a1", NOW, NOW + 1, invocation_id="i", model_version="1"),
     "confirm_submit": MOVES.confirm_submit(KEYED),
     "renew_submit": MOVES.renew_submit(KEYED, NOW + 2),

@@ -1,11 +1,12 @@
-"""A request's last attempt is its own: a neighbour that kills the worker must not take it away."""
+"""What a neighbour that kills the worker must not take away: a request's last attempt, and its receives."""
 
 from __future__ import annotations
 
 import pytest
 
 from inference.requests import Message, Record, Status
-from tests.unit.fakes import NOW, Clock, FakeTable, Recorder, a_record
+from tests.unit.fakes import NOW, Clock, FakeQueue, FakeTable, Recorder, a_record, sqs_record
+from worker.batch import Invocation, RetryDelay, Worker
 from worker.claims import Claimer
 from worker.delivery import Delivery
 
@@ -26,15 +27,16 @@ def a_delivery(request_id: str, receive_count: int, limit: int = LIMIT) -> Deliv
 
 
 @pytest.mark.parametrize(
-    ("receives", "limit", "together"),
-    [(1, 3, True), (2, 3, True), (3, 3, False), (4, 3, False), (1, 1, True), (2, 1, False)],
+    ("attempts", "receives", "limit", "together"),
+    [(0, 1, 3, True), (1, 2, 3, True), (1, 7, 3, True), (2, 3, 3, False), (0, 1, 1, True), (0, 2, 1, False)],
 )
-def test_only_what_may_be_its_last_attempt_waits_to_be_claimed_alone(receives: int, limit: int, together: bool) -> None:
-    before = a_record("a1", attempts=receives - 1, attempt_limit=limit + 1)
+def test_only_a_last_attempt_of_several_is_claimed_alone(
+    attempts: int, receives: int, limit: int, together: bool
+) -> None:
     delivery = a_delivery("a1", receives, limit)
-    found = claimer_of(before).claim([delivery])
+    found = claimer_of(a_record("a1", attempts=attempts, attempt_limit=limit)).claim([delivery])
     assert [claim.delivery for claim in found.claimed] == [delivery] * together
-    assert found.suspects == ([] if together else [(receives - 1, delivery)])
+    assert found.suspects == ([] if together else [(attempts, delivery)])
 
 
 def test_it_is_claimed_when_its_turn_comes() -> None:
@@ -47,5 +49,34 @@ def test_it_is_claimed_when_its_turn_comes() -> None:
 
 def test_a_late_copy_of_what_is_final_is_dropped_all_the_same() -> None:
     claimer = claimer_of(a_record("a1", status=Status.SUCCEEDED, attempts=1))
-    found = claimer.claim([a_delivery("a1", 3)])
-    assert len(claimer.take_over(found.suspects[0][1]).dropped) == 1
+    assert len(claimer.claim([a_delivery("a1", 3)]).dropped) == 1
+
+
+class Order:
+    """A model that keeps the order in which it saw its inputs."""
+
+    version = "1"
+    batch_size = 10
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    def predict(self, inputs: list[str]) -> list[dict[str, str]]:
+        self.seen += inputs
+        return [{} for _ in inputs]
+
+
+def test_of_equal_suspects_the_one_that_sqs_gives_up_on_soonest_goes_first() -> None:
+    """Else one that stands behind others uses up its receives without ever getting an attempt."""
+    table, model, clock = FakeTable(), Order(), Clock()
+    receives = {"a1": (2, 4), "b1": (1, 2), "c1": (1, 4), "d1": (1, 3)}
+    records = []
+    for request_id, (attempts, count) in receives.items():
+        record = a_record(request_id, status=Status.RUNNING, attempts=attempts, lease_until=NOW - 1)
+        table.put(record)
+        message = Message(request_id, record.model, request_id, record.submitted_at, record.expires_at, 5)
+        records.append(sqs_record(f"m-{request_id}", message.to_body(), count))
+    queue, retry = FakeQueue(clock), RetryDelay(1, 1)
+    worker = Worker(model, lambda value: value, table, queue, retry, Recorder(), clock)  # type: ignore[arg-type]
+    assert worker.process(records, Invocation("i", lambda: 30_000)) == []
+    assert model.seen == ["c1", "d1", "b1", "a1"]

@@ -10,8 +10,8 @@ from inference.errors import Refused
 from inference.payloads import MAX_MESSAGE_BYTES, parse_input
 
 
-def parse(body: bytes, max_bytes: int = 131_072, max_depth: int = 32) -> object:
-    return parse_input(body, max_bytes, max_depth)
+def parse(body: bytes, max_bytes: int = 131_072, max_depth: int = 32, max_text: int = 65_536) -> object:
+    return parse_input(body, max_bytes, max_depth, max_text)
 
 
 def status_of(body: bytes, **limits: int) -> int:
@@ -103,3 +103,9 @@ def test_any_bytes_give_a_value_or_a_400(body: bytes) -> None:
 def test_a_message_fits_in_its_queue() -> None:
     # 256 KiB, less what SQS itself may add.
     assert MAX_MESSAGE_BYTES < 262_144
+
+
+@pytest.mark.parametrize("body", [b'"abcd"', b'[["abcd"]]', b'{"abcd": 1}', b'{"a": {"b": "abcd"}}'])
+def test_a_text_longer_than_allowed_is_413(body: bytes) -> None:
+    assert status_of(body, max_text=3) == 413
+    assert parse(body, max_text=4) == json.loads(body)

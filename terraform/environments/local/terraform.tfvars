@@ -16,5 +16,5 @@ deletion_protection = false
 log_retention_days  = 1
 
 # Short, so that what is stuck is seen to end.
-requests = { max_attempts = 3, max_receive_count = 5, deadline_seconds = 3600, retention_seconds = 86400, retry_base_seconds = 1 }
+requests = { max_attempts = 3, max_receive_count = 12, deadline_seconds = 3600, retention_seconds = 86400, retry_base_seconds = 1 }
 sweeper  = { schedule = "rate(1 minute)", grace_seconds = 60 }
