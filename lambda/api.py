@@ -58,9 +58,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _submit(request: HttpRequest) -> dict[str, Any]:
     require_json(request)
     key = idempotency_key(request)
-    value = parse_input(
-        request.body, settings.max_body_bytes, settings.max_body_depth, settings.max_text_length
-    )
+    value = parse_input(request.body, settings.max_body_bytes, settings.max_body_depth, settings.max_text_length)
     record = service.submit(request.path.get("model"), value, request.caller, key)
     telemetry.info("request_accepted", request_id=record.request_id, model=record.model)
     poll_url = f"/status/{record.request_id}"

@@ -16,8 +16,8 @@ def serve(lifetime_seconds: int) -> int:
     inner = app.app
 
     async def unhurried(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        # MiniStack answers some writes before the provider's connection is ready for it; the provider then closes it and
-        # sends the request again, which fails because the thing exists. Seen in about one apply of five without a pause.
+        # MiniStack answers some writes before the provider's connection is ready for it; the provider then closes it
+        # and sends the request again, which fails because the thing exists: about one apply of five, without a pause.
         if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
             await asyncio.sleep(PAUSE_SECONDS)
         await inner(scope, receive, send)

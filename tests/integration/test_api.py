@@ -148,8 +148,10 @@ def test_two_megabytes_are_413(system: System) -> None:
 
 def test_an_input_that_fits_the_body_and_not_its_message_is_413(system: System) -> None:
     body = json.dumps({"text": "\u20ac" * 43_000}, ensure_ascii=False)  # 129 KB as UTF-8, twice that in ASCII
+    assert len(body.encode()) < 131_072
     refused(system.predict(body, raw=True, model="wordcount"), 413)
-    assert system.predict({"text": "x" * 120_000}, model="wordcount")["statusCode"] == 202
+    assert system.predict({"text": "x" * 65_536}, model="wordcount")["statusCode"] == 202
+    refused(system.predict({"text": "x" * 65_537}, model="wordcount"), 413)
     assert len(system.records()) == 1
 
 
