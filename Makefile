@@ -88,8 +88,14 @@ venv: .venv/.base ## make .venv with what running needs
 .PHONY: test
 test: check test-slow test-e2e ## everything, end to end included
 
+# Terraform's tests and Python's side by side: the first wait for the provider most of the time.
 .PHONY: check
-check: terraform-ready fmt-check lint types test-unit test-integration test-terraform ## the offline part of test; edits nothing
+check: terraform-ready fmt-check lint build/checkov/.installed ## the offline part of test; edits nothing
+	@$(MAKE) -j2 $(if $(filter output-sync,$(.FEATURES)),-Otarget) test-terraform test-python
+
+.PHONY: test-python
+test-python:
+	@$(MAKE) -j1 types test-unit test-integration
 
 .PHONY: fmt
 fmt: .venv/.dev ## format all Python and HCL

@@ -97,7 +97,7 @@ class RequestTable:
 
     def discard(self, record: Record) -> bool:
         """Remove the record of a submit that SQS refused. False if it is not this submit's alone any more: a worker has
-        it already, so SQS did take it, or another retry with the same key has.
+        it already, so SQS did take it, or a later submit with the same key has taken it over.
 
         Raises:
             Unavailable: it could not be removed; the sweeper will end it.
@@ -107,7 +107,6 @@ class RequestTable:
             ":none": to_attribute(0),
             ":submitted_at": to_attribute(record.submitted_at),
         }
-        # Another retry with the same key may have made the record its own, and have been answered 202 for it.
         same_submit = "attribute_not_exists(submit_until)"
         if record.submit_until is not None:
             same_submit = "submit_until = :submit_until"

@@ -106,7 +106,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Record:
-    """One row of the request table. Times are epoch milliseconds, but `delete_at`, which DynamoDB wants in seconds."""
+    """One row of the request table. Times are epoch milliseconds, but `delete_at`, which DynamoDB wants in seconds.
+
+    `submit_id` is random: two submits with the same key in the same millisecond are told apart by it.
+    """
 
     request_id: str
     status: Status
@@ -122,6 +125,7 @@ class Record:
     finished_at: int | None = None
     lease_until: int | None = None
     submit_until: int | None = None
+    submit_id: str | None = None
     renewed_at: int | None = None
     replayed_at: int | None = None
     input_digest: str | None = None

@@ -100,6 +100,7 @@ class Service:
             delete_at=expires_at // 1000 + self._limits.retention,
             attempt_limit=self._limits.attempts,
             submit_until=now + SUBMIT_LEASE_MS if key else None,
+            submit_id=new_request_id() if key else None,
             input_digest=digest,
         )
         message = _message(record, value)
@@ -120,11 +121,9 @@ class Service:
         except Unavailable:
             if self._table.discard(record):
                 raise
-            # SQS did take a message of it: ours (its answer was lost) or another retry's. It is accepted after all.
+            # A worker has it already: SQS did take the message, only its answer was lost. It is accepted after all.
         if record.submit_until is not None:
-            match self._table.apply([self._moves.confirm_submit(record)])[0]:
-                case Refusal(record=None):
-                    raise Unavailable("another retry with this key withdrew the record meanwhile")
+            self._table.apply([self._moves.confirm_submit(record)])
         return record
 
     def _repeat(self, record: Record, existing: Record, value: Any) -> Record:

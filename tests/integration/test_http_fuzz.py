@@ -197,6 +197,8 @@ def test_any_caller_gets_a_documented_answer(fuzzed: System, authorizer: Any, bo
 
 def test_the_fuzzing_reached_every_kind_of_answer() -> None:
     """It would prove little if everything were refused at the door. (Examples are the same in every run.)"""
+    if not ANSWERS:
+        pytest.skip("judges the runs above")
     statuses = {status for _, status in ANSWERS}
     assert {200, 202, 400, 404, 413, 415, 422} <= statuses
     assert ANSWERS["POST /predict", 202] >= 30

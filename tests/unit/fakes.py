@@ -102,6 +102,7 @@ class FakeTable(Faulty):
         super().__init__()
         self.items: dict[str, dict[str, Value]] = {}
         self.log: list[tuple[Update, Record, Record]] = []
+        self.applying: Update | None = None
 
     def put(self, record: Record) -> None:
         """Put a record in its place, whatever was there."""
@@ -167,6 +168,7 @@ class FakeTable(Faulty):
         self.calls += ["apply"] * (singles + (together + 24) // 25)
         written: list[Written] = []
         for update in updates:
+            self.applying = update
             try:
                 written.append(self._step("apply", lambda update=update: self._apply(update)))
             except Unavailable as error:

@@ -34,6 +34,7 @@ FULL = Record(
     finished_at=4,
     lease_until=5,
     submit_until=6,
+    submit_id="s",
     renewed_at=7,
     replayed_at=8,
     input_digest="d",
@@ -103,7 +104,7 @@ class TableContract:
     def test_a_record_that_is_there_is_found_and_left_alone(self, subject: Subject) -> None:
         first = fresh()
         subject.table.create(first)
-        for change in ({"submitted_at": NOW + 1}, {"input_digest": "x"}, {"submit_until": NOW}):
+        for change in ({"submitted_at": NOW + 1}, {"input_digest": "x"}, {"submit_until": NOW}, {"submit_id": "x"}):
             assert subject.table.create(dataclasses.replace(first, **change)) == first
         assert subject.table.get(first.request_id, consistent=True) == first
 

@@ -20,9 +20,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from inference import service
+from inference import aws, service
 from inference.burial import Undertaker
 from inference.errors import InferenceError
+from inference.expressions import Update
 from inference.moves import Moves
 from inference.request_table import Applied
 from inference.requests import FINAL, TRANSITIONS, Message, Record, Status
@@ -38,9 +39,10 @@ API_TIMEOUT_MS = 29_000
 GRACE_MS = 900_000
 COUNTS_LAG_MS = 60_000
 DEADLINE_S, RETENTION_S = 86_400, 604_800
-MOST_ACTORS = 4
+WRITE_SECONDS = aws.ATTEMPTS * (aws.CONNECT_TIMEOUT_SECONDS + aws.READ_TIMEOUT_SECONDS)
+MOST_ACTORS, MOST_REQUESTS = 4, 3
 TEXTS = ["one", "one", "two", "boom", "odd"]
-WORKER_STEPS = ["start", "predict", "finish"]
+WORKER_STEPS = ["apply", "take_over", "predict", "finish"]
 """Steps of a worker that others like to come between; `finish` is the step after the prediction."""
 
 
@@ -54,7 +56,7 @@ class Killed(BaseException):
 class Actor(threading.Thread):
     """An operation that stops before each of its steps until it is told to go on."""
 
-    def __init__(self, operation: Callable[[], None], started_at: int, limit_ms: int | None = None) -> None:
+    def __init__(self, operation: Callable[[], None], started_at: int, limit_ms: int = TIMEOUT_MS) -> None:
         super().__init__(daemon=True)
         self._operation = operation
         self._go = threading.Semaphore(0)
@@ -187,12 +189,15 @@ class Interleavings(RuleBasedStateMachine):
     def _pause(self, target: Faulty, operation: str) -> None:
         actor = threading.current_thread()
         if isinstance(actor, Actor):
-            actor.pause(operation)
+            update = self.table.applying
+            taking_over = operation == "apply" and update.increments and "missing[alone]" not in update.condition
+            actor.pause("take_over" if taking_over else operation)
             if actor.fault:
                 target.faults.append(Fault(operation, done=actor.fault == "lost"))
 
-    def _act(self, operation: Callable[[], None], until: str = "start", limit_ms: int | None = None) -> None:
+    def _act(self, operation: Callable[[], None], until: str = "start", limit_ms: int = TIMEOUT_MS) -> None:
         """Start an operation, and let it go on until it is about to make a step of this name."""
+        self.clock.advance(ms=1)
         actor = Actor(operation, self.clock.now, limit_ms)
         self.actors.append(actor)
         _go_on(actor, until)
@@ -215,7 +220,7 @@ class Interleavings(RuleBasedStateMachine):
         for text in texts:
             self._submission(text, None)()
 
-    @precondition(_room)
+    @precondition(lambda self: self._room() and len(self.table.items) < MOST_REQUESTS)
     @rule(
         text=st.sampled_from(TEXTS),
         key=st.sampled_from([None, "k", "k"]),
@@ -234,12 +239,27 @@ class Interleavings(RuleBasedStateMachine):
 
         return operation
 
-    @precondition(lambda self: self._room() and self.table.items)
-    @rule(which=st.integers(0, 9), until=st.sampled_from(["apply", "end"]))
-    def cancel(self, which: int, until: str) -> None:
-        names = self._open() or list(self.table.items)
-        request_id = names[which % len(names)]
-        self._act(lambda: self.service.cancel(request_id, "me") and None, until, API_TIMEOUT_MS)
+    @precondition(_room)
+    @rule(
+        what=st.sampled_from(["cancel", "bury", "bury", "sweep", "sweep", "replay", "replay"]),
+        which=st.integers(0, 9),
+        until=st.sampled_from(["apply", "send", "end"]),
+    )
+    def somebody_else(self, what: str, which: int, until: str) -> None:
+        names = {"replay": self._in("failed"), "cancel": self._in("pending", "running") or list(self.table.items)}
+        if names.get(what) == []:
+            return
+        name = names[what][which % len(names[what])] if what in names else ""
+        operations: dict[str, Callable[[], Any]] = {
+            "cancel": lambda: self.service.cancel(name, "me"),
+            "replay": lambda: self._replay(name),
+            "sweep": lambda: self.sweeper.sweep(lambda: True),
+            "bury": self._burial(),
+        }
+        self._act(operations[what], until)
+
+    def _in(self, *statuses: str) -> list[str]:
+        return [name for name, item in self.table.items.items() if item["status"] in statuses]
 
     def _ready(self) -> bool:
         return any(held.visible_at <= self.clock.now for held in self.queue.messages.values())
@@ -252,8 +272,21 @@ class Interleavings(RuleBasedStateMachine):
             self.queue.put(ready.body)
         self._act(self._invocation(most), until)
 
+    @precondition(lambda self: self._room() and self._ready())
+    @rule(first=st.sampled_from(WORKER_STEPS), second=st.sampled_from(WORKER_STEPS))
+    def deliver_twice(self, first: str, second: str) -> None:
+        """The same message to two workers, which are about to make some step."""
+        self.deliver(1, first, twice=True)
+        if self._room() and self._ready():
+            self.deliver(1, second, twice=False)
+
+    @precondition(lambda self: self.queue.messages and not self._ready())
+    @rule()
+    def messages_come_back(self) -> None:
+        self._advance(min(held.visible_at for held in self.queue.messages.values()) - self.clock.now)
+
     @precondition(_ready)
-    @rule(until=st.sampled_from(["apply", "predict", "finish"]))
+    @rule(until=st.sampled_from(WORKER_STEPS))
     def deliver_and_die(self, until: str) -> None:
         self._act(self._invocation(10), until)
         if self.actors:
@@ -273,19 +306,12 @@ class Interleavings(RuleBasedStateMachine):
 
         return operation
 
-    @precondition(lambda self: self._room() and self.dead_letters.messages)
-    @rule(until=st.sampled_from(["apply", "end"]))
-    def bury(self, until: str) -> None:
-        self._act(self._burial(), until)
-
     def _burial(self) -> Callable[[], None]:
-        records = self.dead_letters.receive(10)
-        return lambda: self.dead_letters.settle(records, self.undertaker.bury(records))
+        def operation() -> None:
+            records = self.dead_letters.receive(10)
+            self.dead_letters.settle(records, self.undertaker.bury(records))
 
-    @precondition(_room)
-    @rule(until=st.sampled_from(["apply", "end"]))
-    def sweep(self, until: str) -> None:
-        self._act(lambda: self.sweeper.sweep(lambda: True) and None, until)
+        return operation
 
     @precondition(lambda self: self.queue.messages)
     @rule()
@@ -293,13 +319,6 @@ class Interleavings(RuleBasedStateMachine):
         """Deliveries that found the worker throttled, until SQS gave up."""
         held = next(iter(self.queue.messages.values()))
         held.receive_count = 8
-
-    @precondition(lambda self: self._room() and any(i["status"] == "failed" for i in self.table.items.values()))
-    @rule(which=st.integers(0, 9), until=st.sampled_from(["apply", "send", "end"]))
-    def replay(self, which: int, until: str) -> None:
-        failed = [name for name, item in self.table.items.items() if item["status"] == "failed"]
-        request_id = failed[which % len(failed)]
-        self._act(lambda: self._replay(request_id), until)
 
     def _replay(self, request_id: str) -> None:
         """What the operator's tool does: record first, then message."""
@@ -318,7 +337,7 @@ class Interleavings(RuleBasedStateMachine):
     # What the schedule does
 
     @precondition(lambda self: self.actors)
-    @rule(which=st.integers(0, MOST_ACTORS), until=st.sampled_from(["next", "next", "predict", "finish", "end"]))
+    @rule(which=st.integers(0, MOST_ACTORS), until=st.sampled_from(["next", "take_over", "predict", "finish", "end"]))
     def go_on(self, which: int, until: str) -> None:
         actor = self.actors[which % len(self.actors)]
         actor.step()
@@ -327,9 +346,13 @@ class Interleavings(RuleBasedStateMachine):
         self._reap()
 
     @precondition(lambda self: self.actors)
-    @rule(which=st.integers(0, MOST_ACTORS), fault=st.sampled_from(["refused", "lost"]))
-    def go_on_with_a_fault(self, which: int, fault: str) -> None:
-        self.actors[which % len(self.actors)].step(fault)
+    @rule(which=st.integers(0, MOST_ACTORS), fault=st.sampled_from(["refused", "lost"]), to_end=st.booleans())
+    def go_on_with_a_fault(self, which: int, fault: str, to_end: bool) -> None:
+        actor = self.actors[which % len(self.actors)]
+        actor.step(fault)
+        if to_end:
+            actor.fault = None
+            _go_on(actor, "end")
         self._reap()
 
     @precondition(lambda self: self.actors)
@@ -346,9 +369,15 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.001, 5, 31, 34, 34, 200, 1000, DEADLINE_S]))
     def time_passes(self, seconds: float) -> None:
-        self.clock.advance(seconds=seconds)
+        """Lambda kills what runs too long. A worker may be late all the same, for clocks differ: with its prediction,
+        but not with a call that it has made already.
+        """
+        self._advance(int(seconds * 1000))
+
+    def _advance(self, ms: int) -> None:
+        self.clock.advance(ms=ms)
         for actor in self.actors:
-            if actor.limit_ms is not None and self.clock.now - actor.started_at > actor.limit_ms:
+            if self.clock.now - actor.started_at > actor.limit_ms and actor.at != "predict":
                 actor.kill()
         self._reap()
 
@@ -357,26 +386,28 @@ class Interleavings(RuleBasedStateMachine):
     @invariant()
     def _check(self) -> None:
         for update, before, after in self.table.log[self.checked :]:
-            self._check_move(update.request_id, before, after)
+            self._check_move(update, before, after)
         self.checked = len(self.table.log)
         for request_id, (submitted_at, text) in self.accepted.items():
             self._check_accepted(request_id, submitted_at, text)
 
-    def _check_move(self, request_id: str, before: Record, after: Record) -> None:
+    def _check_move(self, update: Update, before: Record, after: Record) -> None:
         WAYS_TAKEN[before.status, after.status] += 1
         if before.status in FINAL:
             assert (before.status, after.status) == (Status.FAILED, Status.PENDING), "a final status changed"
-            self.replayed.add(request_id)
-            self.seen.pop(request_id, None)
+            self.replayed.add(update.request_id)
+            self.seen.pop(update.request_id, None)
         if after.attempts != before.attempts:
             assert after.attempts == before.attempts + 1
             assert after.attempts <= after.attempt_limit
             assert before.lease_until is None or before.lease_until < (after.started_at or 0), "two leases at once"
-        if after.status is Status.SUCCEEDED or (after.status is Status.FAILED and before.lease_until is not None):
+        if "attempt" in update.values:  # an attempt's outcome: succeeded, failed or released
             assert before.status is Status.RUNNING
-        if after.status is Status.SUCCEEDED:
-            assert (before.lease_until or 0) >= (after.finished_at or 0), "written without a lease"
-            assert after.error is None
+            assert update.values["attempt"] == before.attempts, "another attempt's outcome"
+            assert (before.lease_until or 0) >= int(update.values["now"]), "written without a lease"
+        elif after.status not in (Status.RUNNING, Status.CANCELLED):
+            assert before.lease_until is None or before.lease_until < self.clock.now, "ended under an attempt's hands"
+        assert after.status is not Status.SUCCEEDED or after.error is None
 
     def _check_accepted(self, request_id: str, submitted_at: int, text: str) -> None:
         item = self.table.items.get(request_id)
@@ -423,15 +454,17 @@ class Interleavings(RuleBasedStateMachine):
         assert not self.dead_letters.messages
 
     def _open(self) -> list[str]:
-        return [name for name, item in self.table.items.items() if item["status"] not in {s.value for s in FINAL}]
+        return self._in("pending", "running")
 
 
 TestInterleavings = Interleavings.TestCase
-TestInterleavings.settings = settings(max_examples=400, stateful_step_count=40)
+TestInterleavings.settings = settings(max_examples=500, stateful_step_count=40)
 
 
 def test_the_machine_gets_everywhere() -> None:
     """It would prove little if it never took some way. (Examples are the same in every run.)"""
+    if not WAYS_TAKEN:
+        pytest.skip("judges the machine's run")
     taken = {(before, after) for before, after in WAYS_TAKEN}
     possible = {(before, way.after) for way in TRANSITIONS.values() for before in way.before}
     assert possible <= taken
