@@ -86,7 +86,7 @@ destroy: terraform-ready venv ## destroy ENV; asks first, except for local
 venv: .venv/.base ## make .venv with what running needs
 
 .PHONY: test
-test: check test-slow test-e2e ## everything, end to end included
+test: check test-slow test-image test-e2e ## everything, end to end included
 
 # Terraform's tests and Python's side by side: the first wait for the provider most of the time.
 .PHONY: check

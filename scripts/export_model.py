@@ -81,6 +81,11 @@ class Candidate:
         except ModelError as error:
             raise Failure(str(error)) from error
 
+    def check(self, inputs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The inputs with the schema's defaults filled in, as the worker does. Raises JsonSchemaException."""
+        check = fastjsonschema.compile(self.manifest.input_schema)
+        return [check(item) for item in inputs]
+
     def predict(self, runtime: Any, inputs: Sequence[dict[str, Any]]) -> list[Any]:
         """The outputs for all inputs, in batches of the manifest's size."""
         loaded = LoadedModel(self.manifest, self.kind(runtime, self.manifest))
@@ -120,8 +125,7 @@ class Trial:
         if len(held_out) <= max(SIZES):
             counts = f"{len(held_out)} inputs; more than {max(SIZES)} are needed"
             raise Failure(f"{candidate.folder / 'export.py'}: held_out() gives {counts}")
-        check = fastjsonschema.compile(candidate.manifest.input_schema)  # fills in the defaults, as the worker does
-        inputs = [check(item) for item, _ in held_out]
+        inputs = candidate.check([item for item, _ in held_out])
         recorder = Recorder(module)
         outputs = candidate.predict(recorder, inputs)
         return cls(candidate, recorder, inputs, [wanted for _, wanted in held_out], outputs)
@@ -185,7 +189,7 @@ def export(folder: Path, labels: Collection[str], corpus: Path | None, out: Path
     candidate = Candidate.read(folder)
     module = candidate.module()
     trial = Trial.of(candidate, module, corpus)
-    by_size = {size: _feeds(candidate, module, trial.inputs[:size]) for size in SIZES}
+    by_size = {size: feeds_of(candidate, module, trial.inputs[:size]) for size in SIZES}
     source = Source(module, [*by_size.values(), *(feeds for feeds, _ in trial.recorder.passes)])
     share = accuracy(trial.outputs, trial.expected)
     note(f"{len(trial.inputs)} held-out inputs, dynamic axes {source.axes}; accuracy of the module: {share:.4f}")
@@ -204,7 +208,7 @@ def export(folder: Path, labels: Collection[str], corpus: Path | None, out: Path
     return judged
 
 
-def _feeds(candidate: Candidate, module: Any, inputs: Sequence[dict[str, Any]]) -> Feeds:
+def feeds_of(candidate: Candidate, module: Any, inputs: Sequence[dict[str, Any]]) -> Feeds:
     """What the model class feeds its runtime for one pass."""
     recorder = Recorder(module)
     candidate.kind(recorder, candidate.manifest).predict(list(inputs))

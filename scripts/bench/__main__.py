@@ -4,6 +4,7 @@ python -m scripts.bench [--quick] [--only worker,cold,api,e2e,cost] [--fail]
 """
 
 import argparse
+import contextlib
 import datetime
 import importlib.util
 import json
@@ -99,9 +100,18 @@ def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="minutes")
 
 
+def _processor() -> str:
+    """The processor's name where Linux tells it, else its architecture."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return f"{line.partition(':')[2].strip()}, {platform.machine()}"
+    return platform.machine()
+
+
 def _machine() -> dict[str, Any]:
     return {
-        "processor": platform.processor() or platform.machine(),
+        "processor": _processor(),
         "cores": os.cpu_count(),
         "python": platform.python_version(),
         "system": platform.platform(terse=True),

@@ -1,7 +1,7 @@
 """The contestants' packages: made by scripts.package, unpacked as Lambda unpacks them, bytecode as it was shipped.
 
-The demo model is packaged once for every runtime that its folder has an artifact of; the manifest of such a variant
-names that runtime, and the largest batch that is measured.
+The demo model is packaged once for every runtime; the manifest of such a variant names that runtime, and the largest
+batch that is measured. Machine code (AOTInductor) is compiled here: it is for one kind of CPU and not in git.
 """
 
 from __future__ import annotations
@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from scripts import package
+from scripts.bench import traffic
 from scripts.bench.traffic import MODEL
 from scripts.console import BUILD, Failure
 
 WORK = BUILD / "bench" / "work"
 REFERENCE_RUNTIME = "torchscript"
+COMPILED = "aotinductor"
 LARGEST_BATCH = 25
 _HERE = Path(__file__).parent
 
@@ -58,14 +60,17 @@ def prepare() -> Packages:
     workers: dict[str, Path] = {}
     skipped: dict[str, str] = {}
     api: Path | None = None
-    for runtime, artifact in artifacts(manifest).items():
-        if not (source / artifact).is_file():
-            skipped[runtime] = f"{artifact} is not in {source.name}/: export the model for this runtime"
-            continue
+    for runtime in {**artifacts(manifest), COMPILED: None}:
         variant = WORK / "models" / runtime
-        shutil.copytree(source, variant / MODEL, ignore=shutil.ignore_patterns("__pycache__"))
-        changed = manifest | {"runtime": runtime, "batch_size": LARGEST_BATCH, "batch_window_seconds": 1}
-        (variant / MODEL / "manifest.json").write_text(json.dumps(changed), encoding="utf-8")
+        folder = variant / MODEL
+        shutil.copytree(source, folder, ignore=shutil.ignore_patterns("__pycache__"))
+        try:
+            changed = _with_artifact(folder, runtime)
+        except Failure as failure:
+            skipped[runtime] = str(failure)
+            continue
+        changed |= {"runtime": runtime, "batch_size": LARGEST_BATCH, "batch_window_seconds": 1}
+        (folder / "manifest.json").write_text(json.dumps(changed), encoding="utf-8")
         built = package.build(WORK / "packages" / runtime, [variant], [MODEL])
         workers[runtime] = _unpack(built.workers[MODEL], WORK / "workers" / runtime)
         if runtime == default:
@@ -86,6 +91,36 @@ def artifacts(manifest: Mapping[str, Any]) -> dict[str, str]:
     """Runtime -> file name; from `artifacts`, or from the one `artifact` of the manifest's runtime."""
     declared = manifest.get("artifacts") or {manifest["runtime"]: manifest["artifact"]}
     return {runtime: str(artifact["file"]) for runtime, artifact in declared.items()}
+
+
+def _with_artifact(folder: Path, runtime: str) -> dict[str, Any]:
+    """The folder's manifest, with an artifact for this runtime. Raises Failure where there is none."""
+    manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    if runtime == COMPILED and runtime not in artifacts(manifest):
+        compile_model(folder)
+        return _with_artifact(folder, runtime)
+    file = artifacts(manifest)[runtime]
+    if not (folder / file).is_file():
+        raise Failure(f"{file} is not in {folder.name}/: export the model for this runtime")
+    return manifest
+
+
+def compile_model(folder: Path) -> None:
+    """Compile the model in this folder to machine code, and put it into folder and manifest.
+
+    Raises:
+        Failure: there is no C++ compiler, or no export.py.
+    """
+    from scripts.export_formats import FORMATS, Source
+    from scripts.export_model import SIZES, Candidate, feeds_of, install
+
+    candidate = Candidate.read(folder)
+    module = candidate.module()
+    texts = [{"text": text} for text in traffic.texts(max(SIZES), seed=2)]
+    feeds = [feeds_of(candidate, module, candidate.check(texts[:size])) for size in SIZES]
+    path = folder / f"{MODEL}{FORMATS[COMPILED].suffix}"
+    FORMATS[COMPILED].write(Source(module, feeds), path)
+    install(folder, {COMPILED: path})
 
 
 def _reference(worker: Path) -> Path:

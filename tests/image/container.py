@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 BASE = "localhost/async-inference-test-base"
 SUITE = "bookworm"
+NO_MIRROR = "Failed getting release file"  # what debootstrap says then
 PACKAGES = "python3,python3-pip,binutils,ca-certificates"
 
 RUN = """
@@ -49,7 +52,11 @@ def why_not() -> str | None:
     if os.geteuid() != 0:
         return "building an image without Docker needs root"
     lacking = [tool for tool in ("buildah", "debootstrap", "unshare") if shutil.which(tool) is None]
-    return f"not installed: {', '.join(lacking)} (apt-get install buildah debootstrap)" if lacking else None
+    if lacking:
+        return f"not installed: {', '.join(lacking)} (apt-get install buildah debootstrap)"
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode:
+        return "this machine lets nobody mount (unshare --mount fails), which building and running an image needs"
+    return None
 
 
 def buildah(*arguments: str | Path) -> str:
@@ -66,6 +73,8 @@ def base_image(work: Path) -> str:
     root = work / "root"
     command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", SUITE, str(root)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if NO_MIRROR in done.stdout + done.stderr:
+        pytest.skip("debootstrap reaches no Debian mirror, and there is no base image yet")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
     shutil.rmtree(root / "var" / "cache" / "apt" / "archives", ignore_errors=True)
     container = buildah("from", "scratch")

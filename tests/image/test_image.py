@@ -4,15 +4,15 @@ import json
 import subprocess
 import time
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 import pytest
 
 from inference.requests import Message
+from scripts.bench.processes import StandIn
+from scripts.bench.runtime_api import FunctionError, RuntimeApi
 from tests.image import container
 from tests.image.container import REPORT, Image
-from tests.image.runtime_api import Servers, serving
 
 pytestmark = pytest.mark.image
 
@@ -47,37 +47,42 @@ def event() -> dict[str, Any]:
     return {"Records": records}
 
 
-def settings(servers: Servers) -> dict[str, str]:
-    return servers.environment() | {
-        "MODEL": "sentiment",
-        "MODEL_SOURCE": "sentiment",
-        "REQUEST_TABLE": "requests",
-        "QUEUE_URL": f"http://{servers.address}/000000000000/sentiment",
-    }
+def settings(api: RuntimeApi, standin: StandIn) -> dict[str, str]:
+    """What Lambda sets, what Terraform sets, and where AWS is."""
+    return (
+        api.environment
+        | standin.environment
+        | {
+            "LAMBDA_TASK_ROOT": "/var/task",
+            "MODEL": "sentiment",
+            "MODEL_SOURCE": "sentiment",
+            "REQUEST_TABLE": "requests",
+            "QUEUE_URL": standin.queue_url("sentiment"),
+        }
+    )
 
 
 def test_the_runtime_client_in_the_image_answers_an_event(image: Image, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with serving() as servers:
-        servers.events.put(event())
-        started = time.monotonic()
-        process = container.start(image.root, image.config, settings(servers), log)
+    with StandIn() as standin, RuntimeApi() as api:
+        started = time.perf_counter()
+        process = container.start(image.root, image.config, settings(api, standin), log)
         try:
-            answer = servers.answer(process, ANSWER_SECONDS)
-        except Empty:
-            pytest.fail(f"no answer: {log.read_text()[-3000:]}")
+            api.wait_until_ready(ANSWER_SECONDS)
+            reply = api.invoke(event(), ANSWER_SECONDS)
+        except FunctionError as error:
+            pytest.fail(f"{error}: {log.read_text()[-3000:]}")
         finally:
             process.kill()
             process.wait()
-        REPORT.append(f"{image.target}: first answer {time.monotonic() - started:.2f} s after the start of the process")
-    assert answer == {"batchItemFailures": []}, log.read_text()[-3000:]
-    operations = [operation for operation, _ in servers.aws_calls]
-    assert operations.count("BatchExecuteStatement") == 2, "one call claims, one finishes"
-    finished = servers.aws_calls[-1][1]["Statements"]
-    written = json.dumps(finished)
+        samples = standin.counts()["samples"]
+    REPORT.append(f"{image.target}: first answer {reply.at - started:.2f} s after the start of the process")
+    assert reply.payload == {"batchItemFailures": []}, log.read_text()[-3000:]
+    claimed, finished = samples["DynamoDB_20120810.BatchExecuteStatement"]
+    assert len(claimed["Statements"]) == len(finished["Statements"]) == len(TEXTS)
     for request_id, (_, prediction) in TEXTS.items():
-        (statement,) = [s for s in finished if request_id in json.dumps(s)]
-        assert prediction in json.dumps(statement), written
+        (statement,) = [s for s in finished["Statements"] if request_id in json.dumps(s)]
+        assert prediction in json.dumps(statement), finished
 
 
 def python(image: Image, code: str, tmp_path: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import onnx
 import torch
 
 from scripts.train_sentiment import HELD_OUT, Sentiment, find_corpus, read_corpus
@@ -13,8 +12,8 @@ from scripts.train_sentiment import HELD_OUT, Sentiment, find_corpus, read_corpu
 
 def module() -> torch.nn.Module:
     """The trained module, with the weights of the artifact beside this file."""
-    graph = onnx.load(Path(__file__).with_name("sentiment.onnx")).graph
-    weights = {tensor.name: torch.tensor(onnx.numpy_helper.to_array(tensor)) for tensor in graph.initializer}
+    path = Path(__file__).with_name("sentiment.pt")
+    weights = torch.jit.load(str(path)).state_dict()  # type: ignore[no-untyped-call]
     return Sentiment(weights["weight"], weights["bias"]).eval()
 
 
