@@ -122,14 +122,21 @@ class Moves:
         update = self._end(Move.BURY, request_id, sets, None, ("submit_until",))
         return _and(update, _NOT_LEASED, now=self._clock())
 
+    def suspect(self, record: Record) -> Update:
+        """Note that a request looks lost, if nothing has happened to it since `record` was read."""
+        before, values = _in(TRANSITIONS[Move.BURY].before)
+        now = self._clock()
+        update = Update(
+            record.request_id,
+            f"{before} AND {_NOT_LEASED}",
+            sets={"suspected_at": now},
+            values={**values, "now": now},
+        )
+        return _if_unmoved(update, record)
+
     def bury_lost(self, record: Record, failure: Failure) -> Update:
         """End a request that looks lost, if nothing has happened to it since `record` was read."""
-        update = self.bury(record.request_id, failure)
-        seen = {"attempts": record.attempts, "expires_at": record.expires_at}
-        update = _and(update, "[attempts] = :attempts AND [expires_at] = :expires_at", **seen)
-        if record.submit_until is None:
-            return _and(update, "missing[submit_until]")
-        return _and(update, "[submit_until] = :submit_until", submit_until=record.submit_until)
+        return _if_unmoved(self.bury(record.request_id, failure), record)
 
     def replay(self, record: Record, expires_at: int, delete_at: int, attempts: int) -> Update:
         """Make a failed request `pending` again, with new attempts and a new deadline; repeating it changes nothing."""
@@ -179,6 +186,15 @@ _NOT_LEASED = "(missing[lease_until] OR [lease_until] < :now)"
 
 def _and(update: Update, condition: str, **values: int) -> Update:
     return replace(update, condition=f"{update.condition} AND {condition}", values={**update.values, **values})
+
+
+def _if_unmoved(update: Update, record: Record) -> Update:
+    """Only if no attempt, submit or replay has come since `record` was read."""
+    seen = {"attempts": record.attempts, "expires_at": record.expires_at}
+    update = _and(update, "[attempts] = :attempts AND [expires_at] = :expires_at", **seen)
+    if record.submit_until is None:
+        return _and(update, "missing[submit_until]")
+    return _and(update, "[submit_until] = :submit_until", submit_until=record.submit_until)
 
 
 def _in(statuses: frozenset[Status]) -> tuple[str, dict[str, str]]:

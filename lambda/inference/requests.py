@@ -128,6 +128,7 @@ class Record:
     submit_id: str | None = None
     renewed_at: int | None = None
     replayed_at: int | None = None
+    suspected_at: int | None = None
     input_digest: str | None = None
     input: str | None = None
     result: str | None = None

@@ -2,9 +2,10 @@
 
     past its deadline, not leased                        -> expired
     untouched for the grace time, not leased, and its
-    model's queue and dead-letter queue are empty        -> failed (lost)
+    model's queue and dead-letter queue are empty, twice -> failed (lost)
 
-While a queue holds messages nobody can tell whether one of them is this request's; then its deadline decides.
+While a queue holds messages nobody can tell whether one of them is this request's; then its deadline decides. One look
+is not enough: SQS's counts may be a minute old, and what moves to the dead-letter queue may be in neither of them.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ from functools import cache
 from inference.errors import Unavailable
 from inference.moves import Moves
 from inference.request_queue import RequestQueue
-from inference.request_table import Applied, RequestTable
+from inference.request_table import SHARDS, Applied, RequestTable
 from inference.requests import FINAL, ErrorCode, Failure, Record
 from inference.telemetry import Telemetry
+
+SETTLE_MS = 60_000
+"""SQS's counts are right after so long; two looks further apart cannot both miss a message."""
 
 LOST = Failure(
     ErrorCode.LOST,
@@ -50,14 +54,16 @@ class Sweeper:
         self._moves = Moves(clock)
 
     def sweep(self, time_left: Callable[[], bool]) -> dict[str, int]:
-        """Sweep until done or out of time (the next sweep goes on). Returns how many requests ended, by outcome.
+        """Sweep until done or out of time (the next sweep goes on). Returns how many requests were seen, how many ended
+        by which outcome, and how many are now suspected to be lost.
 
         Raises:
             Unavailable: the index could not be read.
         """
-        ended = {"expired": 0, "lost": 0, "seen": 0}
+        ended = {"expired": 0, "lost": 0, "suspected": 0, "seen": 0}
         idle = cache(self._idle)
-        for request_id in self._table.open_request_ids(self._clock() - self._grace):
+        now = self._clock()
+        for request_id in self._table.open_request_ids(now - self._grace, first_shard=now % len(SHARDS)):
             if not time_left():
                 self._telemetry.warning("sweep_cut_short", **ended)
                 break
@@ -67,21 +73,31 @@ class Sweeper:
                 continue
             if record.expires_at <= self._clock():
                 update, outcome = self._moves.expire(request_id), "expired"
-            elif self._untouched(record) and idle(record.model):
-                update, outcome = self._moves.bury_lost(record, LOST), "lost"
+            elif self._may_be_lost(record) and idle(record.model):
+                if self._suspected(record):
+                    update, outcome = self._moves.bury_lost(record, LOST), "lost"
+                else:
+                    update, outcome = self._moves.suspect(record), "suspected"
             else:
                 continue
             if isinstance(self._table.apply([update])[0], Applied):
                 ended[outcome] += 1
-                self._telemetry.error("request_swept", request_id=request_id, outcome=outcome)
+                if outcome != "suspected":
+                    self._telemetry.error("request_swept", request_id=request_id, outcome=outcome)
         return ended
 
     def _leased(self, record: Record) -> bool:
         return record.lease_until is not None and record.lease_until >= self._clock()
 
-    def _untouched(self, record: Record) -> bool:
-        times = (record.started_at, record.lease_until, record.submit_until, record.renewed_at, record.replayed_at)
-        return max(record.submitted_at, *(time or 0 for time in times)) < self._clock() - self._grace
+    def _may_be_lost(self, record: Record) -> bool:
+        """Nothing has happened to it for the grace time, and the last look, if there was one, is long enough ago."""
+        if self._suspected(record) and (record.suspected_at or 0) > self._clock() - SETTLE_MS:
+            return False
+        return _touched_at(record) < self._clock() - self._grace
+
+    def _suspected(self, record: Record) -> bool:
+        """An earlier sweep found it untouched for the grace time, and nothing has happened to it since."""
+        return record.suspected_at is not None and record.suspected_at > _touched_at(record) + self._grace
 
     def _idle(self, model: str) -> bool:
         try:
@@ -89,3 +105,9 @@ class Sweeper:
         except Unavailable as error:
             self._telemetry.error("queue_unreadable", error, model=model)
             return False
+
+
+def _touched_at(record: Record) -> int:
+    """When something last happened to the request, in epoch milliseconds."""
+    times = (record.started_at, record.lease_until, record.submit_until, record.renewed_at, record.replayed_at)
+    return max(record.submitted_at, *(time or 0 for time in times))

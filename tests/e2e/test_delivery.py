@@ -11,6 +11,7 @@ from typing import Any
 
 from inference.http import ANONYMOUS
 from inference.requests import Message, Record, Status
+from inference.sweep import SETTLE_MS
 from tests.e2e.control import Control
 from tests.e2e.http_client import Api
 from tests.e2e.test_faults import right_answer
@@ -137,11 +138,16 @@ def test_a_record_that_never_got_its_message_is_swept(api: Api, control: Control
     lost, young = _put(control, age_seconds=3600), _put(control, age_seconds=0)
     control.drained(MODEL)
     control.invoke("sweeper")
+    suspected = control.record(lost.request_id)
+    assert (suspected.status, suspected.suspected_at is not None) == (Status.PENDING, True), "one look is not enough"
+    a_minute_ago = int(time.time() * 1000) - SETTLE_MS
+    _change(control, lost.request_id, suspected_at=a_minute_ago)
+    control.invoke("sweeper")
     outcome = api.outcome(lost.request_id, 5)
     assert (outcome["status"], outcome["error"]["code"]) == ("failed", "lost")
     assert "Send it again" in outcome["error"]["message"]
     assert control.record(young.request_id).status is Status.PENDING
-    _change(control, young.request_id, submitted_at=lost.submitted_at)
+    _change(control, young.request_id, submitted_at=lost.submitted_at, suspected_at=a_minute_ago)
     control.invoke("sweeper")
     assert control.record(young.request_id).status is Status.FAILED
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from inference import aws
+from inference.sweep import SETTLE_MS
 from tests.integration.aws_faults import DONE_KINDS, FOREVER, KINDS, SLOW, THROTTLED, UNREACHABLE, AwsFault, injected
 from tests.integration.system import GRACE_SECONDS, System, sentiment_of
 
@@ -58,6 +59,8 @@ def run_down(system: System) -> None:
         system.run_dead_letters()
         system.time_passes(400)
     system.time_passes(GRACE_SECONDS + 1)
+    system.sweep()
+    system.time_passes(SETTLE_MS // 1000)
     system.sweep()
     for record in system.records().values():
         assert record.status in ("succeeded", "failed"), record

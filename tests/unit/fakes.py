@@ -149,14 +149,13 @@ class FakeTable(Faulty):
     def find(self, request_id: str) -> Record | None:
         return self.get(request_id) or self.get(request_id, consistent=True)
 
-    def open_request_ids(self, submitted_before: int) -> Iterator[str]:
+    def open_request_ids(self, submitted_before: int, first_shard: int = 0) -> Iterator[str]:
         self.calls.append("open_request_ids")
         found = [
-            (str(item["open_shard"]), int(item["submitted_at"]), request_id)
+            ((SHARDS.index(str(item["open_shard"])) - first_shard) % len(SHARDS), int(item["submitted_at"]), request_id)
             for request_id, item in self.items.items()
             if "open_shard" in item and int(item["submitted_at"]) < submitted_before
         ]
-        assert all(shard in SHARDS for shard, _, _ in found)
         yield from self._step("open_request_ids", lambda: [request_id for _, _, request_id in sorted(found)])
 
     def failed_with_input(self) -> Iterator[Record]:

@@ -37,6 +37,7 @@ FULL = Record(
     submit_id="s",
     renewed_at=7,
     replayed_at=8,
+    suspected_at=9,
     input_digest="d",
     input='{"text": ""}',
     result="{}",
@@ -156,6 +157,8 @@ class TableContract:
         found = [request_id for request_id in subject.table.open_request_ids(NOW) if request_id in ages]
         assert sorted(found) == ["0-5", "c-1", "c-9", "f-3"]
         assert found.index("c-9") < found.index("c-1")
+        found = [request_id for request_id in subject.table.open_request_ids(NOW, 12) if request_id in ages]
+        assert found == ["c-9", "c-1", "f-3", "0-5"], "begins with shard 12, and goes around"
 
     def test_a_replayed_request_is_open_again(self, subject: Subject) -> None:
         record = fresh(status=Status.FAILED, finished_at=NOW, submitted_at=NOW - 9)

@@ -29,6 +29,8 @@ UPDATES = {
     "expire": MOVES.expire("a1"),
     "bury": MOVES.bury("a1", FAILURE),
     "bury_and_keep": MOVES.bury("a1", FAILURE, "{}"),
+    "suspect": MOVES.suspect(a_record()),
+    "suspect_keyed": MOVES.suspect(KEYED),
     "bury_lost": MOVES.bury_lost(a_record(), FAILURE),
     "bury_lost_keyed": MOVES.bury_lost(KEYED, FAILURE),
     "replay": MOVES.replay(a_record(), NOW * 2, NOW, 5),

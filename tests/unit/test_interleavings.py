@@ -121,9 +121,7 @@ class ScheduledWatchdog:
 
 
 class LaggingQueue(FakeQueue):
-    """A queue whose counts may be a minute old, as SQS's are. The dead-letter queue counts at once here: a sweep in
-    the minute of a message's death may call it `lost` where `undelivered` would be right, which is known.
-    """
+    """A queue whose counts may be a minute old, as SQS's are: for a while, what has just died is in neither queue."""
 
     filled_at = 0
 
@@ -163,7 +161,7 @@ class Interleavings(RuleBasedStateMachine):
         super().__init__()
         self.clock = Clock()
         self.table = FakeTable()
-        self.dead_letters = FakeQueue(self.clock, max_receives=10**6)
+        self.dead_letters = LaggingQueue(self.clock, max_receives=10**6)
         self.queue = LaggingQueue(self.clock, dead_letters=self.dead_letters)
         self.moves = Moves(self.clock)
         self.log = Recorder()
