@@ -77,7 +77,7 @@ class Manifest:
             batch_size=batch_size,
             batch_window_seconds=window,
             memory_mb=check.integer("memory_mb", 128, 10_240),
-            timeout_seconds=check.integer("timeout_seconds", 1, 900),
+            timeout_seconds=check.integer("timeout_seconds", 3, 900),
             input_schema=check.schema("input_schema"),
             output_schema=check.schema("output_schema"),
         )

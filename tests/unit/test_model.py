@@ -120,6 +120,7 @@ WRONG: list[tuple[str, Any]] = [
     ("batch_size", "10"),
     ("batch_window_seconds", 301),
     ("memory_mb", 127),
+    ("timeout_seconds", 2),
     ("timeout_seconds", 901),
     ("input_schema", {"type": "array"}),
     ("output_schema", None),

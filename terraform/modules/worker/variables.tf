@@ -110,14 +110,14 @@ variable "memory_mb" {
 }
 
 variable "timeout_seconds" {
-  description = "Longest time of one invocation."
+  description = "Longest time of one invocation. The last 1.5 s belong to the watchdog, which gives up a prediction that hangs."
   type        = number
   default     = 60
   nullable    = false
 
   validation {
-    condition     = var.timeout_seconds >= 1 && var.timeout_seconds <= 900 && floor(var.timeout_seconds) == var.timeout_seconds
-    error_message = "timeout_seconds must be a whole number from 1 to 900."
+    condition     = var.timeout_seconds >= 3 && var.timeout_seconds <= 900 && floor(var.timeout_seconds) == var.timeout_seconds
+    error_message = "timeout_seconds must be a whole number from 3 to 900: giving up a prediction that hangs takes 1.5 s of it."
   }
 }
 

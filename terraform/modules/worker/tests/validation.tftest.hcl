@@ -57,8 +57,8 @@ run "invalid_1" {
     architecture = "riscv"
     # memory too small
     memory_mb = 127
-    # timeout too long
-    timeout_seconds = 901
+    # timeout too short for the watchdog
+    timeout_seconds = 2
     # batch of none
     batch_size = 0
     # maximum concurrency of one
