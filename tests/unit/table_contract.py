@@ -131,6 +131,7 @@ class TableContract:
             ({"status": Status.CANCELLED}, False),
             ({"submitted_at": NOW + 1}, False),
             ({"submit_until": NOW + 1}, False),
+            ({"submit_id": "another"}, False),
         ],
     )
     def test_discarding(self, subject: Subject, changes: dict[str, Any], gone: bool) -> None:
@@ -145,6 +146,13 @@ class TableContract:
         ours = fresh(submit_until=NOW + 1)
         subject.put(dataclasses.replace(ours, submit_until=until))
         assert subject.table.discard(ours) == gone
+
+    def test_discarding_leaves_another_submit_of_the_same_millisecond(self, subject: Subject) -> None:
+        ours = fresh(submit_until=NOW + 1, submit_id="ours")
+        subject.put(dataclasses.replace(ours, submit_id="theirs"))
+        assert not subject.table.discard(ours)
+        subject.put(ours)
+        assert subject.table.discard(ours)
 
     def test_discarding_what_was_never_written(self, subject: Subject) -> None:
         assert subject.table.discard(fresh())
