@@ -1,0 +1,97 @@
+"""A model's manifest is checked, and what is wrong with it named."""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.model_folders import SENTIMENT, WORDCOUNT, plain_manifest
+from worker.model import Manifest, ManifestError
+
+
+@pytest.fixture
+def plain() -> dict[str, Any]:
+    return plain_manifest()
+
+
+def test_the_manifests_of_the_repository_are_right() -> None:
+    sentiment, wordcount = (Manifest.read(f / "manifest.json") for f in (SENTIMENT, WORDCOUNT))
+    assert (sentiment.name, sentiment.batch_size, sentiment.runtime) == ("sentiment", 10, "onnx")
+    assert sorted(sentiment.artifacts) == ["onnx", "torchscript"]
+    assert sentiment.artifact == sentiment.artifacts["onnx"]
+    for artifact in sentiment.artifacts.values():
+        assert artifact.bytes == (SENTIMENT / artifact.file).stat().st_size <= 2_000_000
+        assert artifact.sha256 == hashlib.sha256((SENTIMENT / artifact.file).read_bytes()).hexdigest()
+    assert (wordcount.runtime, wordcount.artifact) == ("python", None)
+
+
+ARTIFACT = {"file": "a.pt", "sha256": "0" * 64, "bytes": 1}
+WRONG: list[tuple[str, Any]] = [
+    ("name", "Upper"),
+    ("name", "orders-dlq"),
+    ("name", None),
+    ("version", ""),
+    ("version", 1),
+    ("runtime", "tensorflow"),
+    ("batch_size", 0),
+    ("batch_size", True),
+    ("batch_size", "10"),
+    ("batch_window_seconds", 301),
+    ("memory_mb", 127),
+    ("timeout_seconds", 2),
+    ("timeout_seconds", 901),
+    ("input_schema", {"type": "array"}),
+    ("output_schema", None),
+    ("artifacts", {"onnx": ARTIFACT}),
+    ("batchsize", 10),
+]
+
+
+@pytest.mark.parametrize(("field", "value"), WRONG)
+def test_a_wrong_manifest_is_refused_with_the_fields_name(plain: dict[str, Any], field: str, value: Any) -> None:
+    with pytest.raises(ManifestError, match=rf"^here: {field} "):
+        Manifest.parse(plain | {field: value}, where="here")
+
+
+@pytest.mark.parametrize("field", ["name", "version", "runtime", "batch_size", "timeout_seconds", "input_schema"])
+def test_a_missing_field_is_named(plain: dict[str, Any], field: str) -> None:
+    del plain[field]
+    with pytest.raises(ManifestError, match=field):
+        Manifest.parse(plain)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("file", "../a.pt"), ("file", "/etc/a"), ("file", ".."), ("sha256", "0"), ("bytes", 0)]
+)
+def test_a_wrong_artifact_entry_is_named(plain: dict[str, Any], field: str, value: Any) -> None:
+    wrong = plain | {"runtime": "onnx", "artifacts": {"onnx": ARTIFACT | {field: value}}}
+    with pytest.raises(ManifestError, match=rf"artifacts\.onnx\.{field} "):
+        Manifest.parse(wrong)
+
+
+def test_a_runtime_needs_an_artifact(plain: dict[str, Any]) -> None:
+    with pytest.raises(ManifestError, match="artifacts must be a JSON object"):
+        Manifest.parse(plain | {"runtime": "torchscript"})
+    with pytest.raises(ManifestError, match="artifacts must have one for runtime 'torchscript'; there is onnx"):
+        Manifest.parse(plain | {"runtime": "torchscript", "artifacts": {"onnx": ARTIFACT}})
+    with pytest.raises(ManifestError, match="tensorflow is not a known field; known are"):
+        Manifest.parse(plain | {"runtime": "onnx", "artifacts": {"tensorflow": ARTIFACT}})
+
+
+def test_a_batch_over_ten_needs_a_window(plain: dict[str, Any]) -> None:
+    Manifest.parse(plain | {"batch_size": 11, "batch_window_seconds": 1})
+    with pytest.raises(ManifestError, match="batch_window_seconds must be >= 1"):
+        Manifest.parse(plain | {"batch_size": 11})
+
+
+def test_an_absent_or_broken_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.json"
+    with pytest.raises(ManifestError, match=r"manifest\.json: no such file"):
+        Manifest.read(path)
+    path.write_text("{")
+    with pytest.raises(ManifestError, match=r"manifest\.json: cannot be read as JSON"):
+        Manifest.read(path)
+    path.write_text("[]")
+    with pytest.raises(ManifestError, match="must be a JSON object"):
+        Manifest.read(path)
