@@ -12,7 +12,7 @@ from inference.diagnosis import diagnose
 from inference.log_reader import read_lines
 from inference.requests import ErrorCode, Status
 from tests.integration.aws_faults import FOREVER, KINDS, AwsFault, injected
-from tests.unit.fakes import a_record
+from tests.unit.samples import a_record
 
 GROUP, STREAM = "/aws/lambda/p-worker-m", "2027/01/15/[7]abc"
 ONE, TWO = "8f507cfc-7f6a-4f1f-9d0e-3d2f8c3f1a11", "0b9f3d0e-1111-4c57-9a3e-0d6b7f3a9c11"

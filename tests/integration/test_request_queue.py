@@ -14,7 +14,7 @@ from inference.request_queue import MAX_VISIBILITY_SECONDS, RequestQueue
 from inference.requests import Message
 from tests.integration.aws_faults import FOREVER, KINDS, AwsFault, injected
 from tests.integration.terraform_definition import create_queues
-from tests.unit.fakes import a_message, a_record
+from tests.unit.samples import a_message, a_record
 
 
 @pytest.fixture

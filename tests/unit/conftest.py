@@ -1,7 +1,10 @@
-"""Unit tests reach nothing outside their process: a test that opens a socket fails."""
+"""Unit tests reach nothing outside their process: a test that opens a socket fails. They start from fakes."""
 
 import pytest
 from pytest_socket import disable_socket
+
+from tests.unit.api_harness import Api
+from tests.unit.worker_harness import Bench
 
 
 def pytest_runtest_setup() -> None:
@@ -13,3 +16,13 @@ def no_aws_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever account this machine has, no test may find it."""
     for name in ("AWS_PROFILE", "AWS_ENDPOINT_URL", "AWS_ACCESS_KEY_ID", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.fixture
+def api() -> Api:
+    return Api()

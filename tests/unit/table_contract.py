@@ -17,7 +17,9 @@ from inference.expressions import Update
 from inference.moves import Moves
 from inference.request_table import Applied, Refusal
 from inference.requests import FINAL, ErrorCode, Failure, Move, Record, Status
-from tests.unit.fakes import NOW, Clock, FakeTable, a_record, updates_by_move
+from tests.unit.fake_table import FakeTable
+from tests.unit.fakes import NOW, Clock
+from tests.unit.samples import a_record, updates_by_move
 
 FULL = Record(
     request_id="f-full",

@@ -10,7 +10,10 @@ import pytest
 from inference.burial import Undertaker
 from inference.request_table import Applied
 from inference.requests import Record, Status
-from tests.unit.fakes import NOW, Clock, FakeTable, Fault, Recorder, a_message, a_record, sqs_record
+from tests.unit.fake_queue import sqs_record
+from tests.unit.fake_table import FakeTable
+from tests.unit.fakes import NOW, Clock, Fault, Recorder
+from tests.unit.samples import a_message, a_record
 
 
 class Cemetery:

@@ -7,7 +7,7 @@ import pytest
 
 from inference.catalog import Catalog, packaged_versions
 from inference.errors import ConfigurationError, Refused
-from tests.unit.fakes import a_catalog, validate_text
+from tests.unit.samples import a_catalog, validate_text
 
 
 def test_a_model_by_its_name_and_the_default() -> None:

@@ -13,7 +13,10 @@ from inference.requests import ErrorCode, Failure, Message, Record, Status
 from scripts import dead_letters
 from scripts.console import Failure as Refused
 from scripts.dead_letters import FAILED, NOT_FOUND, OK, DeadLetters, Terms
-from tests.unit.fakes import NOW, Clock, FakeQueue, FakeTable, Fault, a_record
+from tests.unit.fake_queue import FakeQueue
+from tests.unit.fake_table import FakeTable
+from tests.unit.fakes import NOW, Clock, Fault
+from tests.unit.samples import a_record
 
 VALUE = {"text": "hello"}
 TERMS = Terms(attempts=4, deadline=100, retention=1000)

@@ -7,7 +7,8 @@ import pytest
 from inference.diagnosis import OWN_LINE, diagnose
 from inference.requests import ErrorCode, Failure, Record, Status
 from inference.telemetry import Telemetry
-from tests.unit.fakes import NOW, a_record
+from tests.unit.fakes import NOW
+from tests.unit.samples import a_record
 
 ID = "8f507cfc-7f6a-4f1f-9d0e-3d2f8c3f1a11"
 GROUP = "/aws/lambda/inference-local-worker-sentiment"

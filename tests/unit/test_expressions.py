@@ -7,7 +7,9 @@ import pytest
 from inference.expressions import Update, from_attribute, to_attribute
 from inference.moves import Moves
 from inference.requests import ErrorCode, Failure
-from tests.unit.fakes import NOW, Clock, a_record, tokens_of
+from tests.unit.conditions import tokens_of
+from tests.unit.fakes import NOW, Clock
+from tests.unit.samples import a_record
 
 FAILURE = Failure(ErrorCode.TIMEOUT, "slow", 2)
 MOVES = Moves(Clock())

@@ -2,7 +2,11 @@
 
 import pytest
 
-from tests.unit.fakes import Clock, FakeQueue, FakeTable, a_message, a_record, holds
+from tests.unit.conditions import holds
+from tests.unit.fake_queue import FakeQueue
+from tests.unit.fake_table import FakeTable
+from tests.unit.fakes import Clock
+from tests.unit.samples import a_message, a_record
 from tests.unit.table_contract import Subject, TableContract
 
 

@@ -29,7 +29,10 @@ from inference.request_table import Applied
 from inference.requests import FINAL, TRANSITIONS, Message, Record, Status
 from inference.service import Limits, Service
 from inference.sweep import Sweeper
-from tests.unit.fakes import Clock, FakeQueue, FakeTable, Fault, Faulty, Recorder, a_catalog, validate_text
+from tests.unit.fake_queue import FakeQueue
+from tests.unit.fake_table import FakeTable
+from tests.unit.fakes import Clock, Fault, Faulty, Recorder
+from tests.unit.samples import a_catalog, validate_text
 from worker import batch
 from worker.batch import Invocation, RetryDelay, Worker
 from worker.errors import InputError

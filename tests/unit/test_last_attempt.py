@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from inference.requests import Message, Record, Status
-from tests.unit.fakes import NOW, Clock, FakeQueue, FakeTable, Recorder, a_record, sqs_record
+from tests.unit.fake_queue import FakeQueue, sqs_record
+from tests.unit.fake_table import FakeTable
+from tests.unit.fakes import NOW, Clock, Recorder
+from tests.unit.samples import a_record
 from worker.batch import Invocation, RetryDelay, Worker
 from worker.claims import Claimer
 from worker.delivery import Delivery

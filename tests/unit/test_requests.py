@@ -26,7 +26,9 @@ from inference.requests import (
     keyed_request_id,
     new_request_id,
 )
-from tests.unit.fakes import NOW, Clock, FakeTable, a_message, a_record, updates_by_move
+from tests.unit.fake_table import FakeTable
+from tests.unit.fakes import NOW, Clock
+from tests.unit.samples import a_message, a_record, updates_by_move
 
 P, R, S, F, C, E = Status
 

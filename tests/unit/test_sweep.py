@@ -9,7 +9,10 @@ import pytest
 from inference.errors import Unavailable
 from inference.requests import Record, Status
 from inference.sweep import SETTLE_MS, Sweeper
-from tests.unit.fakes import NOW, Clock, FakeQueue, FakeTable, Fault, Recorder, a_message, a_record
+from tests.unit.fake_queue import FakeQueue
+from tests.unit.fake_table import FakeTable
+from tests.unit.fakes import NOW, Clock, Fault, Recorder
+from tests.unit.samples import a_message, a_record
 
 GRACE = 900_000
 OLD = NOW - GRACE - SETTLE_MS - 1

@@ -1,0 +1,111 @@
+"""A stand-in for the request queues, in memory, and the records in which Lambda hands over their messages."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from inference.errors import Unavailable
+from inference.requests import Message
+from tests.unit.fakes import Faulty
+
+
+@dataclass
+class Held:
+    """A message on a fake queue."""
+
+    message_id: str
+    body: str
+    visible_at: int
+    receive_count: int = 0
+
+
+class FakeQueue(Faulty):
+    """A request queue, with the consumer's side that SQS and Lambda's mapping play.
+
+    Like SQS: a received message is hidden for a while, comes back unless deleted, and dies after `max_receives`.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], int],
+        visibility: int = 180,
+        max_receives: int = 8,
+        dead_letters: FakeQueue | None = None,
+    ) -> None:
+        super().__init__()
+        self._dead_letters = dead_letters
+        self._clock = clock
+        self._visibility = visibility
+        self._max_receives = max_receives
+        self._ids = itertools.count(1)
+        self.messages: dict[str, Held] = {}
+        self.dead: list[str] = []
+        self.shown: list[dict[str, int]] = []
+
+    def send(self, message: Message) -> None:
+        self.calls.append("send")
+        self._step("send", lambda: self.put(message.to_body()))
+
+    def put(self, body: str) -> None:
+        name = f"m{next(self._ids)}"
+        self.messages[name] = Held(name, body, self._clock())
+
+    def show_again(self, delays: Mapping[str, int]) -> Sequence[str]:
+        if delays:
+            self.calls += ["show_again"] * ((len(delays) + 9) // 10)
+        try:
+            return self._step("show_again", lambda: self._show_again(delays))
+        except Unavailable:
+            return list(delays)
+
+    def _show_again(self, delays: Mapping[str, int]) -> Sequence[str]:
+        self.shown.append(dict(delays))
+        missed = []
+        for handle, seconds in delays.items():
+            name, _, count = handle.partition("/")
+            held = self.messages.get(name)
+            if held is None or held.receive_count != int(count):
+                missed.append(handle)
+            else:
+                held.visible_at = self._clock() + seconds * 1000
+        return missed
+
+    def is_empty(self) -> bool:
+        self.calls.append("is_empty")
+        return self._step("is_empty", lambda: not self.messages)
+
+    def receive(self, most: int = 10) -> list[dict[str, Any]]:
+        """What the mapping would hand to a worker now, as records of an SQS event."""
+        records = []
+        for held in list(self.messages.values()):
+            if held.visible_at > self._clock() or len(records) == most:
+                continue
+            if held.receive_count >= self._max_receives:
+                del self.messages[held.message_id]
+                self.dead.append(held.body)
+                if self._dead_letters is not None:
+                    self._dead_letters.put(held.body)
+                continue
+            held.receive_count += 1
+            held.visible_at = self._clock() + self._visibility * 1000
+            records.append(sqs_record(held.message_id, held.body, held.receive_count))
+        return records
+
+    def settle(self, records: Sequence[Mapping[str, Any]], failed: Sequence[str]) -> None:
+        """What the mapping does after an invocation that returned: delete what did not fail."""
+        for record in records:
+            if record["messageId"] not in failed:
+                self.messages.pop(record["messageId"], None)
+
+
+def sqs_record(message_id: str, body: str, receive_count: int = 1) -> dict[str, Any]:
+    """A record of an SQS event, as far as anything reads it."""
+    return {
+        "messageId": message_id,
+        "receiptHandle": f"{message_id}/{receive_count}",
+        "body": body,
+        "attributes": {"ApproximateReceiveCount": str(receive_count)},
+    }

@@ -1,0 +1,129 @@
+"""A stand-in for the request table, in memory.
+
+It is held to the real adapter by one contract (`table_contract.py`) that the fake, moto and the emulator all pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+from typing import Any
+
+from inference.errors import Unavailable
+from inference.expressions import Update, Value
+from inference.request_table import SHARDS, Applied, Refusal, Written
+from inference.requests import Record, Status
+from tests.unit.conditions import holds, plain
+from tests.unit.fakes import Faulty
+
+
+class FakeTable(Faulty):
+    """`RequestTable` in memory. `log` has every update that applied, with the record before and after it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.items: dict[str, dict[str, Value]] = {}
+        self.log: list[tuple[Update, Record, Record]] = []
+        self.applying: Update | None = None
+
+    def put(self, record: Record) -> None:
+        """Put a record in its place, whatever was there."""
+        self.items[record.request_id] = _item(record)
+
+    def record(self, request_id: str) -> Record:
+        return _record(self.items[request_id])
+
+    def create(self, record: Record) -> Record | None:
+        self.calls.append("create")
+        return self._step("create", lambda: self._create(record))
+
+    def _create(self, record: Record) -> Record | None:
+        existing = self.items.get(record.request_id)
+        if existing is not None and int(existing["delete_at"]) > record.submitted_at // 1000:
+            standing = _record(existing)
+            return None if standing == record else standing
+        self.put(record)
+        return None
+
+    def discard(self, record: Record) -> bool:
+        self.calls.append("discard")
+        return self._step("discard", lambda: self._discard(record))
+
+    def _discard(self, record: Record) -> bool:
+        item = self.items.get(record.request_id)
+        if item is None:
+            return True
+        same = all(item.get(name) == getattr(record, name) for name in ("submitted_at", "submit_until", "submit_id"))
+        if item["status"] == Status.PENDING and item["attempts"] == 0 and same:
+            del self.items[record.request_id]
+            return True
+        return False
+
+    def get(self, request_id: str, consistent: bool = False) -> Record | None:
+        self.calls.append("get")
+
+        def read() -> Record | None:
+            item = self.items.get(request_id)
+            return _record(item) if item else None
+
+        return self._step("get", read)
+
+    def find(self, request_id: str) -> Record | None:
+        return self.get(request_id) or self.get(request_id, consistent=True)
+
+    def open_request_ids(self, submitted_before: int, first_shard: int = 0) -> Iterator[str]:
+        self.calls.append("open_request_ids")
+        found = [
+            ((SHARDS.index(str(item["open_shard"])) - first_shard) % len(SHARDS), int(item["submitted_at"]), request_id)
+            for request_id, item in self.items.items()
+            if "open_shard" in item and int(item["submitted_at"]) < submitted_before
+        ]
+        yield from self._step("open_request_ids", lambda: [request_id for _, _, request_id in sorted(found)])
+
+    def failed_with_input(self) -> Iterator[Record]:
+        yield from [_record(i) for i in self.items.values() if i["status"] == Status.FAILED and "input" in i]
+
+    def apply(self, updates: Sequence[Update]) -> list[Written]:
+        together = sum(not update.increments for update in updates)
+        singles = len(updates) - together
+        self.calls += ["apply"] * (singles + (together + 24) // 25)
+        written: list[Written] = []
+        for update in updates:
+            self.applying = update
+            try:
+                written.append(self._step("apply", lambda update=update: self._apply(update)))
+            except Unavailable as error:
+                written.append(error)
+        return written
+
+    def _apply(self, update: Update) -> Written:
+        item = self.items.get(update.request_id)
+        if item is None:
+            return Refusal(None)
+        if not holds(update.condition, item, update.values):
+            return Refusal(_record(item))
+        before = _record(item)
+        changed = dict(item) | {name: plain(value) for name, value in update.sets.items()}
+        for name, amount in update.increments.items():
+            changed[name] = int(item[name]) + amount
+        for name in update.removes:
+            changed.pop(name, None)
+        self.items[update.request_id] = changed
+        self.log.append((update, before, _record(changed)))
+        return Applied(_record(changed))
+
+
+_FIELDS = [field.name for field in fields(Record)]
+
+
+def _item(record: Record) -> dict[str, Value]:
+    item = {name: value for name in _FIELDS if (value := getattr(record, name)) not in (None, False) or value == 0}
+    item = {name: plain(value) for name, value in item.items() if value is not False}
+    if record.status in (Status.PENDING, Status.RUNNING):
+        item["open_shard"] = record.request_id[0]
+    return item
+
+
+def _record(item: Mapping[str, Value]) -> Record:
+    known: dict[str, Any] = {name: value for name, value in item.items() if name in _FIELDS}
+    return Record(**known | {"status": Status(known["status"])})

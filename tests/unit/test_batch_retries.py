@@ -1,0 +1,75 @@
+"""What may succeed later is tried again: after which delay, how often, and what a client sees meanwhile."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from inference.requests import ErrorCode, Failure, Record, Status
+from tests.unit.samples import a_message, a_record
+from tests.unit.worker_harness import Bench
+from worker.batch import RetryDelay
+
+
+def test_a_retryable_error_comes_again_after_growing_delays_and_fails_on_the_last_attempt(bench: Bench) -> None:
+    (name,) = bench.add("a")
+    bench.model.reactions["a"] = ValueError("bad")
+    delays = []
+    for attempt in range(1, 5):
+        assert bench.run() == ["m1"]
+        assert bench.statuses() == ["pending"]
+        assert bench.error(name) == {"code": "model_error", "message": "ValueError: bad", "attempt": attempt}
+        (wait,) = bench.hidden_seconds()
+        delays.append(wait)
+        bench.clock.advance(seconds=wait)
+    assert delays == [2, 4, 8, 16]
+    assert bench.run() == []
+    record = bench.table.record(name)
+    assert (record.status, record.attempts) == (Status.FAILED, 5)
+    assert bench.error(name)["attempt"] == 5
+    assert json.loads(str(record.input)) == {"text": "a", "threshold": 0.5}
+    assert bench.queue.messages == {}
+
+
+def test_a_retry_that_succeeds_leaves_no_error(bench: Bench) -> None:
+    (name,) = bench.add("a")
+    bench.model.reactions["a"] = ValueError("bad")
+    bench.run()
+    bench.model.reactions.clear()
+    bench.clock.advance(seconds=2)
+    assert bench.run() == []
+    record = bench.table.record(name)
+    assert (record.status, record.attempts, record.error) == (Status.SUCCEEDED, 2, None)
+
+
+@pytest.mark.parametrize(("attempt", "seconds"), [(1, 2), (2, 4), (7, 128), (8, 256), (9, 300), (1_000, 300)])
+def test_retry_delays(attempt: int, seconds: int) -> None:
+    assert RetryDelay(2, 300).after(attempt) == seconds
+
+
+def test_a_retry_without_a_pause() -> None:
+    assert RetryDelay(0, 0).after(3) == 0
+
+
+def test_a_failure_of_an_earlier_attempt_stays_visible_while_the_next_runs(bench: Bench) -> None:
+    (name,) = bench.add("a")
+    bench.model.reactions["a"] = ValueError("bad")
+    bench.run()
+    bench.clock.advance(seconds=2)
+    seen: list[Record] = []
+    bench.model.reactions["a"] = lambda: seen.append(bench.table.record(name))
+    bench.run()
+    assert seen[0].status is Status.RUNNING
+    assert json.loads(str(seen[0].error))["attempt"] == 1
+
+
+def test_the_records_limit_of_attempts_is_what_counts_for_a_claim(bench: Bench) -> None:
+    record = a_record(attempts=4, attempt_limit=5, error=Failure(ErrorCode.CRASHED, "x", 4).to_json())
+    bench.table.put(record)
+    bench.queue.put(replace(a_message(record, {"text": "a"}), attempt_limit=99).to_body())
+    bench.model.reactions["a"] = ValueError("bad")
+    bench.run()
+    record = bench.table.record("a1")
+    assert record.attempts == 5

@@ -1,0 +1,99 @@
+"""Cancel: an open request ends, a final one stays, and what happens when both come at once or AWS fails."""
+
+from __future__ import annotations
+
+import pytest
+
+from inference.errors import Refused, Unavailable
+from inference.request_table import Applied
+from inference.requests import Record, Status
+from tests.unit.api_harness import ME, YOU, Api
+from tests.unit.fakes import NOW, Fault
+from tests.unit.samples import a_record
+
+
+def _in_status(api: Api, status: Status) -> Record:
+    record = a_record(status=status, caller=ME, attempts=1, lease_until=NOW + 1000)
+    api.table.put(record)
+    return record
+
+
+@pytest.mark.parametrize("status", [Status.PENDING, Status.RUNNING])
+def test_cancelling_an_open_request_ends_it_and_again_changes_nothing(api: Api, status: Status) -> None:
+    _in_status(api, status)
+    cancelled = api.service.cancel("a1", ME)
+    assert (cancelled.status, cancelled.finished_at) == (Status.CANCELLED, NOW)
+    api.clock.advance(seconds=1)
+    assert api.service.cancel("a1", ME) == cancelled
+    assert api.table.record("a1") == cancelled
+
+
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.EXPIRED])
+def test_cancelling_a_final_request_is_409(api: Api, status: Status) -> None:
+    record = _in_status(api, status)
+    with pytest.raises(Refused) as refused:
+        api.service.cancel("a1", ME)
+    assert (refused.value.status, refused.value.members["request_status"]) == (409, status)
+    assert api.table.record("a1") == record
+
+
+def test_cancelling_an_unswept_expired_request_is_409(api: Api) -> None:
+    api.table.put(a_record(caller=ME, expires_at=NOW))
+    with pytest.raises(Refused) as refused:
+        api.service.cancel("a1", ME)
+    assert refused.value.members["request_status"] == "expired"
+
+
+def test_cancelling_anothers_request_is_404_and_changes_nothing(api: Api) -> None:
+    record = api.submit(caller=YOU)
+    with pytest.raises(Refused) as refused:
+        api.service.cancel(record.request_id, ME)
+    assert refused.value.status == 404
+    assert api.table.record(record.request_id) == record
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"),
+    [(Status.SUCCEEDED, 409), (Status.CANCELLED, 200), (None, 404)],
+)
+def test_a_request_that_ends_while_it_is_being_cancelled(api: Api, status: Status | None, answer: int) -> None:
+    _in_status(api, Status.RUNNING)
+
+    def end(operation: str) -> None:
+        if operation == "apply":
+            if status is None:
+                api.table.items.clear()
+            else:
+                api.table.items["a1"]["status"] = status.value
+
+    api.table.before = end
+    if answer == 200:
+        assert api.service.cancel("a1", ME).status is Status.CANCELLED
+    else:
+        with pytest.raises(Refused) as refused:
+            api.service.cancel("a1", ME)
+        assert refused.value.status == answer
+
+
+@pytest.mark.parametrize("operation", ["get", "apply"])
+def test_a_cancel_that_the_table_does_not_take_is_unavailable(api: Api, operation: str) -> None:
+    _in_status(api, Status.PENDING)
+    api.table.faults = [Fault(operation)]
+    with pytest.raises(Unavailable):
+        api.service.cancel("a1", ME)
+
+
+def test_a_cancel_whose_answer_was_lost_can_be_repeated(api: Api) -> None:
+    _in_status(api, Status.PENDING)
+    api.table.faults = [Fault("apply", done=True)]
+    with pytest.raises(Unavailable):
+        api.service.cancel("a1", ME)
+    assert api.service.cancel("a1", ME).status is Status.CANCELLED
+
+
+def test_a_running_attempts_result_is_refused_after_a_cancel(api: Api) -> None:
+    record = api.submit()
+    api.claim(record)
+    api.service.cancel(record.request_id, ME)
+    assert not isinstance(api.table.apply([api.moves.succeed(record.request_id, 1, "{}")])[0], Applied)
+    assert api.table.record(record.request_id).result is None

@@ -1,0 +1,109 @@
+"""Status: whose request is found, what is shown of it, and when to ask again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from inference.errors import Refused
+from inference.requests import ErrorCode, Failure, Record, Status
+from inference.service import describe, retry_after
+from tests.unit.api_harness import ME, YOU, Api
+from tests.unit.fakes import NOW
+from tests.unit.samples import DEADLINE, RETENTION, a_record
+
+
+def test_the_status_of_a_request(api: Api) -> None:
+    record = api.submit()
+    assert api.service.status(record.request_id, ME) == record
+
+
+def test_another_callers_request_is_404_like_no_request(api: Api) -> None:
+    record = api.submit(caller=YOU)
+    details = []
+    for request_id in (record.request_id, "6f1c2b1e-5d0a-4c57-9a3e-0d6b7f3a9c11"):
+        with pytest.raises(Refused) as refused:
+            api.service.status(request_id, ME)
+        details.append((refused.value.status, refused.value.detail, refused.value.members))
+    assert details[0] == details[1]
+    assert details[0][0] == 404
+
+
+@pytest.mark.parametrize("request_id", ["", "x" * 65, "x" * 5000, "\ud800", "ü"])
+def test_what_cannot_be_an_id_is_404_without_a_look(api: Api, request_id: str) -> None:
+    with pytest.raises(Refused) as refused:
+        api.service.status(request_id, ME)
+    assert refused.value.status == 404
+    assert api.table.calls == []
+
+
+@pytest.mark.parametrize(("seconds", "there"), [(DEADLINE + RETENTION - 1, True), (DEADLINE + RETENTION, False)])
+def test_a_record_past_its_retention_is_404_before_it_is_deleted(api: Api, seconds: int, there: bool) -> None:
+    record = api.submit()
+    api.clock.advance(seconds=seconds)
+    if there:
+        assert api.service.status(record.request_id, ME)
+    else:
+        with pytest.raises(Refused):
+            api.service.status(record.request_id, ME)
+
+
+def test_a_read_that_misses_is_repeated_consistently(api: Api) -> None:
+    record = api.submit()
+    real, asked = api.table.get, []
+
+    def stale(request_id: str, consistent: bool = False) -> Record | None:
+        asked.append(consistent)
+        return real(request_id) if consistent else None
+
+    api.table.get = stale  # type: ignore[method-assign]
+    assert api.service.status(record.request_id, ME) == record
+    assert asked == [False, True]
+
+
+def test_an_unswept_request_is_shown_as_expired(api: Api) -> None:
+    record = api.submit()
+    shown = describe(record, NOW + DEADLINE * 1000)
+    assert shown["status"] == "expired"
+    assert retry_after(record, NOW + DEADLINE * 1000) is None
+
+
+def test_everything_that_is_shown() -> None:
+    record = a_record(
+        status=Status.SUCCEEDED,
+        attempts=2,
+        model_version="1.0.0",
+        started_at=NOW + 5,
+        finished_at=NOW + 1_234,
+        result='{"confidence": 0.25}',
+    )
+    assert json.loads(json.dumps(describe(record, NOW))) == {
+        "request_id": "a1",
+        "status": "succeeded",
+        "model": "echo",
+        "model_version": "1.0.0",
+        "result": {"confidence": 0.25},
+        "error": None,
+        "attempts": 2,
+        "submitted_at": "2027-01-15T08:00:00.000Z",
+        "started_at": "2027-01-15T08:00:00.005Z",
+        "finished_at": "2027-01-15T08:00:01.234Z",
+        "expires_at": "2027-01-16T08:00:00.000Z",
+    }
+
+
+def test_an_error_is_shown_as_json() -> None:
+    error = Failure(ErrorCode.TIMEOUT, "slow", 3).to_json()
+    shown = describe(a_record(status=Status.FAILED, error=error), NOW)
+    assert shown["error"] == {"code": "timeout", "message": "slow", "attempt": 3}
+
+
+@pytest.mark.parametrize(("age", "wait"), [(0, 1), (7, 1), (8, 2), (40, 10), (120, 30), (80_000, 30)])
+def test_when_to_ask_again(age: int, wait: int) -> None:
+    assert retry_after(a_record(), NOW + age * 1000) == wait
+
+
+@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED])
+def test_never_ask_again_when_it_is_final(status: Status) -> None:
+    assert retry_after(a_record(status=status), NOW) is None
