@@ -6,6 +6,9 @@ from pytest_socket import disable_socket
 from tests.unit.api_harness import Api
 from tests.unit.worker_harness import Bench
 
+# Its asserts came out of a test: a failure shows the compared values, as it does there.
+pytest.register_assert_rewrite("tests.unit.promises")
+
 
 def pytest_runtest_setup() -> None:
     disable_socket(allow_unix_socket=True)

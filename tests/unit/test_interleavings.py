@@ -11,7 +11,6 @@ from __future__ import annotations
 import itertools
 import json
 import threading
-from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -20,143 +19,28 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from inference import aws, service
+from inference import service
 from inference.burial import Undertaker
 from inference.errors import InferenceError
-from inference.expressions import Update
 from inference.moves import Moves
 from inference.request_table import Applied
-from inference.requests import FINAL, TRANSITIONS, Message, Record, Status
+from inference.requests import TRANSITIONS, Message
 from inference.service import Limits, Service
 from inference.sweep import Sweeper
-from tests.unit.fake_queue import FakeQueue
+from tests.unit.actors import TIMEOUT_MS, Actor, EchoModel, LaggingQueue, ScheduledWatchdog, go_on
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import Clock, Fault, Faulty, Recorder
-from tests.unit.samples import a_catalog, validate_text
+from tests.unit.promises import WAYS_TAKEN, Promises
+from tests.unit.samples import DEADLINE, RETENTION, a_catalog, validate_text
 from worker import batch
 from worker.batch import Invocation, RetryDelay, Worker
-from worker.errors import InputError
 
-TIMEOUT_MS = 30_000
 API_TIMEOUT_MS = 29_000
 GRACE_MS = 900_000
-COUNTS_LAG_MS = 60_000
-DEADLINE_S, RETENTION_S = 86_400, 604_800
-WRITE_SECONDS = aws.ATTEMPTS * (aws.CONNECT_TIMEOUT_SECONDS + aws.READ_TIMEOUT_SECONDS)
 MOST_ACTORS, MOST_REQUESTS = 4, 3
 TEXTS = ["one", "one", "two", "boom", "odd"]
 WORKER_STEPS = ["apply", "take_over", "predict", "finish"]
-"""Steps of a worker that others like to come between; `finish` is the step after the prediction."""
-
-
-WAYS_TAKEN: Counter[tuple[Status, Status]] = Counter()
-
-
-class Killed(BaseException):
-    """The actor's process ends here."""
-
-
-class Actor(threading.Thread):
-    """An operation that stops before each of its steps until it is told to go on."""
-
-    def __init__(self, operation: Callable[[], None], started_at: int, limit_ms: int = TIMEOUT_MS) -> None:
-        super().__init__(daemon=True)
-        self._operation = operation
-        self._go = threading.Semaphore(0)
-        self._stopped = threading.Semaphore(0)
-        self._killed = False
-        self.started_at = started_at
-        self.limit_ms = limit_ms
-        self.fault: str | None = None
-        self.at = ""
-        self.bark: Callable[[], None] | None = None
-        self.error: BaseException | None = None
-        self.done = False
-        self.start()
-        self._stopped.acquire()
-
-    def run(self) -> None:
-        try:
-            self.pause("start")
-            self._operation()
-        except Killed:
-            pass
-        except BaseException as error:
-            self.error = error
-        self.done = True
-        self._stopped.release()
-
-    def pause(self, at: str) -> None:
-        self.at = at
-        self._stopped.release()
-        self._go.acquire()
-        if self._killed:
-            raise Killed
-
-    def step(self, fault: str | None = None) -> None:
-        self.fault = fault
-        self._go.release()
-        self._stopped.acquire()
-
-    def kill(self) -> None:
-        self._killed = True
-        while not self.done:
-            self.step()
-        self.join()
-
-
-class ScheduledWatchdog:
-    """Barks when the schedule says so, beside the hung prediction."""
-
-    def __init__(self, seconds: float, bark: Callable[[], None]) -> None:
-        self._bark = bark
-
-    def __enter__(self) -> ScheduledWatchdog:
-        actor = threading.current_thread()
-        if isinstance(actor, Actor):
-            actor.bark = self._bark
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        actor = threading.current_thread()
-        if isinstance(actor, Actor):
-            actor.bark = None
-
-
-class LaggingQueue(FakeQueue):
-    """A queue whose counts may be a minute old, as SQS's are: for a while, what has just died is in neither queue."""
-
-    filled_at = 0
-
-    def put(self, body: str) -> None:
-        if not self.messages:
-            self.filled_at = self._clock()
-        super().put(body)
-
-    def is_empty(self) -> bool:
-        return super().is_empty() or self._clock() - self.filled_at < COUNTS_LAG_MS
-
-
-class EchoModel:
-    version = "1"
-    batch_size = 2
-
-    def predict(self, inputs: list[Any]) -> list[Any]:
-        actor = threading.current_thread()
-        if isinstance(actor, Actor):
-            actor.pause("predict")
-            if actor.fault:
-                raise ValueError("injected: the model fails")
-        if any(value["text"] == "boom" for value in inputs):
-            raise MemoryError
-        return [InputError("odd") if value["text"] == "odd" else {"echo": value["text"]} for value in inputs]
-
-
-def _go_on(actor: Actor, until: str) -> None:
-    while not actor.done and actor.at != ("predict" if until == "finish" else until):
-        actor.step()
-    if until == "finish" and not actor.done:
-        actor.step()
+"""Steps of a worker that others like to come between."""
 
 
 class Interleavings(RuleBasedStateMachine):
@@ -168,7 +52,7 @@ class Interleavings(RuleBasedStateMachine):
         self.queue = LaggingQueue(self.clock, dead_letters=self.dead_letters)
         self.moves = Moves(self.clock)
         self.log = Recorder()
-        limits = Limits(attempts=3, deadline=DEADLINE_S, retention=RETENTION_S)
+        limits = Limits(attempts=3, deadline=DEADLINE, retention=RETENTION)
         self.service = Service(self.table, lambda _: self.queue, a_catalog(), limits, self.clock)
         self.undertaker = Undertaker(self.table, "/p-", lambda *_: [], self.log, self.clock)
         queues = (self.queue, self.dead_letters)
@@ -182,10 +66,7 @@ class Interleavings(RuleBasedStateMachine):
         self.patch.setattr(batch, "Watchdog", ScheduledWatchdog)
         # Random ids would make every run another.
         self.patch.setattr(service, "new_request_id", lambda: f"{7 * next(ids) % 16:x}-{next(ids)}")
-        self.accepted: dict[str, tuple[int, str]] = {}
-        self.replayed: set[str] = set()
-        self.seen: dict[str, tuple[int, Status]] = {}
-        self.checked = 0
+        self.promises = Promises(self.table, self.clock)
 
     def _pause(self, target: Faulty, operation: str) -> None:
         actor = threading.current_thread()
@@ -201,7 +82,7 @@ class Interleavings(RuleBasedStateMachine):
         self.clock.advance(ms=1)
         actor = Actor(operation, self.clock.now, limit_ms)
         self.actors.append(actor)
-        _go_on(actor, until)
+        go_on(actor, until)
         self._reap()
 
     def _reap(self) -> None:
@@ -232,11 +113,7 @@ class Interleavings(RuleBasedStateMachine):
 
     def _submission(self, text: str, key: str | None) -> Callable[[], None]:
         def operation() -> None:
-            record = self.service.submit(None, {"text": text}, "me", key)
-            first = self.accepted.setdefault(record.request_id, (record.submitted_at, text))
-            if first[0] != record.submitted_at:  # the record before was past its retention
-                self.accepted[record.request_id] = (record.submitted_at, text)
-            assert self.accepted[record.request_id][1] == text
+            self.promises.accept(self.service.submit(None, {"text": text}, "me", key), text)
 
         return operation
 
@@ -326,8 +203,8 @@ class Interleavings(RuleBasedStateMachine):
         record = self.table.get(request_id, consistent=True)
         if record is None or record.input is None:
             return
-        expires_at = self.clock.now + DEADLINE_S * 1000
-        update = self.moves.replay(record, expires_at, expires_at // 1000 + RETENTION_S, 3)
+        expires_at = self.clock.now + DEADLINE * 1000
+        update = self.moves.replay(record, expires_at, expires_at // 1000 + RETENTION, 3)
         match self.table.apply([update])[0]:
             case Applied(record=replayed) if replayed is not None:
                 value = json.loads(record.input)
@@ -343,7 +220,7 @@ class Interleavings(RuleBasedStateMachine):
         actor = self.actors[which % len(self.actors)]
         actor.step()
         if until != "next":
-            _go_on(actor, until)
+            go_on(actor, until)
         self._reap()
 
     @precondition(lambda self: self.actors)
@@ -353,7 +230,7 @@ class Interleavings(RuleBasedStateMachine):
         actor.step(fault)
         if to_end:
             actor.fault = None
-            _go_on(actor, "end")
+            go_on(actor, "end")
         self._reap()
 
     @precondition(lambda self: self.actors)
@@ -368,7 +245,7 @@ class Interleavings(RuleBasedStateMachine):
         bark = next(actor.bark for actor in self.actors if actor.bark)
         self._act(bark)
 
-    @rule(seconds=st.sampled_from([0.001, 5, 31, 34, 34, 200, 1000, DEADLINE_S]))
+    @rule(seconds=st.sampled_from([0.001, 5, 31, 34, 34, 200, 1000, DEADLINE]))
     def time_passes(self, seconds: float) -> None:
         """Lambda kills what runs too long. A worker may be late all the same, for clocks differ: with its prediction,
         but not with a call that it has made already.
@@ -382,51 +259,9 @@ class Interleavings(RuleBasedStateMachine):
                 actor.kill()
         self._reap()
 
-    # What must hold
-
     @invariant()
-    def _check(self) -> None:
-        for update, before, after in self.table.log[self.checked :]:
-            self._check_move(update, before, after)
-        self.checked = len(self.table.log)
-        for request_id, (submitted_at, text) in self.accepted.items():
-            self._check_accepted(request_id, submitted_at, text)
-
-    def _check_move(self, update: Update, before: Record, after: Record) -> None:
-        WAYS_TAKEN[before.status, after.status] += 1
-        if before.status in FINAL:
-            assert (before.status, after.status) == (Status.FAILED, Status.PENDING), "a final status changed"
-            self.replayed.add(update.request_id)
-            self.seen.pop(update.request_id, None)
-        if after.attempts != before.attempts:
-            assert after.attempts == before.attempts + 1
-            assert after.attempts <= after.attempt_limit
-            assert before.lease_until is None or before.lease_until < (after.started_at or 0), "two leases at once"
-        if "attempt" in update.values:  # an attempt's outcome: succeeded, failed or released
-            assert before.status is Status.RUNNING
-            assert update.values["attempt"] == before.attempts, "another attempt's outcome"
-            assert (before.lease_until or 0) >= int(update.values["now"]), "written without a lease"
-        elif after.status not in (Status.RUNNING, Status.CANCELLED):
-            assert before.lease_until is None or before.lease_until < self.clock.now, "ended under an attempt's hands"
-        assert after.status is not Status.SUCCEEDED or after.error is None
-
-    def _check_accepted(self, request_id: str, submitted_at: int, text: str) -> None:
-        item = self.table.items.get(request_id)
-        assert item is not None, "an accepted request is gone"
-        record = self.table.record(request_id)
-        if record.submitted_at != submitted_at:
-            assert (submitted_at // 1000 + DEADLINE_S + RETENTION_S) * 1000 <= self.clock.now + 1000
-            return
-        visible = record.status_at(self.clock.now)
-        known = self.seen.get(request_id)
-        if known is not None and known[0] == submitted_at:
-            assert visible is known[1], f"a client saw {known[1]}, then {visible}"
-        if visible in FINAL:
-            self.seen[request_id] = (submitted_at, visible)
-        if record.status is Status.SUCCEEDED:
-            assert json.loads(str(record.result)) == {"echo": text}, "another input's result"
-        if record.status is Status.FAILED and request_id not in self.replayed:
-            assert json.loads(str(record.error))["code"] != "lost", "an accepted request was called lost"
+    def promises_hold(self) -> None:
+        self.promises.check()
 
     def teardown(self) -> None:
         try:
@@ -434,7 +269,7 @@ class Interleavings(RuleBasedStateMachine):
                 while not actor.done:
                     actor.step()
             self._reap()
-            self._check()
+            self.promises.check()
             self._run_down()
         finally:
             for actor in self.actors:
@@ -443,13 +278,13 @@ class Interleavings(RuleBasedStateMachine):
 
     def _run_down(self) -> None:
         """Nobody does anything new: with what is in the queues and a sweep now and then, every request ends."""
-        until = self.clock.now + DEADLINE_S * 1000 // 2
+        until = self.clock.now + DEADLINE * 1000 // 2
         while self.clock.now < until and (self.queue.messages or self.dead_letters.messages or self._open()):
             self.clock.advance(seconds=301)
             self._invocation(10)()
             self._burial()()
             self.sweeper.sweep(lambda: True)
-            self._check()
+            self.promises.check()
         assert not self._open(), "a request never ended"
         assert not self.queue.messages
         assert not self.dead_letters.messages
