@@ -90,11 +90,12 @@ class Candidate:
         """The outputs for all inputs, in batches of the manifest's size."""
         loaded = LoadedModel(self.manifest, self.kind(runtime, self.manifest))
         size = self.manifest.batch_size
-        return [
-            output
-            for start in range(0, len(inputs), size)
-            for output in loaded.predict(list(inputs[start : start + size]))
-        ]
+        outputs: list[Any] = []
+        for start in range(0, len(inputs), size):
+            outputs += loaded.predict(list(inputs[start : start + size]))
+        if errors := [output for output in outputs if isinstance(output, Exception)]:
+            raise Failure(f"{self.folder.name}: held_out() has an input without an output: {errors[0]}")
+        return outputs
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,9 @@ def predict_isolated(
     """Predict inputs, each as well as it can be: outcomes in the order of the inputs.
 
     Args:
-        predict: the model; as many outputs as inputs, an `InputError` in the place of a bad one, or it raises.
+        predict: the model; as many outputs as inputs, an error in the place of a bad one, or it raises.
         inputs: at least one.
-        on_error: told of each failed pass and its number of inputs.
+        on_error: told of each failed pass and its number of inputs, and of each output that cannot be a result.
     """
     try:
         outputs = predict(list(inputs))
@@ -60,7 +60,7 @@ def predict_isolated(
             *predict_isolated(predict, inputs[:middle], on_error),
             *predict_isolated(predict, inputs[middle:], on_error),
         ]
-    return [_outcome(output) for output in outputs]
+    return [_outcome(output, on_error) for output in outputs]
 
 
 def classify(error: BaseException) -> Failed:
@@ -78,10 +78,16 @@ def classify(error: BaseException) -> Failed:
             return Failed(ErrorCode.MODEL_ERROR, text, retryable=True)
 
 
-def _outcome(output: Any) -> Outcome:
+def _outcome(output: Any, on_error: Callable[[BaseException, int], None]) -> Outcome:
     if isinstance(output, InputError):
         return classify(output)
-    result = json.dumps(output, allow_nan=False)
+    try:
+        if isinstance(output, OutputError):
+            raise output
+        result = json.dumps(output, allow_nan=False)
+    except (OutputError, TypeError, ValueError, RecursionError) as error:
+        on_error(error, 1)
+        return classify(error if isinstance(error, OutputError) else OutputError(f"cannot be JSON: {error}"))
     if len(result) > MAX_RESULT_BYTES:
         size = f"The result has {len(result):,} bytes; a record holds {MAX_RESULT_BYTES:,}."
         return Failed(ErrorCode.RESULT_TOO_LARGE, size, retryable=False)

@@ -5,7 +5,7 @@ transition table, and who may make it from the lease.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from functools import cache
 
 from inference.expressions import Update
 from inference.requests import TRANSITIONS, Failure, Move, Record, Status
@@ -26,9 +26,10 @@ class Moves:
 
     def claim_first(self, request_id: str, submitted_at: int, lease_until: int, **trace: str) -> Update:
         """The first attempt: `pending` becomes `running`. Plain values only, so that it can go in a batch."""
-        update = self._claim(Move.CLAIM, request_id, submitted_at, lease_until, "missing[alone]", trace)
-        update = _and(update, "[attempts] = :none", none=0)
-        return replace(update, sets={**update.sets, "attempts": 1}, increments={})
+        update = self._claim(Move.CLAIM, request_id, submitted_at, lease_until, _FIRST, trace)
+        return Update(
+            request_id, update.condition, sets={**update.sets, "attempts": 1}, values={**update.values, "none": 0}
+        )
 
     def claim(self, request_id: str, submitted_at: int, lease_until: int, **trace: str) -> Update:
         """A later attempt. Not for a request that has to run alone, nor for one past its deadline."""
@@ -179,13 +180,21 @@ class Moves:
         return update if attempt is None else _and(update, _HELD, attempt=attempt, now=self._clock())
 
 
+_FIRST = "missing[alone] AND [attempts] = :none"
 _HELD = "[attempts] = :attempt AND [lease_until] >= :now"
 _ATTEMPTS_LEFT = "[attempts] < [attempt_limit]"
 _NOT_LEASED = "(missing[lease_until] OR [lease_until] < :now)"
 
 
 def _and(update: Update, condition: str, **values: int) -> Update:
-    return replace(update, condition=f"{update.condition} AND {condition}", values={**update.values, **values})
+    return Update(
+        update.request_id,
+        f"{update.condition} AND {condition}",
+        update.sets,
+        update.increments,
+        update.removes,
+        {**update.values, **values},
+    )
 
 
 def _if_unmoved(update: Update, record: Record) -> Update:
@@ -197,6 +206,7 @@ def _if_unmoved(update: Update, record: Record) -> Update:
     return _and(update, "[submit_until] = :submit_until", submit_until=record.submit_until)
 
 
-def _in(statuses: frozenset[Status]) -> tuple[str, dict[str, str]]:
+@cache
+def _in(statuses: frozenset[Status]) -> tuple[str, Mapping[str, str]]:
     names = sorted(statuses)
     return "(" + " OR ".join(f"[status] = :{name}" for name in names) + ")", {name: name for name in names}

@@ -14,6 +14,7 @@ import traceback
 from typing import Any
 
 _LEVELS = logging.getLevelNamesMapping()
+_to_json = json.JSONEncoder(default=str).encode
 
 
 class Telemetry:
@@ -55,7 +56,7 @@ class Telemetry:
             return
         line = {"level": level, "event": event, **self._common, **fields}
         # One write per line: a second thread (the worker's watchdog) must not get between a line and its end.
-        sys.stdout.write(json.dumps(line, default=str) + "\n")
+        sys.stdout.write(_to_json(line) + "\n")
         sys.stdout.flush()
 
 

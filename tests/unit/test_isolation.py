@@ -122,6 +122,16 @@ def test_a_long_text_is_cut(kind: type[Exception]) -> None:
     assert len(classify(kind("x" * 100_000)).message) < 700
 
 
+@pytest.mark.parametrize("odd", [{"p": math.nan}, {"p": math.inf}, {"p": object()}, OutputError("is no dict")])
+def test_an_output_that_cannot_be_a_result_fails_alone_and_costs_no_other_pass(odd: Any) -> None:
+    told: list[int] = []
+    first, second = predict_isolated(lambda _: [odd, {}], [0, 0], lambda _, inputs: told.append(inputs))
+    assert isinstance(first, Failed)
+    assert (first.code, first.retryable) == (ErrorCode.INVALID_OUTPUT, False)
+    assert second == Succeeded("{}")
+    assert told == [1]
+
+
 @pytest.mark.parametrize(("extra", "fits"), [(0, True), (1, False)])
 def test_a_result_that_no_record_holds_fails_alone(extra: int, fits: bool) -> None:
     # As JSON text: two quotes, and six characters for each that is not ASCII.

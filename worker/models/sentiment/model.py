@@ -18,7 +18,8 @@ import numpy as np
 
 from worker.model import Model
 
-TABLE_SIZE = 2**17  # ids are 1 .. TABLE_SIZE - 1
+TABLE_SIZE = 2**17
+_IDS = TABLE_SIZE - 1  # from 1 on: 0 is the padding
 PADDING = 0
 
 _ADDRESS = re.compile(r"https?://\S+|www\.\S+")
@@ -63,20 +64,18 @@ def feature_ids(text: str) -> list[int]:
     Never empty, the same in every process, and defined for every string, lone surrogates included.
     """
     words = [word.encode("utf-8", "surrogatepass") for word in tokens(text)]
-    ids = {_id(zlib.crc32(b"%b %b" % pair, _PAIR)) for pair in zip([b"", *words], [*words, b""], strict=True)}
+    pairs = zip([b"", *words], [*words, b""], strict=True)
+    ids = {1 + zlib.crc32(b"%b %b" % pair, _PAIR) % _IDS for pair in pairs}
     for word in set(words):
         ids.update(_ids_of_common_word(word) if len(word) <= COMMON_WORD_BYTES else _ids_of_word(word))
     return sorted(ids)
 
 
-def _id(feature: int) -> int:
-    return 1 + feature % (TABLE_SIZE - 1)
-
-
 def _ids_of_word(word: bytes) -> tuple[int, ...]:
     whole = b"<%b>" % word
-    pieces = (whole[start : start + length] for length in (3, 4, 5) for start in range(len(whole) - length + 1))
-    return (_id(zlib.crc32(word, _WORD)), *{_id(zlib.crc32(piece, _PIECE)) for piece in pieces})
+    pieces = {whole[start : start + length] for length in (3, 4, 5) for start in range(len(whole) - length + 1)}
+    crc32 = zlib.crc32
+    return (1 + crc32(word, _WORD) % _IDS, *[1 + crc32(piece, _PIECE) % _IDS for piece in pieces])
 
 
 _ids_of_common_word = lru_cache(maxsize=4096)(_ids_of_word)  # most words of a text were in an earlier one
