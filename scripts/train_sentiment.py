@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch.nn import functional
 
@@ -105,7 +106,7 @@ class Problem:
     def __init__(self, examples: Sequence[Example]) -> None:
         rows = [feature_ids(example.text) for example in examples]
         lengths = torch.tensor([len(row) for row in rows])
-        self.ids = torch.tensor([feature for row in rows for feature in row])
+        self.ids = torch.from_numpy(np.concatenate(rows))
         self.offsets = lengths.cumsum(0) - lengths
         self.roots = lengths.double().sqrt()
         self.labels = torch.tensor([example.positive for example in examples]).double()
@@ -285,7 +286,7 @@ def main() -> int:
     module = Sentiment(weight.float(), bias.float())
 
     for text, positive in GOLDEN.items():
-        if (module(torch.tensor([feature_ids(text)])).item() > 0.5) != positive:
+        if (module(torch.from_numpy(padded([feature_ids(text)]))).item() > 0.5) != positive:
             raise Failure(f"the trained model is wrong about {text!r}; nothing was written")
     digests = write_artifacts(options.out, module, held_out)
     text = card(counts, tried, confusion(module, held_out), digests)
