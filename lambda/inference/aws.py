@@ -20,7 +20,7 @@ def client(service: str) -> Any:
     """boto3's client of a service.
 
     Its timeouts are short and its tries few, because a client waits for the api function and a lease runs in a
-    worker: three tries of at most four seconds are over before either function times out.
+    worker: three tries of at most four seconds are over before the functions' default timeouts.
     """
     import boto3
     from botocore.config import Config

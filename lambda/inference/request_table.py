@@ -188,7 +188,8 @@ class RequestTable:
     def apply(self, updates: Sequence[Update]) -> list[Written]:
         """Apply updates, each on its own condition, in as few calls as possible; results in the order of the updates.
 
-        A statement that fails for another reason than its condition is repeated alone, with the client's retries.
+        A statement that fails for another reason than its condition is repeated alone, with the client's retries, as
+        long as anybody answers.
         """
         together = [index for index, update in enumerate(updates) if not update.increments]
         results: dict[int, Written] = {}
@@ -213,18 +214,25 @@ class RequestTable:
     def _apply_batch(self, updates: Sequence[Update]) -> list[Written]:
         statements = [update.to_statement(self._name) for update in updates]
         try:
-            answer = self._client.batch_execute_statement(Statements=statements)
-        except (ClientError, BotoCoreError):
-            return [self._apply(update) for update in updates]
+            responses = self._client.batch_execute_statement(Statements=statements)["Responses"]
+        except ClientError:
+            responses = [{"Error": {"Code": "BatchRefused"}} for _ in updates]
+        except BotoCoreError as error:
+            return [_unavailable("update the records", error) for _ in updates]
         results: list[Written] = []
-        for update, response in zip(updates, answer["Responses"], strict=True):
-            error = response.get("Error")
-            if error is None:
-                results.append(Applied())
-            elif error["Code"] == "ConditionalCheckFailed":
-                results.append(Refusal(_to_record(error["Item"]) if error.get("Item") else None))
+        nobody_there: Unavailable | None = None
+        for update, response in zip(updates, responses, strict=True):
+            refused = response.get("Error")
+            if refused is None:
+                written: Written = Applied()
+            elif refused["Code"] == "ConditionalCheckFailed":
+                written = Refusal(_to_record(refused["Item"]) if refused.get("Item") else None)
             else:
-                results.append(self._apply(update))
+                # To wait for each in turn, a dozen seconds and more, would take longer than the invocation has.
+                written = nobody_there or self._apply(update)
+                if isinstance(written, Unavailable) and isinstance(written.__cause__, BotoCoreError):
+                    nobody_there = written
+            results.append(written)
         return results
 
 
@@ -247,4 +255,6 @@ def _code(error: ClientError) -> str:
 
 
 def _unavailable(what: str, error: Exception) -> Unavailable:
-    return Unavailable(f"could not {what}: {error}")
+    unavailable = Unavailable(f"could not {what}: {error}")
+    unavailable.__cause__ = error
+    return unavailable
