@@ -23,6 +23,7 @@ from inference.requests import FINAL, ErrorCode, Failure
 from inference.telemetry import Stopwatch, Telemetry
 from worker.claims import RETRY_SECONDS_UNAVAILABLE, Claim, Claimer, Sorted
 from worker.delivery import Delivery, Unreadable, read_records
+from worker.errors import InputError
 from worker.isolation import Failed, Outcome, Succeeded, predict_isolated
 from worker.watchdog import Watchdog
 
@@ -208,6 +209,9 @@ class Worker:
         return [outcomes[index] for index in range(len(claims))]
 
     def _pass_failed(self, error: BaseException, inputs: int) -> None:
+        if isinstance(error, InputError):  # the client's fault, and told to the client
+            self._telemetry.info("input_refused", reason=str(error), inputs=inputs)
+            return
         self._telemetry.error("prediction_failed", error, inputs=inputs)
 
     def _give_up(self, hung: _Hung) -> None:

@@ -3,6 +3,7 @@
 ModelError             the model, not the input, is at fault
 ├── ManifestError      manifest.json is missing, not JSON, or a field is wrong
 ├── ArtifactError      the artifact is missing, altered, or not where it was said to be
+├── NotLoadedError     it could not be loaded, for whatever reason; no input has a chance
 └── OutputError        predict() returned something that cannot be a result
 InputError             this input can never be predicted; its text goes to the client
 """
@@ -18,6 +19,10 @@ class ManifestError(ModelError):
 
 class ArtifactError(ModelError):
     """The artifact is missing or is not the one that was meant."""
+
+
+class NotLoadedError(ModelError):
+    """The model did not load; the message says why."""
 
 
 class OutputError(ModelError):

@@ -12,7 +12,7 @@ from typing import Any
 
 from inference.payloads import MAX_RESULT_BYTES
 from inference.requests import ErrorCode
-from worker.errors import InputError, OutputError
+from worker.errors import InputError, NotLoadedError, OutputError
 
 MAX_MESSAGE_CHARACTERS = 500
 
@@ -53,8 +53,8 @@ def predict_isolated(
     except (Exception, SystemExit) as error:
         # SystemExit too: a library that gives up on one input must not take the others' worker away.
         on_error(error, len(inputs))
-        if len(inputs) == 1:
-            return [classify(error)]
+        if len(inputs) == 1 or isinstance(error, NotLoadedError):
+            return [classify(error)] * len(inputs)
         middle = len(inputs) // 2
         return [
             *predict_isolated(predict, inputs[:middle], on_error),

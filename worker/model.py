@@ -11,6 +11,7 @@ import math
 import os
 import sys
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -99,7 +100,10 @@ class LoadedModel:
         """
         outputs: dict[int, Any] = {}
         for group in groups_by_size([self.model.size(item) for item in inputs], self.model.pass_cost):
-            found = list(self.model.predict([inputs[position] for position in group]))
+            returned = self.model.predict([inputs[position] for position in group])
+            if not isinstance(returned, Iterable) or isinstance(returned, str | bytes | dict):
+                raise OutputError(f"model {self.name}: predict returned a {type(returned).__name__}, not a list")
+            found = list(returned)
             if len(found) != len(group):
                 counts = f"{len(found)} outputs for {len(group)} inputs"
                 raise OutputError(f"model {self.name}: predict returned {counts}")

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from inference.payloads import MAX_RESULT_BYTES
 from inference.requests import ErrorCode
-from worker.errors import ArtifactError, InputError, OutputError
+from worker.errors import ArtifactError, InputError, NotLoadedError, OutputError
 from worker.isolation import Failed, Outcome, Succeeded, classify, predict_isolated
 
 
@@ -53,6 +53,14 @@ def test_one_bad_input_hurts_only_itself(position: int, error: BaseException) ->
     assert len(passes.sizes) <= 2 * math.ceil(math.log2(10)) + 1
     assert passes.told[0] == (type(error).__name__, 10)
     assert passes.told[-1] == (type(error).__name__, 1)
+
+
+def test_a_model_that_does_not_load_is_not_asked_for_each_input() -> None:
+    error = NotLoadedError("no weights")
+    passes = Passes({0: error})
+    assert passes.run([0, 1, 2]) == [classify(error)] * 3
+    assert passes.sizes == [3]
+    assert classify(error) == Failed(ErrorCode.MODEL_ERROR, "NotLoadedError: no weights", retryable=True)
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40))

@@ -90,9 +90,11 @@ def test_an_input_error_keeps_its_place(folder: Folder) -> None:
     [
         ("return [{}]", "returned 1 outputs for 2 inputs"),
         ("return [{}, {}, {}]", "returned 3 outputs for 2 inputs"),
+        ("pass", "returned a NoneType, not a list"),
+        ("return {'p': 1, 'q': 2}", "returned a dict, not a list"),
     ],
 )
-def test_a_wrong_number_of_outputs_is_the_models_fault(folder: Folder, body: str, message: str) -> None:
+def test_what_is_no_list_of_as_many_outputs_is_the_models_fault(folder: Folder, body: str, message: str) -> None:
     with pytest.raises(OutputError, match=f"model wordcount: .*{message}"):
         load(folder(body), threads=1).predict([{}, {}])
 

@@ -1,0 +1,103 @@
+"""The demo model's worker as it ships, in a process of its own: what it is wired to, seen from outside."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.bench import traffic
+from scripts.bench.contestants import worker_environment
+from scripts.bench.processes import StandIn, clean_environment
+from scripts.package import MODELS, build
+
+BATCH = 10
+CORES = os.cpu_count() or 1
+SCRIPT = """
+import json, sys
+from worker import handler
+class Context:
+    aws_request_id = "invocation-1"
+    def get_remaining_time_in_millis(self): return 30000
+answers = [handler.handler(event, Context()) for event in json.load(sys.stdin)]
+options = getattr(getattr(getattr(handler.model, "model", None), "runtime", None), "_session", None)
+threads = options and options.get_session_options().intra_op_num_threads
+foreign = sorted({"torch", "boto3"} & sys.modules.keys())
+print(json.dumps({"answers": answers, "threads": threads, "imported": foreign}))
+"""
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sentiment")
+    packages = build(folder / "zips", [MODELS], ["sentiment"])
+    with zipfile.ZipFile(packages.workers["sentiment"]) as archive:
+        archive.extractall(folder / "unpacked")
+    return folder / "unpacked"
+
+
+def run(package: Path, standin: StandIn, events: list[Any], **more: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What the script printed last, and the log lines before it."""
+    process = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        input=json.dumps(events),
+        env=clean_environment(worker_environment(standin) | {"PYTHONPATH": str(package)} | more),
+        cwd=package,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    *lines, last = map(json.loads, process.stdout.splitlines())
+    return last, lines
+
+
+def a_batch() -> dict[str, Any]:
+    return traffic.sqs_event([traffic.message_body(text) for text in traffic.texts(BATCH, seed=1)])
+
+
+@pytest.mark.parametrize(("memory_mb", "threads"), [("512", 1), ("1769", 1), ("3538", min(2, CORES))])
+def test_ten_requests_take_three_calls_one_thread_and_no_torch(package: Path, memory_mb: str, threads: int) -> None:
+    with StandIn() as standin:
+        last, _ = run(package, standin, [a_batch()], AWS_LAMBDA_FUNCTION_MEMORY_SIZE=memory_mb)
+        calls = standin.counts()["calls"]
+    assert last == {"answers": [{"batchItemFailures": []}], "threads": threads, "imported": []}
+    assert calls == {"AmazonSQS.ChangeMessageVisibilityBatch": 1, "DynamoDB_20120810.BatchExecuteStatement": 2}
+
+
+@pytest.fixture
+def broken(package: Path, tmp_path: Path) -> Path:
+    folder = tmp_path / "broken"
+    shutil.copytree(package, folder)
+    shutil.rmtree(folder / "worker" / "models" / "sentiment" / "__pycache__", ignore_errors=True)
+    with (folder / "worker" / "models" / "sentiment" / "model.py").open("a") as file:
+        file.write("\nimport no_such_library\n")
+    return folder
+
+
+def test_a_model_that_does_not_load_tells_its_requests_why(broken: Path) -> None:
+    with StandIn() as standin:
+        last, lines = run(broken, standin, [a_batch()])
+        claimed, released = standin.counts()["samples"]["DynamoDB_20120810.BatchExecuteStatement"]
+    (answer,) = last["answers"]
+    assert len(answer["batchItemFailures"]) == BATCH, "all come back"
+    assert len(claimed["Statements"]) == len(released["Statements"]) == BATCH
+    assert all("No module named 'no_such_library'" in json.dumps(s["Parameters"]) for s in released["Statements"])
+    # At INIT, and once more for the invocation: what was wrong may be over.
+    failures = [line for line in lines if line["event"] == "model_not_loaded"]
+    assert ["no_such_library" in line["traceback"] for line in failures] == [True, True]
+    assert [line["event"] for line in lines].count("prediction_failed") == 1
+
+
+@pytest.mark.parametrize("kind", ["provisioned-concurrency", "snap-start"])
+def test_a_deployment_that_starts_it_sees_it_fail(broken: Path, kind: str) -> None:
+    with StandIn() as standin, pytest.raises(AssertionError, match="no_such_library"):
+        run(broken, standin, [], AWS_LAMBDA_INITIALIZATION_TYPE=kind)
