@@ -65,8 +65,9 @@ package: venv ## make the zips (build/packages)
 	@$(RUN).package
 
 .PHONY: image
-image: venv ## build the worker's image [TARGET=onnx|torch REPOSITORY=url PUSH=1]
-	@$(RUN).image $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(TARGET),--target $(TARGET)) $(if $(PUSH),--push)
+image: venv ## build the worker's image [TARGET=onnx|torch ARCHITECTURE=x86_64|arm64 BUILDER=podman REPOSITORY=url PUSH=1]
+	@$(RUN).image $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(TARGET),--target $(TARGET)) \
+		$(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(BUILDER),--builder $(BUILDER)) $(if $(PUSH),--push)
 
 .PHONY: plan
 plan: terraform-ready package ## show what apply would do to ENV

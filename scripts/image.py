@@ -1,6 +1,7 @@
 """Build the worker's container image, push it, and print the reference to deploy: by digest, never by a moving tag.
 
-    python -m scripts.image [--target onnx|torch] [--push --repository URL] [--models-dir DIR]...
+    python -m scripts.image [--target onnx|torch] [--architecture x86_64|arm64] [--builder docker|podman|buildah]
+                            [--push --repository URL] [--models-dir DIR]... [--build-arg NAME=VALUE]...
 
 The image carries every model that its target can run. The build's context is made in build/image: the same files that a
 worker's zip has, and the Dockerfile with what it copies.
@@ -8,7 +9,6 @@ worker's zip has, and the Dockerfile with what it copies.
 
 import argparse
 import hashlib
-import json
 import shutil
 import subprocess
 import sys
@@ -17,6 +17,7 @@ from pathlib import Path
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+from scripts.builders import BUILDERS, PLATFORMS, find_builder
 from scripts.console import BUILD, ROOT, Failure, note, run
 from scripts.package import MODELS, find_models, worker_files
 from worker.errors import ManifestError
@@ -24,9 +25,9 @@ from worker.manifest import Manifest
 from worker.runtimes import PYTHON
 
 CONTEXT = BUILD / "image"
-BUILDERS = ("docker", "podman", "buildah")
 TARGETS = {"onnx": {PYTHON, "onnx"}, "torch": {PYTHON, "torchscript", "aotinductor"}}
 """Stage of the Dockerfile -> the runtimes that it has the libraries of."""
+ARCHITECTURE = "x86_64"  # the stack's default too
 
 _COPIED = ("Dockerfile", "install.sh", "requirements/common.txt", "requirements/onnx.txt", "requirements/torch.txt")
 
@@ -68,21 +69,6 @@ def _runtime(folder: Path) -> str:
         raise Failure(str(error)) from error
 
 
-def build_command(builder: str, image: str, target: str, context: Path, options: Sequence[str] = ()) -> list[str]:
-    """The command line that builds `image`. Lambda refuses the image index that an attestation would make."""
-    command = [builder, "bud" if builder == "buildah" else "build", "--file", str(context / "Dockerfile")]
-    if builder == "docker":
-        command.append("--provenance=false")
-    return [*command, "--tag", image, "--target", target, *options, str(context)]
-
-
-def push_commands(builder: str, image: str, digest_file: Path) -> list[list[str]]:
-    """The command lines that push `image`; podman and buildah write the digest to `digest_file`."""
-    if builder == "docker":
-        return [[builder, "push", image]]
-    return [[builder, "push", f"--digestfile={digest_file}", image]]
-
-
 def main() -> int:
     """Command line of this module."""
     parser = argparse.ArgumentParser(prog="image", description="Build and push the worker's image.")
@@ -90,35 +76,24 @@ def main() -> int:
     parser.add_argument("--target", choices=TARGETS, help="stage of the Dockerfile (default: what the models need)")
     parser.add_argument("--models-dir", type=Path, action="append", default=[], help="holds more model folders")
     parser.add_argument("--build-arg", action="append", default=[], help="NAME=VALUE, as the builder takes it")
+    parser.add_argument("--architecture", choices=PLATFORMS, default=ARCHITECTURE, help=f"default: {ARCHITECTURE}")
+    parser.add_argument("--builder", choices=BUILDERS, help="default: the first of them that works")
     parser.add_argument("--push", action="store_true", help="push it and print the reference by digest")
     args = parser.parse_args()
-    builder = next((name for name in BUILDERS if shutil.which(name)), None)
-    if builder is None:
-        raise Failure(f"no image builder: install one of {', '.join(BUILDERS)}")
+    builder = find_builder(args.builder)
     models = find_models([MODELS, *args.models_dir])
     target = args.target or choose_target(models)
     image = f"{args.repository}:{make_context(CONTEXT, target, models)}"
-    note(f"building {image}, target {target}, with {builder}")
+    note(f"building {image}, target {target}, for {args.architecture}, with {builder.name}")
     options = [part for argument in args.build_arg for part in ("--build-arg", argument)]
-    _run(build_command(builder, image, target, CONTEXT, options))
+    _run(builder.build_command(image, target, CONTEXT, options, architecture=args.architecture))
     if not args.push:
         print(image)
         return 0
-    print(f"{args.repository}@{_push(builder, image)}")
-    return 0
-
-
-def _push(builder: str, image: str) -> str:
     digest_file = BUILD / "image.digest"
-    digest_file.parent.mkdir(exist_ok=True)
-    for command in push_commands(builder, image, digest_file):
-        _run(command)
-    if builder != "docker":
-        return digest_file.read_text().strip()
-    shown = subprocess.run([builder, "image", "inspect", image], capture_output=True, text=True, check=True)
-    repository = image.rpartition(":")[0]
-    digests: list[str] = json.loads(shown.stdout)[0]["RepoDigests"]
-    return next(d.partition("@")[2] for d in digests if d.startswith(f"{repository}@"))
+    _run(builder.push_command(image, digest_file))
+    print(f"{args.repository}@{builder.digest(image, digest_file)}")
+    return 0
 
 
 def _run(command: Sequence[str]) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from scripts.image import build_command, make_context
+from scripts.builders import find_builder
+from scripts.image import make_context
 from scripts.package import MODELS
 from tests.image import container
 from tests.image.container import REPORT, Image
@@ -32,8 +33,9 @@ def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     context = work / "context"
     make_context(context, target, {"sentiment": model})
     options = ["--isolation=chroot", "--build-arg", f"PYTHON_IMAGE={base}", "--build-arg", "TORCH_INDEX="]
-    command = build_command("buildah", name, target, context, [*options, *container.pip_options(work)])
-    container.buildah(*command[1:])
+    options += container.pip_options(work)
+    builder = find_builder("buildah")
+    container.buildah(*builder.build_command(name, target, context, options, architecture=container.architecture())[1:])
     try:
         with container.mounted(name) as root:
             packages, app = (container.megabytes(root / folder) for folder in ("opt/python", "var/task"))

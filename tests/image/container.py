@@ -3,6 +3,7 @@
 import ast
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -64,6 +65,11 @@ def buildah(*arguments: str | Path) -> str:
     done = subprocess.run(["buildah", *map(str, arguments)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"buildah {arguments[0]}: {done.stderr[-3000:]}"
     return done.stdout.strip()
+
+
+def architecture() -> str:
+    """This machine's, as Lambda calls it: what can be run here."""
+    return {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 
 def base_image(work: Path) -> str:

@@ -1,0 +1,118 @@
+"""The tools that build and push a container image: which one works here, and how each is called."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.console import Failure
+
+BUILDERS = ("docker", "podman", "buildah")
+PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
+"""Architecture as Lambda calls it -> as the builders do."""
+
+_PROBE_SECONDS = 60
+_REMEDIES = {
+    "docker": "start Docker, or point DOCKER_HOST to a daemon",
+    "podman": "on macOS and Windows, `podman machine start`",
+}
+
+
+@dataclass(frozen=True)
+class Builder:
+    """A tool that works here. `buildx` is docker's newer builder; without it docker uses its old one."""
+
+    name: str
+    buildx: bool = False
+
+    def build_command(
+        self,
+        image: str,
+        target: str,
+        context: Path,
+        options: Sequence[str] = (),
+        *,
+        architecture: str,
+    ) -> list[str]:
+        """The command line that builds `image`."""
+        command = {"docker": ["docker", "build"], "podman": ["podman", "build"], "buildah": ["buildah", "bud"]}[
+            self.name
+        ]
+        if self.buildx:
+            # By its own name, since DOCKER_BUILDKIT=0 would turn `docker build` into the old one. Lambda refuses the
+            # image index that an attestation would make; the old builder and the other tools write none.
+            command = ["docker", "buildx", "build", "--load", "--provenance=false"]
+        command += ["--file", str(context / "Dockerfile"), "--platform", PLATFORMS[architecture]]
+        return [*command, "--tag", image, "--target", target, *options, str(context)]
+
+    def push_command(self, image: str, digest_file: Path) -> list[str]:
+        """The command line that pushes `image`; podman and buildah write the digest to `digest_file`."""
+        if self.name == "docker":
+            return [self.name, "push", image]
+        return [self.name, "push", f"--digestfile={digest_file}", image]
+
+    def digest(self, image: str, digest_file: Path) -> str:
+        """The digest under which the registry has the image that was pushed.
+
+        Raises:
+            Failure: docker does not say it.
+        """
+        if self.name != "docker":
+            return digest_file.read_text().strip()
+        shown = subprocess.run([self.name, "image", "inspect", image], capture_output=True, text=True, check=True)
+        repository = image.rpartition(":")[0]
+        digests: list[str] = json.loads(shown.stdout)[0]["RepoDigests"]
+        digest = next((d.partition("@")[2] for d in digests if d.startswith(f"{repository}@")), None)
+        if digest is None:
+            raise Failure(f"docker names no digest of {image}: look it up in the registry")
+        return digest
+
+
+def find_builder(choice: str | None = None) -> Builder:
+    """The first tool that works, or the chosen one.
+
+    Raises:
+        Failure: none works; it says why not, for each that is installed.
+    """
+    refused = {}
+    for name in [choice] if choice else BUILDERS:
+        if not shutil.which(name):
+            continue
+        reason = _reason_against(name)
+        if reason is None:
+            return Builder(name, buildx=name == "docker" and _answers("docker", "buildx", "version"))
+        refused[name] = reason
+    if not refused:
+        raise Failure(f"no image builder: install {choice or 'one of ' + ', '.join(BUILDERS)}")
+    raise Failure("no image builder works: " + "; ".join(f"{name}: {reason}" for name, reason in refused.items()))
+
+
+def _reason_against(name: str) -> str | None:
+    """Why an installed tool can't build, and what to do; None if it can."""
+    if name == "buildah":
+        return None  # it needs no daemon and no machine
+    try:
+        done = _probe(name, "info")
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"`{name} info` does not answer ({error}); {_REMEDIES[name]}"
+    if done.returncode:
+        said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
+        return f"`{name} info` says: {said[-1]} ({_REMEDIES[name]})"
+    if name == "docker" and "buildahVersion" in done.stdout:
+        return "it is podman by another name (call that one)"
+    return None
+
+
+def _answers(*command: str) -> bool:
+    try:
+        return _probe(*command).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def _probe(*command: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=_PROBE_SECONDS, stdin=subprocess.DEVNULL
+    )
