@@ -35,16 +35,17 @@ class Builder:
         options: Sequence[str] = (),
         *,
         architecture: str,
+        fresh: bool = False,
     ) -> list[str]:
-        """The command line that builds `image`."""
-        command = {"docker": ["docker", "build"], "podman": ["podman", "build"], "buildah": ["buildah", "bud"]}[
-            self.name
-        ]
+        """The command line that builds `image`; `fresh` takes the newest base there is under its name."""
+        command = [self.name, "bud" if self.name == "buildah" else "build"]
         if self.buildx:
             # By its own name, since DOCKER_BUILDKIT=0 would turn `docker build` into the old one. Lambda refuses the
             # image index that an attestation would make; the old builder and the other tools write none.
             command = ["docker", "buildx", "build", "--load", "--provenance=false"]
         command += ["--file", str(context / "Dockerfile"), "--platform", PLATFORMS[architecture]]
+        if fresh:
+            command.append("--pull" if self.name == "docker" else "--pull=newer")
         return [*command, "--tag", image, "--target", target, *options, str(context)]
 
     def push_command(self, image: str, digest_file: Path) -> list[str]:

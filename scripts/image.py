@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 if not __package__:  # started as a file: make the repository importable
@@ -45,7 +46,7 @@ def choose_target(models: Mapping[str, Path]) -> str:
 
 
 def make_context(folder: Path, target: str, models: Mapping[str, Path], *, root: Path = ROOT) -> str:
-    """Fill `folder`, which is emptied first; returns a tag that says what is inside: 16 hex digits of its digest."""
+    """Fill `folder`, which is emptied first; returns the digest of what is inside, as hex digits."""
     able = {source: model for source, model in models.items() if _runtime(model) in TARGETS[target]}
     if not able:
         raise Failure(f"no model can run in the target {target}: choose another, or change a manifest's runtime")
@@ -53,13 +54,22 @@ def make_context(folder: Path, target: str, models: Mapping[str, Path], *, root:
     files |= {f"app/{name}": data for name, data in worker_files(able, root=root).items()}
     if folder.exists():
         shutil.rmtree(folder)
-    digest = hashlib.sha256(f"{target}\0".encode())
+    digest = hashlib.sha256()
     for name, data in sorted(files.items()):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         digest.update(f"{name}\0".encode() + hashlib.sha256(data).digest())
-    return digest.hexdigest()[:16]
+    return digest.hexdigest()
+
+
+def new_tag(target: str, architecture: str, context: str, now: datetime) -> str:
+    """A tag that no other build has, for people: what is deployed is the digest.
+
+    One made of the sources alone would be refused by a registry whose tags don't move: two builds of the same sources
+    differ, and a newer base is the reason for some.
+    """
+    return f"{target}-{architecture}-{now:%Y%m%d-%H%M%S}-{context[:8]}"
 
 
 def _runtime(folder: Path) -> str:
@@ -78,15 +88,16 @@ def main() -> int:
     parser.add_argument("--build-arg", action="append", default=[], help="NAME=VALUE, as the builder takes it")
     parser.add_argument("--architecture", choices=PLATFORMS, default=ARCHITECTURE, help=f"default: {ARCHITECTURE}")
     parser.add_argument("--builder", choices=BUILDERS, help="default: the first of them that works")
-    parser.add_argument("--push", action="store_true", help="push it and print the reference by digest")
+    parser.add_argument("--push", action="store_true", help="build on the newest base, push, print it by digest")
     args = parser.parse_args()
     builder = find_builder(args.builder)
     models = find_models([MODELS, *args.models_dir])
     target = args.target or choose_target(models)
-    image = f"{args.repository}:{make_context(CONTEXT, target, models)}"
-    note(f"building {image}, target {target}, for {args.architecture}, with {builder.name}")
+    tag = new_tag(target, args.architecture, make_context(CONTEXT, target, models), datetime.now(UTC))
+    image = f"{args.repository}:{tag}"
+    note(f"building {image} with {builder.name}")
     options = [part for argument in args.build_arg for part in ("--build-arg", argument)]
-    _run(builder.build_command(image, target, CONTEXT, options, architecture=args.architecture))
+    _run(builder.build_command(image, target, CONTEXT, options, architecture=args.architecture, fresh=args.push))
     if not args.push:
         print(image)
         return 0

@@ -108,6 +108,15 @@ def test_the_architecture_is_always_said(builder: Builder) -> None:
     assert command[command.index("--platform") + 1] == "linux/arm64"
 
 
+@pytest.mark.parametrize(
+    ("name", "option"), [("docker", "--pull"), ("podman", "--pull=newer"), ("buildah", "--pull=newer")]
+)
+def test_a_fresh_build_asks_for_the_newest_base(name: str, option: str) -> None:
+    plain = Builder(name).build_command("r:tag", "onnx", CONTEXT, architecture="x86_64")
+    fresh = Builder(name).build_command("r:tag", "onnx", CONTEXT, architecture="x86_64", fresh=True)
+    assert [part for part in fresh if part not in plain] == [option]
+
+
 def test_docker_pushes_and_tells_the_digest_when_asked(tools: Path) -> None:
     builder, file = Builder("docker"), tools / "digest"
     image = "localhost:5000/worker:tag"

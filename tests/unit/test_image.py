@@ -1,15 +1,19 @@
-"""The worker's image: its target, what is in its build context, and what is built by default."""
+"""The worker's image: its target, its build context, its tag, and what the command does."""
 
 import json
+import os
 import re
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scripts import image
 from scripts.builders import PLATFORMS
 from scripts.console import ROOT, Failure
-from scripts.image import ARCHITECTURE, TARGETS, choose_target, make_context
+from scripts.image import ARCHITECTURE, TARGETS, choose_target, make_context, new_tag
 from scripts.package import MODELS
 
 
@@ -68,3 +72,44 @@ def test_the_architecture_is_the_stacks() -> None:
     assert default == ARCHITECTURE
     (allowed,) = re.findall(r"contains\((\[.*\]), var\.architecture\)", hcl)
     assert json.loads(allowed) == list(PLATFORMS)
+
+
+def test_every_build_has_a_tag_of_its_own() -> None:
+    """The registry's tags don't move, and the same sources on a newer base have to go there too."""
+    now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    tag = new_tag("onnx", "x86_64", "0123456789abcdef", now)
+    assert tag == "onnx-x86_64-20260102-030405-01234567"
+    assert re.fullmatch(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", tag)
+    assert new_tag("onnx", "x86_64", "0123456789abcdef", now + timedelta(seconds=1)) != tag
+
+
+def play(folder: Path, record: Path, *, digest: str) -> None:
+    """A buildah that writes down how it is called."""
+    script = f'echo "$*" >> "{record}"; case $2 in --digestfile=*) echo {digest} > "${{2#*=}}" ;; esac'
+    (folder / "buildah").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "buildah").chmod(0o755)
+
+
+def test_what_is_pushed_is_built_on_the_newest_base_and_named_by_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    record, digest = tmp_path / "calls", f"sha256:{'a' * 64}"
+    play(tmp_path, record, digest=digest)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(image, "BUILD", tmp_path)
+    monkeypatch.setattr(image, "CONTEXT", tmp_path / "context")
+    options = ["image", "--builder", "buildah", "--repository", "r.example/worker", "--architecture", "arm64"]
+
+    monkeypatch.setattr(sys, "argv", options)
+    assert image.main() == 0
+    (built,) = record.read_text().splitlines()
+    assert "--pull" not in built
+    assert capfd.readouterr().out.strip() in built
+
+    record.unlink()
+    monkeypatch.setattr(sys, "argv", [*options, "--push"])
+    assert image.main() == 0
+    built, pushed = record.read_text().splitlines()
+    assert "--platform linux/arm64 --pull=newer --tag r.example/worker:onnx-arm64-" in built
+    assert pushed.split()[-1] in built
+    assert capfd.readouterr().out.strip() == f"r.example/worker@{digest}"
