@@ -1,6 +1,7 @@
 """Images are built once per run; their sizes and start times are printed at the end."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from typing import Any
@@ -31,11 +32,17 @@ def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     base = container.base_image(work)
     name = f"localhost/async-inference-test-{target}"
     context = work / "context"
-    make_context(context, target, {"sentiment": model})
     options = ["--isolation=chroot", "--build-arg", f"PYTHON_IMAGE={base}", "--build-arg", "TORCH_INDEX="]
     options += container.pip_options(work)
-    builder = find_builder("buildah")
-    container.buildah(*builder.build_command(name, target, context, options, architecture=container.architecture())[1:])
+    command = find_builder("buildah").build_command(
+        name, target, context, options, architecture=container.architecture()
+    )
+    before = os.umask(0o077)  # the strictest that somebody may have: the image's user must be able to read all the same
+    try:
+        make_context(context, target, {"sentiment": model})
+        container.buildah(*command[1:])
+    finally:
+        os.umask(before)
     try:
         with container.mounted(name) as root:
             packages, app = (container.megabytes(root / folder) for folder in ("opt/python", "var/task"))

@@ -102,6 +102,17 @@ def test_it_is_nobody_and_can_write_to_tmp_only(image: Image, tmp_path: Path) ->
     assert python(image, code, tmp_path) == "65534 []"
 
 
+def test_its_user_can_read_all_that_was_put_into_it(image: Image, tmp_path: Path) -> None:
+    code = (
+        "import os\n"
+        "tops = ('/var/task', '/opt/python')\n"
+        "found = [os.path.join(f, n) for top in tops for f, folders, files in os.walk(top) for n in folders + files]\n"
+        "closed = [p for p in found if not os.access(p, os.R_OK | (os.X_OK if os.path.isdir(p) else 0))]\n"
+        "print(len(found) > 100, closed)"
+    )
+    assert python(image, code, tmp_path) == "True []"
+
+
 def test_it_has_one_runtime_and_no_other(image: Image, tmp_path: Path) -> None:
     code = "from importlib.util import find_spec as f; print(*[n for n in ('torch', 'onnxruntime') if f(n)])"
     assert python(image, code, tmp_path) == {"onnx": "onnxruntime", "torch": "torch"}[image.target]
