@@ -42,6 +42,7 @@ predict: ## TEXT="..." [MODEL=name] [RESUME=id]: ask the deployment in ENV
 	$(PY) -m scripts.predict --env $(ENV) $${MODEL:+--model "$$MODEL"} "$$@"
 
 .PHONY: up
+up: override ENV := local
 up: terraform-ready venv package ## deploy to the emulator
 	@$(RUN).terraform apply --env local -compact-warnings
 
@@ -61,8 +62,8 @@ logs: venv ## print the functions' log lines in ENV [FOLLOW=1]
 ##@ Deploy
 
 .PHONY: package
-package: venv ## make the zips (build/packages)
-	@$(RUN).package
+package: venv ## make the zips for ENV (build/packages)
+	@$(RUN).package --env $(ENV)
 
 .PHONY: image
 image: venv ## build the worker's image [TARGET=onnx|torch ARCHITECTURE=x86_64|arm64 BUILDER=podman REPOSITORY=url PUSH=1]

@@ -1,22 +1,70 @@
 """Compile the sources in a zip: where it runs, compiled code can't be kept, so each cold start would compile anew.
 
-The `.pyc` files are those of the Python that packages. Another version ignores them, and compiles.
+Python ignores the `.pyc` files of another minor version: the version that will run them has to make them. When that is
+not this one, it is asked:
+
+    python3.13 -m scripts.bytecode      sources on stdin, their bytecode on stdout, both marshalled
 """
 
 import importlib.util
 import marshal
+import shutil
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 from types import CodeType
 
+from scripts.console import ROOT, Failure, run
+
 _UNCHECKED_HASH = (0b01).to_bytes(4, "little")  # PEP 552: trust it; neither dates nor sources are compared
 _NO_REFERENCES = 2  # marshal's later formats depend on what else the interpreter holds: not the same bytes each time
 
 
-def compiled(sources: Mapping[str, bytes]) -> dict[str, bytes]:
-    """The `.pyc` of each `.py` among `sources` (path -> content), by its path. Raises SyntaxError."""
-    return {_pyc_path(name): _pyc(name, source) for name, source in sources.items() if name.endswith(".py")}
+def find_python(version: str) -> str | None:
+    """Path of a CPython of this minor version, such as 3.13: this one, else that on PATH, else None."""
+    tag = f"cpython-{version.replace('.', '')}"
+    if sys.implementation.cache_tag == tag:
+        return sys.executable
+    path = shutil.which(f"python{version}")
+    if path is None:
+        return None
+    # Asked, since a version manager puts names on PATH for what it could install.
+    command = [path, "-c", "import sys; print(sys.implementation.cache_tag)"]
+    try:
+        shown = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return path if shown.stdout.strip() == tag else None
+
+
+def compiled(sources: Mapping[str, bytes], python: str = sys.executable) -> dict[str, bytes]:
+    """The `.pyc` of each `.py` among `sources` (path -> content), by its path, as `python` makes it.
+
+    The bytes are the same for everyone with that release of Python (but see `_dump`).
+
+    Raises:
+        Failure: a source does not compile.
+    """
+    code = {name: source for name, source in sources.items() if name.endswith(".py")}
+    if python != sys.executable:
+        return _compiled_by(python, code)
+    try:
+        return {_pyc_path(name): _pyc(name, source) for name, source in code.items()}
+    except SyntaxError as error:
+        raise Failure(f"{error.filename}, line {error.lineno}: {error.msg}") from error
+
+
+def _compiled_by(python: str, sources: dict[str, bytes]) -> dict[str, bytes]:
+    # Without the caller's PYTHON* variables, and without leaving bytecode of its own in scripts/.
+    command = [python, "-E", "-s", "-B", "-m", "scripts.bytecode"]
+    done = subprocess.run(
+        command, cwd=ROOT, input=marshal.dumps(sources, _NO_REFERENCES), capture_output=True, check=False
+    )
+    if done.returncode:
+        raise Failure(done.stderr.decode().strip().removeprefix("error: "))
+    made: dict[str, bytes] = marshal.loads(done.stdout)
+    return made
 
 
 def _pyc_path(name: str) -> str:
@@ -34,5 +82,18 @@ def _pyc(name: str, source: bytes) -> bytes:
 def _dump(code: CodeType) -> bytes:
     try:
         return marshal.dumps(code, _NO_REFERENCES)
-    except ValueError:  # Python 3.14 keeps slices as constants, which that format doesn't know
+    except (
+        ValueError
+    ):  # Python 3.14 keeps slices as constants, which that format doesn't know: not always the same bytes
         return marshal.dumps(code)
+
+
+def main() -> int:
+    """What another version of Python runs."""
+    sources: dict[str, bytes] = marshal.load(sys.stdin.buffer)
+    sys.stdout.buffer.write(marshal.dumps(compiled(sources), _NO_REFERENCES))
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,13 +1,16 @@
-"""Make the zips that Lambda runs, byte for byte the same on every machine.
+"""Make the zips that Lambda runs: the same bytes everywhere, for the same sources and the same release of Python.
 
     build/packages/lambda.zip           lambda/ + models.json + validators/ (one module per model folder)
     build/packages/worker-<source>.zip  worker/ with that one model folder + inference/ + validators/
 
 Entries are sorted and stored uncompressed (the output of zlib depends on its version), with one fixed date and
-mode. A zip whose bytes are right is left alone. Beside each source lies its bytecode for the Python that packages: the
-bytes are the same for everyone who packages with the same minor version.
+mode. A zip whose bytes are right is left alone.
 
-    python -m scripts.package [--out DIR] [--models-dir DIR]... [--only SOURCE]...
+Beside each source lies its bytecode. The emulator runs functions with the Python that packages: for `local`, that one
+compiles. AWS runs them with the stack's runtime: for the other environments a Python of that version does, and where
+there is none, the zips have no bytecode.
+
+    python -m scripts.package [--env ENVIRONMENT] [--out DIR] [--models-dir DIR]... [--only SOURCE]...
 """
 
 import argparse
@@ -24,8 +27,9 @@ from typing import Any
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-from scripts.bytecode import compiled
-from scripts.console import BUILD, ROOT, Failure, run
+from scripts.bytecode import compiled, find_python
+from scripts.console import BUILD, ROOT, Failure, note, run
+from scripts.terraform import LOCAL, TERRAFORM
 from scripts.validators import ERRORS_MODULE, SchemaError, module_name, render_validator
 from worker.errors import ManifestError
 from worker.manifest import Manifest
@@ -88,7 +92,12 @@ def find_models(model_dirs: Sequence[Path], sources: Collection[str] | None = No
 
 
 def build(
-    out: Path, model_dirs: Sequence[Path], sources: Collection[str] | None = None, *, root: Path = ROOT
+    out: Path,
+    model_dirs: Sequence[Path],
+    sources: Collection[str] | None = None,
+    *,
+    root: Path = ROOT,
+    python: str | None = sys.executable,
 ) -> Packages:
     """Make all zips in `out`.
 
@@ -97,9 +106,10 @@ def build(
         model_dirs: folders that hold model folders.
         sources: names of the model folders to package; None or empty for all.
         root: the repository.
+        python: path of the Python that compiles; None leaves the bytecode out.
 
     Raises:
-        Failure: a manifest, an artifact or a schema is wrong; it names the file and the key.
+        Failure: a manifest, an artifact, a schema or a source is wrong; it names the file and the key or line.
     """
     models = find_models(model_dirs, sources)
     manifests = {source: _manifest(folder) for source, folder in models.items()}
@@ -113,8 +123,10 @@ def build(
     for source, folder in models.items():
         zips[workers[source]] = worker_files({source: folder}, root=root)
 
+    if python:
+        zips = {path: files | compiled(files, python) for path, files in zips.items()}
     out.mkdir(parents=True, exist_ok=True)
-    changed = frozenset(path for path, files in zips.items() if _write(path, _zip(files | _bytecode(files))))
+    changed = frozenset(path for path, files in zips.items() if _write(path, _zip(files)))
     return Packages(out / "lambda.zip", workers, changed)
 
 
@@ -141,11 +153,24 @@ def worker_files(models: Mapping[str, Path], *, root: Path = ROOT) -> Files:
     return files
 
 
-def _bytecode(files: Files) -> Files:
-    try:
-        return compiled(files)
-    except SyntaxError as error:
-        raise Failure(f"{error.filename}, line {error.lineno}: {error.msg}") from error
+def python_of(environment: str) -> str | None:
+    """Path of the Python that compiles for an environment; None, after a note, where there is none."""
+    if environment == LOCAL:
+        return sys.executable
+    version = stack_version()
+    python = find_python(version)
+    if python is None:
+        note(f"no bytecode in the zips, so starts take longer: AWS runs Python {version}; put python{version} on PATH")
+    return python
+
+
+def stack_version() -> str:
+    """The minor version of Python that AWS runs zips with, as the module that makes the functions says."""
+    path = TERRAFORM / "modules" / "function" / "variables.tf"
+    match = re.search(r'\bruntime\s*=\s*optional\(string, "python(3\.\d+)"\)', path.read_text(encoding="utf-8"))
+    if match is None:
+        raise Failure(f"{path.relative_to(ROOT)} has no default for runtime: which Python is to compile?")
+    return match[1]
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
@@ -229,15 +254,14 @@ def main() -> int:
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the zips (default: build/packages)")
     parser.add_argument("--models-dir", type=Path, action="append", default=[], help="holds more model folders")
     parser.add_argument("--only", action="append", help="package only this model folder")
+    parser.add_argument("--env", default=LOCAL, help="what the zips are for: local (default), dev or prod")
     args = parser.parse_args()
-    packages = build(args.out, [MODELS, *args.models_dir], args.only)
+    packages = build(args.out, [MODELS, *args.models_dir], args.only, python=python_of(args.env))
     for path in packages:
         data = path.read_bytes()
         state = "written" if path in packages.changed else "unchanged"
         shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
         print(f"{shown}  {len(data) / 1024:,.0f} KB  sha256 {hashlib.sha256(data).hexdigest()[:16]}  {state}")
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    print(f"bytecode for Python {version}; a function of another version compiles at each cold start")
     return 0
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scripts.console import ROOT, Failure
+from scripts.console import Failure
 from scripts.package import Packages, build
 from scripts.validators import SchemaError, render_validator
 
@@ -129,6 +129,14 @@ def test_each_source_has_its_bytecode_beside_it(root: Path, tmp_path: Path) -> N
         assert sorted(str(s.parent / "__pycache__" / f"{s.stem}.{tag}.pyc") for s in sources) == names(path, True)
 
 
+def test_without_a_python_that_fits_there_are_sources_only(root: Path, tmp_path: Path) -> None:
+    with_it = make(root, tmp_path / "with")
+    without = build(tmp_path / "without", [root / "worker" / "models"], root=root, python=None)
+    for path, other in zip(without, with_it, strict=True):
+        assert names(path, True) == []
+        assert names(path) == names(other)
+
+
 def test_bytecode_is_trusted_and_tracebacks_show_the_real_path(root: Path, tmp_path: Path) -> None:
     write(root / "lambda" / "api.py", "def fail():\n    raise RuntimeError\n")
     with zipfile.ZipFile(make(root, tmp_path / "out").lambda_zip) as archive:
@@ -140,21 +148,6 @@ def test_bytecode_is_trusted_and_tracebacks_show_the_real_path(root: Path, tmp_p
     shown = subprocess.run(command, capture_output=True, text=True, check=False).stderr
     assert "RuntimeError" in shown
     assert f'File "{source}", line 2, in fail' in shown
-
-
-def test_bytecode_does_not_depend_on_the_process_that_makes_it() -> None:
-    code = (
-        "import hashlib, pathlib; from scripts.bytecode import compiled; "
-        "paths = [path for folder in ('lambda', 'worker') for path in sorted(pathlib.Path(folder).rglob('*.py'))]; "
-        "files = {str(path): path.read_bytes() for path in paths}; "
-        "print(hashlib.sha256(repr(sorted(compiled(files).items())).encode()).hexdigest())"
-    )
-    found = set()
-    for seed, imported in (("1", ""), ("2", "import json, asyncio, typing; ")):
-        env = os.environ | {"PYTHONHASHSEED": seed}
-        command = [sys.executable, "-c", imported + code]
-        found.add(subprocess.run(command, cwd=ROOT, env=env, capture_output=True, check=True).stdout)
-    assert len(found) == 1
 
 
 def test_a_source_that_does_not_compile_is_named(root: Path, tmp_path: Path) -> None:
