@@ -70,6 +70,10 @@ image: venv ## build the worker's image [TARGET=onnx|torch ARCHITECTURE=x86_64|a
 	@$(RUN).image $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(TARGET),--target $(TARGET)) \
 		$(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(BUILDER),--builder $(BUILDER)) $(if $(PUSH),--push)
 
+.PHONY: deploy
+deploy: terraform-ready venv package ## deploy to AWS in one go: registry, images, everything (ENV=dev|prod) [BUILDER=docker]
+	@$(RUN).deploy --env $(ENV) $(if $(BUILDER),--builder $(BUILDER))
+
 .PHONY: plan
 plan: terraform-ready package ## show what apply would do to ENV
 	@$(RUN).terraform plan --env $(ENV)
@@ -85,7 +89,7 @@ destroy: terraform-ready venv ## destroy ENV; asks first, except for local
 ##@ Develop
 
 .PHONY: venv
-venv: .venv/.base ## make .venv with what running needs
+venv: .venv/.models ## make .venv with what running needs
 
 .PHONY: test
 test: check test-slow test-image test-e2e ## everything, end to end included
@@ -172,6 +176,12 @@ python-ready:
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@.venv/bin/pip install "$(TORCH)" 2>/dev/null || .venv/bin/pip install "$(TORCH)" --extra-index-url $(TORCH_INDEX)
 	@.venv/bin/pip install -e .
+	@touch $@
+
+# The emulator runs a worker with this Python: what its model wants has to be here too.
+REQUIREMENTS := $(wildcard worker/models/*/requirements.txt)
+.venv/.models: .venv/.base $(REQUIREMENTS)
+	@$(if $(REQUIREMENTS),.venv/bin/pip install $(REQUIREMENTS:%=-r %))
 	@touch $@
 
 .venv/.dev: .venv/.base

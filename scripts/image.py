@@ -3,8 +3,8 @@
     python -m scripts.image [--target onnx|torch] [--architecture x86_64|arm64] [--builder docker|podman|buildah]
                             [--push --repository URL] [--models-dir DIR]... [--build-arg NAME=VALUE]...
 
-The image carries every model that its target can run. The build's context is made in build/image: the same files that a
-worker's zip has, and the Dockerfile with what it copies.
+The image carries every model that its target can run, with what their requirements.txt name. The build's context is
+made in build/image: the same files that a worker's zip has, and the Dockerfile with what it copies.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-from scripts.builders import BUILDERS, PLATFORMS, find_builder
+from scripts.builders import BUILDERS, PLATFORMS, Builder, find_builder
 from scripts.console import BUILD, ROOT, Failure, note, run
 from scripts.package import MODELS, find_models, worker_files
 from worker.errors import ManifestError
@@ -35,7 +35,7 @@ _COPIED = ("Dockerfile", "install.sh", "requirements/common.txt", "requirements/
 
 def choose_target(models: Mapping[str, Path]) -> str:
     """The one target that runs all models. Raises Failure where no target does."""
-    runtimes = {_runtime(folder) for folder in models.values()}
+    runtimes = {runtime_of(folder) for folder in models.values()}
     target = next((name for name, able in TARGETS.items() if runtimes <= able), None)
     if target is None:
         raise Failure(
@@ -47,11 +47,13 @@ def choose_target(models: Mapping[str, Path]) -> str:
 
 def make_context(folder: Path, target: str, models: Mapping[str, Path], *, root: Path = ROOT) -> str:
     """Fill `folder`, which is emptied first; returns the digest of what is inside, as hex digits."""
-    able = {source: model for source, model in models.items() if _runtime(model) in TARGETS[target]}
+    able = {source: model for source, model in models.items() if runtime_of(model) in TARGETS[target]}
     if not able:
         raise Failure(f"no model can run in the target {target}: choose another, or change a manifest's runtime")
     files = {name: (root / "worker" / name).read_bytes() for name in _COPIED}
     files |= {f"app/{name}": data for name, data in worker_files(able, root=root).items()}
+    wanted = {source: model / "requirements.txt" for source, model in able.items()}
+    files |= {f"requirements/models/{name}.txt": path.read_bytes() for name, path in wanted.items() if path.is_file()}
     if folder.exists():
         shutil.rmtree(folder)
     digest = hashlib.sha256()
@@ -72,7 +74,7 @@ def new_tag(target: str, architecture: str, context: str, now: datetime) -> str:
     return f"{target}-{architecture}-{now:%Y%m%d-%H%M%S}-{context[:8]}"
 
 
-def _runtime(folder: Path) -> str:
+def runtime_of(folder: Path) -> str:
     try:
         return Manifest.read(folder / "manifest.json").runtime
     except ManifestError as error:
@@ -93,18 +95,35 @@ def main() -> int:
     builder = find_builder(args.builder)
     models = find_models([MODELS, *args.models_dir])
     target = args.target or choose_target(models)
-    tag = new_tag(target, args.architecture, make_context(CONTEXT, target, models), datetime.now(UTC))
-    image = f"{args.repository}:{tag}"
+    image = build(builder, args.repository, target, models, args.architecture, args.build_arg, fresh=args.push)
+    print(push(builder, image) if args.push else image)
+    return 0
+
+
+def build(
+    builder: Builder,
+    repository: str,
+    target: str,
+    models: Mapping[str, Path],
+    architecture: str,
+    build_args: Sequence[str] = (),
+    *,
+    fresh: bool,
+) -> str:
+    """Build an image, on the newest base if `fresh`; returns its name and tag. Raises Failure if it can't be built."""
+    tag = new_tag(target, architecture, make_context(CONTEXT, target, models), datetime.now(UTC))
+    image = f"{repository}:{tag}"
     note(f"building {image} with {builder.name}")
-    options = [part for argument in args.build_arg for part in ("--build-arg", argument)]
-    _run(builder.build_command(image, target, CONTEXT, options, architecture=args.architecture, fresh=args.push))
-    if not args.push:
-        print(image)
-        return 0
+    options = [part for argument in build_args for part in ("--build-arg", argument)]
+    _run(builder.build_command(image, target, CONTEXT, options, architecture=architecture, fresh=fresh))
+    return image
+
+
+def push(builder: Builder, image: str) -> str:
+    """Push an image; returns it by digest. Raises Failure where the registry does not take it."""
     digest_file = BUILD / "image.digest"
     _run(builder.push_command(image, digest_file))
-    print(f"{args.repository}@{builder.digest(image, digest_file)}")
-    return 0
+    return f"{image.rpartition(':')[0]}@{builder.digest(image, digest_file)}"
 
 
 def _run(command: Sequence[str]) -> None:

@@ -1,10 +1,14 @@
 #!/bin/sh
-# Inside the image's build: install the packages of one target into /opt/python, without what no worker uses.
+# Inside the image's build: install the packages of one target, and those that its models want, into /opt/python,
+# without what no worker uses.
 #
 #   install.sh onnx|torch [option of pip]...
 set -eu
 target=$1
 shift
+for file in /build/requirements/models/*.txt; do
+    [ ! -f "$file" ] || set -- "$@" -r "$file"
+done
 python3 -m pip install --no-cache-dir --no-compile --disable-pip-version-check --root-user-action=ignore \
     --target /opt/python --only-binary :all: "$@" -r "/build/requirements/$target.txt"
 cd /opt/python

@@ -57,6 +57,10 @@ def test_the_context_has_the_models_that_the_target_runs(tmp_path: Path) -> None
     make_context(context, "torch", models)
     assert sorted(path.name for path in context.iterdir()) == ["Dockerfile", "app", "install.sh", "requirements"]
     assert sorted(path.name for path in (context / "app/worker/models").iterdir()) == ["python", "torchscript"]
+    (models["python"] / "requirements.txt").write_text("scikit-learn==1.9.0\n")
+    make_context(context, "torch", models)
+    assert (context / "requirements/models/python.txt").read_text() == "scikit-learn==1.9.0\n"
+    assert not (context / "requirements/models/torchscript.txt").exists()
     with pytest.raises(Failure, match="no model can run in the target onnx"):
         make_context(context, "onnx", {"torchscript": models["torchscript"]})
 

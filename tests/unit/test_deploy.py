@@ -1,0 +1,157 @@
+"""Deploying to AWS in one go: in which order, what is built, what Terraform is told. Terraform and AWS are played."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import NoCredentialsError
+
+from scripts import deploy, terraform
+from scripts.builders import Builder
+from scripts.console import Failure
+from scripts.package import MODELS
+from tests.unit.test_image import model
+
+REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/inference-dev-worker"
+
+
+class Stage:
+    """Plays Terraform and the build, and notes what happens."""
+
+    def __init__(self, folder: Path, deployed: bool) -> None:
+        self.deployed = deployed
+        self.done: list[str] = []
+        self.code = 0
+        self.wanted: dict[str, Any] = {
+            "architecture": "arm64",
+            "models_dir": str(folder / "models"),
+            "models": {"first": {"source": "first", "models_dir": None}},
+        }
+
+    def execute(self, command: str, environment: str, arguments: list[str] | None = None) -> int:
+        self.done.append(" ".join([command, environment, *(arguments or [])]))
+        self.deployed = self.deployed or command == "apply"
+        return self.code
+
+    def outputs(self, environment: str) -> dict[str, Any]:
+        if not self.deployed:
+            raise Failure("nothing is deployed")
+        return {"ecr_repository_url": REPOSITORY}
+
+    def build(self, *arguments: Any, fresh: bool) -> str:
+        _, repository, target, models, architecture, _ = arguments
+        assert fresh
+        self.done.append(f"build {target} {architecture}: {' '.join(sorted(models))}")
+        return f"{repository}:{target}"
+
+    def push(self, builder: Builder, image: str) -> str:
+        self.done.append(f"push {image.rpartition(':')[2]}")
+        return f"{REPOSITORY}@sha256:{image[-1] * 64}"
+
+
+@pytest.fixture
+def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
+    stage = Stage(tmp_path, deployed=True)
+    (tmp_path / "dev").mkdir()
+    model(tmp_path / "models" / "first", "onnx")
+    monkeypatch.setattr(terraform, "ENVIRONMENTS", tmp_path)
+    monkeypatch.setattr(terraform, "execute", stage.execute)
+    monkeypatch.setattr(terraform, "outputs", stage.outputs)
+    monkeypatch.setattr(deploy, "read_wanted", lambda _: stage.wanted)
+    monkeypatch.setattr(deploy, "log_in", lambda builder, repository: stage.done.append(f"login {builder.name}"))
+    monkeypatch.setattr(deploy, "build", stage.build)
+    monkeypatch.setattr(deploy, "push", stage.push)
+    return stage
+
+
+def run() -> int:
+    return deploy.deploy("dev", Builder("podman"), [])
+
+
+def test_what_is_built_is_what_terraform_deploys(stage: Stage, tmp_path: Path) -> None:
+    assert run() == 0
+    assert stage.done == ["login podman", "build onnx arm64: first", "push onnx", "apply dev"]
+    written = json.loads((tmp_path / "dev" / deploy.IMAGES).read_text())
+    assert written == {"worker_images": {"first": f"{REPOSITORY}@sha256:{'x' * 64}"}}
+
+
+def test_the_first_time_the_registry_comes_first(stage: Stage) -> None:
+    stage.deployed = False
+    assert run() == 0
+    assert stage.done[0] == "apply dev -target=module.stack.module.container_registry -var worker_images=null"
+    assert stage.done[1:] == ["login podman", "build onnx arm64: first", "push onnx", "apply dev"]
+
+
+def test_where_the_registry_is_not_created_nothing_is_built(stage: Stage) -> None:
+    stage.deployed, stage.code = False, 1
+    with pytest.raises(Failure, match="the registry was not created"):
+        run()
+    assert len(stage.done) == 1
+
+
+def test_models_that_share_no_image_get_two(stage: Stage, tmp_path: Path) -> None:
+    model(tmp_path / "models" / "second", "torchscript")
+    stage.wanted["models"] |= {name: {"source": "second", "models_dir": None} for name in ("second", "again")}
+    assert run() == 0
+    assert [line for line in stage.done if line.startswith("build")] == [
+        "build onnx arm64: first",
+        "build torch arm64: second",
+    ]
+    written = json.loads((tmp_path / "dev" / deploy.IMAGES).read_text())["worker_images"]
+    assert written == {
+        "first": f"{REPOSITORY}@sha256:{'x' * 64}",
+        "second": f"{REPOSITORY}@sha256:{'h' * 64}",
+        "again": f"{REPOSITORY}@sha256:{'h' * 64}",
+    }
+
+
+def test_a_folder_that_is_not_there_is_named(stage: Stage) -> None:
+    stage.wanted["models"] = {"gone": {"source": "gone", "models_dir": None}}
+    with pytest.raises(Failure, match="gone"):
+        run()
+
+
+def test_the_builder_logs_in_with_ecrs_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "buildah").write_text(f'#!/bin/sh\necho "$*: $(cat)" > "{tmp_path}/call"\n')
+    (tmp_path / "buildah").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    token = base64.b64encode(b"AWS:secret").decode()
+    asked: dict[str, Any] = {}
+
+    def client(service: str, region_name: str) -> Any:
+        asked.update(service=service, region=region_name)
+        answer = {"authorizationData": [{"authorizationToken": token}]}
+        return SimpleNamespace(get_authorization_token=lambda: answer)
+
+    monkeypatch.setattr(boto3, "client", client)
+    deploy.log_in(Builder("buildah"), REPOSITORY)
+    assert asked == {"service": "ecr", "region": "eu-west-1"}
+    registry = REPOSITORY.partition("/")[0]
+    assert (tmp_path / "call").read_text() == f"login --username AWS --password-stdin {registry}: secret\n"
+
+
+def test_without_credentials_it_says_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def client(*_: Any, **__: Any) -> Any:
+        raise NoCredentialsError
+
+    monkeypatch.setattr(boto3, "client", client)
+    with pytest.raises(Failure, match="ecr:GetAuthorizationToken"):
+        deploy.log_in(Builder("docker"), REPOSITORY)
+
+
+def test_the_emulator_is_not_deployed_to_like_this(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["deploy", "--env", "local"])
+    with pytest.raises(Failure, match="make up"):
+        deploy.main()
+
+
+def test_the_demo_model_has_a_target() -> None:
+    assert deploy.targets_of({"sentiment": MODELS / "sentiment"}) == {"onnx": ["sentiment"]}
