@@ -181,7 +181,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
     except ManifestError as error:
         raise Failure(str(error)) from error
     artifact = manifest.artifact
-    # An artifact that is not in the folder is in S3: the stack's variable says where, the worker verifies it.
+    # An artifact that is not in the folder is in S3: the stack's variable says where, and the worker verifies it by the
+    # digest that is declared here, unless the variable names another.
     if artifact is not None and (folder / artifact.file).is_file():
         content = (folder / artifact.file).read_bytes()
         for key, declared, actual in (

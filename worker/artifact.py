@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import os
 import re
+import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,8 +37,7 @@ class S3Client(Protocol):
 def verified(path: Path, sha256: str) -> Path:
     """Return `path` if its SHA-256 (hex) is the expected one; raises ArtifactError."""
     try:
-        with path.open("rb") as file:
-            actual = hashlib.file_digest(file, "sha256").hexdigest()
+        actual = _sha256(path)
     except OSError as error:
         raise ArtifactError(f"artifact {path}: cannot be read: {error.strerror}") from error
     if actual != sha256:
@@ -42,47 +45,60 @@ def verified(path: Path, sha256: str) -> Path:
     return path
 
 
-def download(uri: str, s3_client: Callable[[], S3Client] | None, *, cache: Path | None = None) -> Path:
+def download(uri: str, sha256: str, s3_client: Callable[[], S3Client] | None, *, cache: Path | None = None) -> Path:
     """Fetch `s3://bucket/key[#sha256=<hex>]` into `cache` (default: a folder of the system's temporary one).
 
-    The file is named by its digest, or else by the object's ETag, so that a warm disk saves the download and
-    a changed object is never mistaken for its predecessor. Raises ArtifactError.
+    It is verified by `sha256`, the manifest's digest, unless the URI has one: that is how one deploys an artifact that
+    the manifest doesn't know. The file is named by its digest, so that a warm disk saves the download.
+    Raises ArtifactError.
     """
     match = re.fullmatch(r"s3://([^/#]+)/([^#]+)(?:#sha256=([0-9a-f]{64}))?", uri)
     if match is None:
         raise ArtifactError(f"artifact {uri}: must look like s3://bucket/key or s3://bucket/key#sha256=<hex>")
     if s3_client is None:
         raise ArtifactError(f"artifact {uri}: no S3 client was given to load it with")
-    bucket, key, sha256 = match.groups()
+    bucket, key, named = match.groups()
+    sha256 = named or sha256
     cache = cache or Path(tempfile.gettempdir()) / "model-artifacts"
-    cache.mkdir(parents=True, exist_ok=True)
-    if sha256 and (cache / sha256).exists():
-        return verified(cache / sha256, sha256)
-    part = cache / f"part-{os.getpid()}"
+    path, part = cache / sha256, cache / "part"
     try:
-        client = s3_client()
-        head = client.head_object(Bucket=bucket, Key=key)
-        path = cache / (sha256 or hashlib.sha256(f"{bucket}/{key} {head['ETag']}".encode()).hexdigest())
-        if not path.exists():
-            _fetch(client, bucket, key, head, part)
-            # Only a whole and (given a digest) right file gets the name that the next start looks for.
-            (verified(part, sha256) if sha256 else part).replace(path)
+        cache.mkdir(parents=True, exist_ok=True)
+        with (cache / "lock").open("w") as lock:
+            # One download at a time. The kernel frees the lock however its holder ends; what a killed one left in
+            # `part` is written over, so that it can't fill the disk.
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if path.exists() and _sha256(path) == sha256:
+                return path
+            path.unlink(missing_ok=True)
+            try:
+                _fetch(s3_client(), bucket, key, part)
+                actual = _sha256(part)
+                if actual == sha256:
+                    return part.replace(path)  # only a right file gets the name that the next start looks for
+            finally:
+                part.unlink(missing_ok=True)
     except ArtifactError:
-        raise ArtifactError(f"artifact {uri}: the object has another SHA-256; upload the right one") from None
+        raise
     except Exception as error:
         raise ArtifactError(f"artifact {uri}: cannot be downloaded: {error}") from error
-    finally:
-        part.unlink(missing_ok=True)
-    return path
+    raise ArtifactError(
+        f"artifact {uri}: the object's SHA-256 is {actual}, but {sha256} is declared; "
+        f"upload the right file, or deploy this one as {uri.partition('#')[0]}#sha256={actual}"
+    )
 
 
-def _fetch(client: S3Client, bucket: str, key: str, head: Mapping[str, Any], path: Path) -> None:
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _fetch(client: S3Client, bucket: str, key: str, path: Path) -> None:
     """Fetch an object in parts, several at a time, each straight to its place in the file."""
     from concurrent.futures import ThreadPoolExecutor  # only where there is something to fetch
 
+    head = client.head_object(Bucket=bucket, Key=key)
     size, etag = int(head["ContentLength"]), str(head["ETag"])
     with path.open("wb") as file:
-        file.truncate(size)
 
         def fetch(start: int) -> None:
             end = min(start + PART_BYTES, size)
@@ -93,12 +109,31 @@ def _fetch(client: S3Client, bucket: str, key: str, head: Mapping[str, Any], pat
                     content = part["Body"].read()
                     if len(content) != end - start:
                         raise OSError(f"{len(content)} bytes came instead of {end - start}")
-                    os.pwrite(file.fileno(), content, start)
+                    _write(file.fileno(), content, start)
                     return
                 except Exception:
                     if attempt == ATTEMPTS:
                         raise
 
-        with ThreadPoolExecutor(CONNECTIONS) as pool:
-            for _ in pool.map(fetch, range(0, size, PART_BYTES)):
-                pass
+        free = shutil.disk_usage(path.parent).free
+        try:
+            if size and sys.platform != "darwin":  # macOS can't reserve: there, the write that finds no room fails
+                os.posix_fallocate(file.fileno(), 0, size)
+            with ThreadPoolExecutor(CONNECTIONS) as pool:
+                for _ in pool.map(fetch, range(0, size, PART_BYTES)):
+                    pass
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise ArtifactError(
+                f"artifact s3://{bucket}/{key}: it takes {size / 2**20:.1f} MB of disk, and {path.parent} has "
+                f"{free / 2**20:.1f} MB free; raise the model's ephemeral_storage_mb"
+            ) from error
+
+
+def _write(file: int, content: bytes, start: int) -> None:
+    """Write everything: on a disk that is nearly full, one call writes less and says so by its result alone."""
+    view = memoryview(content)
+    while view:
+        written = os.pwrite(file, view, start)
+        view, start = view[written:], start + written

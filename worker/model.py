@@ -125,14 +125,14 @@ def load(
 ) -> LoadedModel:
     """Load the model in `source_dir`, computing on `threads` threads.
 
-    `artifact` replaces the packaged file: `s3://bucket/key`, or `s3://bucket/key#sha256=<hex>` to have it
-    verified. `s3_client` is called only then. Raises ModelError and its kinds.
+    `artifact` replaces the packaged file: `s3://bucket/key`, verified by the manifest's digest, or
+    `s3://bucket/key#sha256=<hex>` by that one. `s3_client` is called only then. Raises ModelError and its kinds.
     """
     manifest = Manifest.read(source_dir / "manifest.json")
     runtime: Runtime = NoRuntime()
     if manifest.artifact is not None:
         if artifact:
-            path = download(artifact, s3_client)
+            path = download(artifact, manifest.artifact.sha256, s3_client)
         else:
             path = verified(source_dir / manifest.artifact.file, manifest.artifact.sha256)
         runtime = open_runtime(manifest.runtime, path, threads=threads)

@@ -39,7 +39,8 @@ variable "models" {
     The models, by the name they have in /predict/{model}. Everything is optional; what is not said comes from the model's
     manifest, worker/models/<source>/manifest.json.
     source: the model's folder, when it is not the name. models_dir: where that folder is, when not in worker/models.
-    artifact: s3://bucket/key, when it is not in the package. package: a zip or an image by digest, when not the built zip.
+    artifact: s3://bucket/key, when it is not in the package; #sha256=<hex> after it, when it is not the manifest's.
+    package: a zip or an image by digest, when not the built zip.
   TEXT
   type = map(object({
     source     = optional(string)

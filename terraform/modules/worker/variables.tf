@@ -45,7 +45,7 @@ variable "package" {
 }
 
 variable "artifact" {
-  description = "Where the model's artifact is, as s3://bucket/key, or s3://bucket/key#sha256=<hex> to have it verified; null is the one inside the package."
+  description = "Where the model's artifact is, as s3://bucket/key. It must have the SHA-256 of the manifest, or the one that #sha256=<hex> after it names. null is the one inside the package."
   type        = string
   default     = null
 
