@@ -49,6 +49,7 @@ module "worker" {
 
   architecture            = var.architecture
   memory_mb               = each.value.memory_mb
+  ephemeral_storage_mb    = each.value.ephemeral_storage_mb
   timeout_seconds         = each.value.timeout_seconds
   batch_size              = each.value.batch_size
   batch_window_seconds    = each.value.batch_window_seconds

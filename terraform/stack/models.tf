@@ -25,6 +25,7 @@ locals {
       maximum_concurrency     = model.maximum_concurrency
       provisioned_concurrency = model.provisioned_concurrency
       reserved_concurrency    = model.reserved_concurrency
+      ephemeral_storage_mb    = model.ephemeral_storage_mb
       environment             = model.environment
       package                 = local.packages[name]
     }

@@ -77,7 +77,7 @@ def plan_of(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> C
             manifest.parent.mkdir(exist_ok=True)
             manifest.write_text(json.dumps({"name": name, "timeout_seconds": 40, "batch_window_seconds": 3}))
             shutil.copy(stand_in, inputs / f"worker-{name}.zip")
-            variables["models"][name] = {"models_dir": str(inputs)}
+            variables["models"][name] = {"models_dir": str(inputs), "ephemeral_storage_mb": 1024}
         if environment != "local":
             variables["worker_images"] = dict.fromkeys(models, f"repository@{DIGEST}")
         return terraform.plan(f"environments/{environment}", variables)

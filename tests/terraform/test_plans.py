@@ -61,6 +61,11 @@ def test_each_function_has_exactly_its_rights(plan_of: PlanOf) -> None:
         assert all(right in granted for right in rights), f"{role}: {granted}"
 
 
+def test_a_models_disk_reaches_its_function_alone(plan_of: PlanOf) -> None:
+    for address, values in plan_of("dev", *MODELS).of("aws_lambda_function").items():
+        assert values["ephemeral_storage"] == [{"size": 1024 if ".worker[" in address else 512}], address
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_no_right_is_on_everything(plan_of: PlanOf, environment: str) -> None:
     for role, policies in plan_of(environment).policies().items():

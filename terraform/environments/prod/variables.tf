@@ -58,6 +58,7 @@ variable "models" {
       }))
     }))
     memory_mb               = optional(number)
+    ephemeral_storage_mb    = optional(number, 512)
     timeout_seconds         = optional(number)
     batch_size              = optional(number)
     batch_window_seconds    = optional(number)

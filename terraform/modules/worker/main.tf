@@ -73,6 +73,7 @@ module "function" {
   package                 = var.package
   architecture            = var.architecture
   memory_mb               = var.memory_mb
+  ephemeral_storage_mb    = var.ephemeral_storage_mb
   timeout_seconds         = var.timeout_seconds
   environment             = local.environment
   policies                = local.policies

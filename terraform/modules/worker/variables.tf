@@ -50,8 +50,8 @@ variable "artifact" {
   default     = null
 
   validation {
-    condition     = var.artifact == null ? true : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*?]+$", var.artifact))
-    error_message = "artifact must be null or s3://bucket/key, naming one object."
+    condition     = var.artifact == null ? true : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*?#]+(#sha256=[0-9a-f]{64})?$", var.artifact))
+    error_message = "artifact must be null or s3://bucket/key, naming one object, with nothing or #sha256=<64 hex digits> after it."
   }
 }
 
@@ -106,6 +106,18 @@ variable "memory_mb" {
   validation {
     condition     = var.memory_mb >= 128 && var.memory_mb <= 10240 && floor(var.memory_mb) == var.memory_mb
     error_message = "memory_mb must be a whole number from 128 to 10240."
+  }
+}
+
+variable "ephemeral_storage_mb" {
+  description = "Size of /tmp in MB, where an artifact from S3 is kept; Lambda bills what is above 512."
+  type        = number
+  default     = 512
+  nullable    = false
+
+  validation {
+    condition     = var.ephemeral_storage_mb >= 512 && var.ephemeral_storage_mb <= 10240 && floor(var.ephemeral_storage_mb) == var.ephemeral_storage_mb
+    error_message = "ephemeral_storage_mb must be a whole number from 512 to 10240."
   }
 }
 

@@ -62,7 +62,7 @@ run "one_model" {
 run "models_differ" {
   variables {
     models = {
-      sentiment = { batch_size = 5, batch_window_seconds = 0, memory_mb = 2048, timeout_seconds = 20 }
+      sentiment = { batch_size = 5, batch_window_seconds = 0, memory_mb = 2048, timeout_seconds = 20, ephemeral_storage_mb = 4096 }
       other     = { source = "tiny" }
       tuned = {
         source  = "tiny"
@@ -74,6 +74,11 @@ run "models_differ" {
   assert {
     condition     = local.models["sentiment"].batch_size == 5 && local.models["sentiment"].batch_window_seconds == 0 && local.models["sentiment"].memory_mb == 2048 && local.models["sentiment"].timeout_seconds == 20
     error_message = "what `models` says must win over the manifest"
+  }
+
+  assert {
+    condition     = { for name, model in local.models : name => model.ephemeral_storage_mb } == { sentiment = 4096, other = 512, tuned = 512 }
+    error_message = "a model's disk must be the one that `models` asks for"
   }
 
   assert {

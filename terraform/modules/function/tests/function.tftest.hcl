@@ -82,6 +82,7 @@ run "warm" {
     provisioned_concurrency = 2
     reserved_concurrency    = 5
     architecture            = "arm64"
+    ephemeral_storage_mb    = 2048
   }
 
   assert {
@@ -92,5 +93,10 @@ run "warm" {
   assert {
     condition     = aws_lambda_function.this.reserved_concurrent_executions == 5 && aws_lambda_function.this.architectures == tolist(["arm64"])
     error_message = "reserved concurrency and architecture must reach the function"
+  }
+
+  assert {
+    condition     = one(aws_lambda_function.this.ephemeral_storage).size == 2048
+    error_message = "the size of /tmp must reach the function"
   }
 }

@@ -33,6 +33,7 @@ run "invalid_1" {
     var.package,
     var.architecture,
     var.memory_mb,
+    var.ephemeral_storage_mb,
     var.timeout_seconds,
     var.environment,
     var.policies,
@@ -51,6 +52,8 @@ run "invalid_1" {
     architecture = "riscv"
     # memory too small
     memory_mb = 127
+    # disk too small
+    ephemeral_storage_mb = 511
     # timeout of zero
     timeout_seconds = 0
     # environment in small letters

@@ -33,6 +33,7 @@ run "invalid_1" {
     var.queue_arn,
     var.architecture,
     var.memory_mb,
+    var.ephemeral_storage_mb,
     var.timeout_seconds,
     var.batch_size,
     var.maximum_concurrency,
@@ -57,6 +58,8 @@ run "invalid_1" {
     architecture = "riscv"
     # memory too small
     memory_mb = 127
+    # disk too large
+    ephemeral_storage_mb = 10241
     # timeout too short for the watchdog
     timeout_seconds = 2
     # batch of none
@@ -133,5 +136,15 @@ run "reserved_below_maximum" {
   variables {
     maximum_concurrency  = 5
     reserved_concurrency = 4
+  }
+}
+
+run "invalid_3" {
+  command         = plan
+  expect_failures = [var.artifact]
+
+  variables {
+    # digest cut short
+    artifact = "s3://bucket/model.pt#sha256=12"
   }
 }
