@@ -52,15 +52,24 @@ class Source:
 
     @property
     def example(self) -> Feeds:
-        """The biggest: torch.export takes an axis of length 1 for a constant."""
-        return max(self.feeds, key=lambda feeds: sum(array.size for array in feeds.values()))
+        """The biggest whose dynamic axes are longer than 1: torch.export takes an axis of length 1 for a constant.
+
+        Where there is none, the biggest, with such axes repeated.
+        """
+        axes = self.axes
+
+        def rank(feeds: Feeds) -> tuple[bool, int]:
+            lengths = [feeds[name].shape[axis] for name, found in axes.items() for axis in found]
+            return all(length > 1 for length in lengths), sum(array.size for array in feeds.values())
+
+        return {name: _longer_than_1(array, axes[name]) for name, array in max(self.feeds, key=rank).items()}
 
     @property
     def axes(self) -> dict[str, list[int]]:
         """The axes of each input that differ among the feeds."""
         return {
             name: [axis for axis in range(array.ndim) if len({other[name].shape[axis] for other in self.feeds}) > 1]
-            for name, array in self.example.items()
+            for name, array in self.feeds[0].items()
         }
 
     def exported(self) -> torch.export.ExportedProgram:
@@ -69,6 +78,13 @@ class Source:
         shapes = tuple(dict.fromkeys(axes, dynamic) for axes in self.axes.values())
         with quiet():
             return torch.export.export(self.module, tuple(tensors(self.example)), dynamic_shapes=shapes)
+
+
+def _longer_than_1(array: np.ndarray, axes: Sequence[int]) -> np.ndarray:
+    for axis in axes:
+        if array.shape[axis] == 1:
+            array = array.repeat(2, axis)
+    return array
 
 
 def tensors(feeds: Feeds) -> list[torch.Tensor]:

@@ -1,0 +1,126 @@
+"""What is exported has every axis that it needs, and is refused unless its outputs are the module's."""
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from scripts import export_model
+from scripts.console import Failure
+from scripts.export_formats import FORMATS, Source
+from scripts.export_model import Judged, Trial
+from worker.runtimes import open_runtime
+
+
+class Bag(torch.nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding = torch.nn.EmbeddingBag(100, 4, mode="sum", padding_idx=0)
+
+    def forward(self, ids: torch.Tensor) -> torch.Tensor:
+        return self.embedding(ids).sum(1)
+
+
+def ids(*shapes: tuple[int, int]) -> list[dict[str, np.ndarray]]:
+    return [{"ids": np.arange(math.prod(shape), dtype=np.int64).reshape(shape) % 100} for shape in shapes]
+
+
+@pytest.mark.parametrize(
+    ("shapes", "example"),
+    [
+        ([(1, 5000), (10, 100), (3, 40)], (10, 100)),  # a long input is alone in its pass
+        ([(1, 50), (10, 1), (1, 7)], (2, 50)),
+        ([(1, 50), (1, 7)], (1, 50)),
+        ([(4, 7), (4, 7)], (4, 7)),
+    ],
+)
+def test_no_dynamic_axis_of_the_example_is_of_length_1(shapes: list[tuple[int, int]], example: tuple[int, int]) -> None:
+    assert Source(torch.nn.Identity(), ids(*shapes)).example["ids"].shape == example
+
+
+@pytest.mark.parametrize("shapes", [[(1, 5000), (10, 100)], [(1, 50), (10, 1)]])
+def test_a_long_input_that_is_alone_in_its_pass_leaves_the_batch_dynamic(
+    shapes: list[tuple[int, int]], tmp_path: Path
+) -> None:
+    module = Bag().eval()
+    FORMATS["onnx"].write(Source(module, ids(*shapes)), tmp_path / "m.onnx")
+    runtime = open_runtime("onnx", tmp_path / "m.onnx", threads=1)
+    for arrays in ids(*shapes, (3, 40)):
+        with torch.inference_mode():
+            wanted = module(torch.from_numpy(arrays["ids"])).numpy()
+        np.testing.assert_allclose(runtime.run(arrays)[0], wanted, atol=1e-4)
+
+
+def test_int8_weights_take_seven_bits(tmp_path: Path) -> None:
+    """Where a CPU has VNNI, eight would do, and no output tells; elsewhere their products overflow."""
+    feeds = [{"x": np.ones((batch, 8), dtype=np.float32)} for batch in (2, 3)]
+    FORMATS["onnx-int8"].write(Source(torch.nn.Linear(8, 4).eval(), feeds), tmp_path / "m.onnx")
+    arrays = [onnx.numpy_helper.to_array(tensor) for tensor in onnx.load(tmp_path / "m.onnx").graph.initializer]
+    (weights,) = [array for array in arrays if array.dtype == np.int8 and array.size == 32]
+    assert weights.min() >= -64
+    assert weights.max() <= 64
+
+
+NAN, INF = float("nan"), float("inf")
+
+
+def floats(*values: float) -> np.ndarray:
+    return np.array(values, dtype=np.float32)
+
+
+@pytest.fixture
+def judge(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Judged]:
+    """Judges an artifact that gives `found`, against a module that gave `wanted`, in its second pass of three."""
+    costs = {"load_ms": 1.0, "memory_mb": 1.0, "ms_1": 1.0, "ms_10": 1.0}
+    monkeypatch.setattr(export_model, "probe", lambda *asked: costs)
+    right = [floats(0.5)]
+
+    def judged(found: list[np.ndarray], wanted: list[np.ndarray], label: str = "onnx") -> Judged:
+        answers = iter([right, found, right])
+        runtime = SimpleNamespace(run=lambda feeds: next(answers))
+        monkeypatch.setattr(export_model, "open_runtime", lambda *asked, **options: runtime)
+        recorder: Any = SimpleNamespace(passes=[({}, right), ({}, wanted), ({}, right)])
+        candidate: Any = SimpleNamespace(predict=lambda runtime, inputs: [{"a": 1}])
+        trial = Trial(candidate, recorder, inputs=[{}], expected=[{"a": 1}], outputs=[{"a": 1}])
+        return trial.judge(label, Path("m.onnx"), Path("feeds.npz"))
+
+    return judged
+
+
+@pytest.mark.parametrize("label", ["onnx", "onnx-int8"])
+@pytest.mark.parametrize(
+    ("found", "wanted", "message"),
+    [
+        ([floats(NAN, NAN)], [floats(0, 1)], "differ from the module's by nan"),
+        ([floats(0, NAN)], [floats(NAN, 0)], "differ from the module's by nan"),
+        ([floats(0, INF)], [floats(0, 1)], "differ from the module's by inf"),
+        ([floats(INF)], [floats(-INF)], "differ from the module's by inf"),
+        ([floats(0)], [floats(0, 0)], r"are float32 \[1\], but the module's float32 \[2\]"),
+        ([floats(0, 0).reshape(2, 1)], [floats(0, 0)], r"are float32 \[2, 1\]"),
+        ([np.array([0, 1])], [floats(0, 1)], r"are int64 \[2\]"),
+        ([], [floats(0)], "are none, but the module's float32"),
+        ([floats(0), floats(0)], [floats(0)], "are float32 .*, float32 .*, but the module's float32"),
+    ],
+)
+def test_outputs_that_are_not_the_modules_are_refused(
+    judge: Callable[..., Judged], found: list[np.ndarray], wanted: list[np.ndarray], message: str, label: str
+) -> None:
+    with pytest.raises(Failure, match=rf"m\.onnx: its outputs {message}"):
+        judge(found, wanted, label)
+
+
+def test_a_difference_is_allowed_to_int8_alone(judge: Callable[..., Judged]) -> None:
+    assert judge([floats(0.5, 1)], [floats(0.5, 0.75)], "onnx-int8").difference == 0.25
+    with pytest.raises(Failure, match=r"differ from the module's by 0\.25"):
+        judge([floats(0.5, 1)], [floats(0.5, 0.75)])
+
+
+@pytest.mark.parametrize("values", [floats(NAN, 1, INF), floats(), np.array([True, False])])
+def test_what_the_module_answers_itself_is_right(judge: Callable[..., Judged], values: np.ndarray) -> None:
+    assert judge([values], [values.copy()]).difference == 0
