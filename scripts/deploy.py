@@ -26,9 +26,9 @@ IMAGES = "worker_images.auto.tfvars.json"
 REGISTRY = "-target=module.stack.module.container_registry"
 
 # What has to be built, as Terraform reads it from all its files; a model with a package of its own needs no image.
-_WANTED = """jsonencode({architecture = var.architecture, models_dir = var.models_dir, models = {
+_WANTED = """jsonencode({architecture = var.architecture, models = {
  for name, model in var.models : name => {
- source = try(coalesce(model.source), name), models_dir = try(model.models_dir, null)
+ source = try(coalesce(model.source, name), name), models_dir = try(model.models_dir, null)
  } if try(model.package, null) == null }})"""
 
 
@@ -61,7 +61,7 @@ def deploy(environment: str, builder: Builder, build_args: list[str]) -> int:
 
 
 def read_wanted(environment: str) -> dict[str, Any]:
-    """`architecture`, `models_dir` and, by name, the `models` that need an image, each with `source` and `models_dir`.
+    """`architecture` and, by name, the `models` that need an image, each with `source` and `models_dir` (None: ours).
 
     Raises:
         Failure: Terraform can't read the environment.
@@ -126,7 +126,7 @@ def _folders(wanted: Mapping[str, Any]) -> dict[str, Path]:
     """The model folder of each model."""
     folders = {}
     for name, model in wanted["models"].items():
-        parent = Path(model["models_dir"] or wanted["models_dir"] or package.MODELS)
+        parent = Path(model["models_dir"] or package.MODELS)
         folders[name] = package.find_models([parent], [model["source"]])[model["source"]]
     return folders
 

@@ -32,8 +32,7 @@ class Stage:
         self.code = 0
         self.wanted: dict[str, Any] = {
             "architecture": "arm64",
-            "models_dir": str(folder / "models"),
-            "models": {"first": {"source": "first", "models_dir": None}},
+            "models": {"first": {"source": "first", "models_dir": str(folder / "models")}},
         }
 
     def execute(self, command: str, environment: str, arguments: list[str] | None = None) -> int:
@@ -99,7 +98,9 @@ def test_where_the_registry_is_not_created_nothing_is_built(stage: Stage) -> Non
 
 def test_models_that_share_no_image_get_two(stage: Stage, tmp_path: Path) -> None:
     model(tmp_path / "models" / "second", "torchscript")
-    stage.wanted["models"] |= {name: {"source": "second", "models_dir": None} for name in ("second", "again")}
+    stage.wanted["models"] |= {
+        name: {"source": "second", "models_dir": str(tmp_path / "models")} for name in ("second", "again")
+    }
     assert run() == 0
     assert [line for line in stage.done if line.startswith("build")] == [
         "build onnx arm64: first",
