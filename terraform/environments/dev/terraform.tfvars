@@ -2,7 +2,7 @@ environment = "dev"
 
 models        = { sentiment = { maximum_concurrency = 5 } }
 default_model = "sentiment"
-# worker_images = { sentiment = "<ecr_repository_url>@sha256:<digest>" } comes from `-var` or dev.auto.tfvars.
+# worker_images comes from worker_images.auto.tfvars.json, which `make deploy` writes.
 
 authorizer          = { type = "AWS_IAM" }
 deletion_protection = false

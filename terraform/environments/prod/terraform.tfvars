@@ -2,7 +2,7 @@ environment = "prod"
 
 models        = { sentiment = { maximum_concurrency = 50 } }
 default_model = "sentiment"
-# worker_images = { sentiment = "<ecr_repository_url>@sha256:<digest>" } comes from `-var` or prod.auto.tfvars.
+# worker_images comes from worker_images.auto.tfvars.json, which `make deploy` writes.
 
 authorizer          = { type = "AWS_IAM" }
 throttling          = { burst = 500, rate = 200 }
