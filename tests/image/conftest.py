@@ -29,6 +29,8 @@ def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     manifest = json.loads((model / "manifest.json").read_text())
     (model / "manifest.json").write_text(json.dumps(manifest | {"runtime": RUNTIMES[target]}))
 
+    (model / "requirements.txt").write_text("fastjsonschema==2.22.3\n")  # one that nothing else brings
+
     base = container.base_image(work)
     name = f"localhost/async-inference-test-{target}"
     context = work / "context"

@@ -118,6 +118,10 @@ def test_it_has_one_runtime_and_no_other(image: Image, tmp_path: Path) -> None:
     assert python(image, code, tmp_path) == {"onnx": "onnxruntime", "torch": "torch"}[image.target]
 
 
+def test_it_has_what_its_models_want(image: Image, tmp_path: Path) -> None:
+    assert python(image, "import fastjsonschema; print(fastjsonschema.VERSION)", tmp_path) == "2.22.3"
+
+
 def test_it_ships_bytecode_and_nothing_to_spare(image: Image) -> None:
     task, packages = image.root / "var/task", image.root / "opt/python"
     files = [path.relative_to(image.root).as_posix() for folder in (task, packages) for path in folder.rglob("*")]
