@@ -2,7 +2,8 @@
 
 Taken from it: batch size 1, a boto3 resource, one `put_item` per request, `torch.jit.load` and a single forward pass
 under `no_grad`, default settings everywhere. Completed: the document feeds random numbers to its model; this one uses
-the very features of the demo model. It answers as the real worker does.
+the very features of the demo model, as many as the text has: a batch of one needs no padding. It answers as the real
+worker does.
 """
 
 # mypy: disable-error-code="no-untyped-call"
