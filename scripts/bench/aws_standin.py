@@ -1,7 +1,9 @@
 """DynamoDB and SQS in memory, behind HTTP: answers at once and plausibly, checks no condition, counts every call.
 
+    python -m scripts.bench.aws_standin [file with key and certificates]      with a file it speaks TLS, as AWS does
+
 It runs in a process of its own, so that what a client burns is seen apart from what a service (or an emulator) burns.
-One thread, kept connections, no TLS.
+One thread, kept connections.
 
     GET  /_standin/counts   {"calls": {target: n}, "statements": n, "samples": {target: first request bodies}}
     POST /_standin/reset    forget the counts
@@ -13,6 +15,7 @@ import asyncio
 import hashlib
 import json
 import re
+import ssl
 import sys
 import uuid
 import zlib
@@ -159,14 +162,18 @@ class Connection(asyncio.Protocol):
         ).encode() + content
 
 
-async def serve() -> None:
+async def serve(certificate: str | None) -> None:
     """Listen on a free port of loopback, print it, and serve until stdin ends: with whoever started this."""
     answers = Answers()
+    tls = None
+    if certificate is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(certificate)
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(answers), HOST, 0)
+    server = await loop.create_server(lambda: Connection(answers), HOST, 0, ssl=tls)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.buffer.read)
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(serve(sys.argv[1] if len(sys.argv) > 1 else None))

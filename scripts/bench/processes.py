@@ -7,6 +7,7 @@ import http.client
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -169,26 +170,46 @@ class Talker(Process):
 
 
 class StandIn:
-    """A running stand-in for AWS (see `aws_standin`), on the helpers' core."""
+    """A running stand-in for AWS (see `aws_standin`), on the helpers' core.
+
+    Args:
+        tls: as AWS has it. Without, a client need not see the certificates' files.
+    """
+
+    def __init__(self, *, tls: bool = True) -> None:
+        self._tls = tls
 
     def __enter__(self) -> Self:
-        command = ("python", "-m", "scripts.bench.aws_standin")
-        self._process = Talker(command, cores()[1], ROOT, clean_environment({}), pipes=True)
-        assert self._process.popen.stdout is not None
-        port = self._process.popen.stdout.readline().strip()
-        if not port:
-            raise Failure(f"the stand-in for AWS did not start: {self._process.last_error}")
-        self._port = int(port)
+        with contextlib.ExitStack() as cleanup:
+            command = ["python", "-m", "scripts.bench.aws_standin"]
+            self._bundle: Path | None = None
+            if self._tls:
+                folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
+                certificate, self._bundle = _write_certificates(folder)
+                command.append(str(certificate))
+            talker = Talker(command, cores()[1], ROOT, clean_environment({}), pipes=True)
+            process = cleanup.enter_context(talker)
+            assert process.popen.stdout is not None
+            port = process.popen.stdout.readline().strip()
+            if not port:
+                raise Failure(f"the stand-in for AWS did not start: {process.last_error}")
+            self._port = int(port)
+            self._cleanup = cleanup.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._process.stop()
+        self._cleanup.close()
+
+    @property
+    def _url(self) -> str:
+        return f"{'https' if self._tls else 'http'}://{HOST}:{self._port}"
 
     @property
     def environment(self) -> dict[str, str]:
         """What leads an AWS client here."""
-        return {
-            "AWS_ENDPOINT_URL": f"http://{HOST}:{self._port}",
+        trusted = {} if self._bundle is None else {"AWS_CA_BUNDLE": str(self._bundle)}
+        return trusted | {
+            "AWS_ENDPOINT_URL": self._url,
             "AWS_REGION": "us-east-1",
             "AWS_DEFAULT_REGION": "us-east-1",
             "AWS_ACCESS_KEY_ID": "test",
@@ -198,7 +219,7 @@ class StandIn:
 
     def queue_url(self, name: str) -> str:
         """A queue of that name."""
-        return f"http://{HOST}:{self._port}/000000000000/{name}"
+        return f"{self._url}/000000000000/{name}"
 
     def counts(self) -> dict[str, Any]:
         """See `aws_standin.Answers.counts`."""
@@ -209,13 +230,41 @@ class StandIn:
         self._ask("POST", "/_standin/reset")
 
     def _ask(self, method: str, path: str) -> dict[str, Any]:
-        connection = http.client.HTTPConnection(HOST, self._port, timeout=10)
+        if self._bundle is None:
+            connection = http.client.HTTPConnection(HOST, self._port, timeout=10)
+        else:
+            context = ssl.create_default_context(cafile=self._bundle)
+            connection = http.client.HTTPSConnection(HOST, self._port, timeout=10, context=context)
         try:
             connection.request(method, path)
             answer: dict[str, Any] = json.loads(connection.getresponse().read())
             return answer
         finally:
             connection.close()
+
+
+def _write_certificates(folder: Path) -> tuple[Path, Path]:
+    """The stand-in's key with its certificates, and the bundle that its clients trust.
+
+    As in life: RSA, an authority between root and server, and a bundle as long as botocore's own, because to read it
+    is much of what TLS costs a start.
+
+    Raises:
+        Failure: trustme is not installed.
+    """
+    import botocore
+
+    try:
+        from trustme import CA, KeyType
+    except ImportError:
+        raise Failure("trustme is not installed: pip install -e '.[bench]'") from None
+    root = CA(key_type=KeyType.RSA)
+    server = root.create_child_ca(KeyType.RSA).issue_cert(HOST, key_type=KeyType.RSA)
+    certificate, bundle = folder / "server.pem", folder / "bundle.pem"
+    server.private_key_and_cert_chain_pem.write_to_path(certificate)
+    trusted = Path(botocore.__file__).with_name("cacert.pem").read_bytes()
+    bundle.write_bytes(trusted + b"\n" + root.cert_pem.bytes())
+    return certificate, bundle
 
 
 def _pin(pid: int, core: int) -> None:
