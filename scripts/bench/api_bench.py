@@ -16,7 +16,7 @@ from scripts.bench.cold_bench import summary
 from scripts.bench.contestants import reference_environment
 from scripts.bench.functions import Function, Start, answer, running, start_cold
 from scripts.bench.packages import Packages
-from scripts.bench.plan import Plan
+from scripts.bench.plan import Plan, rotated
 from scripts.bench.processes import Process, StandIn
 from scripts.bench.runtime_api import RuntimeApi
 from scripts.bench.stats import spread
@@ -39,7 +39,7 @@ def measure(plan: Plan, packages: Packages, standin: StandIn, say: Say) -> dict[
     starts: dict[str, list[Start]] = {function.name: [] for function in functions}
     for turn in range(plan.cold_rounds + 1):
         say(f"api: cold start, round {turn} of {plan.cold_rounds}" if turn else "api: filling the page cache")
-        for function in functions:
+        for function in rotated(functions, turn):
             start = start_cold(function, traffic.submit_event(traffic.texts(1, seed=turn)[0]))
             if turn:
                 starts[function.name].append(start)
@@ -67,7 +67,7 @@ def _warm(functions: list[Function], plan: Plan, standin: StandIn, say: Say) -> 
         warm = {function.name: (function, *stack.enter_context(running(function))) for function in functions}
         for turn in range(plan.rounds + 1):
             say(f"api: warm, round {turn} of {plan.rounds}" if turn else "api: warming up")
-            for name, (function, process, api) in warm.items():
+            for name, (function, process, api) in rotated(list(warm.items()), turn):
                 count = plan.api_requests if turn else WARM_UP
                 request_id = _submit_one(function, process, api)
                 submits = [traffic.submit_event(text) for text in traffic.texts(count, seed=turn)]

@@ -13,7 +13,7 @@ from scripts.bench import traffic
 from scripts.bench.contestants import reference_environment, worker_environment
 from scripts.bench.functions import Function, Start, start_cold
 from scripts.bench.packages import Packages
-from scripts.bench.plan import Plan
+from scripts.bench.plan import Plan, rotated
 from scripts.bench.processes import StandIn
 from scripts.bench.stats import spread
 from scripts.console import Failure
@@ -34,10 +34,10 @@ def measure(plan: Plan, packages: Packages, standin: StandIn, say: Say) -> dict[
         functions.append(Function(REFERENCE, packages.reference, "reference_worker.handler", environment))
         bodies.append(traffic.reference_body)
     skipped = dict(packages.skipped)
-    starts: dict[str, list[Start]] = {}
+    starts: dict[str, list[Start]] = {function.name: [] for function in functions}
     for turn in range(plan.cold_rounds + 1):  # the first fills the page cache and does not count
         say(f"cold: round {turn} of {plan.cold_rounds}" if turn else "cold: filling the page cache")
-        for function, body in zip(functions, bodies, strict=True):
+        for function, body in rotated(list(zip(functions, bodies, strict=True)), turn):
             if function.name in skipped:
                 continue
             event = traffic.sqs_event([body(traffic.texts(1, seed=turn)[0])])
@@ -47,8 +47,8 @@ def measure(plan: Plan, packages: Packages, standin: StandIn, say: Say) -> dict[
                 skipped[function.name] = str(failure)
                 continue
             if turn:
-                starts.setdefault(function.name, []).append(start)
-    lines = [{"name": name, **summary(taken)} for name, taken in starts.items()]
+                starts[function.name].append(start)
+    lines = [{"name": name, **summary(taken)} for name, taken in starts.items() if taken]
     return {"default_runtime": packages.default, "contestants": lines, "skipped": skipped}
 
 

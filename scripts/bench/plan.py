@@ -1,6 +1,10 @@
-"""How long to measure: a few minutes for numbers to quote, half a minute (plus the deployment) to see that it runs."""
+"""How long to measure (minutes for numbers to quote, one and the deployment to see that it runs), in which order."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -50,3 +54,9 @@ QUICK = Plan(
     e2e_burst=40,
     e2e_clients=4,
 )
+
+
+def rotated(items: Sequence[Item], turn: int) -> list[Item]:
+    """The items in the order of this round: each round begins with another, so that nobody is always first or last."""
+    first = turn % len(items) if items else 0
+    return [*items[first:], *items[:first]]

@@ -24,7 +24,7 @@ from scripts.bench.contestants import (
 )
 from scripts.bench.cost import written_bytes
 from scripts.bench.packages import Packages
-from scripts.bench.plan import Plan
+from scripts.bench.plan import Plan, rotated
 from scripts.bench.processes import StandIn
 from scripts.bench.stats import end_to_start, spread
 from scripts.bench.traffic import MODEL
@@ -102,8 +102,7 @@ def _rounds(contestants: Sequence[Contestant], plan: Plan, say: Say) -> list[lis
     samples: list[list[Sample]] = [[] for _ in contestants]
     for turn in range(plan.rounds):
         say(f"worker: round {turn + 1} of {plan.rounds}")
-        order = range(len(contestants))
-        for index in (*order[turn % len(order) :], *order[: turn % len(order)]):
+        for index in rotated(range(len(contestants)), turn):
             samples[index].append(contestants[index].run(sizes[index], next(seeds)))
     return samples
 

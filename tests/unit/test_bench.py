@@ -17,6 +17,7 @@ from inference.requests import Message, Record, Status
 from scripts.bench import cost, show, traffic
 from scripts.bench.aws_standin import Answers, Connection
 from scripts.bench.packages import artifacts
+from scripts.bench.plan import rotated
 from scripts.bench.stats import end_to_start, quantile, spread
 
 PRICES = {
@@ -255,7 +256,12 @@ def test_requests_may_arrive_in_pieces_or_together() -> None:
     assert transport.written.count(b"HTTP/1.1 200 OK") == 3
 
 
-# Traffic, packages, verdicts
+# Rounds, traffic, packages, verdicts
+
+
+def test_each_round_begins_with_another() -> None:
+    assert [rotated("abc", turn) for turn in range(4)] == [list("abc"), list("bca"), list("cab"), list("abc")]
+    assert rotated([], 1) == []
 
 
 def test_texts_are_repeatable_and_all_different() -> None:
