@@ -54,6 +54,7 @@ def _environment(standin: StandIn) -> dict[str, str]:
         "REQUEST_TABLE": "bench-requests",
         "MODELS": json.dumps({MODEL: MODEL}),
         "DEFAULT_MODEL": MODEL,
+        "AWS_LAMBDA_FUNCTION_NAME": "bench-api",
         "QUEUE_URL_PREFIX": standin.queue_url("bench-"),
     }
 
@@ -61,8 +62,8 @@ def _environment(standin: StandIn) -> dict[str, str]:
 def _warm(functions: list[Function], plan: Plan, standin: StandIn, say: Say) -> dict[str, dict[str, Any]]:
     kinds = ("submit", "status")
     cpu_ms: dict[tuple[str, str], list[float]] = {(f.name, kind): [] for f in functions for kind in kinds}
-    samples: dict[str, Any] = {}
-    calls: dict[str, float] = {}
+    each: dict[str, dict[str, float]] = {f.name: {} for f in functions}  # what an invocation of a kind calls and logs
+    samples: dict[str, Any] = {f.name: {} for f in functions}
     with contextlib.ExitStack() as stack:
         warm = {function.name: (function, *stack.enter_context(running(function))) for function in functions}
         for turn in range(plan.rounds + 1):
@@ -71,21 +72,22 @@ def _warm(functions: list[Function], plan: Plan, standin: StandIn, say: Say) -> 
                 count = plan.api_requests if turn else WARM_UP
                 request_id = _submit_one(function, process, api)
                 submits = [traffic.submit_event(text) for text in traffic.texts(count, seed=turn)]
-                standin.reset()
                 for kind, events in (("submit", submits), ("status", [traffic.status_event(request_id)] * count)):
-                    began = process.cpu_seconds
+                    standin.reset()
+                    printed, began = process.printed_bytes, process.cpu_seconds
                     for event in events:
                         answer(function, process, api, event)
                     if turn:
                         cpu_ms[name, kind].append(1000 * (process.cpu_seconds - began) / count)
-                counts = standin.counts()
-                calls[name] = sum(counts["calls"].values()) / (2 * count)
-                samples[name] = counts["samples"]
+                    counts = standin.counts()
+                    each[name][f"{kind}_calls"] = sum(counts["calls"].values()) / count
+                    each[name][f"{kind}_log_bytes"] = (process.printed_bytes - printed) / count
+                    samples[name] |= counts["samples"]
     return {
         name: {
             **{f"{kind}_cpu_ms": asdict(spread(cpu_ms[name, kind])) for kind in kinds},
             "per_second_and_core": 1000 / _mean_of_medians(cpu_ms, name, kinds),
-            "calls_per_invocation": calls[name],
+            **each[name],
             "calls": samples[name],
         }
         for name in warm

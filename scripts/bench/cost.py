@@ -5,7 +5,7 @@
     waiting    the stand-in answers at once; AWS does not. Every call gets ASSUMED_CALL_MS on top, and Lambda bills it.
     writes     one per KB of the record, and one per entry that appears in or disappears from the open index.
 
-The free tier is left out everywhere. Assumptions are named in capitals and printed with the result.
+The free tier is left out everywhere. Assumptions are named in capitals, and results.json has them.
 """
 
 from __future__ import annotations
@@ -35,6 +35,12 @@ ASSUMED_POLLS = 2
 ASSUMED_PLATFORM_LOG_BYTES = 350
 """START, END and REPORT, which Lambda logs for every invocation."""
 
+ASSUMED_ACCESS_LOG_BYTES = 320
+"""The HTTP API's access log has a line for every call: terraform/modules/http_api, filled in (see the test)."""
+
+ASSUMED_REFERENCE_ACCESS_LOG_BYTES = 190
+"""The same in the reference document's format, which has fewer fields."""
+
 ASSUMED_DELETE_BATCH = 10
 """The event source mapping receives and deletes at most ten messages in one call."""
 
@@ -53,6 +59,15 @@ _UPDATED = re.compile(r"(#?\w+) = (:\w+)")
 
 
 @dataclass(frozen=True)
+class Call:
+    """One invocation of the api function: CPU on one core, AWS calls, bytes that it logs itself."""
+
+    cpu_ms: float
+    aws_calls: float
+    log_bytes: float
+
+
+@dataclass(frozen=True)
 class Work:
     """What one system does for one request.
 
@@ -61,8 +76,9 @@ class Work:
         worker_cpu_ms: per request, on one core. `worker_calls`: AWS calls per request.
         worker_sqs_calls: those of them that go to SQS.
         worker_log_bytes: per request.
-        api_cpu_ms, api_calls: per invocation of the api function, the mean of a submit and a status query.
+        submit, status: the api function's two kinds of invocation; a request takes one and ASSUMED_POLLS.
         api_memory_mb: of the api function.
+        access_log_bytes: per call of the HTTP API.
         writes: DynamoDB write units per request, those of the index included.
         record_bytes: of a finished record.
     """
@@ -72,9 +88,10 @@ class Work:
     worker_calls: float
     worker_sqs_calls: float
     worker_log_bytes: float
-    api_cpu_ms: float
-    api_calls: float
+    submit: Call
+    status: Call
     api_memory_mb: int
+    access_log_bytes: float
     writes: int
     record_bytes: int
 
@@ -101,15 +118,21 @@ def per_million(prices: Mapping[str, Any], work: Work, memory_mb: int) -> dict[s
     """Dollars per million requests, by item, with a worker of this memory size."""
     invocations = MILLION / work.batch
     worker_ms = billed_ms(work.worker_cpu_ms * work.batch, work.worker_calls * work.batch, memory_mb)
-    api_invocations = MILLION * (1 + ASSUMED_POLLS)
-    api_ms = billed_ms(work.api_cpu_ms, work.api_calls, work.api_memory_mb)
+    api_calls = ((MILLION, work.submit), (MILLION * ASSUMED_POLLS, work.status))
+    api_invocations = sum(times for times, _ in api_calls)
+    api_dollars = 0.0
+    for times, call in api_calls:  # not of a mean call: Lambda rounds each duration up
+        ms = billed_ms(call.cpu_ms, call.aws_calls, work.api_memory_mb)
+        api_dollars += function_cost(prices, times, ms, work.api_memory_mb)
     moves = 2 * MILLION / min(work.batch, ASSUMED_DELETE_BATCH)  # the mapping's receives and deletes
     sqs_calls = MILLION + moves + MILLION * work.worker_sqs_calls
     reads = MILLION * ASSUMED_POLLS * units(work.record_bytes, READ_UNIT_BYTES) / 2
-    log_bytes = MILLION * work.worker_log_bytes + ASSUMED_PLATFORM_LOG_BYTES * (invocations + api_invocations)
+    log_bytes = MILLION * work.worker_log_bytes + sum(times * call.log_bytes for times, call in api_calls)
+    log_bytes += ASSUMED_PLATFORM_LOG_BYTES * (invocations + api_invocations)
+    log_bytes += work.access_log_bytes * api_invocations
     return {
         "worker": function_cost(prices, invocations, worker_ms, memory_mb),
-        "api function": function_cost(prices, api_invocations, api_ms, work.api_memory_mb),
+        "api function": api_dollars,
         "HTTP API": prices["http_api_per_million_calls"] * (1 + ASSUMED_POLLS),
         "SQS": prices["sqs_per_million_calls"] * sqs_calls / MILLION,
         "DynamoDB writes": prices["dynamodb_per_million_writes"] * work.writes,

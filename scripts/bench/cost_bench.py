@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from scripts.bench import cost
+from scripts.bench.api_bench import MEMORY_MB
 from scripts.console import Failure
 
 FULL_BATCH = 10
@@ -61,6 +62,8 @@ def measure(results: Mapping[str, Any]) -> dict[str, Any]:
             "call_ms": cost.ASSUMED_CALL_MS,
             "polls": cost.ASSUMED_POLLS,
             "platform_log_bytes": cost.ASSUMED_PLATFORM_LOG_BYTES,
+            "access_log_bytes": cost.ASSUMED_ACCESS_LOG_BYTES,
+            "reference_access_log_bytes": cost.ASSUMED_REFERENCE_ACCESS_LOG_BYTES,
         },
         "systems": lines,
         "idle_per_month": cost.idle_per_month(prices),
@@ -82,12 +85,18 @@ def _work(results: Mapping[str, Any], contestant: str, batch: int, api: str) -> 
         worker_calls=worker["calls_per_request"],
         worker_sqs_calls=sqs,
         worker_log_bytes=worker["log_bytes_per_request"],
-        api_cpu_ms=(function["submit_cpu_ms"]["median"] + function["status_cpu_ms"]["median"]) / 2,
-        api_calls=function["calls_per_invocation"],
-        api_memory_mb=256,
+        submit=_call(function, "submit"),
+        status=_call(function, "status"),
+        api_memory_mb=MEMORY_MB,
+        access_log_bytes=cost.ASSUMED_ACCESS_LOG_BYTES if real else cost.ASSUMED_REFERENCE_ACCESS_LOG_BYTES,
         writes=one * RECORD_WRITES + INDEX_WRITES if real else one * REFERENCE_WRITES,
         record_bytes=record,
     )
+
+
+def _call(function: Mapping[str, Any], kind: str) -> cost.Call:
+    """An invocation of one kind, as the api part has measured it."""
+    return cost.Call(function[f"{kind}_cpu_ms"]["median"], function[f"{kind}_calls"], function[f"{kind}_log_bytes"])
 
 
 def _instance(prices: Mapping[str, Any], results: Mapping[str, Any], lines: Mapping[str, Any]) -> dict[str, Any]:

@@ -67,7 +67,9 @@ class Memory:
 
 
 class Process:
-    """A child process pinned to a core, in a session of its own; stderr goes to a file that failures quote.
+    """A child process pinned to a core, in a session of its own.
+
+    What it prints goes to a file, unless there are pipes; stderr goes to another, which failures quote.
 
     Args:
         command: its arguments; `python` as the first is this interpreter.
@@ -80,15 +82,15 @@ class Process:
         self, command: Sequence[str], core: int, folder: Path, environment: Mapping[str, str], *, pipes: bool = False
     ) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  (closed by stop)
-        pipe = subprocess.PIPE if pipes else subprocess.DEVNULL
+        self._output = tempfile.TemporaryFile()  # noqa: SIM115
         arguments = [sys.executable if part == "python" else part for part in command]
         self.started = time.perf_counter()
         self.popen = subprocess.Popen(
             arguments,
             cwd=folder,
             env=dict(environment),
-            stdin=pipe,
-            stdout=pipe,
+            stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
+            stdout=subprocess.PIPE if pipes else self._output,
             stderr=self._errors,
             start_new_session=True,
         )
@@ -114,6 +116,7 @@ class Process:
             if pipe is not None:
                 pipe.close()
         self._errors.close()
+        self._output.close()
 
     @property
     def last_error(self) -> str:
@@ -121,6 +124,11 @@ class Process:
         self._errors.seek(0)
         lines = [line.strip() for line in self._errors.read().decode(errors="replace").split("\n") if line.strip()]
         return lines[-1] if lines else f"nothing on stderr, exit code {self.popen.poll()}"
+
+    @property
+    def printed_bytes(self) -> int:
+        """What it has printed so far."""
+        return os.fstat(self._output.fileno()).st_size
 
     @property
     def cpu_seconds(self) -> float:

@@ -96,14 +96,15 @@ def _starts(title: str, part: Results) -> Table:
 def _api(part: Results) -> Iterable[Table]:
     yield _starts("api function: cold start under awslambdaric", part)
     title = "api function: warm, under awslambdaric"
-    table = _table(title, "", "submit CPU ms", "status CPU ms", "requests/s and core", "AWS calls")
+    table = _table(title, "", "submit CPU ms", "status CPU ms", "requests/s and core", "AWS calls", "log bytes")
     for line in part["contestants"]:
         table.add_row(
             line["name"],
             _spread(line["submit_cpu_ms"], 2),
             _spread(line["status_cpu_ms"], 2),
             f"{line['per_second_and_core']:,.0f}",
-            f"{line['calls_per_invocation']:.2f}",
+            f"{line['submit_calls']:.0f}, {line['status_calls']:.0f}",
+            f"{line['submit_log_bytes']:.0f}, {line['status_log_bytes']:.0f}",
         )
     yield table
 

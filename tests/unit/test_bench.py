@@ -1,21 +1,17 @@
-"""The bench's arithmetic against numbers computed by hand, and its stand-in for AWS against boto3 and our adapters."""
+"""The bench's arithmetic against numbers computed by hand, its traffic and its verdicts."""
 
-import asyncio
 import json
-from collections.abc import Callable
+import re
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
-from botocore.awsrequest import AWSResponse
 
 from inference.http import read_event
 from inference.moves import Moves
-from inference.request_queue import RequestQueue
-from inference.request_table import Applied, RequestTable
-from inference.requests import Message, Record, Status
+from inference.requests import Message
 from scripts.bench import cost, show, traffic
-from scripts.bench.aws_standin import Answers, Connection
 from scripts.bench.packages import artifacts
 from scripts.bench.plan import rotated
 from scripts.bench.stats import end_to_start, quantile, spread
@@ -36,9 +32,10 @@ WORK = cost.Work(
     worker_calls=0.3,
     worker_sqs_calls=0.1,
     worker_log_bytes=300,
-    api_cpu_ms=1.0,
-    api_calls=1.5,
+    submit=cost.Call(cpu_ms=1.0, aws_calls=2, log_bytes=450),
+    status=cost.Call(cpu_ms=0.5, aws_calls=1, log_bytes=230),
     api_memory_mb=256,
+    access_log_bytes=320,
     writes=5,
     record_bytes=600,
 )
@@ -96,16 +93,18 @@ def test_the_bill_of_a_million_requests() -> None:
     bill = cost.per_million(PRICES, WORK, 1769)
     # worker: 100,000 invocations of 5 + 3 x 5 = 20 ms at 1769/1024 GB = 3,455.08 GB-s -> $0.034551; + $0.02
     assert bill["worker"] == pytest.approx(0.054551, abs=1e-6)
-    # api: 256 MB is 0.144715 vCPU: 6.91 + 7.5 -> 15 ms; 3,000,000 x 15 ms x 0.25 GB = 11,250 GB-s -> $0.1125; + $0.60
-    assert bill["api function"] == pytest.approx(0.7125)
+    # api: 256 MB is 0.144715 vCPU. A submit: 6.91 + 10 -> 17 ms; a status query: 3.46 + 5 -> 9 ms, twice.
+    # 1,000,000 x (17 + 2 x 9) ms x 0.25 GB = 8,750 GB-s -> $0.0875; + $0.60
+    assert bill["api function"] == pytest.approx(0.6875)
     assert bill["HTTP API"] == pytest.approx(3.0)
     # 1 send + 0.1 receive + 0.1 delete + 0.1 visibility
     assert bill["SQS"] == pytest.approx(0.4 * 1.3)
     assert bill["DynamoDB writes"] == pytest.approx(3.0)
     # 2 polls, half a unit each
     assert bill["DynamoDB reads"] == pytest.approx(0.1)
-    # 300 bytes, and 350 for each of 0.1 + 3 invocations: 1,385 bytes x 1 M = 1.28988 GiB
-    assert bill["logs"] == pytest.approx(0.644941, abs=1e-5)
+    # worker 300, api 450 + 2 x 230, 350 for each of 0.1 + 3 invocations, 3 x 320 of the access log:
+    # 3,255 bytes x 1 M = 3.031455 GiB
+    assert bill["logs"] == pytest.approx(1.515728, abs=1e-5)
 
 
 def test_a_record_of_more_than_a_unit_costs_two() -> None:
@@ -147,113 +146,55 @@ def test_what_a_worker_writes_is_read_off_its_calls() -> None:
     assert cost.written_bytes({"AmazonSQS.SendMessage": [{}]}) == 0
 
 
-# The stand-in for AWS
+# The HTTP API's access log
+
+HTTP_API = Path(__file__).parents[2] / "terraform/modules/http_api/main.tf"
+REFERENCE_FORMAT = {  # the reference document's
+    "requestId": "$context.requestId",
+    "ip": "$context.identity.sourceIp",
+    "requestTime": "$context.requestTime",
+    "httpMethod": "$context.httpMethod",
+    "routeKey": "$context.routeKey",
+    "status": "$context.status",
+    "responseLength": "$context.responseLength",
+}
+CALL = {  # what API Gateway fills in
+    "$context.requestId": "dHkz0gqAoAMEVZw=",
+    "$context.requestTime": "24/Nov/2026:04:18:00 +0000",
+    "$context.identity.sourceIp": "203.0.113.7",
+    "$context.protocol": "HTTP/1.1",
+    "$context.integrationErrorMessage": "-",
+    "$context.authorizer.error": "-",
+    "$context.responseLatency": "17",
+    "$context.integrationLatency": "14",
+    "$context.responseLength": "180",
+}
+SUBMIT = CALL | {
+    "$context.httpMethod": "POST",
+    "$context.routeKey": "POST /predict",
+    "$context.path": "/predict",
+    "$context.status": "202",
+}
+STATUS = CALL | {
+    "$context.httpMethod": "GET",
+    "$context.routeKey": "GET /status/{request_id}",
+    "$context.path": "/status/1f6ad5b2-6a37-4f0e-9d0c-0a8f5f2d7c11",
+    "$context.status": "200",
+}
 
 
-class _Raw:
-    """What botocore reads a response from."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-
-    def stream(self) -> list[bytes]:
-        return [self._data]
+def _mean_line(names: Mapping[str, str]) -> float:
+    """Bytes of a line of this format, over the calls that a request takes."""
+    calls = [SUBMIT] + [STATUS] * cost.ASSUMED_POLLS
+    lines = [json.dumps({key: call[name] for key, name in names.items()}, separators=(",", ":")) for call in calls]
+    return sum(map(len, lines)) / len(lines)
 
 
-def _answered_by(client: Any, answers: Answers) -> Any:
-    """Let the stand-in answer a boto3 client's requests, without a socket in between."""
-
-    def answer(request: Any, **_: Any) -> AWSResponse:
-        target = request.headers["X-Amz-Target"]
-        status, body = answers.answer(target.decode() if isinstance(target, bytes) else target, request.body)
-        return AWSResponse(request.url, status, {"content-type": "application/x-amz-json-1.0"}, _Raw(body))
-
-    client.meta.events.register("before-send.*", answer)
-    return client
-
-
-@pytest.fixture
-def answers() -> Answers:
-    return Answers()
-
-
-@pytest.fixture
-def client(answers: Answers) -> Callable[[str], Any]:
-    session = boto3.Session(aws_access_key_id="k", aws_secret_access_key="s", region_name="us-east-1")
-    return lambda service: _answered_by(session.client(service, endpoint_url="http://127.0.0.1:1"), answers)
-
-
-def _record() -> Record:
-    return Record("1f", Status.PENDING, "sentiment", "me", 1000, 9_000_000_000_000, 9_000_000_000, 5)
-
-
-def test_a_record_can_be_written_and_read(client: Callable[[str], Any]) -> None:
-    table = RequestTable(client("dynamodb"), "requests")
-    assert table.create(_record()) is None
-    assert table.get("1f") == _record()
-    assert table.get("2f") is None
-    assert table.discard(_record()) is True
-
-
-def test_claims_apply_one_by_one_and_together(answers: Answers, client: Callable[[str], Any]) -> None:
-    table, moves = RequestTable(client("dynamodb"), "requests"), Moves(lambda: 2000)
-    claims = [moves.claim_first(str(number), 1000, 5000, invocation_id="i") for number in range(3)]
-    (one,) = table.apply(claims[:1])
-    assert isinstance(one, Applied) and one.record is not None
-    assert (one.record.status, one.record.attempts, one.record.lease_until) == (Status.RUNNING, 1, 5000)
-    assert all(isinstance(written, Applied) for written in table.apply(claims))
-    assert answers.counts()["calls"] == {
-        "DynamoDB_20120810.UpdateItem": 1,
-        "DynamoDB_20120810.BatchExecuteStatement": 1,
-    }
-    assert answers.counts()["statements"] == 3
-
-
-def test_messages_can_be_sent_and_hidden(answers: Answers, client: Callable[[str], Any]) -> None:
-    queue = RequestQueue(client("sqs"), "http://127.0.0.1:1/000000000000/q")
-    queue.send(Message("1f", "sentiment", {"text": "é"}, 1, 2, 5))
-    assert queue.show_again({"a": 1, "b": 2}) == []
-    assert list(answers.counts()["calls"].values()) == [1, 1]
-    answers.reset()
-    assert answers.counts() == {"calls": {}, "statements": 0, "samples": {}}
-
-
-def test_the_reference_workers_resource_is_answered_too(answers: Answers) -> None:
-    session = boto3.Session(aws_access_key_id="k", aws_secret_access_key="s", region_name="us-east-1")
-    resource = session.resource("dynamodb", endpoint_url="http://127.0.0.1:1")
-    _answered_by(resource.meta.client, answers)
-    table = resource.Table("results")
-    table.put_item(Item={"request_id": "r", "status": "completed"})
-    assert table.get_item(Key={"request_id": "r"})["Item"] == {"request_id": "r", "status": "completed"}
-
-
-def test_an_unknown_call_is_refused(client: Callable[[str], Any]) -> None:
-    dynamodb = client("dynamodb")
-    with pytest.raises(dynamodb.exceptions.ClientError, match=r"does not know DynamoDB_20120810\.ListTables"):
-        dynamodb.list_tables()
-
-
-class _Transport(asyncio.WriteTransport):
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-
-    def write(self, data: Any) -> None:
-        self.written += bytes(data)
-
-
-def test_requests_may_arrive_in_pieces_or_together() -> None:
-    body = json.dumps({"TableName": "t", "Item": {"request_id": {"S": "r"}}}).encode()
-    head = f"POST / HTTP/1.1\r\nX-Amz-Target: DynamoDB_20120810.PutItem\r\nContent-Length: {len(body)}\r\n\r\n"
-    request = head.encode() + body
-    answers, transport = Answers(), _Transport()
-    connection = Connection(answers)
-    connection.connection_made(transport)
-    for position in range(len(request)):
-        connection.data_received(request[position : position + 1])
-    connection.data_received(request + request)
-    assert answers.counts()["calls"] == {"DynamoDB_20120810.PutItem": 3}
-    assert transport.written.count(b"HTTP/1.1 200 OK") == 3
+def test_the_access_log_is_taken_for_as_long_as_it_is() -> None:
+    ours = dict(re.findall(r'(\w+) *= "(\$context\.[\w.]+)"', HTTP_API.read_text(encoding="utf-8")))
+    assert len(ours) >= 10
+    assert pytest.approx(_mean_line(ours), abs=10) == cost.ASSUMED_ACCESS_LOG_BYTES
+    assert pytest.approx(_mean_line(REFERENCE_FORMAT), abs=10) == cost.ASSUMED_REFERENCE_ACCESS_LOG_BYTES
 
 
 # Rounds, traffic, packages, verdicts
