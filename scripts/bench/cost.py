@@ -45,7 +45,7 @@ ASSUMED_DELETE_BATCH = 10
 """The event source mapping receives and deletes at most ten messages in one call."""
 
 IDLE_RECEIVES_PER_MONTH = 648_000
-"""What the mapping's pollers call while nothing is there, for each queue."""
+"""What a mapping's pollers call while nothing is there."""
 
 
 def load_prices(path: Path = Path(__file__).parent / "prices.json") -> dict[str, Any]:
@@ -147,9 +147,9 @@ def start_cost(prices: Mapping[str, Any], init_ms: float, memory_mb: int) -> flo
     return float(gb_seconds * prices["lambda_per_gb_second"])
 
 
-def idle_per_month(prices: Mapping[str, Any]) -> float:
-    """Dollars a month that one queue costs while nobody calls: its mapping's polls (within SQS's free million)."""
-    return float(IDLE_RECEIVES_PER_MONTH / MILLION * prices["sqs_per_million_calls"])
+def idle_per_month(prices: Mapping[str, Any], mappings: int) -> float:
+    """Dollars a month while nobody calls: what so many mappings' polls cost (the first are in SQS's free million)."""
+    return float(mappings * IDLE_RECEIVES_PER_MONTH / MILLION * prices["sqs_per_million_calls"])
 
 
 def instance_per_month(prices: Mapping[str, Any]) -> float:
@@ -157,9 +157,9 @@ def instance_per_month(prices: Mapping[str, Any]) -> float:
     return float(prices["instance"]["per_hour"] * HOURS_PER_MONTH)
 
 
-def break_even_per_day(prices: Mapping[str, Any], dollars_per_million: float) -> float:
-    """Requests a day from which the instance is cheaper, as long as it can take them."""
-    left = instance_per_month(prices) - idle_per_month(prices)
+def break_even_per_day(prices: Mapping[str, Any], dollars_per_million: float, idle: float) -> float:
+    """Requests a day from which the instance is cheaper, as long as it can take them; `idle` is dollars a month."""
+    left = instance_per_month(prices) - idle
     return left / dollars_per_million * MILLION / DAYS_PER_MONTH
 
 

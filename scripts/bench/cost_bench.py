@@ -16,6 +16,8 @@ FULL_BATCH = 10
 INDEX_WRITES = 2  # the entry appears with the record and disappears with its outcome
 RECORD_WRITES = 3  # submit, claim, finish
 REFERENCE_WRITES = 2  # submit, outcome
+MAPPINGS = 2  # of the model's queue, and of its dead-letter queue
+REFERENCE_MAPPINGS = 1
 TRAFFIC_PER_DAY = (1_000, 100_000, 1_000_000, 10_000_000)
 MARGIN = 1.25  # of the measured peak: a function with less memory would be killed sooner or later
 
@@ -41,8 +43,10 @@ def measure(results: Mapping[str, Any]) -> dict[str, Any]:
     for name, (contestant, work) in systems.items():
         start = _find(results["cold"], contestant)
         bills = {memory: cost.per_million(prices, work, memory) for memory in cost.MEMORY_SIZES}
+        mappings = REFERENCE_MAPPINGS if contestant == "reference" else MAPPINGS
         lines[name] = {
             "work": asdict(work),
+            "idle_per_month": cost.idle_per_month(prices, mappings),
             "per_million": {
                 str(memory): {
                     **bill,
@@ -66,7 +70,6 @@ def measure(results: Mapping[str, Any]) -> dict[str, Any]:
             "reference_access_log_bytes": cost.ASSUMED_REFERENCE_ACCESS_LOG_BYTES,
         },
         "systems": lines,
-        "idle_per_month": cost.idle_per_month(prices),
         "instance": _instance(prices, results, lines),
     }
 
@@ -113,11 +116,13 @@ def _instance(prices: Mapping[str, Any], results: Mapping[str, Any], lines: Mapp
         "per_month": month,
         "capacity_per_day": capacity,
         "break_even_per_day": {
-            name: cost.break_even_per_day(prices, dollars) for name, dollars in cheapest.items() if dollars
+            name: cost.break_even_per_day(prices, dollars, lines[name]["idle_per_month"])
+            for name, dollars in cheapest.items()
+            if dollars
         },
         "per_month_at": {
             str(traffic): {
-                name: traffic * cost.DAYS_PER_MONTH / cost.MILLION * dollars + cost.idle_per_month(prices)
+                name: traffic * cost.DAYS_PER_MONTH / cost.MILLION * dollars + lines[name]["idle_per_month"]
                 for name, dollars in cheapest.items()
                 if dollars
             }

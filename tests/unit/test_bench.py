@@ -118,10 +118,10 @@ def test_a_large_batch_is_received_and_deleted_by_tens() -> None:
 
 def test_starts_months_and_the_break_even() -> None:
     assert cost.start_cost(PRICES, 400, 1024) == pytest.approx(0.000004)
-    assert cost.idle_per_month(PRICES) == pytest.approx(0.2592)
+    assert cost.idle_per_month(PRICES, mappings=2) == pytest.approx(0.5184)
     assert cost.instance_per_month(PRICES) == pytest.approx(73.0)
-    # (73 - 0.2592) / 8 x 1,000,000 / 30
-    assert cost.break_even_per_day(PRICES, 8.0) == pytest.approx(303_086.7, abs=0.1)
+    # (73 - 1) / 8 x 1,000,000 / 30
+    assert cost.break_even_per_day(PRICES, 8.0, idle=1.0) == pytest.approx(300_000)
 
 
 def test_the_price_file_is_whole_and_says_where_it_is_from() -> None:
