@@ -66,7 +66,7 @@ def a_batch() -> dict[str, Any]:
 
 @pytest.mark.parametrize(("memory_mb", "threads"), [("512", 1), ("1769", 1), ("3538", min(2, CORES))])
 def test_ten_requests_take_three_calls_one_thread_and_no_torch(package: Path, memory_mb: str, threads: int) -> None:
-    with StandIn() as standin:
+    with StandIn(tls=False) as standin:
         last, _ = run(package, standin, [a_batch()], AWS_LAMBDA_FUNCTION_MEMORY_SIZE=memory_mb)
         calls = standin.counts()["calls"]
     assert last == {"answers": [{"batchItemFailures": []}], "threads": threads, "imported": []}
@@ -84,7 +84,7 @@ def broken(package: Path, tmp_path: Path) -> Path:
 
 
 def test_a_model_that_does_not_load_tells_its_requests_why(broken: Path) -> None:
-    with StandIn() as standin:
+    with StandIn(tls=False) as standin:
         last, lines = run(broken, standin, [a_batch()])
         claimed, released = standin.counts()["samples"]["DynamoDB_20120810.BatchExecuteStatement"]
     (answer,) = last["answers"]
@@ -99,5 +99,5 @@ def test_a_model_that_does_not_load_tells_its_requests_why(broken: Path) -> None
 
 @pytest.mark.parametrize("kind", ["provisioned-concurrency", "snap-start"])
 def test_a_deployment_that_starts_it_sees_it_fail(broken: Path, kind: str) -> None:
-    with StandIn() as standin, pytest.raises(AssertionError, match="no_such_library"):
+    with StandIn(tls=False) as standin, pytest.raises(AssertionError, match="no_such_library"):
         run(broken, standin, [], AWS_LAMBDA_INITIALIZATION_TYPE=kind)
