@@ -35,10 +35,12 @@ demo: up ## deploy to the emulator and send it a few texts; it stays up
 	@$(RUN).demo
 
 .PHONY: predict
-predict: ## TEXT="..." [MODEL=name] [RESUME=id]: ask the deployment in ENV
+predict: ## TEXT="..." or INPUT='{"key": ...}' [MODEL=name], or RESUME=id: ask the deployment in ENV
 	@if [ -n "$${RESUME:-}" ]; then set -- --resume "$$RESUME"; \
+	elif [ -n "$${INPUT:-}" ]; then set -- --input "$$INPUT"; \
 	elif [ -n "$${TEXT:-}" ]; then set -- "$$TEXT"; \
-	else echo 'usage: make predict TEXT="..." [MODEL=name] [ENV=local], or RESUME=id' >&2; exit 2; fi; \
+	else echo "usage: make predict TEXT=\"...\" or INPUT='{\"key\": ...}' [MODEL=name] [ENV=local], or RESUME=id" >&2; \
+	exit 2; fi; \
 	$(PY) -m scripts.predict --env $(ENV) $${MODEL:+--model "$$MODEL"} "$$@"
 
 .PHONY: up
