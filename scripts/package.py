@@ -39,7 +39,7 @@ __all__ = ["Packages", "build", "find_models", "render_validator", "worker_files
 OUT = BUILD / "packages"
 MODELS = ROOT / "worker" / "models"
 
-_SOURCE = re.compile(r"[a-z][a-z0-9_-]{0,62}")
+_SOURCE = re.compile(r"[a-z][a-z0-9-]{0,30}")  # what a manifest's name may be
 _DATE = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o644
 _LEFT_OUT_FOLDERS = {"__pycache__", "tests", "data"}
@@ -149,6 +149,11 @@ def worker_files(models: Mapping[str, Path], *, root: Path = ROOT) -> Files:
         chosen = artifacts.get(manifests[source]["runtime"], {}).get("file")
         spare = {_EXPORT, *(artifact["file"] for artifact in artifacts.values())} - {chosen}
         model = _files(folder, "")
+        if chosen not in (None, *model):
+            note(
+                f"{folder / chosen} is missing and not in the worker's package: "
+                'put it there, or set artifact = "s3://bucket/key" in the stack\'s models'
+            )
         files |= {f"worker/models/{source}/{name}": data for name, data in model.items() if name not in spare}
     return files
 
@@ -180,9 +185,13 @@ def _manifest(folder: Path) -> dict[str, Any]:
         manifest = Manifest.read(path)
     except ManifestError as error:
         raise Failure(str(error)) from error
+    if manifest.name != folder.name:
+        raise Failure(f"{path}: name is {manifest.name}, but the folder's is {folder.name}: give them the same")
+    if not (folder / "model.py").is_file():
+        raise Failure(f"{folder / 'model.py'} is missing: it defines the model's class (see worker/model.py)")
     artifact = manifest.artifact
-    # An artifact that is not in the folder is in S3: the stack's variable says where, and the worker verifies it by the
-    # digest that is declared here, unless the variable names another.
+    # One that is not in the folder has to be in S3. Only the stack's `models` tell: its validation refuses the others. The
+    # worker verifies it by the digest that is declared here, unless the variable names another.
     if artifact is not None and (folder / artifact.file).is_file():
         content = (folder / artifact.file).read_bytes()
         for key, declared, actual in (

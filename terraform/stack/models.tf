@@ -12,6 +12,16 @@ locals {
   }
   manifests = { for name, path in local.manifest_paths : name => jsondecode(file(path)) }
 
+  # Artifacts that neither the folder, which the zip was made from, nor S3 has.
+  artifact_paths = {
+    for name, manifest in local.manifests :
+    name => try("${dirname(local.manifest_paths[name])}/${manifest.artifacts[manifest.runtime].file}", null)
+  }
+  missing_artifacts = [
+    for name, path in local.artifact_paths : "${path} of ${name}"
+    if path == null ? false : var.models[name].artifact == null && var.models[name].package == null && !fileexists(path)
+  ]
+
   models = {
     for name, model in var.models : name => {
       source    = local.sources[name]

@@ -61,7 +61,10 @@ variable "models" {
       for name, model in var.models :
       fileexists("${coalesce(model.models_dir, var.models_dir, "${path.module}/../../worker/models")}/${coalesce(model.source, name)}/manifest.json")
     ])
-    error_message = "models: a model has no manifest at <models_dir>/<source>/manifest.json. Set its source or models_dir."
+    error_message = "models: no manifest of ${join(", ", [
+      for name, model in var.models : name
+      if !fileexists("${coalesce(model.models_dir, var.models_dir, "${path.module}/../../worker/models")}/${coalesce(model.source, name)}/manifest.json")
+    ])}: <models_dir>/<source>/manifest.json is missing. Set the model's source or models_dir, or put its folder there."
   }
 
   validation {
@@ -99,6 +102,12 @@ variable "worker_images" {
   validation {
     condition     = alltrue([for uri in values(coalesce(var.worker_images, {})) : can(regex("@sha256:[0-9a-f]{64}$", uri))])
     error_message = "worker_images must be named by digest (repository@sha256:<64 hex digits>): a tag can move without a deploy."
+  }
+
+  # Here, since a validation of `models` can't read what is made of it. What an image holds is not seen from here.
+  validation {
+    condition     = var.worker_images != null || length(local.missing_artifacts) == 0
+    error_message = "models: there is no ${join(", no ", local.missing_artifacts)}. Put the file there and run `make package`, or set the model's artifact = \"s3://bucket/key\"."
   }
 }
 

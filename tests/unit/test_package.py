@@ -199,6 +199,26 @@ def test_two_folders_of_one_name_are_refused(root: Path, tmp_path: Path) -> None
         make(root, tmp_path / "out", tmp_path / "more")
 
 
+def test_a_folder_without_its_class_is_refused(root: Path, tmp_path: Path) -> None:
+    (root / "worker" / "models" / "sentiment" / "model.py").unlink()
+    with pytest.raises(Failure, match=r"sentiment/model\.py is missing"):
+        make(root, tmp_path / "out")
+
+
+def test_a_manifest_of_another_name_than_its_folder_is_refused(root: Path, tmp_path: Path) -> None:
+    model_folder(root / "worker" / "models" / "mine", name="sentiment")
+    with pytest.raises(Failure, match=r"mine/manifest\.json: name is sentiment, but the folder's is mine"):
+        make(root, tmp_path / "out")
+
+
+def test_an_artifact_that_is_not_in_the_folder_is_told(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "worker" / "models" / "sentiment" / "m.pt").unlink()
+    make(root, tmp_path / "out")
+    assert "m.pt is missing and not in the worker's package" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("changes", "named"),
     [

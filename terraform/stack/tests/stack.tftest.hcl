@@ -102,6 +102,19 @@ run "models_differ" {
   }
 }
 
+run "artifact_in_s3" {
+  command = plan
+
+  variables {
+    models = { sentiment = {}, absent = { artifact = "s3://bucket/absent.onnx" } }
+  }
+
+  assert {
+    condition     = local.models["absent"].artifact == "s3://bucket/absent.onnx"
+    error_message = "an artifact in S3 need not be in the folder"
+  }
+}
+
 run "images" {
   command = plan
 

@@ -209,3 +209,12 @@ run "model_without_image" {
     worker_images = { sentiment = "r@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }
   }
 }
+
+run "artifact_nowhere" {
+  command         = plan
+  expect_failures = [var.worker_images]
+
+  variables {
+    models = { sentiment = {}, absent = {} }
+  }
+}
