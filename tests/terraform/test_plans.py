@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.terraform.plans import ACCOUNT, DIGEST, REGION, Plan, as_list
-from tests.terraform.runner import ENVIRONMENTS
+from tests.terraform.runner import ENVIRONMENTS, SOURCE, Terraform
 
 pytestmark = pytest.mark.terraform
 
@@ -220,3 +220,29 @@ def test_fifty_models_fit(plan_of: PlanOf) -> None:
         assert sum(len(name) + len(value) for name, value in variables.items()) <= 4096, address
     for role, policies in plan.policies().items():
         assert sum(len(json.dumps(p, separators=(",", ":"))) for p in policies.values()) <= 10240, role
+
+
+@pytest.mark.parametrize(
+    ("models", "told"),
+    [
+        (
+            {"sentiment": {"memory_mb": 2048}, "mine": {"source": "sentiment", "memmory_mb": 1}},
+            r"models: mine has memmory_mb, which is no setting\. There are source, .*memory_mb",
+        ),
+        (
+            {"sentiment": {}, "mine": {"source": "sentiment", "memory_mb": 64}},
+            r"Model mine: memory_mb must be a whole number from 128",
+        ),
+        ({"sentiment": {}, "mine": {}}, r"models: no manifest of mine: "),
+    ],
+    ids=["misspelt", "wrong", "no manifest"],
+)
+def test_a_wrong_setting_is_told_with_its_model(
+    terraform: Terraform, plan_of: PlanOf, models: dict[str, Any], told: str
+) -> None:
+    plan_of("local")  # its variables, packages and all, are there for the plan below
+    folder = {"models_dir": str(SOURCE.parent / "worker" / "models")}
+    given = json.dumps({name: {**folder, **settings} for name, settings in models.items()})
+    with pytest.raises(AssertionError) as failed:
+        terraform.run("environments/local", "plan", "-no-color", "-input=false", "-lock=false", f"-var=models={given}")
+    assert re.search(told, " ".join(str(failed.value).split()))

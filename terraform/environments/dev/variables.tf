@@ -42,32 +42,23 @@ variable "models" {
     artifact: s3://bucket/key, when it is not in the package; #sha256=<hex> after it, when it is not the manifest's.
     package: a zip or an image by digest, when not the built zip.
   TEXT
-  type = map(object({
-    source     = optional(string)
-    models_dir = optional(string)
-    artifact   = optional(string)
-    package = optional(object({
-      zip = optional(object({
-        path    = string
-        handler = optional(string, "worker.handler.handler")
-        runtime = optional(string, "python3.13")
-      }))
-      image = optional(object({
-        uri     = string
-        command = optional(list(string))
-      }))
-    }))
-    memory_mb               = optional(number)
-    ephemeral_storage_mb    = optional(number, 512)
-    timeout_seconds         = optional(number)
-    batch_size              = optional(number)
-    batch_window_seconds    = optional(number)
-    maximum_concurrency     = optional(number, 10)
-    provisioned_concurrency = optional(number, 0)
-    reserved_concurrency    = optional(number)
-    environment             = optional(map(string), {})
-  }))
+  # The stack has the type. With it here as well Terraform would drop what it doesn't know, a misspelt setting, in silence.
+  type     = any
   nullable = false
+
+  validation {
+    condition = alltrue([for name, model in var.models : length(setsubtract(try(keys(model), []), local.model_settings)) == 0])
+    error_message = "models: ${join(", ", flatten([
+      for name, model in var.models : [for key in setsubtract(try(keys(model), []), local.model_settings) : "${name} has ${key}"]
+    ]))}, which is no setting. There are ${join(", ", local.model_settings)}."
+  }
+}
+
+locals {
+  model_settings = [
+    "source", "models_dir", "artifact", "package", "memory_mb", "ephemeral_storage_mb", "timeout_seconds", "batch_size",
+    "batch_window_seconds", "maximum_concurrency", "provisioned_concurrency", "reserved_concurrency", "environment",
+  ]
 }
 
 variable "default_model" {

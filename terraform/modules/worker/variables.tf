@@ -40,7 +40,7 @@ variable "package" {
 
   validation {
     condition     = (var.package.zip == null) != (var.package.image == null)
-    error_message = "package must have exactly one of zip and image."
+    error_message = "Model ${var.model.name}: package must have exactly one of zip and image."
   }
 }
 
@@ -51,7 +51,7 @@ variable "artifact" {
 
   validation {
     condition     = var.artifact == null ? true : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*?#]+(#sha256=[0-9a-f]{64})?$", var.artifact))
-    error_message = "artifact must be null or s3://bucket/key, naming one object, with nothing or #sha256=<64 hex digits> after it."
+    error_message = "Model ${var.model.name}: artifact must be null or s3://bucket/key, naming one object, with nothing or #sha256=<64 hex digits> after it."
   }
 }
 
@@ -105,7 +105,7 @@ variable "memory_mb" {
 
   validation {
     condition     = var.memory_mb >= 128 && var.memory_mb <= 10240 && floor(var.memory_mb) == var.memory_mb
-    error_message = "memory_mb must be a whole number from 128 to 10240."
+    error_message = "Model ${var.model.name}: memory_mb must be a whole number from 128 to 10240."
   }
 }
 
@@ -117,7 +117,7 @@ variable "ephemeral_storage_mb" {
 
   validation {
     condition     = var.ephemeral_storage_mb >= 512 && var.ephemeral_storage_mb <= 10240 && floor(var.ephemeral_storage_mb) == var.ephemeral_storage_mb
-    error_message = "ephemeral_storage_mb must be a whole number from 512 to 10240."
+    error_message = "Model ${var.model.name}: ephemeral_storage_mb must be a whole number from 512 to 10240."
   }
 }
 
@@ -129,7 +129,7 @@ variable "timeout_seconds" {
 
   validation {
     condition     = var.timeout_seconds >= 3 && var.timeout_seconds <= 900 && floor(var.timeout_seconds) == var.timeout_seconds
-    error_message = "timeout_seconds must be a whole number from 3 to 900: giving up a prediction that hangs takes 1.5 s of it."
+    error_message = "Model ${var.model.name}: timeout_seconds must be a whole number from 3 to 900: giving up a prediction that hangs takes 1.5 s of it."
   }
 }
 
@@ -141,7 +141,7 @@ variable "batch_size" {
 
   validation {
     condition     = var.batch_size >= 1 && var.batch_size <= 10000 && floor(var.batch_size) == var.batch_size
-    error_message = "batch_size must be a whole number from 1 to 10000."
+    error_message = "Model ${var.model.name}: batch_size must be a whole number from 1 to 10000."
   }
 }
 
@@ -153,12 +153,12 @@ variable "batch_window_seconds" {
 
   validation {
     condition     = var.batch_window_seconds >= 0 && var.batch_window_seconds <= 300 && floor(var.batch_window_seconds) == var.batch_window_seconds
-    error_message = "batch_window_seconds must be a whole number from 0 to 300."
+    error_message = "Model ${var.model.name}: batch_window_seconds must be a whole number from 0 to 300."
   }
 
   validation {
     condition     = var.batch_size <= 10 || var.batch_window_seconds >= 1
-    error_message = "batch_window_seconds must be at least 1 with a batch_size above 10: SQS gives ten messages at a time."
+    error_message = "Model ${var.model.name}: batch_window_seconds must be at least 1 with a batch_size above 10: SQS gives ten messages at a time."
   }
 }
 
@@ -169,7 +169,7 @@ variable "maximum_concurrency" {
 
   validation {
     condition     = var.maximum_concurrency == null ? true : var.maximum_concurrency >= 2 && var.maximum_concurrency <= 1000
-    error_message = "maximum_concurrency must be null or from 2 to 1000: Lambda refuses 1."
+    error_message = "Model ${var.model.name}: maximum_concurrency must be null or from 2 to 1000: Lambda refuses 1."
   }
 }
 
@@ -181,7 +181,7 @@ variable "provisioned_concurrency" {
 
   validation {
     condition     = var.provisioned_concurrency >= 0 && floor(var.provisioned_concurrency) == var.provisioned_concurrency
-    error_message = "provisioned_concurrency must be a whole number, 0 or more."
+    error_message = "Model ${var.model.name}: provisioned_concurrency must be a whole number, 0 or more."
   }
 }
 
@@ -192,7 +192,7 @@ variable "reserved_concurrency" {
 
   validation {
     condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= coalesce(var.maximum_concurrency, 1)
-    error_message = "reserved_concurrency must be at least maximum_concurrency: with less, messages are throttled and reach the dead-letter queue without a try."
+    error_message = "Model ${var.model.name}: reserved_concurrency must be at least maximum_concurrency: with less, messages are throttled and reach the dead-letter queue without a try."
   }
 }
 

@@ -27,7 +27,6 @@ run "invalid_1" {
   command = plan
   expect_failures = [
     var.name,
-    var.model,
     var.package,
     var.artifact,
     var.queue_arn,
@@ -46,8 +45,6 @@ run "invalid_1" {
   variables {
     # name with capitals
     name = "Worker"
-    # model with capitals
-    model = { name = "Sentiment", source = "sentiment" }
     # package of nothing
     package = {}
     # artifact by https
@@ -80,7 +77,6 @@ run "invalid_1" {
 run "invalid_2" {
   command = plan
   expect_failures = [
-    var.model,
     var.artifact,
     var.batch_window_seconds,
     var.maximum_concurrency,
@@ -88,8 +84,6 @@ run "invalid_2" {
   ]
 
   variables {
-    # model named as a dlq
-    model = { name = "sentiment-dlq", source = "sentiment" }
     # artifact of a whole bucket
     artifact = "s3://bucket/*"
     # window too long
@@ -98,6 +92,25 @@ run "invalid_2" {
     maximum_concurrency = 1001
     # retry beyond sqs
     retry = { max_seconds = 43201 }
+  }
+}
+
+# A wrong model is alone: the other messages name the model, so Terraform comes to them only where it is right.
+run "model_with_capitals" {
+  command         = plan
+  expect_failures = [var.model]
+
+  variables {
+    model = { name = "Sentiment", source = "sentiment" }
+  }
+}
+
+run "model_named_as_a_dlq" {
+  command         = plan
+  expect_failures = [var.model]
+
+  variables {
+    model = { name = "sentiment-dlq", source = "sentiment" }
   }
 }
 
