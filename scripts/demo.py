@@ -21,7 +21,7 @@ if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts.client import Client
 from scripts.console import Failure, run
-from scripts.endpoint import base_url
+from scripts.endpoint import base_url, print_next
 
 TIMEOUT_SECONDS = 60.0
 PLAIN_WIDTH = 120  # of a pipe or a log, where there is no terminal to ask
@@ -142,20 +142,11 @@ def main() -> int:
             thread.join()
         console.print()
         console.print(render(rows))
-    _print_next(url, environment)
+    print_next(environment)
     failed = [row for row in rows if row.error]
     if failed:
         raise Failure(f"{len(failed)} of {len(rows)} requests did not succeed, the first: {failed[0].error}")
     return 0
-
-
-def _print_next(url: str, environment: str) -> None:
-    print(f"\nIt runs at   {url}")
-    print(f'Try it       curl -i {url}/predict -d \'{{"text": "what a lovely day"}}\'')
-    print(f"             curl {url}/status/<request_id>")
-    if environment == "local":
-        print('             make predict TEXT="what a lovely day"')
-        print("Stop it      make down")
 
 
 if __name__ == "__main__":

@@ -4,8 +4,11 @@ python -m scripts.endpoint [--env local|dev|prod]
 """
 
 import argparse
+import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -21,10 +24,30 @@ def base_url(environment: str) -> str:
     Raises:
         Failure: nothing is deployed there.
     """
-    outputs = terraform.outputs(environment)
+    return _url(environment, terraform.outputs(environment))
+
+
+def _url(environment: str, outputs: Mapping[str, Any]) -> str:
     if environment == terraform.LOCAL:
         return f"{emulator.current().endpoint}/_aws/execute-api/{outputs['api_id']}"
     return str(outputs["api_url"]).rstrip("/")
+
+
+def print_next(environment: str) -> None:
+    """Say where a deployment answers, and what to type next."""
+    outputs = terraform.outputs(environment)
+    url = _url(environment, outputs)
+    text = "what a lovely day"
+    demo = outputs["default_model"] == "sentiment"
+    body = json.dumps({"text": text} if demo else {"...": "as the model's input_schema says"})
+    ask = f'TEXT="{text}"' if demo else f"INPUT='{body}'"
+    on = "" if environment == terraform.LOCAL else f" ENV={environment}"
+    print(f"\nIt runs at   {url}")
+    print(f"Try it       make predict {ask}{on}")
+    print(f"             curl -i {url}/predict -d '{body}'")
+    print(f"             curl {url}/status/<request_id>")
+    if environment == terraform.LOCAL:
+        print("Stop it      make down", flush=True)
 
 
 def main() -> int:

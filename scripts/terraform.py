@@ -281,7 +281,12 @@ def main() -> int:
     if args.command == "fmt":
         command = [terraform_binary(), "fmt", "-recursive", *arguments, str(TERRAFORM)]
         return subprocess.run(command, env=terraform_env(), check=False).returncode
-    return execute(args.command, args.env, arguments)
+    code = execute(args.command, args.env, arguments)
+    if code == 0 and args.command == "apply" and args.env == LOCAL:
+        from scripts.endpoint import print_next  # it needs this module
+
+        print_next(LOCAL)  # Terraform's `api_url` is in no DNS
+    return code
 
 
 if __name__ == "__main__":

@@ -1,0 +1,42 @@
+"""Where a deployment is said to answer, and what to type next."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts import emulator, endpoint, terraform
+from scripts.emulator import Emulator
+
+OUTPUTS = {"api_id": "abc", "api_url": "https://abc.execute-api.us-east-1.amazonaws.com/", "default_model": "sentiment"}
+
+
+@pytest.fixture
+def outputs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
+    outputs: dict[str, Any] = dict(OUTPUTS)
+    monkeypatch.setattr(terraform, "outputs", lambda environment: outputs)
+    monkeypatch.setattr(emulator, "current", lambda: Emulator(4999, tmp_path))
+    return outputs
+
+
+def test_an_apply_to_the_emulator_ends_with_what_answers_here(
+    outputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(terraform, "execute", lambda command, name, arguments: 0)
+    monkeypatch.setattr("sys.argv", ["terraform", "apply", "--env", "local"])
+    assert terraform.main() == 0
+    shown = capsys.readouterr().out
+    assert 'curl -i http://127.0.0.1:4999/_aws/execute-api/abc/predict -d \'{"text": ' in shown
+    assert 'make predict TEXT="' in shown
+    assert "amazonaws.com" not in shown
+
+
+def test_another_model_than_the_demos_is_asked_with_an_input_of_its_own(
+    outputs: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    outputs["default_model"] = "mine"
+    endpoint.print_next("dev")
+    shown = capsys.readouterr().out
+    assert "make predict INPUT='{" in shown
+    assert "ENV=dev" in shown
+    assert "It runs at   https://abc.execute-api.us-east-1.amazonaws.com\n" in shown
