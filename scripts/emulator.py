@@ -138,16 +138,21 @@ class Emulator:
         Raises:
             Failure: the port is taken, MiniStack is not installed, or it does not come up.
         """
+        self.check_port()
+        ran = self.running_port is not None
+        if not ran:
+            self._spawn()
+        self._wait_until_healthy()
+        return not ran
+
+    def check_port(self) -> None:
+        """Raise Failure when it runs on another port: whatever is asked of this one would find nobody there."""
         running = self.running_port
         if running is not None and running != self.port:
             raise Failure(
-                f"the emulator already runs on port {running}, not {self.port}: "
-                "unset EMULATOR_PORT, or run `make down` first"
+                f"the emulator runs on port {running}, not {self.port}: "
+                "unset EMULATOR_PORT, or run `make down` without it first"
             )
-        if running is None:
-            self._spawn()
-        self._wait_until_healthy()
-        return running is None
 
     def stop(self) -> bool:
         """End the process and what it started, and wait. Returns False when it did not run."""
@@ -224,13 +229,20 @@ class Emulator:
 
 
 def current() -> Emulator:
-    """The emulator of this checkout: on the port it runs on, else on EMULATOR_PORT (default 4566)."""
-    wanted = os.environ.get("EMULATOR_PORT")
-    if wanted:
-        if not wanted.isdecimal() or not 0 < int(wanted) < 65536:
-            raise Failure(f"EMULATOR_PORT={wanted} is no port: give a number between 1 and 65535")
-        return Emulator(int(wanted))
-    return Emulator(Emulator().running_port or DEFAULT_PORT)
+    """The emulator of this checkout: on the port it runs on, else on EMULATOR_PORT (default 4566).
+
+    Raises:
+        Failure: EMULATOR_PORT is no port, or not the one it runs on.
+    """
+    wanted = os.environ.get("EMULATOR_PORT") or ""
+    if wanted and (not wanted.isdecimal() or not 0 < int(wanted) < 65536):
+        raise Failure(f"EMULATOR_PORT={wanted} is no port: give a number between 1 and 65535")
+    emulator = Emulator(int(wanted or DEFAULT_PORT))
+    running = emulator.running_port
+    if not wanted and running is not None:
+        return Emulator(running)
+    emulator.check_port()
+    return emulator
 
 
 def _command_line(pid: int) -> str:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts import terraform
-from scripts.console import run
+from scripts.console import Failure, run
 
 FOLLOW_SECONDS = 2.0
 
@@ -32,7 +33,10 @@ def main() -> int:
     since = int((time.time() - args.minutes * 60) * 1000)
     seen: set[tuple[str, int, str]] = set()
     while True:
-        events = [event for name in functions.items() for event in _events(client, *name, since)]
+        try:
+            events = [event for name in functions.items() for event in _events(client, *name, since)]
+        except (BotoCoreError, ClientError) as error:
+            raise Failure(f"the logs of {args.env} can't be read: {error}") from error
         for event in sorted(events, key=lambda event: event["timestamp"]):
             key = (event["function"], event["timestamp"], event["message"])
             if key not in seen:

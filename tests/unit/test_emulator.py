@@ -44,11 +44,21 @@ def test_it_is_found_again_on_the_port_it_has(tmp_path: Path, monkeypatch: pytes
     assert current().port == 4566
     pretend_running(monkeypatch, Emulator(4999, folder), command=f"python emulator serve --folder {folder}")
     assert current().port == 4999
+    monkeypatch.setenv("EMULATOR_PORT", "4999")
+    assert current().port == 4999
+
+
+def test_whoever_asks_on_another_port_is_told_the_right_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Emulator.__init__, "__defaults__", (4566, tmp_path))
+    pretend_running(monkeypatch, Emulator(4999, tmp_path), command=f"serve --folder {tmp_path}")
+    monkeypatch.setenv("EMULATOR_PORT", "5000")
+    with pytest.raises(Failure, match="runs on port 4999, not 5000: unset EMULATOR_PORT"):
+        current()
 
 
 def test_another_port_than_the_running_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_running(monkeypatch, Emulator(4999, tmp_path), command=f"serve --folder {tmp_path}")
-    with pytest.raises(Failure, match="already runs on port 4999, not 5000"):
+    with pytest.raises(Failure, match="runs on port 4999, not 5000"):
         Emulator(5000, tmp_path).start()
 
 
