@@ -28,7 +28,17 @@ def run(main: Callable[[], int]) -> None:
     except Failure as failure:
         note(f"error: {failure}")
         code = failure.code
+    except OSError as error:
+        note(f"error: {_told(error)}")
+        code = 1
     except KeyboardInterrupt:
         note("interrupted")
         code = 130
     raise SystemExit(code)
+
+
+def _told(error: OSError) -> str:
+    if error.filename is None:
+        return str(error)
+    remedy = ": make it writable, or remove it" if isinstance(error, PermissionError) else ""
+    return f"{error.filename}: {error.strerror}{remedy}"

@@ -206,10 +206,12 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _validator(folder: Path, manifest: Mapping[str, Any]) -> str:
-    try:
-        return render_validator(manifest["input_schema"])
-    except SchemaError as error:
-        raise Failure(f"{folder / 'manifest.json'}: input_schema: {error}") from error
+    for name in ("output_schema", "input_schema"):
+        try:
+            code = render_validator(manifest[name])
+        except SchemaError as error:
+            raise Failure(f"{folder / 'manifest.json'}: {name}: {error}") from error
+    return code
 
 
 def _validators(models: Mapping[str, Path], manifests: Mapping[str, Mapping[str, Any]]) -> Files:
