@@ -49,6 +49,10 @@ _REMEDIES = (
         "no valid AWS credentials for {env}: set AWS_PROFILE, or log in (`aws sso login`, `aws configure`)",
     ),
     (
+        ("permission denied", "Permission denied"),
+        "Terraform may not write a file or folder of {env} (see above): make it writable, or remove it",
+    ),
+    (
         ("Error acquiring the state lock",),
         "the state of {env} is locked by another run: wait until it ends",
     ),

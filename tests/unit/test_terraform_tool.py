@@ -175,6 +175,7 @@ def test_constraints_come_from_the_hcl_and_the_lock_file(tmp_path: Path) -> None
         ("Error: Failed to query available provider packages", "TF_PROVIDER_MIRROR"),
         ("Error: No valid credential sources found", "AWS_PROFILE"),
         ("Error: Error acquiring the state lock", "locked"),
+        ("Error: Error acquiring the state lock: open .terraform.tfstate.lock.info: permission denied", "writable"),
         ("dial tcp 127.0.0.1:4566: connect: connection refused", "emulator"),
     ],
 )
