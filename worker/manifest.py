@@ -59,21 +59,24 @@ class Manifest:
 
     @classmethod
     def parse(cls, data: object, *, where: str = "manifest") -> Manifest:
-        """Check a decoded manifest; `where` opens every error's message. Raises ManifestError."""
-        check = _Checker(data, where, {field.name for field in fields(cls)})
-        batch_size = check.integer("batch_size", 1, 10_000)
-        window = check.integer("batch_window_seconds", 0, 300)
-        check.that("batch_window_seconds", batch_size <= 10 or window >= 1, "must be >= 1 if batch_size > 10")
+        """Check a decoded manifest. Raises ManifestError, whose message `where` opens and which has every problem."""
+        problems: list[str] = []
+        check = _Checker(data, "", {field.name for field in fields(cls)}, problems)
         name = check.text("name", r"[a-z][a-z0-9-]{0,30}")
         check.that("name", not name.endswith("-dlq"), "must not end in '-dlq': that names dead-letter queues")
+        batch_size = check.integer("batch_size", 1, 10_000)
+        window = check.integer("batch_window_seconds", 0, 300)
+        short = batch_size > 10 and window == 0
+        check.that("batch_window_seconds", not short, "must be >= 1 if batch_size > 10")
         runtime = check.text("runtime", ".+")
-        check.that("runtime", runtime in KINDS, f"must be one of {', '.join(KINDS)}, not {runtime!r}")
-        return cls(
+        known = runtime in KINDS
+        check.that("runtime", known or not runtime, f"must be one of {', '.join(KINDS)}, not {runtime!r}")
+        manifest = cls(
             name=name,
             version=check.text("version", r"[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}"),
             description=check.text("description", r".{1,500}"),
             runtime=runtime,
-            artifacts=_artifacts(check, runtime),
+            artifacts=_artifacts(check, runtime) if known else {},
             batch_size=batch_size,
             batch_window_seconds=window,
             memory_mb=check.integer("memory_mb", 128, 10_240),
@@ -81,6 +84,9 @@ class Manifest:
             input_schema=check.schema("input_schema"),
             output_schema=check.schema("output_schema"),
         )
+        if problems:
+            raise ManifestError(f"{where}: {'; '.join(problems)}")
+        return manifest
 
 
 def _artifacts(check: _Checker, runtime: str) -> dict[str, Artifact]:
@@ -88,14 +94,17 @@ def _artifacts(check: _Checker, runtime: str) -> dict[str, Artifact]:
     if runtime == PYTHON:
         check.that("artifacts", declared is None, "must be absent when runtime is 'python'")
         return {}
-    outer = _Checker(declared, check.where, set(RUNTIMES), under="artifacts.")
+    if not check.has("artifacts"):
+        return {}
+    outer = _Checker(declared, "artifacts", set(RUNTIMES), check.problems)
     there = ", ".join(outer.data) or "none"
-    check.that("artifacts", runtime in outer.data, f"must have one for runtime {runtime!r}; there is {there}")
-    return {kind: _artifact(entry, check.where, f"artifacts.{kind}.") for kind, entry in outer.data.items()}
+    if isinstance(declared, dict):
+        check.that("artifacts", runtime in declared, f"must have one for runtime {runtime!r}; there is {there}")
+    return {kind: _artifact(outer.data[kind], f"artifacts.{kind}", check.problems) for kind in outer.known}
 
 
-def _artifact(declared: object, where: str, under: str) -> Artifact:
-    check = _Checker(declared, where, {field.name for field in fields(Artifact)}, under=under)
+def _artifact(declared: object, place: str, problems: list[str]) -> Artifact:
+    check = _Checker(declared, place, {field.name for field in fields(Artifact)}, problems)
     return Artifact(
         file=check.text("file", r"(?!\.)[^/\\]+"),
         sha256=check.text("sha256", r"[0-9a-f]{64}"),
@@ -104,34 +113,41 @@ def _artifact(declared: object, where: str, under: str) -> Artifact:
 
 
 class _Checker:
-    """Takes fields out of a JSON object; each error names the file and the field."""
+    """Takes fields out of a JSON object and notes each problem; in the place of a wrong value it gives an empty one."""
 
-    def __init__(self, data: object, where: str, names: set[str], *, under: str = "") -> None:
-        self.where, self._under = where, under
-        if not isinstance(data, dict):
-            raise ManifestError(f"{where}: {under.rstrip('.') or 'the manifest'} must be a JSON object")
-        self.data: dict[str, Any] = data
-        for unknown in sorted(data.keys() - names):
+    def __init__(self, data: object, place: str, names: set[str], problems: list[str]) -> None:
+        self.problems = problems
+        self._under = f"{place}." if place else ""
+        self.data: dict[str, Any] = data if isinstance(data, dict) else {}
+        self.known = [name for name in self.data if name in names]
+        self._is_object = isinstance(data, dict)
+        if not self._is_object:
+            problems.append(f"{place or 'the manifest'} must be a JSON object")
+        for unknown in sorted(self.data.keys() - names):
             self.that(unknown, False, f"is not a known field; known are {', '.join(sorted(names))}")
 
-    def that(self, field: str, holds: bool, message: str) -> None:
-        if not holds:
-            raise ManifestError(f"{self.where}: {self._under}{field} {message}")
+    def that(self, field: str, holds: bool, message: str) -> bool:
+        if not holds and self._is_object:  # of what is no object at all that is all there is to say
+            self.problems.append(f"{self._under}{field} {message}")
+        return holds
+
+    def has(self, field: str) -> bool:
+        return self.that(field, field in self.data, "is missing")
 
     def text(self, field: str, pattern: str) -> str:
         value = self.data.get(field)
         matches = isinstance(value, str) and re.fullmatch(pattern, value) is not None
-        self.that(field, matches, f"must be a string that matches {pattern}, not {value!r}")
-        return str(value)
+        right = self.has(field) and self.that(field, matches, f"must be a string that matches {pattern}, not {value!r}")
+        return str(value) if right else ""
 
     def integer(self, field: str, low: int, high: int) -> int:
         value = self.data.get(field)
         fits = type(value) is int and low <= value <= high
-        self.that(field, fits, f"must be an integer from {low} to {high}, not {value!r}")
-        return int(self.data[field])
+        right = self.has(field) and self.that(field, fits, f"must be an integer from {low} to {high}, not {value!r}")
+        return int(self.data[field]) if right else low
 
     def schema(self, field: str) -> dict[str, Any]:
         value = self.data.get(field)
         describes = isinstance(value, dict) and value.get("type") == "object"
-        self.that(field, describes, "must be a JSON Schema of type 'object'")
-        return dict(self.data[field])
+        right = self.has(field) and self.that(field, describes, "must be a JSON Schema of type 'object'")
+        return dict(self.data[field]) if right else {}

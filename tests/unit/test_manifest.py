@@ -1,6 +1,7 @@
 """A model's manifest is checked, and what is wrong with it named."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,22 @@ def test_a_wrong_manifest_is_refused_with_the_fields_name(plain: dict[str, Any],
 @pytest.mark.parametrize("field", ["name", "version", "runtime", "batch_size", "timeout_seconds", "input_schema"])
 def test_a_missing_field_is_named(plain: dict[str, Any], field: str) -> None:
     del plain[field]
-    with pytest.raises(ManifestError, match=field):
+    with pytest.raises(ManifestError, match=f"^manifest: {field} is missing$"):
         Manifest.parse(plain)
+
+
+def test_every_problem_is_told_at_once(plain: dict[str, Any]) -> None:
+    del plain["version"]
+    wrong = plain | {"runtime": "onnx", "artifacts": {"onnx": {"file": "a"}}, "batch_size": 0, "memmory_mb": 1}
+    with pytest.raises(ManifestError) as told:
+        Manifest.parse(wrong, where="here")
+    assert re.findall(r"(?:here:|;) (\S+) (?:is|must)", str(told.value)) == [
+        "memmory_mb",
+        "batch_size",
+        "version",
+        "artifacts.onnx.sha256",
+        "artifacts.onnx.bytes",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -71,10 +86,12 @@ def test_a_wrong_artifact_entry_is_named(plain: dict[str, Any], field: str, valu
 
 
 def test_a_runtime_needs_an_artifact(plain: dict[str, Any]) -> None:
-    with pytest.raises(ManifestError, match="artifacts must be a JSON object"):
+    with pytest.raises(ManifestError, match="artifacts is missing"):
         Manifest.parse(plain | {"runtime": "torchscript"})
     with pytest.raises(ManifestError, match="artifacts must have one for runtime 'torchscript'; there is onnx"):
         Manifest.parse(plain | {"runtime": "torchscript", "artifacts": {"onnx": ARTIFACT}})
+    with pytest.raises(ManifestError, match=r"artifacts must be a JSON object$"):
+        Manifest.parse(plain | {"runtime": "torchscript", "artifacts": "a.pt"})
     with pytest.raises(ManifestError, match="tensorflow is not a known field; known are"):
         Manifest.parse(plain | {"runtime": "onnx", "artifacts": {"tensorflow": ARTIFACT}})
 
