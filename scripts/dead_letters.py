@@ -6,8 +6,9 @@
     python -m scripts.dead_letters purge ID... | --all [--model NAME]
 
 A replay keeps the request's id, so that whoever holds it gets the result after all; it has new attempts and a new
-deadline. Everything is safe to repeat: what is done already is said and left alone. After an interrupted replay name
-the id again: its message is sent once more, and a message too many changes nothing.
+deadline, as many and as long as the deployment gives a new request. Everything is safe to repeat: what is done already
+is said and left alone. After an interrupted replay name the id again: its message is sent once more, and a message too
+many changes nothing.
 """
 
 import argparse
@@ -160,7 +161,8 @@ def main() -> int:
     """Command line of this module."""
     args = _parser().parse_args()
     _check(args)
-    letters = _connect(args.env, Terms(args.attempts, args.deadline_hours * 3600, args.retention_hours * 3600))
+    outputs = terraform.outputs(args.env)
+    letters = _connect(args.env, outputs, _terms(args, outputs.get("replay_limits", {})))
     try:
         return _run(letters, args)
     except Unavailable as error:
@@ -226,8 +228,17 @@ def _described(record: Record) -> Mapping[str, Any]:
     return fields | {name: json.loads(fields[name]) for name in ("input", "result", "error") if name in fields}
 
 
-def _connect(environment: str, terms: Terms) -> DeadLetters:
-    outputs = terraform.outputs(environment)
+def _terms(args: argparse.Namespace, limits: Mapping[str, int]) -> Terms:
+    """What the command line says, else what the deployment does."""
+    hours = 3600
+    return Terms(
+        args.attempts or limits.get("max_attempts", 5),
+        args.deadline_hours * hours if args.deadline_hours else limits.get("deadline_seconds", 24 * hours),
+        args.retention_hours * hours if args.retention_hours else limits.get("retention_seconds", 168 * hours),
+    )
+
+
+def _connect(environment: str, outputs: Mapping[str, Any], terms: Terms) -> DeadLetters:
     env = terraform.environment_env(environment)
     local = {}
     if environment == terraform.LOCAL:
@@ -259,10 +270,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", help="list and --all: of this model only")
     parser.add_argument("--env", default=terraform.LOCAL, help="local (default), dev or prod")
     parser.add_argument("--json", action="store_true", help="list: one JSON object a line")
-    parser.add_argument("--attempts", type=int, default=5, help="replay: attempts from now on (default: 5)")
-    parser.add_argument("--deadline-hours", type=int, default=24, help="replay: the new deadline (default: 24)")
-    parser.add_argument("--retention-hours", type=int, default=168, help="replay: kept after it (default: 168)")
+    parser.add_argument("--attempts", type=_positive, help="replay: attempts from now on (default: the deployment's)")
+    parser.add_argument("--deadline-hours", type=_positive, help="replay: the new deadline (default: the deployment's)")
+    parser.add_argument("--retention-hours", type=_positive, help="replay: kept after it (default: the deployment's)")
     return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
 
 
 if __name__ == "__main__":

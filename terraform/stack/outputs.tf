@@ -44,3 +44,12 @@ output "ecr_repository_url" {
   description = "Where worker images are pushed to."
   value       = module.container_registry.url
 }
+
+output "replay_limits" {
+  description = "What a request that is replayed is given, as one that is new: attempts, and times in seconds."
+  value = {
+    max_attempts      = var.requests.max_attempts
+    deadline_seconds  = var.requests.deadline_seconds
+    retention_seconds = var.requests.retention_seconds
+  }
+}

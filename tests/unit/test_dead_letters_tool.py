@@ -10,7 +10,7 @@ import pytest
 
 from inference.errors import Unavailable
 from inference.requests import ErrorCode, Failure, Message, Record, Status
-from scripts import dead_letters
+from scripts import dead_letters, terraform
 from scripts.console import Failure as Refused
 from scripts.dead_letters import FAILED, NOT_FOUND, OK, DeadLetters, Terms
 from tests.unit.fake_queue import FakeQueue
@@ -190,7 +190,7 @@ def test_show(setting: Setting, capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize("arguments", [["replay"], ["purge", "a1", "--all"], ["show"], ["list", "a1"]])
 def test_a_command_that_is_not_clear(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["dead_letters", *arguments])
-    monkeypatch.setattr(dead_letters, "_connect", lambda *_: pytest.fail("it connected"))
+    monkeypatch.setattr(terraform, "outputs", lambda _: pytest.fail("it connected"))
     with pytest.raises(Refused) as refused:
         dead_letters.main()
     assert refused.value.code == 2
@@ -201,7 +201,27 @@ def test_a_table_that_cannot_be_read_is_one_clear_line(setting: Setting, monkeyp
         raise Unavailable("could not scan the table: no")
 
     monkeypatch.setattr("sys.argv", ["dead_letters", "list"])
+    monkeypatch.setattr(terraform, "outputs", lambda _: {})
     monkeypatch.setattr(dead_letters, "_connect", lambda *_: setting.letters)
     monkeypatch.setattr(setting.table, "failed_with_input", unreadable)
     with pytest.raises(Refused, match="could not scan"):
         dead_letters.main()
+
+
+@pytest.mark.parametrize(
+    ("options", "terms"),
+    [
+        ([], Terms(attempts=3, deadline=3600, retention=86_400)),
+        (["--attempts", "7", "--deadline-hours", "2"], Terms(attempts=7, deadline=7200, retention=86_400)),
+    ],
+)
+def test_a_replay_has_the_limits_of_the_deployment_unless_told(
+    options: list[str], terms: Terms, setting: Setting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Terms] = []
+    limits = {"max_attempts": 3, "deadline_seconds": 3600, "retention_seconds": 86_400}
+    monkeypatch.setattr(terraform, "outputs", lambda _: {"replay_limits": limits})
+    monkeypatch.setattr(dead_letters, "_connect", lambda *arguments: given.append(arguments[-1]) or setting.letters)
+    monkeypatch.setattr("sys.argv", ["dead_letters", "replay", "no", *options])
+    assert dead_letters.main() == NOT_FOUND
+    assert given == [terms]

@@ -37,3 +37,8 @@ output "ecr_repository_url" {
   description = "Where worker images are pushed to."
   value       = module.stack.ecr_repository_url
 }
+
+output "replay_limits" {
+  description = "What a request that is replayed is given, as one that is new: attempts, and times in seconds."
+  value       = module.stack.replay_limits
+}

@@ -139,4 +139,9 @@ run "long_deadline" {
     condition     = local.queue_retention_seconds == 864000
     error_message = "the queue must keep a message until its request's deadline"
   }
+
+  assert {
+    condition     = output.replay_limits == { max_attempts = 5, deadline_seconds = 864000, retention_seconds = 1209600 }
+    error_message = "a replay must have the deployment's limits"
+  }
 }
