@@ -10,6 +10,10 @@ Beside each source lies its bytecode. The emulator runs functions with the Pytho
 compiles. AWS runs them with the stack's runtime: for the other environments a Python of that version does, and where
 there is none, the zips have no bytecode.
 
+Of a model folder ships everything but export.py, the folders tests/, data/ and training/, documents and notebooks
+(*.md, *.ipynb), hidden files, the artifacts that the manifest has and doesn't choose, and, unless its runtime is
+`python`, checkpoints (*.pth, *.ckpt), which no runtime opens.
+
     python -m scripts.package [--env ENVIRONMENT] [--out DIR] [--models-dir DIR]... [--only SOURCE]...
 """
 
@@ -33,6 +37,7 @@ from scripts.terraform import LOCAL, TERRAFORM
 from scripts.validators import ERRORS_MODULE, SchemaError, module_name, render_validator
 from worker.errors import ManifestError
 from worker.manifest import Manifest
+from worker.runtimes import PYTHON
 
 __all__ = ["Packages", "build", "find_models", "render_validator", "worker_files"]
 
@@ -42,8 +47,11 @@ MODELS = ROOT / "worker" / "models"
 _SOURCE = re.compile(r"[a-z][a-z0-9-]{0,30}")  # what a manifest's name may be
 _DATE = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o644
-_LEFT_OUT_FOLDERS = {"__pycache__", "tests", "data"}
-_LEFT_OUT_SUFFIXES = {".pyc", ".md"}  # a reworded model card is no new deployment
+_LEFT_OUT_FOLDERS = {"__pycache__", "tests", "data", "training"}
+_LEFT_OUT_SUFFIXES = {".pyc", ".md", ".ipynb"}  # a reworded model card is no new deployment
+_CHECKPOINTS = {".pth", ".ckpt"}
+_LARGE = 10 * 2**20  # of a file that is not the artifact: it costs each cold start, and is seldom meant to ship
+_SHOWN = 100 * 1024  # from here on the command lists a file by its name
 _EXPORT = "export.py"  # a model's part of scripts/export_model.py
 
 Files = dict[str, bytes]
@@ -148,13 +156,11 @@ def worker_files(models: Mapping[str, Path], *, root: Path = ROOT) -> Files:
         artifacts = manifests[source].get("artifacts", {})
         chosen = artifacts.get(manifests[source]["runtime"], {}).get("file")
         spare = {_EXPORT, *(artifact["file"] for artifact in artifacts.values())} - {chosen}
-        model = _files(folder, "")
-        if chosen not in (None, *model):
-            note(
-                f"{folder / chosen} is missing and not in the worker's package: "
-                'put it there, or set artifact = "s3://bucket/key" in the stack\'s models'
-            )
-        files |= {f"worker/models/{source}/{name}": data for name, data in model.items() if name not in spare}
+        model = {name: data for name, data in _files(folder, "").items() if name not in spare}
+        if manifests[source]["runtime"] != PYTHON:
+            model = {n: data for n, data in model.items() if n == chosen or Path(n).suffix not in _CHECKPOINTS}
+        _warn(folder, model, chosen)
+        files |= {f"worker/models/{source}/{name}": data for name, data in model.items()}
     return files
 
 
@@ -178,6 +184,17 @@ def stack_version() -> str:
     return match[1]
 
 
+def _warn(folder: Path, model: Files, chosen: str | None) -> None:
+    if chosen not in (None, *model):
+        note(
+            f"{folder / str(chosen)} is missing and not in the worker's package: "
+            'put it there, or set artifact = "s3://bucket/key" in the stack\'s models'
+        )
+    for name, data in model.items():
+        if name != chosen and len(data) > _LARGE:
+            note(f"{folder / name} ships with the worker, {_mb(len(data))}: if it should not, move it to training/")
+
+
 def _manifest(folder: Path) -> dict[str, Any]:
     """The checked manifest of a model folder, its artifact verified when the folder has it."""
     path = folder / "manifest.json"
@@ -190,8 +207,8 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not (folder / "model.py").is_file():
         raise Failure(f"{folder / 'model.py'} is missing: it defines the model's class (see worker/model.py)")
     artifact = manifest.artifact
-    # One that is not in the folder has to be in S3. Only the stack's `models` tell: its validation refuses the others. The
-    # worker verifies it by the digest that is declared here, unless the variable names another.
+    # One that is not in the folder has to be in S3, which only the stack's `models` tell: its validation refuses others.
+    # The worker verifies it by the digest that is declared here, unless the variable names another.
     if artifact is not None and (folder / artifact.file).is_file():
         content = (folder / artifact.file).read_bytes()
         for key, declared, actual in (
@@ -260,6 +277,10 @@ def _write(path: Path, data: bytes) -> bool:
     return True
 
 
+def _mb(size: int) -> str:
+    return f"{size / 2**20:.2f} MB"
+
+
 def main() -> int:
     """Command line of this module."""
     parser = argparse.ArgumentParser(prog="package", description="Make the zips that Lambda runs.")
@@ -273,7 +294,13 @@ def main() -> int:
         data = path.read_bytes()
         state = "written" if path in packages.changed else "unchanged"
         shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-        print(f"{shown}  {len(data) / 1024:,.0f} KB  sha256 {hashlib.sha256(data).hexdigest()[:16]}  {state}")
+        print(f"{shown}  {_mb(len(data))}  sha256 {hashlib.sha256(data).hexdigest()[:16]}  {state}")
+        with zipfile.ZipFile(path) as archive:
+            sizes = {name: archive.getinfo(name).file_size for name in archive.namelist()}
+        large = {name: size for name, size in sizes.items() if size > _SHOWN}
+        for name, size in sorted(large.items(), key=lambda item: -item[1]):
+            print(f"    {_mb(size)}  {name}")
+        print(f"    {_mb(sum(sizes.values()) - sum(large.values()))}  {len(sizes) - len(large)} small files")
     return 0
 
 

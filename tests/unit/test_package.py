@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from scripts.console import Failure
-from scripts.package import Packages, build
+from scripts.package import Packages, build, main
 
 SCHEMA: dict[str, Any] = {
     "$schema": "http://json-schema.org/draft-07/schema#",
@@ -119,6 +119,34 @@ def test_worker_zip_has_its_own_model_and_chosen_artifact_only_and_no_tests_cach
         "worker/models/sentiment/model.py",
         "worker/runtimes/torchscript.py",
     ]
+
+
+@pytest.mark.parametrize(("runtime", "shipped"), [("torchscript", set()), ("python", {"old.pth", "last.ckpt"})])
+def test_what_training_leaves_does_not_ship(root: Path, tmp_path: Path, runtime: str, shipped: set[str]) -> None:
+    python = {"artifacts": None} if runtime == "python" else {}
+    folder = model_folder(root / "worker" / "models" / "sentiment", runtime=runtime, **python)
+    for name in ("old.pth", "last.ckpt", "look.ipynb", "training/run.py", "data/texts.csv", ".env"):
+        write(folder / name)
+    write(folder / "vocabulary.txt")
+    ours = {n for n in names(make(root, tmp_path / "out").workers["sentiment"]) if n.startswith("worker/models/")}
+    known = {"m.pt", "m.onnx", "manifest.json", "model.py"}
+    assert {Path(name).name for name in ours} - known == {"vocabulary.txt", *shipped}
+
+
+def test_a_large_file_that_is_not_the_artifact_is_told(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (root / "worker" / "models" / "sentiment" / "corpus.bin").write_bytes(bytes(11 * 2**20))
+    make(root, tmp_path / "out")
+    assert "corpus.bin ships with the worker, 11.00 MB" in capsys.readouterr().err
+
+
+def test_the_command_shows_what_each_zip_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["package", "--out", str(tmp_path)])
+    assert main() == 0
+    assert "0.50 MB  worker/models/sentiment/sentiment.onnx\n" in capsys.readouterr().out
 
 
 def test_each_source_has_its_bytecode_beside_it(root: Path, tmp_path: Path) -> None:
