@@ -46,7 +46,7 @@ predict: ## TEXT="..." or INPUT='{"key": ...}' [MODEL=name], or RESUME=id: ask t
 .PHONY: up
 up: override ENV := local
 up: terraform-ready venv package ## deploy to the emulator
-	@$(RUN).terraform apply --env local -compact-warnings
+	@$(RUN).terraform apply --env local
 
 .PHONY: down
 down: ## destroy what is on the emulator and stop it

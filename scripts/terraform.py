@@ -4,8 +4,8 @@
     python -m scripts.terraform fmt [-check]    all HCL of the repository
     python -m scripts.terraform check           is there a Terraform that will do?
 
-`local` starts the emulator when needed and applies without asking. `dev` and `prod` use the caller's AWS
-credentials, and Terraform asks.
+`local` starts the emulator when needed, applies without asking, and shows a line for each resource. `dev` and `prod`
+use the caller's AWS credentials, and Terraform asks.
 """
 
 import argparse
@@ -24,8 +24,8 @@ from typing import Any, TextIO
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-from scripts import emulator
-from scripts.console import ROOT, Failure, note, run
+from scripts import emulator, progress
+from scripts.console import BUILD, ROOT, Failure, note, run
 from scripts.provider_mirror import parse_version, provider_env
 
 TERRAFORM = ROOT / "terraform"
@@ -148,10 +148,12 @@ def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
         if code:
             return code
     options = list(arguments)
-    if name == LOCAL and command in ("apply", "destroy"):
+    compact = name == LOCAL and command in ("apply", "destroy")
+    if compact:
         options = ["-auto-approve", "-input=false", *options]
     started = time.monotonic()
-    code = _stream([binary, f"-chdir={folder}", command, *options], env, name)
+    log = BUILD / "terraform" / f"{command}.log" if compact else None
+    code = _stream([binary, f"-chdir={folder}", command, *options], env, name, log=log)
     if command in ("apply", "destroy") and code == 0:
         note(f"{command} of {name} took {time.monotonic() - started:.0f} s")
     return code
@@ -209,13 +211,20 @@ def _forget_lost_state(folder: Path, local: emulator.Emulator) -> None:
     mark.write_text(instance)
 
 
-def _stream(command: Sequence[str], env: Mapping[str, str], name: str, *, quiet: bool = False) -> int:
-    """Run and pass everything on; a known failure ends with its remedy. Quiet: the remedy alone where there is one."""
-    colour = [] if sys.stdout.isatty() else ["-no-color"]
+def _stream(
+    command: Sequence[str], env: Mapping[str, str], name: str, *, quiet: bool = False, log: Path | None = None
+) -> int:
+    """Run and pass everything on; a known failure ends with its remedy.
+
+    Quiet: the remedy alone where there is one. With a log file: progress alone, and everything where it fails.
+    """
+    colour = [] if sys.stdout.isatty() and log is None else ["-no-color"]
     command = [*command[:3], *colour, *command[3:]]
     if quiet:
         done = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False)
         code, errors = done.returncode, done.stderr
+    elif log is not None:
+        code, errors = progress.run(command, env, log)
     else:
         code, errors = _pass_on(command, env)
     if code:
