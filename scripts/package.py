@@ -207,7 +207,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     if not (folder / "model.py").is_file():
         raise Failure(f"{folder / 'model.py'} is missing: it defines the model's class (see worker/model.py)")
     artifact = manifest.artifact
-    # One that is not in the folder has to be in S3, which only the stack's `models` tell: its validation refuses others.
+    # One that is not in the folder has to be in S3. Only the stack's `models` tell, and its validation refuses others.
     # The worker verifies it by the digest that is declared here, unless the variable names another.
     if artifact is not None and (folder / artifact.file).is_file():
         content = (folder / artifact.file).read_bytes()

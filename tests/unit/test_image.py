@@ -21,7 +21,7 @@ def model(folder: Path, runtime: str) -> Path:
     """A model folder with this runtime; its artifact is elsewhere."""
     manifest: dict[str, Any] = json.loads((MODELS / "sentiment" / "manifest.json").read_text())
     artifact = {"file": "m.bin", "sha256": "0" * 64, "bytes": 1}
-    manifest |= {"runtime": runtime, "artifacts": {runtime: artifact}}
+    manifest |= {"name": folder.name, "runtime": runtime, "artifacts": {runtime: artifact}}
     if runtime == "python":
         del manifest["artifacts"]
     folder.mkdir(parents=True)
