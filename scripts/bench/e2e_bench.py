@@ -44,7 +44,7 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
     try:
         say("e2e: deploying to the emulator (the first time takes a minute)")
         package.build(package.OUT, [package.MODELS])
-        if terraform.execute("apply", terraform.LOCAL, ["-compact-warnings"]):
+        if terraform.execute("apply", terraform.LOCAL):
             raise Failure("the stack could not be deployed: see above")
         client = Client(base_url(terraform.LOCAL))
         say("e2e: the emulator's own floor")
