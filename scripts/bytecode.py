@@ -82,9 +82,8 @@ def _pyc(name: str, source: bytes) -> bytes:
 def _dump(code: CodeType) -> bytes:
     try:
         return marshal.dumps(code, _NO_REFERENCES)
-    except (
-        ValueError
-    ):  # Python 3.14 keeps slices as constants, which that format doesn't know: not always the same bytes
+    except ValueError:
+        # Python 3.14 keeps slices as constants, which that format doesn't know: not always the same bytes.
         return marshal.dumps(code)
 
 

@@ -48,7 +48,7 @@ def deploy(environment: str, builder: Builder, build_args: list[str]) -> int:
             builder,
             repository,
             target,
-            {Path(folders[name]).name: folders[name] for name in names},
+            {folders[name].name: folders[name] for name in names},
             wanted["architecture"],
             build_args,
             fresh=True,
@@ -109,9 +109,9 @@ def log_in(builder: Builder, repository: str) -> None:
     from botocore.exceptions import BotoCoreError, ClientError
 
     registry = repository.partition("/")[0]
-    _, _, _, region, *_ = f"{registry}....".split(".")
+    region = registry.split(".")[3]  # <account>.dkr.ecr.<region>.amazonaws.com
     try:
-        answer = boto3.client("ecr", region_name=region or None).get_authorization_token()
+        answer = boto3.client("ecr", region_name=region).get_authorization_token()
     except (BotoCoreError, ClientError) as error:
         raise Failure(f"ECR gives no token to push with ({error}): ecr:GetAuthorizationToken is needed") from error
     token = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()

@@ -185,9 +185,9 @@ def stack_version() -> str:
 
 
 def _warn(folder: Path, model: Files, chosen: str | None) -> None:
-    if chosen not in (None, *model):
+    if chosen is not None and chosen not in model:
         note(
-            f"{folder / str(chosen)} is missing and not in the worker's package: "
+            f"{folder / chosen} is missing and not in the worker's package: "
             'put it there, or set artifact = "s3://bucket/key" in the stack\'s models'
         )
     for name, data in model.items():
@@ -223,12 +223,14 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _validator(folder: Path, manifest: Mapping[str, Any]) -> str:
-    for name in ("output_schema", "input_schema"):
+    """The input schema's validator. The output schema's is made too, and thrown away: to see that it is one."""
+    rendered = {}
+    for name in ("input_schema", "output_schema"):
         try:
-            code = render_validator(manifest[name])
+            rendered[name] = render_validator(manifest[name])
         except SchemaError as error:
             raise Failure(f"{folder / 'manifest.json'}: {name}: {error}") from error
-    return code
+    return rendered["input_schema"]
 
 
 def _validators(models: Mapping[str, Path], manifests: Mapping[str, Mapping[str, Any]]) -> Files:

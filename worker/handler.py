@@ -46,7 +46,7 @@ def _load() -> LoadedModel | Unloaded:
     return loaded
 
 
-def _worker() -> Worker:
+def _worker(model: LoadedModel | Unloaded) -> Worker:
     return Worker(
         model,
         packaged_validator(settings.model_source),
@@ -59,7 +59,7 @@ def _worker() -> Worker:
 
 
 model = _load()
-worker = _worker()
+worker = _worker(model)
 gc.freeze()  # it lives as long as the process: no collection need look at it again
 gc.enable()
 
@@ -73,7 +73,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {"warm": True}
     if isinstance(model, Unloaded):  # it may have been S3, or the network
         model = _load()
-        worker = _worker()
+        worker = _worker(model)
     invocation = Invocation(context.aws_request_id, context.get_remaining_time_in_millis)
     failed = worker.process(event["Records"], invocation)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}

@@ -73,13 +73,12 @@ class Sweeper:
                 continue
             if record.expires_at <= self._clock():
                 update, outcome = self._moves.expire(request_id), "expired"
-            elif self._may_be_lost(record) and idle(record.model):
-                if self._suspected(record):
-                    update, outcome = self._moves.bury_lost(record, LOST), "lost"
-                else:
-                    update, outcome = self._moves.suspect(record), "suspected"
-            else:
+            elif not self._may_be_lost(record) or not idle(record.model):
                 continue
+            elif self._suspected(record):
+                update, outcome = self._moves.bury_lost(record, LOST), "lost"
+            else:
+                update, outcome = self._moves.suspect(record), "suspected"
             if isinstance(self._table.apply([update])[0], Applied):
                 ended[outcome] += 1
                 if outcome != "suspected":

@@ -115,7 +115,7 @@ def compile_model(folder: Path) -> None:
     from scripts.export_model import SIZES, Candidate, feeds_of, install
 
     candidate = Candidate.read(folder)
-    module = candidate.module()
+    module = candidate.trained()
     texts = [{"text": text} for text in traffic.texts(max(SIZES), seed=2)]
     feeds = [feeds_of(candidate, module, candidate.check(texts[:size])) for size in SIZES]
     path = folder / f"{MODEL}{FORMATS[COMPILED].suffix}"

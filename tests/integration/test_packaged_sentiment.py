@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -15,46 +12,31 @@ import pytest
 
 from scripts.bench import traffic
 from scripts.bench.contestants import worker_environment
-from scripts.bench.processes import StandIn, clean_environment
-from scripts.package import MODELS, build
+from scripts.bench.processes import StandIn
+from scripts.package import MODELS
+from tests.integration.package_process import CONTEXT, run_script, unpacked_worker
 
 BATCH = 10
 CORES = os.cpu_count() or 1
-SCRIPT = """
+SCRIPT = f"""{CONTEXT}
 import json, sys
 from worker import handler
-class Context:
-    aws_request_id = "invocation-1"
-    def get_remaining_time_in_millis(self): return 30000
 answers = [handler.handler(event, Context()) for event in json.load(sys.stdin)]
 options = getattr(getattr(getattr(handler.model, "model", None), "runtime", None), "_session", None)
 threads = options and options.get_session_options().intra_op_num_threads
-foreign = sorted({"torch", "boto3"} & sys.modules.keys())
-print(json.dumps({"answers": answers, "threads": threads, "imported": foreign}))
+foreign = sorted({{"torch", "boto3"}} & sys.modules.keys())
+print(json.dumps({{"answers": answers, "threads": threads, "imported": foreign}}))
 """
 
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sentiment")
-    packages = build(folder / "zips", [MODELS], ["sentiment"])
-    with zipfile.ZipFile(packages.workers["sentiment"]) as archive:
-        archive.extractall(folder / "unpacked")
-    return folder / "unpacked"
+    return unpacked_worker(tmp_path_factory.mktemp("sentiment"), MODELS, "sentiment")
 
 
 def run(package: Path, standin: StandIn, events: list[Any], **more: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What the script printed last, and the log lines before it."""
-    process = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        input=json.dumps(events),
-        env=clean_environment(worker_environment(standin) | {"PYTHONPATH": str(package)} | more),
-        cwd=package,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    process = run_script(package, SCRIPT, worker_environment(standin) | more, events)
     assert process.returncode == 0, process.stdout + process.stderr
     *lines, last = map(json.loads, process.stdout.splitlines())
     return last, lines

@@ -3,53 +3,33 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scripts.emulator import Emulator
-from scripts.package import build
 from tests.events import golden
 from tests.integration.conftest import E2E_MODELS
+from tests.integration.package_process import CONTEXT, run_script, unpacked_worker
 from tests.integration.system import TABLE, System
 
-SCRIPT = """
+SCRIPT = f"""{CONTEXT}
 import json, sys
 from worker import handler
-class Context:
-    aws_request_id = "invocation-1"
-    def get_remaining_time_in_millis(self): return 30000
 for event in json.load(sys.stdin):
-    print(json.dumps({"answer": handler.handler(event, Context())}))
+    print(json.dumps({{"answer": handler.handler(event, Context())}}))
 """
 
 
 @pytest.fixture(scope="module")
 def worker_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("worker")
-    packages = build(folder / "zips", [E2E_MODELS], ["wordcount"])
-    with zipfile.ZipFile(packages.workers["wordcount"]) as archive:
-        archive.extractall(folder / "unpacked")
-    return folder / "unpacked"
+    return unpacked_worker(tmp_path_factory.mktemp("worker"), E2E_MODELS, "wordcount")
 
 
 def run(package: Path, events: list[Any], environment: dict[str, str]) -> list[dict[str, Any]]:
     """What it printed: log lines, and its answers."""
-    process = subprocess.run(
-        [sys.executable, "-c", SCRIPT],
-        input=json.dumps(events),
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(package), "PYTHONDONTWRITEBYTECODE": "1"} | environment,
-        cwd=package,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    process = run_script(package, SCRIPT, environment, events)
     assert process.returncode == 0, process.stderr
     return [json.loads(line) for line in process.stdout.splitlines()]
 
@@ -84,15 +64,7 @@ def test_a_bad_message_is_reported_by_its_id(worker_package: Path, emulated_syst
 
 
 def test_a_worker_without_its_settings_names_them_all(worker_package: Path) -> None:
-    process = subprocess.run(
-        [sys.executable, "-c", "import worker.handler"],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(worker_package), "PYTHONDONTWRITEBYTECODE": "1"},
-        cwd=worker_package,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    process = run_script(worker_package, "import worker.handler", {})
     assert process.returncode != 0
     for name in ("REQUEST_TABLE", "MODEL", "MODEL_SOURCE", "QUEUE_URL"):
         assert f"{name} is missing" in process.stderr
