@@ -72,6 +72,7 @@ _ONLY_BOTO3 = (
     *("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE"),
     *("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"),
 )
+_SAYS_NOTHING = ("", "false", os.devnull.lower())  # the null device as AWS_CONFIG_FILE: no file at all
 _ISOLATED_REGIONS = ("us-iso", "eu-iso", "eusc-")
 """Beginnings of regions whose endpoints are in domains of their own."""
 
@@ -104,7 +105,7 @@ class LeanClient:
         cls, service: str, environment: Mapping[str, str], connect_timeout: float, read_timeout: float, attempts: int
     ) -> LeanClient | None:
         """The client that the environment asks for, or None if that takes boto3. Timeouts in seconds."""
-        if any(environment.get(name, "").lower() not in ("", "false") for name in _ONLY_BOTO3):
+        if any(environment.get(name, "").lower() not in _SAYS_NOTHING for name in _ONLY_BOTO3):
             return None
         region = environment.get("AWS_DEFAULT_REGION") or environment.get("AWS_REGION")
         access_key = environment.get("AWS_ACCESS_KEY_ID")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from typing import Any
 
 import botocore.session
@@ -52,6 +53,7 @@ def _regions(session: Any, service: str, partition: str) -> list[str]:
         ({"AWS_ENDPOINT_URL": "http://LocalHost:4566/"}, "http://localhost:4566/"),
         ({"AWS_ENDPOINT_URL": "http://a", "AWS_ENDPOINT_URL_SQS": "https://b.c"}, "https://b.c:443/"),
         ({"AWS_ENDPOINT_URL": "", "AWS_USE_FIPS_ENDPOINT": "false"}, "https://sqs.eu-central-1.amazonaws.com:443/"),
+        ({"AWS_CONFIG_FILE": os.devnull, "AWS_ENDPOINT_URL": "http://a:1"}, "http://a:1/"),
         ({"AWS_DEFAULT_REGION": "", "AWS_REGION": "us-west-2"}, "https://sqs.us-west-2.amazonaws.com:443/"),
         ({"AWS_REGION": "us-west-2"}, "https://sqs.eu-central-1.amazonaws.com:443/"),  # as boto3 has it
     ],
@@ -68,6 +70,7 @@ def test_takes_its_endpoint_from_the_environment(environment: dict[str, str], ur
         {"AWS_DEFAULT_REGION": ""},
         {"AWS_DEFAULT_REGION": "us-iso-east-1"},
         {"AWS_PROFILE": "work"},
+        {"AWS_CONFIG_FILE": "/home/me/aws"},
         {"AWS_USE_FIPS_ENDPOINT": "true"},
         {"AWS_USE_DUALSTACK_ENDPOINT": "True"},
         {"https_proxy": "http://proxy:3128"},
