@@ -96,8 +96,11 @@ def packaged_validator(source: str) -> Validate:
 
     def validate(value: Any) -> Any:
         try:
-            return generated(value)
+            generated(value)  # fills the defaults in, in place; what it returns may be a decoded `contentEncoding`
         except module.Violation as violation:
             raise InvalidInput(violation.message) from violation
+        except OverflowError as error:  # `multipleOf` with a number beyond what a float can hold
+            raise InvalidInput("a number in it is too large to be checked") from error
+        return value
 
     return validate
