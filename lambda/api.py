@@ -40,7 +40,8 @@ service = Service(
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one HTTP request."""
     watch = Stopwatch()
-    telemetry.begin(invocation_id=getattr(context, "aws_request_id", None))
+    invocation_id = getattr(context, "aws_request_id", None)
+    telemetry.begin(invocation_id=invocation_id)
     try:
         request = read_event(event)
         response = ROUTES.get(request.route, _no_route)(request)
@@ -51,6 +52,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         detail = "The service can't take this right now; nothing was stored. Send it again."
         headers = {"Retry-After": str(RETRY_AFTER_UNAVAILABLE_SECONDS)}
         response = respond_problem(Refused(503, "Unavailable", detail, headers))
+    except Exception as error:
+        telemetry.error("request_crashed", error, route=event.get("routeKey"))
+        detail = (
+            "The API failed on this request; its log says why, under this invocation_id. A submit may have been "
+            "accepted all the same: repeat it with the same Idempotency-Key."
+        )
+        response = respond_problem(Refused(500, "Internal error", detail, invocation_id=invocation_id))
     telemetry.info("answered", route=event.get("routeKey"), status=response["statusCode"], duration_ms=watch.ms)
     return response
 
@@ -58,7 +66,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _submit(request: HttpRequest) -> dict[str, Any]:
     require_json(request)
     key = idempotency_key(request)
-    value = parse_input(request.body, settings.max_body_bytes, settings.max_body_depth, settings.max_text_length)
+    value = parse_input(request.body, settings.max_body_bytes, settings.max_body_depth)
     record = service.submit(request.path.get("model"), value, request.caller, key)
     telemetry.info("request_accepted", request_id=record.request_id, model=record.model)
     poll_url = f"/status/{record.request_id}"

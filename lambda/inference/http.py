@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +19,13 @@ ANONYMOUS = "anonymous"
 
 # curl's default for -d; people paste JSON with it all day, and the body says itself whether it is JSON.
 _TAKEN_AS_JSON = ("application/x-www-form-urlencoded", "text/plain")
+
+# JSON is UTF-8 (RFC 8259), and ASCII is a part of it.
+_CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
+
+# A String of RFC 8941; parameters may follow, and say nothing here.
+_STRING = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"(?: *;[ -~]*)?')
+_ESCAPED = re.compile(r"\\(.)")
 
 
 @dataclass(frozen=True)
@@ -67,26 +75,48 @@ def _caller(authorizer: Mapping[str, Any]) -> str:
 
 
 def require_json(request: HttpRequest) -> None:
-    """Refuse a body that says it is something else than JSON.
+    """Refuse a body that says it is something else than JSON in UTF-8, as it is.
 
     Raises:
         Refused: 415.
     """
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind in ("", "application/json", *_TAKEN_AS_JSON) or kind.endswith("+json"):
-        return
-    raise Refused(415, "Unsupported media type", f"The body is '{kind[:64]}'; send application/json.")
+    coding = request.headers.get("content-encoding", "").strip().lower()
+    if coding not in ("", "identity"):
+        detail = f"The body's Content-Encoding is '{coding[:64]}'; send it without one, uncompressed."
+        raise Refused(415, "Unsupported media type", detail, {"Accept-Encoding": "identity"})
+    kind, *parameters = request.headers.get("content-type", "").lower().split(";")
+    kind = kind.strip()
+    if kind not in ("", "application/json", *_TAKEN_AS_JSON) and not kind.endswith("+json"):
+        raise Refused(415, "Unsupported media type", f"The body is '{kind[:64]}'; send application/json.")
+    for parameter in parameters:
+        name, _, value = parameter.partition("=")
+        charset = value.strip().strip('"')
+        if name.strip() == "charset" and charset not in _CHARSETS:
+            raise Refused(415, "Unsupported media type", f"The body's charset is '{charset[:64]}'; send UTF-8.")
 
 
 def idempotency_key(request: HttpRequest) -> str | None:
-    """The Idempotency-Key header, or None.
+    """The Idempotency-Key header's value, or None.
+
+    It is a String of RFC 8941, so the quotes are not part of it: `"abc"` and `abc` are one key. Without quotes, as most
+    clients send it, it is taken as it is.
+
+    Source: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 
     Raises:
-        Refused: 400, it is empty, longer than 255 characters, or not printable ASCII.
+        Refused: 400, it is empty, longer than 255 characters, not printable ASCII, or begins with a quote and is no
+            String.
     """
     key = request.headers.get("idempotency-key")
     if key is None:
         return None
+    key = key.strip(" ")
+    if key.startswith('"'):
+        quoted = _STRING.fullmatch(key)
+        if quoted is None:
+            detail = 'Idempotency-Key begins with a quote and is no String of RFC 8941, such as "abc".'
+            raise Refused(400, "Bad Idempotency-Key", detail)
+        key = _ESCAPED.sub(r"\1", quoted[1])
     if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
         raise Refused(400, "Bad Idempotency-Key", "Idempotency-Key has to be 1 to 255 printable ASCII characters.")
     return key

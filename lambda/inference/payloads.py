@@ -7,6 +7,7 @@ reads the result. Nesting is bounded because a deep value is an attack on the ne
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any, NoReturn
 
 from inference.errors import Refused
@@ -18,64 +19,76 @@ MAX_MESSAGE_BYTES = 250_000
 """A message may have 256 KiB (the queue's limit); ASCII escapes can make an input six times its size."""
 
 
-def parse_input(body: bytes, max_bytes: int, max_depth: int, max_text: int) -> Any:
+def parse_input(body: bytes, max_bytes: int, max_depth: int) -> Any:
     """Read a request body of at most `max_bytes`.
 
     Raises:
-        Refused: 413 too large (or a text in it has more than `max_text` characters), 400 not JSON (or not UTF-8, or
-            nested deeper than `max_depth`).
+        Refused: 413 too large, 400 not JSON (or not UTF-8, or nested deeper than `max_depth`).
     """
     if len(body) > max_bytes:
         raise too_large(f"The body has {len(body):,} bytes; at most {max_bytes:,} are accepted.")
     try:
-        value = json.loads(body.decode("utf-8"), parse_constant=_no_constant, parse_float=_finite)
+        text = body.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _not_json("The body is not UTF-8.") from error
+        raise _not_json(f"The body is not UTF-8: byte {error.start + 1} can't be read.") from error
+    if text.startswith("\ufeff"):
+        raise _not_json("The body begins with a byte order mark (BOM); send it without one.")
+    try:
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except RecursionError as error:
-        raise _not_json(f"The body is nested deeper than {max_depth} levels.") from error
-    except ValueError as error:
+        raise _too_deep(max_depth) from error
+    except _NotJson as error:
         raise _not_json(f"The body is not JSON: {error}.") from error
-    depth, longest = _measure(value, max_depth)
-    if depth > max_depth:
-        raise _not_json(f"The body is nested deeper than {max_depth} levels.")
-    if longest > max_text:
-        raise too_large(f"A text in the body has {longest:,} characters; at most {max_text:,} are accepted.")
+    except json.JSONDecodeError as error:
+        what = error.msg.removesuffix(" at")
+        raise _not_json(f"The body is not JSON: {what}, in line {error.lineno}, column {error.colno}.") from error
+    except ValueError as error:  # the one other that the parser raises
+        raise _not_json(f"A number in the body has more than {sys.get_int_max_str_digits():,} digits.") from error
+    if _is_deeper(value, max_depth):
+        raise _too_deep(max_depth)
     return value
 
 
 def too_large(detail: str) -> Refused:
-    """413."""
-    return Refused(413, "Too large", detail)
+    """413, and what to do about it."""
+    remedy = (
+        "A larger input goes to S3, with its key as the input; the model's setting read_buckets lets it read there."
+    )
+    return Refused(413, "Too large", f"{detail} {remedy}")
+
+
+class _NotJson(ValueError):
+    pass
 
 
 def _not_json(detail: str) -> Refused:
     return Refused(400, "Not JSON", detail)
 
 
+def _too_deep(max_depth: int) -> Refused:
+    return _not_json(f"The body is nested deeper than {max_depth} levels.")
+
+
 def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a JSON number")
+    raise _NotJson(f"{name} is no JSON number")
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        raise ValueError(f"{text[:32]} is too large for a number")
+        raise _NotJson(f"{text[:32]} is too large for a number")
     return value
 
 
-def _measure(value: Any, max_depth: int) -> tuple[int, int]:
-    """Depth (no further than one past `max_depth`) and the characters of the longest text, keys included."""
-    depth, longest, level = 0, 0, [value]
+def _is_deeper(value: Any, max_depth: int) -> bool:
+    depth, level = 0, [value]
     while level and depth <= max_depth:
         below: list[Any] = []
         for item in level:
-            if isinstance(item, str):
-                longest = max(longest, len(item))
-            elif isinstance(item, dict):
-                longest = max(longest, *map(len, item), 0)
+            if isinstance(item, dict):
                 below += item.values()
             elif isinstance(item, list):
                 below += item
         level = below
         depth += bool(level)
-    return depth, longest
+    return depth > max_depth

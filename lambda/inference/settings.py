@@ -81,14 +81,13 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class ApiSettings(Settings):
-    """Settings of the api function. Sizes in bytes, texts in characters, times in seconds."""
+    """Settings of the api function. Sizes in bytes, times in seconds."""
 
     models: Mapping[str, str] = _setting(_models)
     default_model: str = _setting()
     queue_url_prefix: str = _setting()
     max_body_bytes: int = _setting(_positive, 131_072)
     max_body_depth: int = _setting(_positive, 32)
-    max_text_length: int = _setting(_positive, 65_536)
     max_attempts: int = _setting(_positive, 5)
     request_deadline_seconds: int = _setting(_positive, 86_400)
     retention_seconds: int = _setting(_positive, 604_800)

@@ -86,7 +86,6 @@ module "api" {
     QUEUE_URL_PREFIX         = local.queue_url_prefix
     MAX_BODY_BYTES           = tostring(var.requests.max_body_bytes)
     MAX_BODY_DEPTH           = tostring(var.requests.max_body_depth)
-    MAX_TEXT_LENGTH          = tostring(var.requests.max_text_length)
     MAX_ATTEMPTS             = tostring(var.requests.max_attempts)
     REQUEST_DEADLINE_SECONDS = tostring(var.requests.deadline_seconds)
     RETENTION_SECONDS        = tostring(var.requests.retention_seconds)

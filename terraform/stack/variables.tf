@@ -144,7 +144,7 @@ variable "architecture" {
 variable "requests" {
   description = <<-TEXT
     Limits and times of a request.
-    max_body_bytes, max_body_depth and max_text_length (characters of any text in it): what POST accepts.
+    max_body_bytes and max_body_depth: what POST accepts.
     max_attempts: tries by a worker before the request fails;
     max_receive_count: receives before SQS gives its message up; two more than a batch has messages, since each neighbour
     that kills its worker costs one. deadline_seconds: after the submit, when it expires.
@@ -153,7 +153,6 @@ variable "requests" {
   type = object({
     max_body_bytes     = optional(number, 131072)
     max_body_depth     = optional(number, 32)
-    max_text_length    = optional(number, 65536)
     max_attempts       = optional(number, 5)
     max_receive_count  = optional(number, 12)
     deadline_seconds   = optional(number, 86400)
@@ -168,11 +167,6 @@ variable "requests" {
     # The input is a JSON string inside the message: with every character escaped it must still fit in 262144 bytes.
     condition     = var.requests.max_body_bytes >= 1 && var.requests.max_body_bytes <= 131072
     error_message = "requests.max_body_bytes must be from 1 to 131072: the message with the input must fit in SQS's 262144 bytes."
-  }
-
-  validation {
-    condition     = var.requests.max_text_length >= 1 && var.requests.max_text_length <= 200000
-    error_message = "requests.max_text_length must be from 1 to 200000."
   }
 
   validation {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import json
 from typing import Any
 
@@ -123,7 +125,7 @@ def test_invalid_base64_is_400(system: System) -> None:
         ({}, "text"),
         ({"text": "x", "threshold": 2}, "data.threshold"),
         ({"text": "x", "threshold": True}, "data.threshold"),
-        ({"text": "x", "more": 1}, "more"),
+        ({"text": "x", "more": 1, "less": 2}, 'data must not have properties "less", "more".'),
         ("text", "data must be object"),
         (None, "data must be object"),
     ],
@@ -150,8 +152,7 @@ def test_an_input_that_fits_the_body_and_not_its_message_is_413(system: System) 
     body = json.dumps({"text": "\u20ac" * 43_000}, ensure_ascii=False)  # 129 KB as UTF-8, twice that in ASCII
     assert len(body.encode()) < 131_072
     refused(system.predict(body, raw=True, model="wordcount"), 413)
-    assert system.predict({"text": "x" * 65_536}, model="wordcount")["statusCode"] == 202
-    refused(system.predict({"text": "x" * 65_537}, model="wordcount"), 413)
+    assert system.predict({"text": "x" * 131_000}, model="wordcount")["statusCode"] == 202
     assert len(system.records()) == 1
 
 
@@ -163,6 +164,27 @@ def test_another_content_type_is_415(system: System) -> None:
     event = golden("http_predict")
     event["headers"]["content-type"] = "text/xml"
     refused(system.call(event), 415)
+
+
+def test_a_compressed_body_is_415_and_not_bad_json(system: System) -> None:
+    event = golden("http_predict_base64") | {"body": base64.b64encode(gzip.compress(b'{"text":"fine"}')).decode()}
+    event["headers"]["content-encoding"] = "gzip"
+    assert "'gzip'" in refused(system.call(event), 415)["detail"]
+
+
+def test_a_crash_is_500_with_the_invocation_to_look_for(
+    system: System, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def crash(*_: object) -> None:
+        raise NameError("JsonSchemaValuesException")
+
+    monkeypatch.setattr(system.api.service, "submit", crash)
+    problem = refused(system.predict(TEXT), 500)
+    crashed, answered = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert problem["invocation_id"] == crashed["invocation_id"] == answered["invocation_id"]
+    assert (crashed["event"], crashed["error"]) == ("request_crashed", "NameError: JsonSchemaValuesException")
+    assert "NameError" not in json.dumps(problem)
+    assert answered["status"] == 500
 
 
 def test_a_route_that_the_api_has_not_is_404(system: System) -> None:

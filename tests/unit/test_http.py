@@ -122,16 +122,60 @@ def test_other_content_types_are_415(kind: str) -> None:
     assert len(refused.value.detail) < 150
 
 
-@pytest.mark.parametrize("key", ["a", "a" * 255, "8e03978e-40d5-43dd-bc93-6894a57f9324", '"quoted"', "with space"])
-def test_keys(key: str) -> None:
-    assert idempotency_key(request_with(Idempotency_Key=key)) == key
+@pytest.mark.parametrize("coding", ["gzip", "br", "GZIP", "identity, gzip", "x" * 999])
+def test_a_coded_body_is_415_and_its_coding_is_named(coding: str) -> None:
+    with pytest.raises(Refused) as refused:
+        require_json(request_with(Content_Type="application/json", Content_Encoding=coding))
+    assert (refused.value.status, refused.value.headers) == (415, {"Accept-Encoding": "identity"})
+    assert f"Content-Encoding is '{coding[:64].lower()}'" in refused.value.detail
+
+
+@pytest.mark.parametrize("coding", ["", "identity", "Identity"])
+def test_a_body_as_it_is(coding: str) -> None:
+    require_json(request_with(Content_Encoding=coding))
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "Latin-1", '"utf-16"', "utf-8-sig", ""])
+def test_another_charset_is_415_and_named(charset: str) -> None:
+    for kind in ("application/json", "text/plain", "application/vnd.api+json; v=1"):
+        with pytest.raises(Refused) as refused:
+            require_json(request_with(Content_Type=f"{kind}; Charset={charset}"))
+        assert refused.value.status == 415
+        bare = charset.strip('"').lower()
+        assert f"charset is '{bare}'" in refused.value.detail
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "UTF8", '"UTF-8"', "us-ascii", "ASCII"])
+def test_utf8_and_ascii_are_charsets_of_json(charset: str) -> None:
+    require_json(request_with(Content_Type=f"application/json;v=1; charset = {charset}"))
+
+
+@pytest.mark.parametrize(
+    ("header", "key"),
+    [
+        ("a", "a"),
+        ("a" * 255, "a" * 255),
+        ("8e03978e-40d5-43dd-bc93-6894a57f9324", "8e03978e-40d5-43dd-bc93-6894a57f9324"),
+        ('"8e03978e-40d5-43dd-bc93-6894a57f9324"', "8e03978e-40d5-43dd-bc93-6894a57f9324"),
+        ('"quoted"; a=1', "quoted"),
+        (r'"a\"b\\c"', r'a"b\c'),
+        (' "a" ', "a"),
+        ('"' + "a" * 255 + '"', "a" * 255),
+        ("with space", "with space"),
+        ('a"b', 'a"b'),
+    ],
+)
+def test_keys_as_strings_of_rfc_8941_and_bare(header: str, key: str) -> None:
+    assert idempotency_key(request_with(Idempotency_Key=header)) == key
 
 
 def test_no_key() -> None:
     assert idempotency_key(request_with()) is None
 
 
-@pytest.mark.parametrize("key", ["", "a" * 256, "ü", "a\tb", "a\nb", "\x7f"])
+@pytest.mark.parametrize(
+    "key", ["", " ", "a" * 256, "ü", "a\tb", "a\nb", "\x7f", '""', '"a', '"a"b"', '"a" x', '"a","b"', r'"a\b"', '"ü"']
+)
 def test_keys_that_are_none(key: str) -> None:
     with pytest.raises(Refused) as refused:
         idempotency_key(request_with(Idempotency_Key=key))

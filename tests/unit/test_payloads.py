@@ -1,6 +1,7 @@
 """Bodies: what is JSON, how big, how deep."""
 
 import json
+import re
 
 import pytest
 from hypothesis import example, given
@@ -10,8 +11,8 @@ from inference.errors import Refused
 from inference.payloads import MAX_MESSAGE_BYTES, parse_input
 
 
-def parse(body: bytes, max_bytes: int = 131_072, max_depth: int = 32, max_text: int = 65_536) -> object:
-    return parse_input(body, max_bytes, max_depth, max_text)
+def parse(body: bytes, max_bytes: int = 131_072, max_depth: int = 32) -> object:
+    return parse_input(body, max_bytes, max_depth)
 
 
 def status_of(body: bytes, **limits: int) -> int:
@@ -105,7 +106,32 @@ def test_a_message_fits_in_its_queue() -> None:
     assert MAX_MESSAGE_BYTES < 262_144
 
 
-@pytest.mark.parametrize("body", [b'"abcd"', b'[["abcd"]]', b'{"abcd": 1}', b'{"a": {"b": "abcd"}}'])
-def test_a_text_longer_than_allowed_is_413(body: bytes) -> None:
-    assert status_of(body, max_text=3) == 413
-    assert parse(body, max_text=4) == json.loads(body)
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"9" * 5000, "A number in the body has more than 4,300 digits."),
+        (b"\xef\xbb\xbf{}", "The body begins with a byte order mark (BOM); send it without one."),
+        (b'"ab\xff"', "The body is not UTF-8: byte 4 can't be read."),
+        (b'{"a":NaN}', "The body is not JSON: NaN is no JSON number."),
+        (b"[1e999]", "The body is not JSON: 1e999 is too large for a number."),
+        (b'{"a":\n 1,}', "The body is not JSON: "),
+        (b'"\n"', "The body is not JSON: Invalid control character, in line 1, column 2."),
+        (b"", "The body is not JSON: Expecting value, in line 1, column 1."),
+        (b"[" * 40 + b"]" * 40, "The body is nested deeper than 32 levels."),
+    ],
+)
+def test_a_refusal_speaks_json_and_not_python(body: bytes, told: str) -> None:
+    with pytest.raises(Refused) as refused:
+        parse(body)
+    assert refused.value.detail.startswith(told)
+    assert not re.search("sys|utf-8-sig|char |int|float|codec|None|True", refused.value.detail)
+
+
+def test_what_is_too_large_is_told_the_way_out() -> None:
+    with pytest.raises(Refused, match=r"6 bytes; at most 5 .*S3.*read_buckets") as refused:
+        parse(b'"abcd"', max_bytes=5)
+    assert refused.value.status == 413
+
+
+def test_an_image_of_90_kilobytes_in_base64_is_one_text() -> None:
+    assert parse(b'"' + b"A" * 120_000 + b'"')

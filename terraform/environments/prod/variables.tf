@@ -88,7 +88,7 @@ variable "architecture" {
 variable "requests" {
   description = <<-TEXT
     Limits and times of a request.
-    max_body_bytes, max_body_depth and max_text_length (characters of any text in it): what POST accepts.
+    max_body_bytes and max_body_depth: what POST accepts.
     max_attempts: tries by a worker before the request fails;
     max_receive_count: receives before SQS gives its message up; two more than a batch has messages, since each neighbour
     that kills its worker costs one. deadline_seconds: after the submit, when it expires.
@@ -97,7 +97,6 @@ variable "requests" {
   type = object({
     max_body_bytes     = optional(number, 131072)
     max_body_depth     = optional(number, 32)
-    max_text_length    = optional(number, 65536)
     max_attempts       = optional(number, 5)
     max_receive_count  = optional(number, 12)
     deadline_seconds   = optional(number, 86400)

@@ -74,15 +74,6 @@ run "invalid_2" {
   }
 }
 
-run "texts_too_long" {
-  command         = plan
-  expect_failures = [var.requests]
-
-  variables {
-    requests = { max_text_length = 200001 }
-  }
-}
-
 run "no_attempt" {
   command         = plan
   expect_failures = [var.requests]
