@@ -69,6 +69,12 @@ resource "aws_apigatewayv2_authorizer" "jwt" {
     issuer   = var.authorizer.issuer
     audience = var.authorizer.audience
   }
+
+  # API Gateway refuses to delete an authorizer that a route uses. With this the routes are changed first, also where no
+  # new authorizer is created.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_apigatewayv2_integration" "this" {
