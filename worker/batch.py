@@ -47,6 +47,8 @@ class Predictor(Protocol):
     def version(self) -> str: ...
     @property
     def batch_size(self) -> int: ...
+    @property
+    def permanent_errors(self) -> Sequence[str]: ...
     def predict(self, inputs: list[Any]) -> Sequence[Any]: ...
 
 
@@ -204,7 +206,9 @@ class Worker:
             except InvalidInput as error:
                 outcomes[index] = Failed(ErrorCode.INVALID_INPUT, str(error), retryable=False)
         if inputs:
-            predicted = predict_isolated(self._model.predict, list(inputs.values()), self._pass_failed)
+            predicted = predict_isolated(
+                self._model.predict, list(inputs.values()), self._pass_failed, self._model.permanent_errors
+            )
             outcomes.update(zip(inputs, predicted, strict=True))
         return [outcomes[index] for index in range(len(claims))]
 

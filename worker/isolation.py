@@ -5,7 +5,7 @@ A batch of n with one bad input costs about 2 log2(n) further passes, and only w
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,8 +13,12 @@ from typing import Any
 from inference.payloads import MAX_RESULT_BYTES
 from inference.requests import ErrorCode
 from worker.errors import InputError, NotLoadedError, OutputError
+from worker.outputs import to_json
 
 MAX_MESSAGE_CHARACTERS = 500
+
+_ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+"""As in `<Image object at 0x7f3a5c0b9d50>`: it differs in every process, says nothing, and is nobody's business."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,7 @@ def predict_isolated(
     predict: Callable[[list[Any]], Sequence[Any]],
     inputs: Sequence[Any],
     on_error: Callable[[BaseException, int], None],
+    permanent: Sequence[str] = (),
 ) -> list[Outcome]:
     """Predict inputs, each as well as it can be: outcomes in the order of the inputs.
 
@@ -47,6 +52,7 @@ def predict_isolated(
         predict: the model; as many outputs as inputs, an error in the place of a bad one, or it raises.
         inputs: at least one.
         on_error: told of each failed pass and its number of inputs, and of each output that cannot be a result.
+        permanent: see `classify`.
     """
     try:
         outputs = predict(list(inputs))
@@ -54,28 +60,48 @@ def predict_isolated(
         # SystemExit too: a library that gives up on one input must not take the others' worker away.
         on_error(error, len(inputs))
         if len(inputs) == 1 or isinstance(error, NotLoadedError):
-            return [classify(error)] * len(inputs)
+            return [classify(error, permanent)] * len(inputs)
         middle = len(inputs) // 2
         return [
-            *predict_isolated(predict, inputs[:middle], on_error),
-            *predict_isolated(predict, inputs[middle:], on_error),
+            *predict_isolated(predict, inputs[:middle], on_error, permanent),
+            *predict_isolated(predict, inputs[middle:], on_error, permanent),
         ]
     return [_outcome(output, on_error) for output in outputs]
 
 
-def classify(error: BaseException) -> Failed:
-    """Retryable or permanent: decided here, by the exception's type, and nowhere else."""
-    text = f"{type(error).__name__}: {error}"[:MAX_MESSAGE_CHARACTERS]
+def classify(error: BaseException, permanent: Sequence[str] = ()) -> Failed:
+    """The code, the text, and whether to retry: decided here, by the exception's type, and nowhere else.
+
+    Args:
+        permanent: names of exception types that no other attempt can change; see `Manifest.permanent_errors`.
+    """
+    text = _clean(f"{type(error).__name__}: {error}")
+    retryable = not _is_one_of(type(error), permanent)
     match error:
         case InputError():
-            return Failed(ErrorCode.INVALID_INPUT, str(error)[:MAX_MESSAGE_CHARACTERS], retryable=False)
+            return Failed(ErrorCode.INVALID_INPUT, _clean(str(error)), retryable=False)
         case OutputError():
             return Failed(ErrorCode.INVALID_OUTPUT, text, retryable=False)
+        case NotLoadedError():
+            return Failed(ErrorCode.MODEL_NOT_LOADED, _clean(str(error)), retryable=True)
         case MemoryError():
             hint = "The model ran out of memory; give it more (memory_mb) or a smaller input."
-            return Failed(ErrorCode.OUT_OF_MEMORY, f"{hint} {text}", retryable=True)
+            return Failed(ErrorCode.OUT_OF_MEMORY, f"{hint} {text}", retryable)
+        case SystemExit():
+            hint = f"The model called sys.exit({error.code!r}); raise an exception that says why, or InputError."
+            return Failed(ErrorCode.MODEL_ERROR, _clean(hint), retryable)
         case _:
-            return Failed(ErrorCode.MODEL_ERROR, text, retryable=True)
+            return Failed(ErrorCode.MODEL_ERROR, text, retryable)
+
+
+def _is_one_of(kind: type[BaseException], names: Sequence[str]) -> bool:
+    """Whether the type or one of its bases has such a name, with or without its module."""
+    full = [f".{base.__module__}.{base.__qualname__}" for base in kind.__mro__]
+    return any(base.endswith(f".{name}") for name in names for base in full)
+
+
+def _clean(text: str) -> str:
+    return _ADDRESS.sub("", text)[:MAX_MESSAGE_CHARACTERS]
 
 
 def _outcome(output: Any, on_error: Callable[[BaseException, int], None]) -> Outcome:
@@ -84,11 +110,12 @@ def _outcome(output: Any, on_error: Callable[[BaseException, int], None]) -> Out
     try:
         if isinstance(output, OutputError):
             raise output
-        result = json.dumps(output, allow_nan=False)
-    except (OutputError, TypeError, ValueError, RecursionError) as error:
+        result = to_json(output)
+    except OutputError as error:
         on_error(error, 1)
-        return classify(error if isinstance(error, OutputError) else OutputError(f"cannot be JSON: {error}"))
+        return classify(error)
     if len(result) > MAX_RESULT_BYTES:
-        size = f"The result has {len(result):,} bytes; a record holds {MAX_RESULT_BYTES:,}."
-        return Failed(ErrorCode.RESULT_TOO_LARGE, size, retryable=False)
+        size = f"The result has {len(result):,} bytes as JSON; a request holds {MAX_RESULT_BYTES:,}."
+        remedy = "Let the model return less: fewer values, or fewer digits (round(value, 4))."
+        return Failed(ErrorCode.RESULT_TOO_LARGE, f"{size} {remedy}", retryable=False)
     return Succeeded(result)

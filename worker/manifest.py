@@ -27,6 +27,7 @@ class Manifest:
     """A checked manifest.json. Schemas are JSON Schema draft-07 objects; times in seconds, memory in MB.
 
     `artifacts` has one entry for each runtime the model was exported for; `runtime` chooses, and only that one ships.
+    `permanent_errors` names exception types, with or without their module: what raises one is not tried again.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Manifest:
     timeout_seconds: int
     input_schema: dict[str, Any]
     output_schema: dict[str, Any]
+    permanent_errors: tuple[str, ...] = ()
 
     @property
     def artifact(self) -> Artifact | None:
@@ -83,6 +85,7 @@ class Manifest:
             timeout_seconds=check.integer("timeout_seconds", 3, 900),
             input_schema=check.schema("input_schema"),
             output_schema=check.schema("output_schema"),
+            permanent_errors=check.class_names("permanent_errors"),
         )
         if problems:
             raise ManifestError(f"{where}: {'; '.join(problems)}")
@@ -151,3 +154,10 @@ class _Checker:
         describes = isinstance(value, dict) and value.get("type") == "object"
         right = self.has(field) and self.that(field, describes, "must be a JSON Schema of type 'object'")
         return dict(self.data[field]) if right else {}
+
+    def class_names(self, field: str) -> tuple[str, ...]:
+        value = self.data.get(field, [])
+        pattern = r"[^\W\d]\w*(\.[^\W\d]\w*)*"
+        named = isinstance(value, list) and all(isinstance(n, str) and re.fullmatch(pattern, n) for n in value)
+        message = f"must be a list of exception class names, such as ['PIL.UnidentifiedImageError'], not {value!r}"
+        return tuple(value) if self.that(field, named, message) else ()

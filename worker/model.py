@@ -88,6 +88,10 @@ class LoadedModel:
     def batch_size(self) -> int:
         return self.manifest.batch_size
 
+    @property
+    def permanent_errors(self) -> tuple[str, ...]:
+        return self.manifest.permanent_errors
+
     def size(self, item: dict[str, Any]) -> int | None:
         """See `Model.size`."""
         return self.model.size(item)
@@ -102,18 +106,21 @@ class LoadedModel:
         for group in groups_by_size([self.model.size(item) for item in inputs], self.model.pass_cost):
             returned = self.model.predict([inputs[position] for position in group])
             if not isinstance(returned, Iterable) or isinstance(returned, str | bytes | dict):
-                raise OutputError(f"model {self.name}: predict returned a {type(returned).__name__}, not a list")
+                what = "nothing (None)" if returned is None else f"a {type(returned).__name__}"
+                expected = "return a list with one dict for each input"
+                raise OutputError(f"model {self.name}: predict returned {what}, not a list; {expected}")
             found = list(returned)
             if len(found) != len(group):
                 counts = f"{len(found)} outputs for {len(group)} inputs"
-                raise OutputError(f"model {self.name}: predict returned {counts}")
+                raise OutputError(f"model {self.name}: predict returned {counts}; return one for each, in their order")
             outputs.update(zip(group, found, strict=True))
         return [self._checked(outputs[index]) for index in range(len(inputs))]
 
     def _checked(self, output: object) -> dict[str, Any] | InputError | OutputError:
         if isinstance(output, dict | InputError):
             return output
-        return OutputError(f"model {self.name}: predict returned a {type(output).__name__} where a dict belongs")
+        what = f"a {type(output).__name__} for an input, not a dict"
+        return OutputError(f'model {self.name}: predict returned {what}; return {{"name": value}} for each')
 
 
 def load(

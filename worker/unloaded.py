@@ -19,6 +19,7 @@ class Unloaded:
 
     version = "not loaded"
     batch_size = BATCH_SIZE
+    permanent_errors = ()
 
     def __init__(self, name: str, error: BaseException) -> None:
         self._text = f"model {name} does not load: {type(error).__name__}: {error}"

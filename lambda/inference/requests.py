@@ -79,6 +79,7 @@ class ErrorCode(StrEnum):
 
     INVALID_INPUT = "invalid_input"
     MODEL_ERROR = "model_error"
+    MODEL_NOT_LOADED = "model_not_loaded"
     INVALID_OUTPUT = "invalid_output"
     RESULT_TOO_LARGE = "result_too_large"
     TIMEOUT = "timeout"

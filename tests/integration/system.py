@@ -23,6 +23,7 @@ from inference.request_table import RequestTable
 from inference.telemetry import Telemetry
 from tests.events import golden
 from tests.integration.terraform_definition import create_queues, create_table
+from tests.unit.fakes import ReadyModel
 from worker.batch import Invocation, RetryDelay, Worker
 
 PREFIX = "test-it"
@@ -55,11 +56,8 @@ class Context:
         return WORKER_TIMEOUT_SECONDS * 1000
 
 
-class Sentiment:
+class Sentiment(ReadyModel):
     """The demo model's contract without its runtime: an answer whose floats must survive."""
-
-    version = "1.0.0"
-    batch_size = 10
 
     def __init__(self) -> None:
         self.passes: list[list[Any]] = []

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tests.unit.fake_queue import FakeQueue
-from tests.unit.fakes import Killed
+from tests.unit.fakes import Killed, ReadyModel
 from worker.errors import InputError
 
 TIMEOUT_MS = 30_000
@@ -103,8 +103,7 @@ class LaggingQueue(FakeQueue):
         return super().is_empty() or self._clock() - self.filled_at < COUNTS_LAG_MS
 
 
-class EchoModel:
-    version = "1"
+class EchoModel(ReadyModel):
     batch_size = 2
 
     def predict(self, inputs: list[Any]) -> list[Any]:

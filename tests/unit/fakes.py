@@ -85,3 +85,11 @@ class Faulty:
 
 class Killed(BaseException):
     """The process ends here, whoever's it is: no code under test may catch this."""
+
+
+class ReadyModel:
+    """What a worker asks of a model beside predictions."""
+
+    version = "1.0.0"
+    batch_size = 10
+    permanent_errors: tuple[str, ...] = ()

@@ -73,3 +73,14 @@ def test_the_records_limit_of_attempts_is_what_counts_for_a_claim(bench: Bench) 
     bench.run()
     record = bench.table.record("a1")
     assert record.attempts == 5
+
+
+def test_an_error_that_the_manifest_calls_permanent_fails_its_request_at_once(bench: Bench) -> None:
+    bad, good = bench.add("bad", "good")
+    bench.model.reactions["bad"] = UnicodeError("no text")
+    bench.model.permanent_errors = ("ValueError",)
+    assert bench.run() == []
+    assert bench.statuses() == ["failed", "succeeded"]
+    assert bench.error(bad) == {"code": "model_error", "message": "UnicodeError: no text", "attempt": 1}
+    assert bench.table.record(bad).input is not None  # it can be replayed once the model is fixed
+    assert bench.table.record(good).attempts == 1

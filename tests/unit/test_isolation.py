@@ -60,7 +60,7 @@ def test_a_model_that_does_not_load_is_not_asked_for_each_input() -> None:
     passes = Passes({0: error})
     assert passes.run([0, 1, 2]) == [classify(error)] * 3
     assert passes.sizes == [3]
-    assert classify(error) == Failed(ErrorCode.MODEL_ERROR, "NotLoadedError: no weights", retryable=True)
+    assert classify(error) == Failed(ErrorCode.MODEL_NOT_LOADED, "no weights", retryable=True)
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=40))
@@ -119,6 +119,49 @@ def test_retryable_or_permanent(error: BaseException, code: ErrorCode, retryable
     assert str(error) in failed.message
 
 
+class BadImage(ValueError):
+    """As a model may define one, or a library."""
+
+
+@pytest.mark.parametrize(
+    ("names", "retryable"),
+    [
+        ((), True),
+        (("KeyError",), True),
+        (("Image",), True),
+        (("BadImage",), False),
+        (("KeyError", "test_isolation.BadImage"), False),
+        (("tests.unit.test_isolation.BadImage",), False),
+        (("other.BadImage",), True),
+        (("ValueError",), False),
+        (("builtins.ValueError",), False),
+    ],
+)
+def test_an_error_that_the_manifest_calls_permanent_is_not_retried(names: tuple[str, ...], retryable: bool) -> None:
+    assert classify(BadImage("x"), names) == Failed(ErrorCode.MODEL_ERROR, "BadImage: x", retryable)
+    outcomes = predict_isolated(Passes({1: BadImage("x")}).predict, [0, 1], lambda *_: None, names)
+    assert outcomes == [Succeeded("0"), Failed(ErrorCode.MODEL_ERROR, "BadImage: x", retryable)]
+
+
+def test_every_error_may_be_permanent_but_that_of_a_model_which_does_not_load() -> None:
+    assert classify(MemoryError(), ["Exception"]).retryable is False
+    assert classify(NotLoadedError("no weights"), ["Exception"]).retryable is True
+
+
+def test_an_objects_address_is_left_out_of_the_text() -> None:
+    class Image:
+        pass
+
+    error = ValueError(f"cannot read {Image()!r}")
+    assert " at 0x" in str(error)
+    assert classify(error).message.endswith(".Image object>")
+    assert " at 0x" not in classify(InputError(str(error))).message
+
+
+def test_an_exit_says_what_to_do_instead() -> None:
+    assert classify(SystemExit(3)).message.startswith("The model called sys.exit(3); raise an exception")
+
+
 def test_the_text_of_an_input_error_is_the_clients_and_others_name_their_type() -> None:
     assert classify(InputError("Text is not English.")).message == "Text is not English."
     assert classify(ValueError("bad")).message == "ValueError: bad"
@@ -149,3 +192,4 @@ def test_a_result_that_no_record_holds_fails_alone(extra: int, fits: bool) -> No
     assert second == Succeeded("1")
     if isinstance(first, Failed):
         assert (first.code, first.retryable) == (ErrorCode.RESULT_TOO_LARGE, False)
+        assert "350,001 bytes as JSON; a request holds 350,000. Let the model return less" in first.message

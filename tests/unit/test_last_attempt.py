@@ -7,7 +7,7 @@ import pytest
 from inference.requests import Message, Record, Status
 from tests.unit.fake_queue import FakeQueue, sqs_record
 from tests.unit.fake_table import FakeTable
-from tests.unit.fakes import NOW, Clock, Recorder
+from tests.unit.fakes import NOW, Clock, ReadyModel, Recorder
 from tests.unit.samples import a_record
 from worker.batch import Invocation, RetryDelay, Worker
 from worker.claims import Claimer
@@ -55,11 +55,8 @@ def test_a_late_copy_of_what_is_final_is_dropped_all_the_same() -> None:
     assert len(claimer.claim([a_delivery("a1", 3)]).dropped) == 1
 
 
-class Order:
+class Order(ReadyModel):
     """A model that keeps the order in which it saw its inputs."""
-
-    version = "1"
-    batch_size = 10
 
     def __init__(self) -> None:
         self.seen: list[str] = []

@@ -46,6 +46,10 @@ WRONG: list[tuple[str, Any]] = [
     ("output_schema", None),
     ("artifacts", {"onnx": ARTIFACT}),
     ("batchsize", 10),
+    ("permanent_errors", "ValueError"),
+    ("permanent_errors", ["no name"]),
+    ("permanent_errors", ["ValueError", 3]),
+    ("permanent_errors", ["PIL."]),
 ]
 
 
@@ -112,3 +116,9 @@ def test_an_absent_or_broken_file_is_named(tmp_path: Path) -> None:
     path.write_text("[]")
     with pytest.raises(ManifestError, match="must be a JSON object"):
         Manifest.read(path)
+
+
+def test_permanent_errors_may_be_absent(plain: dict[str, Any]) -> None:
+    assert Manifest.parse(plain).permanent_errors == ()
+    names = ["ValueError", "PIL.UnidentifiedImageError"]
+    assert Manifest.parse(plain | {"permanent_errors": names}).permanent_errors == tuple(names)

@@ -90,7 +90,7 @@ def test_an_input_error_keeps_its_place(folder: Folder) -> None:
     [
         ("return [{}]", "returned 1 outputs for 2 inputs"),
         ("return [{}, {}, {}]", "returned 3 outputs for 2 inputs"),
-        ("pass", "returned a NoneType, not a list"),
+        ("pass", r"returned nothing \(None\), not a list; return a list with one dict for each input"),
         ("return {'p': 1, 'q': 2}", "returned a dict, not a list"),
     ],
 )
@@ -103,7 +103,8 @@ def test_an_output_that_is_no_dict_hurts_only_itself(folder: Folder) -> None:
     good, bad = load(folder("return [{}, [1]]"), threads=1).predict([{}, {}])
     assert good == {}
     assert isinstance(bad, OutputError)
-    assert str(bad) == "model wordcount: predict returned a list where a dict belongs"
+    expected = 'predict returned a list for an input, not a dict; return {"name": value} for each'
+    assert str(bad) == f"model wordcount: {expected}"
 
 
 @pytest.mark.parametrize("sizes", [[1, 50, 2, 49], [5, 5, 5], [1]])

@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
-from tests.unit.fakes import Clock, Recorder
+from tests.unit.fakes import Clock, ReadyModel, Recorder
 from tests.unit.samples import a_message, a_record, validate_text
 from worker.batch import LEASE_MARGIN_MS, Invocation, RetryDelay, Worker
 from worker.errors import InputError
@@ -17,11 +17,8 @@ REMAINING = 30_000
 LEASE_SECONDS = (REMAINING + LEASE_MARGIN_MS) // 1000 + 1
 
 
-class EchoModel:
+class EchoModel(ReadyModel):
     """Gives each text back. What `reactions` has for a text happens instead: it is raised, returned or called."""
-
-    version = "1.0.0"
-    batch_size = 10
 
     def __init__(self) -> None:
         self.reactions: dict[str, Any] = {}
