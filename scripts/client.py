@@ -19,7 +19,7 @@ RETRY_SECONDS = 30.0
 HTTP_TIMEOUT_SECONDS = 30.0
 LONGEST_PAUSE_SECONDS = 60.0
 
-_TRY_AGAIN = frozenset({409, 429, 500, 502, 503, 504})  # 409: our own first try is still being written
+_TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
 
 Sign = Callable[[str, str, bytes, Mapping[str, str]], Mapping[str, str]]
 """method, URL, body, headers -> the headers to send, signed."""

@@ -68,29 +68,29 @@ class Moves:
         )
 
     def confirm_submit(self, record: Record) -> Update:
-        """The message of a keyed submit is on its queue: from now on a repeated submit is answered, not refused."""
-        seen = record.submit_until or 0
-        return Update(record.request_id, "[submit_until] = :seen", removes=("submit_until",), values={"seen": seen})
+        """The message of a keyed submit is on its queue: a repeated submit need not send it again."""
+        seen = record.submit_id or ""
+        return Update(record.request_id, "[submit_id] = :seen", removes=("submit_id",), values={"seen": seen})
 
-    def renew_submit(self, record: Record, submit_until: int) -> Update:
-        """Take over a keyed submit whose writer died before its message was sent."""
+    def take_submit_over(self, record: Record, submit_id: str) -> Update:
+        """Make a keyed submit whose message is not confirmed another's, so that the first can't discard the record."""
         return Update(
             record.request_id,
-            "[submit_until] = :seen AND [status] = :pending",
-            sets={"submit_until": submit_until, "renewed_at": self._clock()},
-            values={"seen": record.submit_until or 0, "pending": Status.PENDING},
+            "[submit_id] = :seen AND [status] = :pending",
+            sets={"submit_id": submit_id, "renewed_at": self._clock()},
+            values={"seen": record.submit_id or "", "pending": Status.PENDING},
         )
 
     def succeed(self, request_id: str, attempt: int, result: str) -> Update:
         """Write the result, if this attempt still holds the lease."""
-        return self._end(Move.SUCCEED, request_id, {"result": result}, attempt, ("error", "submit_until", "input"))
+        return self._end(Move.SUCCEED, request_id, {"result": result}, attempt, ("error", "submit_id", "input"))
 
     def fail(self, request_id: str, attempt: int, failure: Failure, kept_input: str | None = None) -> Update:
         """Write the failure, if this attempt still holds the lease; `kept_input` (JSON) makes a replay possible."""
         sets: dict[str, str] = {"error": failure.to_json()}
         if kept_input is not None:
             sets["input"] = kept_input
-        return self._end(Move.FAIL, request_id, sets, attempt, ("submit_until",))
+        return self._end(Move.FAIL, request_id, sets, attempt, ("submit_id",))
 
     def release(self, request_id: str, attempt: int, failure: Failure, alone: bool) -> Update:
         """Give a request back for another attempt; the error stays visible. `alone`: never again in a batch."""
@@ -108,11 +108,11 @@ class Moves:
 
     def cancel(self, request_id: str) -> Update:
         """End a request that its caller does not want any more; a running attempt's result will be refused."""
-        return self._end(Move.CANCEL, request_id, {}, None, ("error", "submit_until"))
+        return self._end(Move.CANCEL, request_id, {}, None, ("error", "submit_id"))
 
     def expire(self, request_id: str) -> Update:
         """End a request whose deadline has passed, unless an attempt holds a live lease."""
-        update = self._end(Move.EXPIRE, request_id, {}, None, ("submit_until",))
+        update = self._end(Move.EXPIRE, request_id, {}, None, ("submit_id",))
         return _and(update, "[expires_at] <= :now AND " + _NOT_LEASED, now=self._clock())
 
     def bury(self, request_id: str, failure: Failure, kept_input: str | None = None) -> Update:
@@ -120,7 +120,7 @@ class Moves:
         sets: dict[str, str] = {"error": failure.to_json()}
         if kept_input is not None:
             sets["input"] = kept_input
-        update = self._end(Move.BURY, request_id, sets, None, ("submit_until",))
+        update = self._end(Move.BURY, request_id, sets, None, ("submit_id",))
         return _and(update, _NOT_LEASED, now=self._clock())
 
     def suspect(self, record: Record) -> Update:
@@ -186,7 +186,7 @@ _ATTEMPTS_LEFT = "[attempts] < [attempt_limit]"
 _NOT_LEASED = "(missing[lease_until] OR [lease_until] < :now)"
 
 
-def _and(update: Update, condition: str, **values: int) -> Update:
+def _and(update: Update, condition: str, **values: int | str) -> Update:
     # Field by field: dataclasses.replace() takes longer, and a worker does this for every request.
     return Update(
         update.request_id,
@@ -202,9 +202,9 @@ def _if_unmoved(update: Update, record: Record) -> Update:
     """Only if no attempt, submit or replay has come since `record` was read."""
     seen = {"attempts": record.attempts, "expires_at": record.expires_at}
     update = _and(update, "[attempts] = :attempts AND [expires_at] = :expires_at", **seen)
-    if record.submit_until is None:
-        return _and(update, "missing[submit_until]")
-    return _and(update, "[submit_until] = :submit_until", submit_until=record.submit_until)
+    if record.submit_id is None:
+        return _and(update, "missing[submit_id]")
+    return _and(update, "[submit_id] = :submit_id", submit_id=record.submit_id)
 
 
 @cache

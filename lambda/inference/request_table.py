@@ -107,19 +107,16 @@ class RequestTable:
             ":none": to_attribute(0),
             ":submitted_at": to_attribute(record.submitted_at),
         }
-        same_submit = ""
-        for name, value in (("submit_until", record.submit_until), ("submit_id", record.submit_id)):
-            if value is None:
-                same_submit += f" AND attribute_not_exists({name})"
-            else:
-                same_submit += f" AND {name} = :{name}"
-                values[f":{name}"] = to_attribute(value)
+        same_submit = "attribute_not_exists(submit_id)"
+        if record.submit_id is not None:
+            same_submit = "submit_id = :submit_id"
+            values[":submit_id"] = to_attribute(record.submit_id)
         try:
             self._client.delete_item(
                 TableName=self._name,
                 Key={"request_id": {"S": record.request_id}},
                 ConditionExpression="attribute_not_exists(request_id) OR (#status = :pending AND attempts = :none"
-                f" AND submitted_at = :submitted_at{same_submit})",
+                f" AND submitted_at = :submitted_at AND {same_submit})",
                 ExpressionAttributeNames={"#status": "status"},
                 ExpressionAttributeValues=values,
             )

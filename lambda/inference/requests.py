@@ -109,7 +109,8 @@ class Failure:
 class Record:
     """One row of the request table. Times are epoch milliseconds, but `delete_at`, which DynamoDB wants in seconds.
 
-    `submit_id` is random: two submits with the same key in the same millisecond are told apart by it.
+    `submit_id` is there while a keyed submit is not confirmed to have sent its message. It is random, and names the one
+    submit that may discard the record.
     """
 
     request_id: str
@@ -125,7 +126,6 @@ class Record:
     started_at: int | None = None
     finished_at: int | None = None
     lease_until: int | None = None
-    submit_until: int | None = None
     submit_id: str | None = None
     renewed_at: int | None = None
     replayed_at: int | None = None

@@ -4,8 +4,13 @@ Order of the submit: the record first, then the message. A crash in between leav
 promise to anybody, since 202 has not been sent; the other order would leave a message that no record knows.
 
     new key or none    create -> send -> (keyed: confirm) -> 202
-    same key again     the first is being written: 409 | its writer died: send again | else: answered like the first
-    SQS refuses        discard the record -> 503
+    same key again     message confirmed, or a worker had it: 202, like the first
+                       not confirmed: take the submit over -> send again -> confirm -> 202
+    SQS refuses        discard the record, unless it was taken over -> 503
+
+Sending again is safe at any time, whether the first submit died or is still at work: a claim is conditional, so two
+messages of one record have one outcome. Who takes a submit over changes its `submit_id`. From then on nobody discards
+the record, because each of the two may have promised it.
 """
 
 from __future__ import annotations
@@ -32,9 +37,6 @@ from inference.requests import (
     keyed_request_id,
     new_request_id,
 )
-
-SUBMIT_LEASE_MS = 30_000
-"""How long a keyed submit may take from its record to its message; longer than the api function can run."""
 
 MAX_RETRY_AFTER_SECONDS = 30
 
@@ -78,9 +80,9 @@ class Service:
         """Accept a request: record and message are written when this returns.
 
         Raises:
-            Refused: 404 no such model, 422 invalid input or a key reused with another input, 413 too large,
-                409 the key's first request is still being written.
-            Unavailable: the table or the queue did not take it; no `pending` record is left.
+            Refused: 404 no such model, 422 invalid input or a key reused with another input, 413 too large.
+            Unavailable: the table or the queue did not take it. No `pending` record is left, unless it could not be
+                removed or another submit with the same key has taken it over: a repeat sends it, or a sweep ends it.
         """
         entry = self._catalog.entry(model)
         digest = digest_of_input(entry.name, value) if key else None
@@ -99,7 +101,6 @@ class Service:
             expires_at=expires_at,
             delete_at=expires_at // 1000 + self._limits.retention,
             attempt_limit=self._limits.attempts,
-            submit_until=now + SUBMIT_LEASE_MS if key else None,
             submit_id=new_request_id() if key else None,
             input_digest=digest,
         )
@@ -115,39 +116,37 @@ class Service:
             return self._repeat(record, existing, value)
         return self._send(record, message)
 
-    def _send(self, record: Record, message: Message) -> Record:
+    def _send(self, record: Record, message: Message, taken_over: bool = False) -> Record:
         try:
             self._queues(record.model).send(message)
         except Unavailable:
-            if self._table.discard(record):
+            if taken_over or self._table.discard(record) or not self._was_claimed(record.request_id):
                 raise
             # A worker has it already: SQS did take the message, only its answer was lost. It is accepted after all.
-        if record.submit_until is not None:
+        if record.submit_id is not None:
             self._table.apply([self._moves.confirm_submit(record)])
         return record
 
+    def _was_claimed(self, request_id: str) -> bool:
+        """Whether a worker has had the request, so that nobody discards it any more."""
+        standing = self._table.get(request_id, consistent=True)
+        return standing is not None and _claimed(standing)
+
     def _repeat(self, record: Record, existing: Record, value: Any) -> Record:
-        """The key was used before: the same request again, another one, or one whose writer died half-way."""
+        """The key was used before: the same request again, another one, or one whose message may not have been sent."""
         if existing.input_digest != record.input_digest:
             detail = "This Idempotency-Key was used with another input. A new request needs a new key."
             raise Refused(422, "Idempotency-Key reused", detail, request_id=existing.request_id)
-        if existing.submit_until is None or existing.status is not Status.PENDING:
+        if existing.submit_id is None or _claimed(existing) or existing.status_at(self._clock()) is not Status.PENDING:
             return existing
-        now = self._clock()
-        if existing.submit_until > now:
-            detail = "The first request with this Idempotency-Key is still being written. Ask again in a second."
-            raise Refused(409, "In progress", detail, {"Retry-After": "1"}, request_id=existing.request_id)
-        until = now + SUBMIT_LEASE_MS
-        match self._table.apply([self._moves.renew_submit(existing, until)])[0]:
-            case Applied(record=renewed) if renewed is not None:
-                return self._send(renewed, _message(renewed, value))
+        match self._table.apply([self._moves.take_submit_over(existing, new_request_id())])[0]:
+            case Applied(record=taken) if taken is not None:
+                return self._send(taken, _message(taken, value), taken_over=True)
+            case Refusal(record=standing) if standing is not None:
+                return self._repeat(record, standing, value)  # confirmed, claimed, or taken over by another repeat
             case Unavailable() as error:
                 raise error
-        # Another retry was faster; its answer is ours.
-        latest = self._table.get(existing.request_id, consistent=True)
-        if latest is None:
-            raise Unavailable("the first request with this key was withdrawn")
-        return self._repeat(record, latest, value)
+        raise Unavailable("the first request with this key was withdrawn")
 
     def status(self, request_id: str, caller: str) -> Record:
         """A request's record.
@@ -189,6 +188,10 @@ class Service:
 
 def _no_such_request() -> Refused:
     return Refused(404, "No such request", "There is no request with this id, or it is past its retention.")
+
+
+def _claimed(record: Record) -> bool:
+    return record.status is not Status.PENDING or record.attempts > 0
 
 
 def _message(record: Record, value: Any) -> Message:

@@ -108,5 +108,5 @@ class Sweeper:
 
 def _touched_at(record: Record) -> int:
     """When something last happened to the request, in epoch milliseconds."""
-    times = (record.started_at, record.lease_until, record.submit_until, record.renewed_at, record.replayed_at)
+    times = (record.started_at, record.lease_until, record.renewed_at, record.replayed_at)
     return max(record.submitted_at, *(time or 0 for time in times))

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from inference.payloads import MAX_MESSAGE_BYTES
-from inference.service import SUBMIT_LEASE_MS
 from inference.settings import ApiSettings, DeadLettersSettings, Settings, SweeperSettings, WorkerSettings
 from tests.integration.terraform_definition import Module
 
@@ -50,13 +49,10 @@ def test_a_message_that_the_api_makes_fits_in_the_queue() -> None:
     assert queue["max_message_size"] > MAX_MESSAGE_BYTES
 
 
-def test_a_submits_lease_outlives_the_api_function() -> None:
-    limit = re.search(r"api\.timeout_seconds <= (\d+)", (STACK / "variables.tf").read_text())
-    assert limit is not None
-    assert int(limit[1]) * 1000 < SUBMIT_LEASE_MS
-
-
 def test_the_sweepers_grace_outlives_a_submit() -> None:
-    limit = re.search(r"sweeper\.grace_seconds >= (\d+)", (STACK / "variables.tf").read_text())
-    assert limit is not None
-    assert int(limit[1]) * 1000 >= SUBMIT_LEASE_MS
+    text = (STACK / "variables.tf").read_text()
+    longest = re.search(r"api\.timeout_seconds <= (\d+)", text)
+    grace = re.search(r"sweeper\.grace_seconds >= (\d+)", text)
+    assert longest is not None
+    assert grace is not None
+    assert int(longest[1]) < int(grace[1])

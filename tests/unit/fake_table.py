@@ -53,7 +53,7 @@ class FakeTable(Faulty):
         item = self.items.get(record.request_id)
         if item is None:
             return True
-        same = all(item.get(name) == getattr(record, name) for name in ("submitted_at", "submit_until", "submit_id"))
+        same = all(item.get(name) == getattr(record, name) for name in ("submitted_at", "submit_id"))
         if item["status"] == Status.PENDING and item["attempts"] == 0 and same:
             del self.items[record.request_id]
             return True

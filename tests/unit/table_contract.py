@@ -35,7 +35,6 @@ FULL = Record(
     started_at=0,
     finished_at=4,
     lease_until=5,
-    submit_until=6,
     submit_id="s",
     renewed_at=7,
     replayed_at=8,
@@ -79,15 +78,15 @@ def interesting_records() -> list[Record]:
         for lease in (None, NOW - 1, NOW, NOW + 1):
             for changes in ({"attempts": 1}, {"attempts": 5}, {"attempts": 1, "expires_at": NOW, "alone": True}):
                 records.append(a_record(status=status, lease_until=lease, **changes))
-    records += [a_record(), a_record(submitted_at=NOW - 1), a_record(submit_until=NOW), a_record(submit_until=NOW + 1)]
+    records += [a_record(), a_record(submitted_at=NOW - 1), a_record(submit_id="s"), a_record(submit_id="t")]
     return records
 
 
 def all_updates(record: Record) -> list[Update]:
     moves, clock = Moves(Clock()), Clock()
     updates = [update for group in updates_by_move(record, clock).values() for update in group]
-    keyed = dataclasses.replace(record, submit_until=NOW)
-    return [*updates, moves.confirm_submit(keyed), moves.renew_submit(keyed, NOW + 9), moves.forget_input("a1")]
+    keyed = dataclasses.replace(record, submit_id="s")
+    return [*updates, moves.confirm_submit(keyed), moves.take_submit_over(keyed, "u"), moves.forget_input("a1")]
 
 
 class TableContract:
@@ -107,12 +106,12 @@ class TableContract:
     def test_a_record_that_is_there_is_found_and_left_alone(self, subject: Subject) -> None:
         first = fresh()
         subject.table.create(first)
-        for change in ({"submitted_at": NOW + 1}, {"input_digest": "x"}, {"submit_until": NOW}, {"submit_id": "x"}):
+        for change in ({"submitted_at": NOW + 1}, {"input_digest": "x"}, {"submit_id": "x"}):
             assert subject.table.create(dataclasses.replace(first, **change)) == first
         assert subject.table.get(first.request_id, consistent=True) == first
 
     def test_our_own_record_is_no_other(self, subject: Subject) -> None:
-        record = fresh(submit_until=NOW + 30_000, input_digest="d")
+        record = fresh(submit_id="s", input_digest="d")
         assert subject.table.create(record) is None
         assert subject.table.create(record) is None
 
@@ -132,7 +131,6 @@ class TableContract:
             ({"status": Status.RUNNING, "attempts": 1}, False),
             ({"status": Status.CANCELLED}, False),
             ({"submitted_at": NOW + 1}, False),
-            ({"submit_until": NOW + 1}, False),
             ({"submit_id": "another"}, False),
         ],
     )
@@ -143,18 +141,12 @@ class TableContract:
         assert subject.table.discard(ours) == gone
         assert subject.table.get(ours.request_id, consistent=True) == (None if gone else standing)
 
-    @pytest.mark.parametrize(("until", "gone"), [(NOW + 1, True), (NOW + 2, False), (None, False)])
-    def test_discarding_a_keyed_submit(self, subject: Subject, until: int | None, gone: bool) -> None:
-        ours = fresh(submit_until=NOW + 1)
-        subject.put(dataclasses.replace(ours, submit_until=until))
+    @pytest.mark.parametrize(("submit_id", "gone"), [("ours", True), ("theirs", False), (None, False)])
+    def test_discarding_a_keyed_submit(self, subject: Subject, submit_id: str | None, gone: bool) -> None:
+        """Not another submit of the same millisecond, nor one that was taken over or confirmed."""
+        ours = fresh(submit_id="ours")
+        subject.put(dataclasses.replace(ours, submit_id=submit_id))
         assert subject.table.discard(ours) == gone
-
-    def test_discarding_leaves_another_submit_of_the_same_millisecond(self, subject: Subject) -> None:
-        ours = fresh(submit_until=NOW + 1, submit_id="ours")
-        subject.put(dataclasses.replace(ours, submit_id="theirs"))
-        assert not subject.table.discard(ours)
-        subject.put(ours)
-        assert subject.table.discard(ours)
 
     def test_discarding_what_was_never_written(self, subject: Subject) -> None:
         assert subject.table.discard(fresh())

@@ -13,7 +13,7 @@ from tests.unit.samples import a_record
 
 FAILURE = Failure(ErrorCode.TIMEOUT, "slow", 2)
 MOVES = Moves(Clock())
-KEYED = a_record(submit_until=NOW + 1)
+KEYED = a_record(submit_id="s")
 
 UPDATES = {
     "claim_first": MOVES.claim_first("a1", NOW, NOW + 1, invocation_id="i", model_version="1"),
@@ -21,7 +21,7 @@ UPDATES = {
     "claim_unless_last": MOVES.claim_unless_last("a1", NOW, NOW + 1, 3, {"invocation_id": "i"}),
     "take_over": MOVES.take_over("a1", NOW, NOW + 1, invocation_id="i", model_version="1"),
     "confirm_submit": MOVES.confirm_submit(KEYED),
-    "renew_submit": MOVES.renew_submit(KEYED, NOW + 2),
+    "take_submit_over": MOVES.take_submit_over(KEYED, "t"),
     "succeed": MOVES.succeed("a1", 1, "{}"),
     "fail": MOVES.fail("a1", 1, FAILURE),
     "fail_and_keep": MOVES.fail("a1", 1, FAILURE, "{}"),

@@ -61,7 +61,7 @@ class Interleavings(RuleBasedStateMachine):
             target.before = lambda operation, target=target: self._pause(target, operation)
         self.actors: list[Actor] = []
         self.invocations = 0
-        ids = itertools.count()
+        ids, self.keys = itertools.count(), itertools.count()
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(batch, "Watchdog", ScheduledWatchdog)
         # Random ids would make every run another.
@@ -72,8 +72,10 @@ class Interleavings(RuleBasedStateMachine):
         actor = threading.current_thread()
         if isinstance(actor, Actor):
             update = self.table.applying
-            taking_over = operation == "apply" and update.increments and "missing[alone]" not in update.condition
-            actor.pause("take_over" if taking_over else operation)
+            if operation == "apply" and update.increments and "missing[alone]" not in update.condition:
+                actor.pause("take_over")
+            else:
+                actor.pause("confirm" if operation == "apply" and update.removes == ("submit_id",) else operation)
             if actor.fault:
                 target.faults.append(Fault(operation, done=actor.fault == "lost"))
 
@@ -106,10 +108,26 @@ class Interleavings(RuleBasedStateMachine):
     @rule(
         text=st.sampled_from(TEXTS),
         key=st.sampled_from([None, "k", "k"]),
-        until=st.sampled_from(["start", "send", "apply", "end"]),
+        until=st.sampled_from(["start", "send", "confirm", "end"]),
     )
     def submit(self, text: str, key: str | None, until: str) -> None:
         self._act(self._submission(text, key), until, API_TIMEOUT_MS)
+
+    @precondition(lambda self: len(self.actors) + 2 <= MOST_ACTORS and len(self.table.items) < MOST_REQUESTS)
+    @rule(
+        text=st.sampled_from(TEXTS),
+        until=st.lists(st.sampled_from(["send", "send", "confirm", "end"]), min_size=2, max_size=2),
+        faults=st.lists(st.sampled_from([None, "refused", "lost"]), min_size=2, max_size=2),
+    )
+    def submit_twice(self, text: str, until: list[str], faults: list[str | None]) -> None:
+        """Two submits with a new key at once; each stops before some step, the second then the first meet a fault."""
+        submission = self._submission(text, f"k{next(self.keys)}")
+        for step in until:
+            self._act(submission, step, API_TIMEOUT_MS)
+        for actor, fault in zip(reversed(self.actors[-2:]), faults, strict=False):
+            if fault:
+                actor.step(fault)
+        self._reap()
 
     def _submission(self, text: str, key: str | None) -> Callable[[], None]:
         def operation() -> None:

@@ -85,7 +85,7 @@ def main(monkeypatch: pytest.MonkeyPatch, *arguments: str, stdin: str = "") -> i
         return failure.code
 
 
-@pytest.mark.parametrize("trouble", [problem(503), problem(429), problem(409), Unreachable(URL, "reset")])
+@pytest.mark.parametrize("trouble", [problem(503), problem(429), Unreachable(URL, "reset")])
 def test_submit_tries_again_with_the_same_key(server: Server, clock: Clock, trouble: Answer) -> None:
     server.answers = iter([trouble, accepted()])
     assert Client(URL).submit({"text": "x"}, "m") == "r1"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from inference.errors import Refused, Unavailable
-from inference.requests import Record, Status
-from inference.service import SUBMIT_LEASE_MS
+from inference.errors import Unavailable
+from inference.requests import ErrorCode, Failure, Record, Status
 from tests.unit.api_harness import ME, YOU, Api
 from tests.unit.fakes import NOW, Fault, Killed
 from tests.unit.samples import DEADLINE, RETENTION
@@ -49,97 +49,152 @@ def test_a_key_belongs_to_its_caller(api: Api) -> None:
     assert mine.request_id != yours.request_id
 
 
-def test_a_first_that_is_still_being_written_is_409(api: Api) -> None:
-    answers: list[Refused] = []
+def _between(api: Api, operation: str, interlude: Callable[[], object]) -> None:
+    """Have something happen just before the next such step, once."""
 
-    def repeat(_: str) -> None:
-        api.clock.advance(ms=1)
-        answers.append(api.refusal(key="k"))
+    def before(at: str) -> None:
+        if at == operation:
+            api.table.before = api.queue.before = lambda _: None
+            interlude()
 
-    api.queue.before = repeat
-    first = api.submit(key="k")
-    (refused,) = answers
-    assert (refused.status, refused.headers) == (409, {"Retry-After": "1"})
-    assert refused.members["request_id"] == first.request_id
+    api.table.before = api.queue.before = before
 
 
 def _killed_at(api: Api, operation: str) -> None:
-    def kill(at: str) -> None:
-        if at == operation:
-            api.table.before = api.queue.before = lambda _: None
-            raise Killed
+    def kill() -> None:
+        raise Killed
 
-    api.table.before = api.queue.before = kill
+    _between(api, operation, kill)
     with pytest.raises(Killed):
         api.submit(key="k")
 
 
-@pytest.mark.parametrize("operation", ["send", "apply"])
-def test_a_writer_that_died_is_taken_over_and_its_message_sent(api: Api, operation: str) -> None:
-    _killed_at(api, operation)
-    api.clock.advance(ms=1)
-    assert api.refusal(key="k").status == 409
-    api.clock.advance(ms=SUBMIT_LEASE_MS - 2)
-    assert api.refusal(key="k").status == 409
+@pytest.mark.parametrize(("died_at", "messages"), [("send", 1), ("apply", 2)])
+def test_a_writer_that_died_is_taken_over_at_once_and_its_message_sent(api: Api, died_at: str, messages: int) -> None:
+    _killed_at(api, died_at)
     api.clock.advance(ms=1)
     record = api.submit(key="k")
-    assert {message.request_id for message in api.messages()} == {record.request_id}
+    assert [message.request_id for message in api.messages()] == [record.request_id] * messages
     standing = api.table.record(record.request_id)
-    assert (standing.status, standing.submit_until, standing.renewed_at) == (Status.PENDING, None, api.clock.now)
+    assert (standing.status, standing.submit_id, standing.renewed_at) == (Status.PENDING, None, api.clock.now)
     # The promise is of the first submit: its deadline did not move.
     assert {message.submitted_at for message in api.messages()} == {standing.submitted_at} == {NOW}
     assert api.submit(key="k").request_id == record.request_id
+    assert len(api.messages()) == messages
 
 
-def test_two_retries_take_over_and_one_of_them_does(api: Api) -> None:
-    _killed_at(api, "send")
-    api.clock.advance(ms=SUBMIT_LEASE_MS)
-    other: list[Record] = []
+def test_two_submits_at_once_are_both_accepted_as_one_request(api: Api) -> None:
+    answers: list[Record] = []
+    _between(api, "send", lambda: answers.append(api.submit(key="k")))
+    answers.append(api.submit(key="k"))
+    assert answers[0].request_id == answers[1].request_id
+    assert len(api.table.items) == 1
+    assert len(api.messages()) == 2
+    assert api.table.record(answers[0].request_id).submit_id is None
 
-    def overtake(operation: str) -> None:
-        if operation == "apply":
-            api.table.before = lambda _: None
-            other.append(api.submit(key="k"))
 
-    api.table.before = overtake
-    record = api.submit(key="k")
-    assert other[0].request_id == record.request_id
+def test_the_first_does_not_discard_what_a_second_has_sent(api: Api) -> None:
+    answers: list[Record] = []
+    _between(api, "send", lambda: answers.append(api.submit(key="k")))
+    api.queue.faults = [Fault("send", skip=1)]
+    with pytest.raises(Unavailable):
+        api.submit(key="k")
+    assert api.table.record(answers[0].request_id).status is Status.PENDING
     assert len(api.messages()) == 1
 
 
-def test_a_takeover_whose_queue_refuses_leaves_nothing(api: Api) -> None:
+def test_a_second_does_not_discard_what_the_first_has_sent(api: Api) -> None:
+    """Its own message is refused; the first's, sent after that, is the promise."""
+
+    def second() -> None:
+        with pytest.raises(Unavailable):
+            api.submit(key="k")
+
+    _between(api, "send", second)
+    api.queue.faults = [Fault("send")]
+    record = api.submit(key="k")
+    assert api.table.record(record.request_id).status is Status.PENDING
+    assert len(api.messages()) == 1
+
+
+def test_both_are_refused_and_a_third_sends_the_message(api: Api) -> None:
+    def second() -> None:
+        with pytest.raises(Unavailable):
+            api.submit(key="k")
+
+    _between(api, "send", second)
+    api.queue.faults = [Fault("send", times=2)]
+    with pytest.raises(Unavailable):
+        api.submit(key="k")
+    assert [item["status"] for item in api.table.items.values()] == ["pending"]
+    record = api.submit(key="k")
+    assert [message.request_id for message in api.messages()] == [record.request_id]
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_what_a_worker_has_is_answered_without_another_message(api: Api, finished: bool) -> None:
+    _killed_at(api, "apply")
+    (request_id,) = api.table.items
+    api.claim(api.table.record(request_id))
+    if finished:
+        api.table.apply([api.moves.succeed(request_id, 1, "{}")])
+    assert api.submit(key="k").request_id == request_id
+    assert api.queue.calls == ["send"]
+
+
+def test_a_request_that_waits_for_its_next_attempt_is_not_sent_again(api: Api) -> None:
+    _killed_at(api, "apply")
+    (request_id,) = api.table.items
+    api.claim(api.table.record(request_id))
+    api.table.apply([api.moves.release(request_id, 1, Failure(ErrorCode.CRASHED, "died", 1), alone=False)])
+    assert api.submit(key="k").request_id == request_id
+    assert len(api.messages()) == 1
+
+
+def test_two_retries_take_over_one_after_the_other(api: Api) -> None:
     _killed_at(api, "send")
-    api.clock.advance(ms=SUBMIT_LEASE_MS)
+    other: list[Record] = []
+    _between(api, "apply", lambda: other.append(api.submit(key="k")))
+    record = api.submit(key="k")
+    assert other[0].request_id == record.request_id
+    assert len(api.messages()) == 1, "the other's is confirmed"
+
+
+def test_a_takeover_whose_queue_refuses_is_unavailable_and_can_be_repeated(api: Api) -> None:
+    _killed_at(api, "send")
     api.queue.faults = [Fault("send")]
     with pytest.raises(Unavailable):
         api.submit(key="k")
-    assert api.table.items == {}
     assert api.submit(key="k")
+    assert len(api.messages()) == 1
 
 
 def test_a_takeover_whose_table_refuses_is_unavailable(api: Api) -> None:
     _killed_at(api, "send")
-    api.clock.advance(ms=SUBMIT_LEASE_MS)
     api.table.faults = [Fault("apply")]
     with pytest.raises(Unavailable):
         api.submit(key="k")
     assert api.messages() == []
 
 
+def test_a_first_that_withdraws_under_a_second_makes_it_unavailable(api: Api) -> None:
+    def withdraw() -> None:
+        api.table.items.clear()
+
+    _killed_at(api, "send")
+    _between(api, "apply", withdraw)
+    with pytest.raises(Unavailable, match="withdrawn"):
+        api.submit(key="k")
+    assert api.messages() == []
+
+
 def test_two_submits_in_the_same_millisecond_are_told_apart(api: Api) -> None:
     """Else the second would take the first's record for its own, and lose it when the first can't send."""
-    refusals: list[Refused] = []
-
-    def overtake(_: str) -> None:
-        api.queue.before = lambda _: None
-        refusals.append(api.refusal(key="k"))
-
-    api.queue.before = overtake
-    api.queue.faults = [Fault("send")]
-    with pytest.raises(Unavailable):
-        api.submit(key="k")
-    assert refusals[0].status == 409
-    assert api.table.items == {}
+    seen: list[str | None] = []
+    _between(api, "create", lambda: seen.append(api.submit(key="k").request_id))
+    record = api.submit(key="k")
+    assert record.request_id == seen[0]
+    assert len(api.messages()) == 1
 
 
 @pytest.mark.parametrize(("seconds", "new"), [(DEADLINE + RETENTION - 1, False), (DEADLINE + RETENTION, True)])

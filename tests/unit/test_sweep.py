@@ -67,7 +67,7 @@ def test_a_message_on_its_way_to_the_dead_letter_queue_is_not_lost(floor: Floor)
     assert floor.sweep()["lost"] == 0
 
 
-@pytest.mark.parametrize("field", ["started_at", "lease_until", "submit_until", "renewed_at", "replayed_at"])
+@pytest.mark.parametrize("field", ["started_at", "lease_until", "renewed_at", "replayed_at"])
 def test_whatever_happens_makes_the_suspicion_void(floor: Floor, field: str) -> None:
     at = NOW - GRACE - 1
     floor.table.put(an_old_one(status=Status.RUNNING, suspected_at=at, **{field: at}))
@@ -94,9 +94,7 @@ def test_another_models_messages_do_not_matter(floor: Floor) -> None:
     assert floor.status_after(an_old_one()) is Status.FAILED
 
 
-@pytest.mark.parametrize(
-    "field", ["submitted_at", "started_at", "lease_until", "submit_until", "renewed_at", "replayed_at"]
-)
+@pytest.mark.parametrize("field", ["submitted_at", "started_at", "lease_until", "renewed_at", "replayed_at"])
 @pytest.mark.parametrize(("at", "left"), [(NOW - GRACE, True), (OLD, False)])
 def test_a_request_is_left_alone_for_the_grace_time_after_whatever_happened(
     floor: Floor, field: str, at: int, left: bool
@@ -150,7 +148,7 @@ def _between_look_and_end(floor: Floor, changes: dict[str, Any]) -> None:
         {"status": "running", "attempts": 1, "lease_until": NOW + 1},
         {"status": "pending", "attempts": 1},
         {"status": "succeeded"},
-        {"submit_until": NOW + 30_000},
+        {"submit_id": "another"},
         {"expires_at": NOW * 2},
     ],
     ids=["claimed", "tried", "finished", "sent_again", "replayed"],
@@ -163,7 +161,7 @@ def test_what_happens_between_the_look_and_the_end_wins(floor: Floor, changes: d
 
 
 def test_a_keyed_submit_that_died_is_lost_too(floor: Floor) -> None:
-    assert floor.status_after(an_old_one(submit_until=OLD)) is Status.FAILED
+    assert floor.status_after(an_old_one(submit_id="s")) is Status.FAILED
 
 
 def test_a_queue_that_does_not_answer_loses_nothing(floor: Floor) -> None:
