@@ -8,9 +8,8 @@ every message that is not reported as failed is deleted by Lambda's event source
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
 from typing import Any, Protocol
 
 from inference.catalog import InvalidInput, Validate
@@ -22,8 +21,9 @@ from inference.request_table import Applied, Refusal, RequestTable
 from inference.requests import FINAL, ErrorCode, Failure
 from inference.telemetry import Stopwatch, Telemetry
 from worker.claims import RETRY_SECONDS_UNAVAILABLE, Claim, Claimer, Sorted
-from worker.delivery import Delivery, Unreadable, read_records
-from worker.errors import InputError
+from worker.delivery import Delivery, read_records
+from worker.errors import InputError, NotLoadedError
+from worker.invocation import Hung, Invocation, RetryDelay, Run
 from worker.isolation import Failed, Outcome, Succeeded, predict_isolated
 from worker.watchdog import Watchdog
 
@@ -40,6 +40,18 @@ SLOWEST_DECAY = 0.9
 """One slow pass makes the loop careful, not careful for ever."""
 
 
+_PREDICTION_TIMED_OUT = Failed(
+    ErrorCode.TIMEOUT,
+    "The prediction did not end within the worker's timeout. Raise timeout_seconds, or send smaller inputs.",
+    retryable=True,
+)
+_LOAD_TIMED_OUT = Failed(
+    ErrorCode.MODEL_NOT_LOADED,
+    "The model did not load within the worker's timeout. Raise timeout_seconds, or memory_mb, which brings more CPU.",
+    retryable=True,
+)
+
+
 class Predictor(Protocol):
     """The model as the batch loop sees it."""
 
@@ -49,48 +61,8 @@ class Predictor(Protocol):
     def batch_size(self) -> int: ...
     @property
     def permanent_errors(self) -> Sequence[str]: ...
+    def load(self) -> None: ...
     def predict(self, inputs: list[Any]) -> Sequence[Any]: ...
-
-
-@dataclass(frozen=True)
-class Invocation:
-    """One invocation's facts: its id, and the milliseconds until Lambda ends it."""
-
-    invocation_id: str
-    remaining_ms: Callable[[], int]
-
-
-@dataclass(frozen=True)
-class RetryDelay:
-    """Seconds until the next attempt: doubling from `base`, at most `maximum`."""
-
-    base: int
-    maximum: int
-
-    def after(self, attempt: int) -> int:
-        return int(min(self.base * 2 ** (attempt - 1), self.maximum))
-
-
-@dataclass
-class _Run:
-    """What one invocation has to give back: message ids that failed, and when their messages shall come back."""
-
-    claimer: Claimer
-    invocation: Invocation
-    failed: list[str] = field(default_factory=list)
-    delays: dict[str, int] = field(default_factory=dict)
-    counts: dict[str, int] = field(default_factory=dict)
-    worked: bool = False
-
-    def give_back(self, delivery: Delivery | Unreadable, seconds: int | None) -> None:
-        """Report a message as failed; None leaves its visibility as it is."""
-        self.failed.append(delivery.message_id)
-        if seconds is not None:
-            self.delays[delivery.receipt_handle] = seconds
-        self.count("returned")
-
-    def count(self, what: str) -> None:
-        self.counts[what] = self.counts.get(what, 0) + 1
 
 
 class Worker:
@@ -133,7 +105,7 @@ class Worker:
             "model_version": self._model.version,
         }
         claimer = Claimer(self._table, self._telemetry, self._clock, lease_until, trace)
-        run = _Run(claimer, invocation)
+        run = Run(claimer, invocation)
         deliveries, unreadable = read_records(records)
         for record in unreadable:
             self._telemetry.error("message_unreadable", reason=record.reason, body=record.body[:500])
@@ -147,7 +119,7 @@ class Worker:
         self._telemetry.info("batch_done", messages=len(records), duration_ms=watch.ms, **run.counts)
         return run.failed
 
-    def _process_chunks(self, deliveries: Sequence[Delivery], run: _Run) -> None:
+    def _process_chunks(self, deliveries: Sequence[Delivery], run: Run) -> None:
         suspects: list[tuple[int, Delivery]] = []
         size = self._model.batch_size
         chunks = [deliveries[start : start + size] for start in range(0, len(deliveries), size)]
@@ -171,25 +143,28 @@ class Worker:
             self._settle(found, run)
             self._work(found.claimed, run)
 
-    def _time_for_more(self, run: _Run) -> bool:
+    def _time_for_more(self, run: Run) -> bool:
         """Whether the rest of this invocation covers another pass; an invocation always does its first."""
         return not run.worked or run.invocation.remaining_ms() > self._slowest_ms + FINISH_MARGIN_MS
 
-    def _settle(self, found: Sorted, run: _Run) -> None:
+    def _settle(self, found: Sorted, run: Run) -> None:
         for delivery, seconds in found.returned:
             run.give_back(delivery, seconds)
         for _ in found.dropped:
             run.count("dropped")
 
-    def _work(self, claims: Sequence[Claim], run: _Run) -> None:
+    def _work(self, claims: Sequence[Claim], run: Run) -> None:
         """Predict and finish what was claimed."""
         if not claims:
             return
         run.worked = True
-        watch = Stopwatch()
-        hung = _Hung(list(claims))
+        hung = Hung(list(claims))
         seconds = (run.invocation.remaining_ms() - WATCHDOG_MARGIN_MS) / 1000
         with Watchdog(seconds, lambda: self._give_up(hung)):
+            with suppress(NotLoadedError):  # predict raises it again
+                self._model.load()
+            hung.loading = False
+            watch = Stopwatch()
             outcomes = self._predict(claims)
             predicted_ms = watch.ms
             with hung.lock:
@@ -218,18 +193,21 @@ class Worker:
             return
         self._telemetry.error("prediction_failed", error, inputs=inputs)
 
-    def _give_up(self, hung: _Hung) -> None:
+    def _give_up(self, hung: Hung) -> None:
         """The watchdog's part: the prediction will not come back before Lambda kills it."""
         with hung.lock:
             claims, hung.claims = hung.claims, []
+            loading = hung.loading
         if not claims:
             return
-        failure = Failed(ErrorCode.TIMEOUT, "The prediction did not end within the worker's timeout.", retryable=True)
-        updates = [self._failure(claim, failure, alone=True) for claim in claims]
+        failure = _LOAD_TIMED_OUT if loading else _PREDICTION_TIMED_OUT
+        # Alone, since it may be one input's doing, which a load never is.
+        updates = [self._failure(claim, failure, alone=not loading) for claim in claims]
         delays = {}
         for claim, written in zip(claims, self._table.apply(updates), strict=True):
             request_id = claim.delivery.message.request_id
-            self._telemetry.error("prediction_timed_out", request_id=request_id, attempt=claim.attempt)
+            event = "load_timed_out" if loading else "prediction_timed_out"
+            self._telemetry.error(event, request_id=request_id, attempt=claim.attempt)
             if isinstance(written, Applied):
                 delays[claim.delivery.receipt_handle] = self._retry.after(claim.attempt) + WATCHDOG_MARGIN_MS // 1000
         self._show_again(delays)
@@ -239,7 +217,7 @@ class Worker:
         if missed:
             self._telemetry.warning("visibility_unchanged", messages=len(missed))
 
-    def _finish(self, worked: Sequence[tuple[Claim, Outcome]], run: _Run, predicted_ms: float) -> None:
+    def _finish(self, worked: Sequence[tuple[Claim, Outcome]], run: Run, predicted_ms: float) -> None:
         """Write the outcomes, in one call; then settle each message by what became of its write."""
         updates = [
             self._moves.succeed(claim.delivery.message.request_id, claim.attempt, outcome.result)
@@ -288,15 +266,7 @@ class Worker:
         return self._moves.fail(request_id, claim.attempt, failure, kept)
 
 
-@dataclass
-class _Hung:
-    """What the watchdog would have to give up; whoever empties it, under the lock, settles the claims."""
-
-    claims: list[Claim]
-    lock: threading.Lock = field(default_factory=threading.Lock)
-
-
-def _without_repeats(deliveries: Sequence[Delivery], run: _Run, seconds: int) -> list[Delivery]:
+def _without_repeats(deliveries: Sequence[Delivery], run: Run, seconds: int) -> list[Delivery]:
     """One delivery per request: a repeat in the same batch waits until this invocation is over."""
     seen: dict[str, Delivery] = {}
     for delivery in deliveries:

@@ -8,6 +8,7 @@ import gc
 gc.disable()
 
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,11 @@ from inference.catalog import packaged_validator
 from inference.request_queue import RequestQueue
 from inference.request_table import RequestTable
 from inference.settings import WorkerSettings
-from inference.telemetry import Stopwatch, Telemetry, function_name, now_ms
-from worker.batch import Invocation, RetryDelay, Worker
+from inference.telemetry import Telemetry, function_name, now_ms
+from worker.batch import Worker
+from worker.invocation import Invocation, RetryDelay
+from worker.loading import LoadableModel
 from worker.model import LoadedModel, load, threads_for
-from worker.unloaded import Unloaded
 
 INITIALIZED_AHEAD = ("provisioned-concurrency", "snap-start")
 """Where INIT runs while it is deployed: whoever deploys must see it fail."""
@@ -28,52 +30,41 @@ settings = WorkerSettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level)
 
 
-def _load() -> LoadedModel | Unloaded:
-    watch = Stopwatch()
-    try:
-        loaded = load(
-            Path(__file__).parent / "models" / settings.model_source,
-            artifact=settings.model_artifact or None,
-            threads=threads_for(int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769"))),
-            s3_client=lambda: aws.client("s3"),
-        )
-    except (Exception, SystemExit) as error:
-        telemetry.error("model_not_loaded", error, model=settings.model)
-        if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") in INITIALIZED_AHEAD:
-            raise
-        return Unloaded(settings.model, error)
-    telemetry.info("model_loaded", model=settings.model, version=loaded.version, duration_ms=watch.ms)
-    return loaded
+source = Path(__file__).parent / "models" / settings.model_source
 
 
-def _worker(model: LoadedModel | Unloaded) -> Worker:
-    return Worker(
-        model,
-        packaged_validator(settings.model_source),
-        RequestTable(aws.lean_client("dynamodb"), settings.request_table),
-        RequestQueue(aws.lean_client("sqs"), settings.queue_url),
-        RetryDelay(settings.retry_base_seconds, settings.retry_max_seconds),
-        telemetry,
-        now_ms,
+def _load() -> LoadedModel:
+    return load(
+        source,
+        artifact=settings.model_artifact or None,
+        threads=threads_for(int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769"))),
+        s3_client=lambda: aws.client("s3"),
     )
 
 
-model = _load()
-worker = _worker(model)
+begun = Path(tempfile.gettempdir()) / f"{function_name()}-model-loading"
+model = LoadableModel(settings.model, source / "manifest.json", _load, begun, telemetry)
+model.start(must=os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") in INITIALIZED_AHEAD)
+worker = Worker(
+    model,
+    packaged_validator(settings.model_source),
+    RequestTable(aws.lean_client("dynamodb"), settings.request_table),
+    RequestQueue(aws.lean_client("sqs"), settings.queue_url),
+    RetryDelay(settings.retry_base_seconds, settings.retry_max_seconds),
+    telemetry,
+    now_ms,
+)
 gc.freeze()  # it lives as long as the process: no collection need look at it again
 gc.enable()
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Work on one SQS event. A warmer's event only keeps the loaded process alive: it is no traffic."""
-    global model, worker
     telemetry.begin(invocation_id=context.aws_request_id, model=settings.model)
     if event.get("source") == "aws.events":
         telemetry.debug("warmed")
         return {"warm": True}
-    if isinstance(model, Unloaded):  # it may have been S3, or the network
-        model = _load()
-        worker = _worker(model)
+    model.begin_invocation()
     invocation = Invocation(context.aws_request_id, context.get_remaining_time_in_millis)
     failed = worker.process(event["Records"], invocation)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}

@@ -24,7 +24,8 @@ from inference.telemetry import Telemetry
 from tests.events import golden
 from tests.integration.terraform_definition import create_queues, create_table
 from tests.unit.fakes import ReadyModel
-from worker.batch import Invocation, RetryDelay, Worker
+from worker.batch import Worker
+from worker.invocation import Invocation, RetryDelay
 
 PREFIX = "test-it"
 TABLE = f"{PREFIX}-requests"

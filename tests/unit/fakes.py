@@ -93,3 +93,6 @@ class ReadyModel:
     version = "1.0.0"
     batch_size = 10
     permanent_errors: tuple[str, ...] = ()
+
+    def load(self) -> None:
+        pass

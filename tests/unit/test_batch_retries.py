@@ -10,7 +10,7 @@ import pytest
 from inference.requests import ErrorCode, Failure, Record, Status
 from tests.unit.samples import a_message, a_record
 from tests.unit.worker_harness import Bench
-from worker.batch import RetryDelay
+from worker.invocation import RetryDelay
 
 
 def test_a_retryable_error_comes_again_after_growing_delays_and_fails_on_the_last_attempt(bench: Bench) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Sequence
+from typing import Any
 
 from inference.requests import Record, Status
 from tests.unit.fakes import NOW
 from tests.unit.worker_harness import REMAINING, Bench
 from worker.batch import WATCHDOG_MARGIN_MS
+from worker.errors import NotLoadedError
 
 
 def test_a_chunk_that_the_time_left_does_not_cover_is_handed_back(bench: Bench) -> None:
@@ -104,3 +107,42 @@ def test_a_prediction_that_ends_in_time_is_not_given_up(bench: Bench) -> None:
     timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
     assert all(timer.finished.is_set() for timer in timers)
     assert bench.log.events("prediction_timed_out") == []
+
+
+def test_a_load_that_hangs_is_told_to_the_requests_before_lambda_kills_it(bench: Bench) -> None:
+    ids = bench.add("a", "b")
+    given_up = threading.Event()
+    errors: list[Any] = []
+
+    def hang() -> None:
+        bench.table.after = lambda _: given_up.set() if bench.statuses() == ["pending"] * 2 else None
+        assert given_up.wait(20)
+        errors.extend(bench.error(name) for name in ids)
+
+    bench.model.load = hang  # type: ignore[method-assign]
+    bench.remaining = lambda: WATCHDOG_MARGIN_MS + 50
+    bench.run()
+    assert [(error["code"], error["attempt"]) for error in errors] == [("model_not_loaded", 1)] * 2
+    assert "Raise timeout_seconds" in errors[0]["message"]
+    assert len(bench.log.events("load_timed_out")) == 2
+    assert not any(bench.table.record(name).alone for name in ids), "a load is no input's doing"
+
+
+def test_the_time_of_a_load_does_not_count_as_a_passs(bench: Bench) -> None:
+    bench.model.batch_size = 1
+    bench.add("a", "b")
+    bench.model.load = lambda: time.sleep(0.05)  # type: ignore[method-assign]
+    bench.run()
+    assert bench.worker._slowest_ms < 50
+
+
+def test_a_model_that_does_not_load_tells_every_request_why(bench: Bench) -> None:
+    def fail(*_: Any) -> Any:
+        raise NotLoadedError("Model echo does not load: no weights")
+
+    ids = bench.add("a", "", "c")
+    bench.model.load = bench.model.predict = fail  # type: ignore[method-assign,assignment]
+    assert bench.run() == ["m1", "m3"]
+    assert bench.statuses() == ["pending", "failed", "pending"]
+    assert [bench.error(name)["code"] for name in ids] == ["model_not_loaded", "invalid_input", "model_not_loaded"]
+    assert bench.error(ids[0])["message"] == "Model echo does not load: no weights"

@@ -33,7 +33,8 @@ from tests.unit.fakes import Clock, Fault, Faulty, Recorder
 from tests.unit.promises import WAYS_TAKEN, Promises
 from tests.unit.samples import DEADLINE, RETENTION, a_catalog, validate_text
 from worker import batch
-from worker.batch import Invocation, RetryDelay, Worker
+from worker.batch import Worker
+from worker.invocation import Invocation, RetryDelay
 
 API_TIMEOUT_MS = 29_000
 GRACE_MS = 900_000

@@ -9,9 +9,10 @@ from tests.unit.fake_queue import FakeQueue, sqs_record
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW, Clock, ReadyModel, Recorder
 from tests.unit.samples import a_record
-from worker.batch import Invocation, RetryDelay, Worker
+from worker.batch import Worker
 from worker.claims import Claimer
 from worker.delivery import Delivery
+from worker.invocation import Invocation, RetryDelay
 
 LIMIT = 3
 

@@ -20,6 +20,7 @@ from inference.telemetry import now_ms
 from worker import handler as real
 from worker.batch import Worker
 from worker.claims import Claimer
+from worker.loading import LoadableModel
 
 LONGER_THAN_ANY_TIMEOUT = 60
 _MEGABYTE = 2**20
@@ -109,7 +110,7 @@ _KINDS = {
 
 def _inject() -> None:
     """Put the faults between the real steps."""
-    claim, take_over, finish, predict = Claimer.claim, Claimer.take_over, Worker._finish, real.model.model.predict
+    claim, take_over, finish, predict = Claimer.claim, Claimer.take_over, Worker._finish, LoadableModel.predict
 
     def text(delivery: Any) -> str:
         return str(delivery.message.input["text"])
@@ -126,10 +127,10 @@ def _inject() -> None:
         _strike("after_claim", [text(claimed.delivery) for claimed in found.claimed])
         return found
 
-    def faulty_predict(inputs: list[dict[str, Any]]) -> Any:
+    def faulty_predict(self: Any, inputs: list[dict[str, Any]]) -> Any:
         texts = [item["text"] for item in inputs]
         _strike("during_predict", texts)
-        outputs = predict(inputs)
+        outputs = predict(self, inputs)
         real.telemetry.info("computed", texts=texts)
         return outputs
 
@@ -140,7 +141,7 @@ def _inject() -> None:
     Claimer.claim = faulty_claim  # type: ignore[method-assign]
     Claimer.take_over = faulty_take_over  # type: ignore[method-assign]
     Worker._finish = faulty_finish  # type: ignore[method-assign]
-    real.model.model.predict = faulty_predict  # type: ignore[method-assign]
+    LoadableModel.predict = faulty_predict  # type: ignore[method-assign]
 
 
 _inject()
