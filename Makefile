@@ -68,12 +68,13 @@ package: venv ## make the zips for ENV (build/packages)
 	@$(RUN).package --env $(ENV)
 
 .PHONY: image
-image: venv ## build the worker's image [TARGET=onnx|torch ARCHITECTURE=x86_64|arm64 BUILDER=podman REPOSITORY=url PUSH=1]
-	@$(RUN).image $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(TARGET),--target $(TARGET)) \
+image: venv ## build the workers' images [MODEL=folder ARCHITECTURE=x86_64|arm64 BUILDER=podman REPOSITORY=url PUSH=1]
+	@$(RUN).image $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(MODEL),--only $(MODEL)) \
 		$(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(BUILDER),--builder $(BUILDER)) $(if $(PUSH),--push)
 
 .PHONY: deploy
-deploy: terraform-ready venv package ## deploy to AWS in one go: registry, images, everything (ENV=dev|prod) [BUILDER=docker]
+deploy: terraform-ready venv ## deploy to AWS in one go: registry, images, everything (ENV=dev|prod) [BUILDER=docker]
+	@$(RUN).package --env $(ENV) --images
 	@$(RUN).deploy --env $(ENV) $(if $(BUILDER),--builder $(BUILDER))
 
 .PHONY: plan
@@ -91,7 +92,7 @@ destroy: terraform-ready venv ## destroy ENV; asks first, except for local
 ##@ Develop
 
 .PHONY: venv
-venv: .venv/.models ## make .venv with what running needs
+venv: .venv/.base ## make .venv with what running needs
 
 .PHONY: test
 test: check test-slow test-image test-e2e ## everything, end to end included
@@ -178,12 +179,6 @@ python-ready:
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@.venv/bin/pip install "$(TORCH)" 2>/dev/null || .venv/bin/pip install "$(TORCH)" --extra-index-url $(TORCH_INDEX)
 	@.venv/bin/pip install -e .
-	@touch $@
-
-# The emulator runs a worker with this Python: what its model wants has to be here too.
-REQUIREMENTS := $(wildcard worker/models/*/requirements.txt)
-.venv/.models: .venv/.base $(REQUIREMENTS)
-	@$(if $(REQUIREMENTS),.venv/bin/pip install $(REQUIREMENTS:%=-r %))
 	@touch $@
 
 .venv/.dev: .venv/.base

@@ -38,7 +38,8 @@ class Builder:
         fresh: bool = False,
     ) -> list[str]:
         """The command line that builds `image`; `fresh` takes the newest base there is under its name."""
-        command = [self.name, "bud" if self.name == "buildah" else "build"]
+        # buildah alone keeps no layers unless told: each model's image would install the runtime's libraries again.
+        command = ["buildah", "bud", "--layers"] if self.name == "buildah" else [self.name, "build"]
         if self.buildx:
             # By its own name, since DOCKER_BUILDKIT=0 would turn `docker build` into the old one. Lambda refuses the
             # image index that an attestation would make; the old builder and the other tools write none.

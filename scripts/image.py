@@ -1,10 +1,11 @@
-"""Build the worker's container image, push it, and print the reference to deploy: by digest, never by a moving tag.
+"""Build the workers' container images, push them, and print the references to deploy: by digest, never by a moving tag.
 
-    python -m scripts.image [--target onnx|torch] [--architecture x86_64|arm64] [--builder docker|podman|buildah]
+    python -m scripts.image [--only SOURCE]... [--architecture x86_64|arm64] [--builder docker|podman|buildah]
                             [--push --repository URL] [--models-dir DIR]... [--build-arg NAME=VALUE]...
 
-The image carries every model that its target can run, with what their requirements.txt name. The build's context is
-made in build/image: the same files that a worker's zip has, and the Dockerfile with what it copies.
+One image for each model folder: with that model, and with the libraries that its requirements.txt names. Images of one
+runtime share the layer with the runtime's libraries, which is built and pushed once. The build's context is made in
+build/image: the same files that a worker's zip has, and the Dockerfile with what it copies.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,7 +21,9 @@ if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts.builders import BUILDERS, PLATFORMS, Builder, find_builder
 from scripts.console import BUILD, ROOT, Failure, note, run
-from scripts.package import MODELS, find_models, worker_files
+from scripts.libraries import REQUIREMENTS
+from scripts.model_files import find_models, worker_files
+from scripts.wanted import MODELS
 from worker.errors import ManifestError
 from worker.manifest import Manifest
 from worker.runtimes import PYTHON
@@ -30,30 +33,38 @@ TARGETS = {"onnx": {PYTHON, "onnx"}, "torch": {PYTHON, "torchscript", "aotinduct
 """Stage of the Dockerfile -> the runtimes that it has the libraries of."""
 ARCHITECTURE = "x86_64"  # the stack's default too
 
-_COPIED = ("Dockerfile", "install.sh", "requirements/common.txt", "requirements/onnx.txt", "requirements/torch.txt")
+_COPIED = (
+    "Dockerfile",
+    "install.sh",
+    "trim.sh",
+    "requirements/common.txt",
+    "requirements/onnx.txt",
+    "requirements/torch.txt",
+)
 
 
-def choose_target(models: Mapping[str, Path]) -> str:
-    """The one target that runs all models. Raises Failure where no target does."""
-    runtimes = {runtime_of(folder) for folder in models.values()}
-    target = next((name for name, able in TARGETS.items() if runtimes <= able), None)
-    if target is None:
-        raise Failure(
-            f"the models need {', '.join(sorted(runtimes))}, which no one image has: say --target "
-            f"{' or --target '.join(TARGETS)}, and each image carries the models that it can run"
-        )
-    return target
+def target_of(folder: Path) -> str:
+    """The stage of the Dockerfile that runs a model folder. Raises Failure where its manifest is wrong."""
+    try:
+        runtime = Manifest.read(folder / "manifest.json").runtime
+    except ManifestError as error:
+        raise Failure(str(error)) from error
+    return next(name for name, able in TARGETS.items() if runtime in able)
 
 
-def make_context(folder: Path, target: str, models: Mapping[str, Path], *, root: Path = ROOT) -> str:
-    """Fill `folder`, which is emptied first; returns the digest of what is inside, as hex digits."""
-    able = {source: model for source, model in models.items() if runtime_of(model) in TARGETS[target]}
-    if not able:
-        raise Failure(f"no model can run in the target {target}: choose another, or change a manifest's runtime")
+def make_context(folder: Path, model: Path, *, in_s3: bool = False, root: Path = ROOT) -> str:
+    """Fill `folder`, which is emptied first; returns the digest of what is inside, as hex digits.
+
+    Args:
+        folder: the build's context.
+        model: the model folder.
+        in_s3: the model's artifact comes from S3.
+        root: the repository.
+    """
     files = {name: (root / "worker" / name).read_bytes() for name in _COPIED}
-    files |= {f"app/{name}": data for name, data in worker_files(able, root=root).items()}
-    wanted = {source: model / "requirements.txt" for source, model in able.items()}
-    files |= {f"requirements/models/{name}.txt": path.read_bytes() for name, path in wanted.items() if path.is_file()}
+    files |= {f"app/{name}": data for name, data in worker_files(model.name, model, in_s3=in_s3, root=root).items()}
+    wanted = model / REQUIREMENTS
+    files["model/requirements.txt"] = wanted.read_bytes() if wanted.is_file() else b""
     if folder.exists():
         shutil.rmtree(folder)
     digest = hashlib.sha256()
@@ -65,27 +76,20 @@ def make_context(folder: Path, target: str, models: Mapping[str, Path], *, root:
     return digest.hexdigest()
 
 
-def new_tag(target: str, architecture: str, context: str, now: datetime) -> str:
+def new_tag(source: str, architecture: str, context: str, now: datetime) -> str:
     """A tag that no other build has, for people: what is deployed is the digest.
 
     One made of the sources alone would be refused by a registry whose tags don't move: two builds of the same sources
     differ, and a newer base is the reason for some.
     """
-    return f"{target}-{architecture}-{now:%Y%m%d-%H%M%S}-{context[:8]}"
-
-
-def runtime_of(folder: Path) -> str:
-    try:
-        return Manifest.read(folder / "manifest.json").runtime
-    except ManifestError as error:
-        raise Failure(str(error)) from error
+    return f"{source}-{architecture}-{now:%Y%m%d-%H%M%S}-{context[:8]}"
 
 
 def main() -> int:
     """Command line of this module."""
-    parser = argparse.ArgumentParser(prog="image", description="Build and push the worker's image.")
+    parser = argparse.ArgumentParser(prog="image", description="Build and push the workers' images.")
     parser.add_argument("--repository", default="inference-worker", help="URL of the repository (ECR)")
-    parser.add_argument("--target", choices=TARGETS, help="stage of the Dockerfile (default: what the models need)")
+    parser.add_argument("--only", action="append", help="build the image of this model folder only")
     parser.add_argument("--models-dir", type=Path, action="append", default=[], help="holds more model folders")
     parser.add_argument("--build-arg", action="append", default=[], help="NAME=VALUE, as the builder takes it")
     parser.add_argument("--architecture", choices=PLATFORMS, default=ARCHITECTURE, help=f"default: {ARCHITECTURE}")
@@ -93,25 +97,29 @@ def main() -> int:
     parser.add_argument("--push", action="store_true", help="build on the newest base, push, print it by digest")
     args = parser.parse_args()
     builder = find_builder(args.builder)
-    models = find_models([MODELS, *args.models_dir])
-    target = args.target or choose_target(models)
-    image = build(builder, args.repository, target, models, args.architecture, args.build_arg, fresh=args.push)
-    print(push(builder, image) if args.push else image)
+    for model in find_models([MODELS, *args.models_dir], args.only).values():
+        image = build(builder, args.repository, model, args.architecture, args.build_arg, fresh=args.push)
+        print(push(builder, image) if args.push else image)
     return 0
 
 
 def build(
     builder: Builder,
     repository: str,
-    target: str,
-    models: Mapping[str, Path],
+    model: Path,
     architecture: str,
     build_args: Sequence[str] = (),
     *,
     fresh: bool,
+    in_s3: bool = False,
 ) -> str:
-    """Build an image, on the newest base if `fresh`; returns its name and tag. Raises Failure if it can't be built."""
-    tag = new_tag(target, architecture, make_context(CONTEXT, target, models), datetime.now(UTC))
+    """Build a model's image, on the newest base if `fresh`; returns its name and tag.
+
+    Raises:
+        Failure: it can't be built.
+    """
+    target = target_of(model)
+    tag = new_tag(model.name, architecture, make_context(CONTEXT, model, in_s3=in_s3), datetime.now(UTC))
     image = f"{repository}:{tag}"
     note(f"building {image} with {builder.name}")
     options = [part for argument in build_args for part in ("--build-arg", argument)]

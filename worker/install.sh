@@ -1,49 +1,40 @@
 #!/bin/sh
-# Inside the image's build: install the packages of one target, and those that its models want, into /opt/python,
-# without what no worker uses.
+# Inside the image's build: install packages, without what no worker uses.
 #
-#   install.sh onnx|torch [option of pip]...
+#   install.sh onnx|torch [option of pip]...   the libraries of one target, into /opt/python
+#   install.sh model [option of pip]...        what the model's requirements.txt names beyond those, into /opt/model
 set -eu
-target=$1
+what=$1
 shift
-for file in /build/requirements/models/*.txt; do
-    [ ! -f "$file" ] || set -- "$@" -r "$file"
-done
-python3 -m pip install --no-cache-dir --no-compile --disable-pip-version-check --root-user-action=ignore \
-    --target /opt/python --only-binary :all: "$@" -r "/build/requirements/$target.txt"
-cd /opt/python
-
-# Headers, static libraries, stubs, commands, tests; the C library that ONNX Runtime ships beside its Python module, and
-# its tools for exporting.
-rm -rf bin share torch/include torch/share torch/test
-[ ! -d torch/bin ] || find torch/bin -type f ! -name torch_shm_manager -delete # torch looks for that one
-rm -rf onnxruntime/capi/libonnxruntime.so* onnxruntime/datasets onnxruntime/quantization onnxruntime/tools \
-    onnxruntime/transformers
-find . -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -rf {} +
-find . -type f \( -name '*.a' -o -name '*.h' -o -name '*.pyi' \) -delete
-
-# Symbols. Some libraries were rewritten by patchelf in a way that strip can't follow: it says nothing, and leaves segments
-# that can't be mapped. Those libraries stay as they are.
-mappable() {
-    python3 -c '
-import struct, sys
-data = open(sys.argv[1], "rb").read()
-(table,) = struct.unpack_from("<Q", data, 32)
-size, count = struct.unpack_from("<HH", data, 54)
-segments = [struct.unpack_from("<IIQQ", data, table + index * size) for index in range(count)]
-LOAD, PAGE = 1, 4096
-sys.exit(any(kind == LOAD and (offset - address) % PAGE for kind, _, offset, address in segments))
-' "$1"
+pip() {
+    python3 "$isolated" -m pip install --disable-pip-version-check --root-user-action=ignore --no-cache-dir \
+        --only-binary :all: "$@"
 }
-find . -type f -name '*.so*' | while read -r library; do
-    if strip --strip-unneeded -o /tmp/stripped "$library" 2>/dev/null && mappable /tmp/stripped; then
-        cat /tmp/stripped > "$library"
-    else
-        echo "not stripped: $library"
-    fi
-done
-rm -f /tmp/stripped
+isolated=-B
 
-# Some packages carry files for other versions of Python, which do not compile: those would not run either.
-python3 -m compileall -q --invalidation-mode unchecked-hash . || true
-chmod -R a+rX .
+if [ "$what" != model ]; then
+    pip --no-compile --target /opt/python "$@" -r "/build/requirements/$what.txt"
+    cd /opt/python
+    exec sh /build/trim.sh
+fi
+
+mkdir -p /opt/model
+# pip itself says what is missing beside /opt/python: it sees those packages, itself, and nothing else that the base has.
+mkdir -p /build/pip
+cp -R "$(python3 -c 'import os, pip; print(os.path.dirname(pip.__file__))')" /build/pip/
+export PYTHONPATH=/opt/python:/build/pip
+isolated=-S
+pip --quiet --dry-run --report /build/report.json "$@" -r /build/model/requirements.txt
+python3 -S -c '
+import json
+for item in json.load(open("/build/report.json"))["install"]:
+    name, version = item["metadata"]["name"], item["metadata"]["version"]
+    print(name + " @ " + item["download_info"]["url"] if item["is_direct"] else name + "==" + version)
+' >/build/missing.txt
+[ -s /build/missing.txt ] || exit 0
+grep -E '^ *(-i|-f|--no-index|--index-url|--extra-index-url|--find-links|--trusted-host|--pre)' /build/model/requirements.txt \
+    >/build/options.txt || true
+cat /build/options.txt /build/missing.txt >/build/pinned.txt
+pip --no-deps --no-compile --target /opt/model "$@" -r /build/pinned.txt
+cd /opt/model
+exec sh /build/trim.sh

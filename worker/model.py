@@ -136,6 +136,7 @@ def load(
     `s3://bucket/key#sha256=<hex>` by that one. `s3_client` is called only then. Raises ModelError and its kinds.
     """
     manifest = Manifest.read(source_dir / "manifest.json")
+    add_libraries(source_dir)
     runtime: Runtime = NoRuntime()
     if manifest.artifact is not None:
         if artifact:
@@ -146,6 +147,16 @@ def load(
     elif artifact:
         raise ArtifactError(f"model {manifest.name}: runtime 'python' takes no artifact; remove {artifact}")
     return LoadedModel(manifest, model_class(source_dir)(runtime, manifest))
+
+
+def add_libraries(source_dir: Path) -> None:
+    """Put the model's own libraries before the shared ones: the folder that its libraries.txt names.
+
+    A package has that file where the libraries stay where they were installed, as on the emulator.
+    """
+    named = source_dir / "libraries.txt"
+    if named.is_file():
+        sys.path.insert(0, named.read_text(encoding="utf-8").strip())
 
 
 def threads_for(memory_mb: int) -> int:

@@ -10,7 +10,7 @@ import pytest
 
 from scripts.builders import find_builder
 from scripts.image import make_context
-from scripts.package import MODELS
+from scripts.wanted import MODELS
 from tests.image import container
 from tests.image.container import REPORT, Image
 
@@ -41,7 +41,7 @@ def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     )
     before = os.umask(0o077)  # the strictest that somebody may have: the image's user must be able to read all the same
     try:
-        make_context(context, target, {"sentiment": model})
+        make_context(context, model)
         container.buildah(*command[1:])
     finally:
         os.umask(before)
@@ -49,7 +49,7 @@ def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         with container.mounted(name) as root:
             packages, app = (container.megabytes(root / folder) for folder in ("opt/python", "var/task"))
             whole = container.megabytes(root)
-            base_mb = whole - packages - app
+            base_mb = whole - packages - app - container.megabytes(root / "opt/model")
             REPORT.append(f"{target}: {whole:.0f} MB = base {base_mb:.0f} + packages {packages:.0f} + app {app:.1f}")
             yield Image(target, root, container.config_of(name))
     finally:

@@ -93,7 +93,7 @@ def test_the_choice_is_taken_or_refused_and_never_replaced(tools: Path) -> None:
         (Builder("docker", buildx=True), ["docker", "buildx", "build", "--load", "--provenance=false"]),
         (Builder("docker"), ["docker", "build"]),
         (Builder("podman"), ["podman", "build"]),
-        (Builder("buildah"), ["buildah", "bud"]),
+        (Builder("buildah"), ["buildah", "bud", "--layers"]),
     ],
 )
 def test_the_command_line_that_builds(builder: Builder, begins: list[str]) -> None:

@@ -17,8 +17,7 @@ from botocore.exceptions import NoCredentialsError
 from scripts import deploy, terraform
 from scripts.builders import Builder
 from scripts.console import Failure
-from scripts.package import MODELS
-from tests.unit.test_image import model
+from scripts.wanted import Wanted, WantedModel
 
 REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/inference-dev-worker"
 
@@ -29,27 +28,25 @@ class Stage:
     def __init__(self, folder: Path, deployed: bool) -> None:
         self.deployed = deployed
         self.done: list[str] = []
-        self.code = 0
-        self.wanted: dict[str, Any] = {
-            "architecture": "arm64",
-            "models": {"first": {"source": "first", "models_dir": str(folder / "models")}},
-        }
+        self.fails = ""
+        self.models = folder / "models"
+        self.wanted = Wanted("arm64", {"first": WantedModel("first", self.models / "first")})
 
     def execute(self, command: str, environment: str, arguments: list[str] | None = None) -> int:
         self.done.append(" ".join([command, environment, *(arguments or [])]))
         self.deployed = self.deployed or command == "apply"
-        return self.code
+        return int(command == self.fails)
 
     def outputs(self, environment: str) -> dict[str, Any]:
         if not self.deployed:
             raise Failure("nothing is deployed")
         return {"ecr_repository_url": REPOSITORY}
 
-    def build(self, *arguments: Any, fresh: bool) -> str:
-        _, repository, target, models, architecture, _ = arguments
+    def build(self, *arguments: Any, fresh: bool, in_s3: bool) -> str:
+        _, repository, model, architecture, _ = arguments
         assert fresh
-        self.done.append(f"build {target} {architecture}: {' '.join(sorted(models))}")
-        return f"{repository}:{target}"
+        self.done.append(f"build {model.name} {architecture}{' without its artifact' if in_s3 else ''}")
+        return f"{repository}:{model.name}"
 
     def push(self, builder: Builder, image: str) -> str:
         self.done.append(f"push {image.rpartition(':')[2]}")
@@ -60,7 +57,6 @@ class Stage:
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     stage = Stage(tmp_path, deployed=True)
     (tmp_path / "dev").mkdir()
-    model(tmp_path / "models" / "first", "onnx")
     monkeypatch.setattr(terraform, "ENVIRONMENTS", tmp_path)
     monkeypatch.setattr(terraform, "execute", stage.execute)
     monkeypatch.setattr(terraform, "outputs", stage.outputs)
@@ -77,47 +73,42 @@ def run() -> int:
 
 def test_what_is_built_is_what_terraform_deploys(stage: Stage, tmp_path: Path) -> None:
     assert run() == 0
-    assert stage.done == ["login podman", "build onnx arm64: first", "push onnx", "apply dev"]
+    assert stage.done == ["init dev", "login podman", "build first arm64", "push first", "apply dev"]
     written = json.loads((tmp_path / "dev" / deploy.IMAGES).read_text())
-    assert written == {"worker_images": {"first": f"{REPOSITORY}@sha256:{'x' * 64}"}}
+    assert written == {"worker_images": {"first": f"{REPOSITORY}@sha256:{'t' * 64}"}}
 
 
 def test_the_first_time_the_registry_comes_first(stage: Stage) -> None:
     stage.deployed = False
     assert run() == 0
-    assert stage.done[0] == "apply dev -target=module.stack.module.container_registry -var worker_images=null"
-    assert stage.done[1:] == ["login podman", "build onnx arm64: first", "push onnx", "apply dev"]
+    assert stage.done[1] == "apply dev -target=module.stack.module.container_registry -var worker_images=null"
+    assert stage.done[2:] == ["login podman", "build first arm64", "push first", "apply dev"]
 
 
 def test_where_the_registry_is_not_created_nothing_is_built(stage: Stage) -> None:
-    stage.deployed, stage.code = False, 1
+    stage.deployed, stage.fails = False, "apply"
     with pytest.raises(Failure, match="the registry was not created"):
         run()
-    assert len(stage.done) == 1
+    assert [line.split()[0] for line in stage.done] == ["init", "apply"]
 
 
-def test_models_that_share_no_image_get_two(stage: Stage, tmp_path: Path) -> None:
-    model(tmp_path / "models" / "second", "torchscript")
-    stage.wanted["models"] |= {
-        name: {"source": "second", "models_dir": str(tmp_path / "models")} for name in ("second", "again")
-    }
+def test_each_folder_has_an_image_of_its_own_and_two_models_of_one_folder_share_it(
+    stage: Stage, tmp_path: Path
+) -> None:
+    own = WantedModel("own", stage.models / "first", own_package=True)
+    second = [WantedModel(name, stage.models / "second", "s3://bucket/key") for name in ("second", "again")]
+    stage.wanted = Wanted("arm64", dict(stage.wanted.models) | {model.name: model for model in (own, *second)})
     assert run() == 0
     assert [line for line in stage.done if line.startswith("build")] == [
-        "build onnx arm64: first",
-        "build torch arm64: second",
+        "build first arm64",
+        "build second arm64 without its artifact",
     ]
     written = json.loads((tmp_path / "dev" / deploy.IMAGES).read_text())["worker_images"]
     assert written == {
-        "first": f"{REPOSITORY}@sha256:{'x' * 64}",
-        "second": f"{REPOSITORY}@sha256:{'h' * 64}",
-        "again": f"{REPOSITORY}@sha256:{'h' * 64}",
+        "first": f"{REPOSITORY}@sha256:{'t' * 64}",
+        "second": f"{REPOSITORY}@sha256:{'d' * 64}",
+        "again": f"{REPOSITORY}@sha256:{'d' * 64}",
     }
-
-
-def test_a_folder_that_is_not_there_is_named(stage: Stage) -> None:
-    stage.wanted["models"] = {"gone": {"source": "gone", "models_dir": None}}
-    with pytest.raises(Failure, match="gone"):
-        run()
 
 
 def test_the_builder_logs_in_with_ecrs_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +143,3 @@ def test_the_emulator_is_not_deployed_to_like_this(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "argv", ["deploy", "--env", "local"])
     with pytest.raises(Failure, match="make up"):
         deploy.main()
-
-
-def test_the_demo_model_has_a_target() -> None:
-    assert deploy.targets_of({"sentiment": MODELS / "sentiment"}) == {"onnx": ["sentiment"]}

@@ -1,8 +1,9 @@
-"""The worker's image: its target, its build context, its tag, and what the command does."""
+"""The workers' images: their target, its build context, its tag, and what the command does."""
 
 import json
 import os
 import re
+import shutil
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,9 +13,9 @@ import pytest
 
 from scripts import image
 from scripts.builders import PLATFORMS
-from scripts.console import ROOT, Failure
-from scripts.image import ARCHITECTURE, TARGETS, choose_target, make_context, new_tag
-from scripts.package import MODELS
+from scripts.console import ROOT
+from scripts.image import ARCHITECTURE, TARGETS, make_context, new_tag, target_of
+from scripts.wanted import MODELS
 
 
 def model(folder: Path, runtime: str) -> Path:
@@ -31,38 +32,37 @@ def model(folder: Path, runtime: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("runtimes", "target"),
-    [
-        (["onnx"], "onnx"),
-        (["python"], "onnx"),
-        (["python", "onnx"], "onnx"),
-        (["torchscript"], "torch"),
-        (["torchscript", "aotinductor", "python"], "torch"),
-    ],
+    ("runtime", "target"), [("onnx", "onnx"), ("python", "onnx"), ("torchscript", "torch"), ("aotinductor", "torch")]
 )
-def test_the_target_is_the_one_that_runs_all_models(tmp_path: Path, runtimes: list[str], target: str) -> None:
-    assert choose_target({name: model(tmp_path / name, name) for name in runtimes}) == target
+def test_the_target_is_the_one_that_runs_the_model(tmp_path: Path, runtime: str, target: str) -> None:
+    assert target_of(model(tmp_path / runtime, runtime)) == target
 
 
-def test_where_no_target_runs_all_one_has_to_be_said(tmp_path: Path) -> None:
-    models = {name: model(tmp_path / name, name) for name in ("onnx", "torchscript")}
-    with pytest.raises(Failure, match="need onnx, torchscript, which no one image has: say --target onnx or"):
-        choose_target(models)
-
-
-def test_the_context_has_the_models_that_the_target_runs(tmp_path: Path) -> None:
-    models = {name: model(tmp_path / "models" / name, name) for name in ("onnx", "torchscript", "python")}
+def test_the_context_has_one_model_and_its_own_libraries(tmp_path: Path) -> None:
+    """Another model's pins can't clash with it, and a new model changes no other one's image."""
+    mine = model(tmp_path / "models" / "mine", "onnx")
     context = tmp_path / "context"
     (context / "left").mkdir(parents=True)
-    make_context(context, "torch", models)
-    assert sorted(path.name for path in context.iterdir()) == ["Dockerfile", "app", "install.sh", "requirements"]
-    assert sorted(path.name for path in (context / "app/worker/models").iterdir()) == ["python", "torchscript"]
-    (models["python"] / "requirements.txt").write_text("scikit-learn==1.9.0\n")
-    make_context(context, "torch", models)
-    assert (context / "requirements/models/python.txt").read_text() == "scikit-learn==1.9.0\n"
-    assert not (context / "requirements/models/torchscript.txt").exists()
-    with pytest.raises(Failure, match="no model can run in the target onnx"):
-        make_context(context, "onnx", {"torchscript": models["torchscript"]})
+    before = make_context(context, mine)
+    shown = ["Dockerfile", "app", "install.sh", "model", "requirements", "trim.sh"]
+    assert sorted(path.name for path in context.iterdir()) == shown
+    assert (context / "model/requirements.txt").read_text() == ""
+    other = model(tmp_path / "models" / "other", "onnx")
+    (other / "requirements.txt").write_text("scikit-learn==1.9.0\n")
+    assert make_context(context, mine) == before
+    assert [path.name for path in (context / "app/worker/models").iterdir()] == ["mine"]
+    make_context(context, other)
+    assert (context / "model/requirements.txt").read_text() == "scikit-learn==1.9.0\n"
+
+
+def test_an_artifact_in_s3_is_not_in_the_image(tmp_path: Path) -> None:
+    folder = tmp_path / "sentiment"
+    shutil.copytree(MODELS / "sentiment", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    there = tmp_path / "context" / "app/worker/models/sentiment/sentiment.onnx"
+    make_context(tmp_path / "context", folder)
+    assert there.is_file()
+    make_context(tmp_path / "context", folder, in_s3=True)
+    assert not there.exists()
 
 
 def test_every_target_is_a_stage_of_the_dockerfile() -> None:
@@ -81,10 +81,10 @@ def test_the_architecture_is_the_stacks() -> None:
 def test_every_build_has_a_tag_of_its_own() -> None:
     """The registry's tags don't move, and the same sources on a newer base have to go there too."""
     now = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    tag = new_tag("onnx", "x86_64", "0123456789abcdef", now)
-    assert tag == "onnx-x86_64-20260102-030405-01234567"
+    tag = new_tag("mine", "x86_64", "0123456789abcdef", now)
+    assert tag == "mine-x86_64-20260102-030405-01234567"
     assert re.fullmatch(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}", tag)
-    assert new_tag("onnx", "x86_64", "0123456789abcdef", now + timedelta(seconds=1)) != tag
+    assert new_tag("mine", "x86_64", "0123456789abcdef", now + timedelta(seconds=1)) != tag
 
 
 def play(folder: Path, record: Path, *, digest: str) -> None:
@@ -114,6 +114,6 @@ def test_what_is_pushed_is_built_on_the_newest_base_and_named_by_digest(
     monkeypatch.setattr(sys, "argv", [*options, "--push"])
     assert image.main() == 0
     built, pushed = record.read_text().splitlines()
-    assert "--platform linux/arm64 --pull=newer --tag r.example/worker:onnx-arm64-" in built
+    assert "--platform linux/arm64 --pull=newer --tag r.example/worker:sentiment-arm64-" in built
     assert pushed.split()[-1] in built
     assert capfd.readouterr().out.strip() == f"r.example/worker@{digest}"

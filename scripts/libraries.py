@@ -1,0 +1,82 @@
+"""A model's own libraries: a folder for what its requirements.txt names beyond what .venv has, whatever others pin.
+
+    build/libraries/<digest>/    installed once for each content of a requirements.txt, and shared by equal ones
+
+pip itself says what is missing beside .venv, and only that is installed. Locally a worker's zip names the folder (in
+libraries.txt of the model's folder), which then comes first on its path. In an image the same is done by install.sh.
+"""
+
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from scripts.console import BUILD, ROOT, Failure, note
+
+REQUIREMENTS = "requirements.txt"
+FOLDER = BUILD / "libraries"
+
+_OTHER_FILES = ("-r", "-c", "-e", "--requirement", "--constraint", "--editable")
+
+
+def libraries_of(folder: Path) -> Path | None:
+    """Folder with the libraries of a model folder, installed when they are not there yet; None where it names none.
+
+    Raises:
+        Failure: pip can't find or install them.
+    """
+    path = folder / REQUIREMENTS
+    if not path.is_file():
+        return None
+    wanted = path.read_text(encoding="utf-8")
+    target = FOLDER / _key(wanted)
+    if target.is_dir():
+        return target
+    note(f"installing the libraries of {folder.name} ({path}) ...")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=FOLDER, prefix=".part-") as work:
+        part = Path(work) / "libraries"
+        part.mkdir()
+        missing = _missing(path)
+        if missing:
+            pinned = Path(work) / "pinned.txt"
+            pinned.write_text("\n".join([*_options(wanted), *missing]) + "\n", encoding="utf-8")
+            _pip(path, "install", "--no-deps", "--target", str(part), "-r", str(pinned))
+        part.rename(target)
+    return target
+
+
+def _key(wanted: str) -> str:
+    """Changes with the requirements, with the Python that runs them, and with what .venv is made from."""
+    base = (ROOT / "pyproject.toml").read_bytes() if (ROOT / "pyproject.toml").is_file() else b""
+    parts = (wanted.encode(), str(sys.implementation.cache_tag).encode(), base)
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def _missing(path: Path) -> list[str]:
+    """What would have to be installed beside this interpreter's packages, pinned."""
+    report: dict[str, Any] = json.loads(_pip(path, "install", "--dry-run", "--report", "-", "-r", str(path)))
+    found = []
+    for item in report["install"]:
+        name, version = item["metadata"]["name"], item["metadata"]["version"]
+        found.append(f"{name} @ {item['download_info']['url']}" if item["is_direct"] else f"{name}=={version}")
+    return sorted(found)
+
+
+def _options(wanted: str) -> list[str]:
+    """The lines that say where packages come from, such as --extra-index-url."""
+    lines = [line.strip() for line in wanted.splitlines()]
+    return [line for line in lines if line.startswith("-") and not line.startswith(_OTHER_FILES)]
+
+
+def _pip(path: Path, *arguments: str) -> str:
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
+    if done.returncode:
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        said = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "it printed nothing")
+        raise Failure(f"pip can't install what {path} names: {said}. Correct that file, or allow access to the index")
+    return done.stdout

@@ -1,0 +1,189 @@
+"""What ships of a model folder, checked: its manifest, artifact and validator, and the files of its worker.
+
+Of a model folder ships everything but export.py, requirements.txt, the folders tests/, data/ and training/, documents
+and notebooks (*.md, *.ipynb), hidden files, the artifacts that the manifest has and doesn't choose, the chosen one too
+where the environment takes it from S3, and, unless its runtime is `python`, checkpoints (*.pth, *.ckpt), which no
+runtime opens.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from scripts.console import ROOT, Failure, note
+from scripts.libraries import REQUIREMENTS
+from scripts.validators import ERRORS_MODULE, SchemaError, module_name, render_validator
+from worker.errors import ManifestError
+from worker.manifest import Manifest
+from worker.runtimes import PYTHON
+
+Files = dict[str, bytes]
+"""Path inside a package -> content."""
+
+_SOURCE = re.compile(r"[a-z][a-z0-9-]{0,30}")  # what a manifest's name may be
+_LEFT_OUT_FOLDERS = {"__pycache__", "tests", "data", "training"}
+_LEFT_OUT_SUFFIXES = {".pyc", ".md", ".ipynb"}  # a reworded model card is no new deployment
+_CHECKPOINTS = {".pth", ".ckpt"}
+_LARGE = 10 * 2**20  # of a file that is not the artifact: it costs each cold start, and is seldom meant to ship
+_EXPORT = "export.py"  # a model's part of scripts/export_model.py
+
+
+def find_models(model_dirs: Sequence[Path], sources: Collection[str] | None = None) -> dict[str, Path]:
+    """Model folders (those with a manifest.json) by name, in the order of their names.
+
+    Args:
+        model_dirs: folders that hold model folders.
+        sources: take only these.
+
+    Raises:
+        Failure: a name is wrong, taken twice or not there.
+    """
+    found: list[Path] = []
+    for model_dir in model_dirs:
+        if not model_dir.is_dir():
+            raise Failure(f"{model_dir} is no folder: --models-dir names one that holds model folders")
+        found += [
+            path.parent
+            for path in sorted(model_dir.glob("*/manifest.json"))
+            if not sources or path.parent.name in sources
+        ]
+    missing = sorted(set(sources or ()) - {folder.name for folder in found})
+    if missing:
+        raise Failure(f"no model folder {', '.join(missing)} in {', '.join(map(str, model_dirs))}")
+    return by_name(found)
+
+
+def by_name(folders: Collection[Path]) -> dict[str, Path]:
+    """Model folders by name, in the order of their names.
+
+    Raises:
+        Failure: a name is wrong, or two have the same.
+    """
+    found: dict[str, Path] = {}
+    for folder in folders:
+        if not _SOURCE.fullmatch(folder.name):
+            raise Failure(f"{folder}: a model folder's name must match {_SOURCE.pattern}")
+        rival = found.setdefault(module_name(folder.name), folder)
+        if rival != folder:
+            raise Failure(f"{folder} and {rival} have the same name: rename one of them")
+    return {folder.name: folder for folder in sorted(found.values(), key=lambda folder: folder.name)}
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The checked manifest of a model folder, its artifact verified when the folder has it.
+
+    Raises:
+        Failure: the manifest or the artifact is wrong, or there is no model.py.
+    """
+    path = folder / "manifest.json"
+    try:
+        manifest = Manifest.read(path)
+    except ManifestError as error:
+        raise Failure(str(error)) from error
+    if manifest.name != folder.name:
+        raise Failure(f"{path}: name is {manifest.name}, but the folder's is {folder.name}: give them the same")
+    if not (folder / "model.py").is_file():
+        raise Failure(f"{folder / 'model.py'} is missing: it defines the model's class (see worker/model.py)")
+    artifact = manifest.artifact
+    # One that is not in the folder has to be in S3. Only the stack's `models` tell, and its validation refuses others.
+    # The worker verifies it by the digest that is declared here, unless the variable names another.
+    if artifact is not None and (folder / artifact.file).is_file():
+        content = (folder / artifact.file).read_bytes()
+        for key, declared, actual in (
+            ("bytes", artifact.bytes, len(content)),
+            ("sha256", artifact.sha256, hashlib.sha256(content).hexdigest()),
+        ):
+            if declared != actual:
+                where = f"{path}: artifacts.{manifest.runtime}.{key}"
+                raise Failure(f"{where} is {declared}, but that of {artifact.file} is {actual}")
+    data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return data
+
+
+def worker_files(source: str, folder: Path, *, in_s3: bool = False, root: Path = ROOT) -> Files:
+    """What a worker of this model folder consists of: worker/, inference/ and validators/, and nothing to spare.
+
+    Args:
+        source: the folder's name.
+        folder: the model folder.
+        in_s3: the artifact comes from S3, and does not ship.
+        root: the repository.
+
+    Raises:
+        Failure: a manifest, an artifact or a schema is wrong; it names the file and the key.
+    """
+    manifest = read_manifest(folder)
+    files = {
+        name: data
+        for name, data in files_under(root / "worker", "worker/").items()
+        if name.endswith(".py") and not name.startswith("worker/models/")
+    }
+    files |= files_under(root / "lambda" / "inference", "inference/")
+    files |= validators({source: folder}, {source: manifest})
+    artifacts = manifest.get("artifacts", {})
+    chosen = artifacts.get(manifest["runtime"], {}).get("file")
+    spare = {_EXPORT, REQUIREMENTS, *(artifact["file"] for artifact in artifacts.values())}
+    if not in_s3:
+        spare -= {chosen}
+    model = {name: data for name, data in files_under(folder, "").items() if name not in spare}
+    if manifest["runtime"] != PYTHON:
+        model = {n: data for n, data in model.items() if n == chosen or Path(n).suffix not in _CHECKPOINTS}
+    _warn(folder, model, None if in_s3 else chosen)
+    return files | {f"worker/models/{source}/{name}": data for name, data in model.items()}
+
+
+def validators(models: Mapping[str, Path], manifests: Mapping[str, Mapping[str, Any]]) -> Files:
+    """The package `validators`: one module for each model folder."""
+    files = {
+        f"validators/{module_name(source)}.py": _validator(folder, manifests[source]).encode()
+        for source, folder in models.items()
+    }
+    return files | {"validators/__init__.py": b"", "validators/_errors.py": ERRORS_MODULE.encode()}
+
+
+def files_under(folder: Path, prefix: str) -> Files:
+    """All files under a folder that ship."""
+    if not folder.is_dir():
+        raise Failure(f"{folder} is missing: this checkout is not whole")
+    return {
+        prefix + path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and _ships(path.relative_to(folder))
+    }
+
+
+def megabytes(size: int) -> str:
+    """A number of bytes, for people."""
+    return f"{size / 2**20:.2f} MB"
+
+
+def _ships(path: Path) -> bool:
+    if any(part.startswith(".") or part in _LEFT_OUT_FOLDERS for part in path.parts):
+        return False
+    return path.suffix not in _LEFT_OUT_SUFFIXES
+
+
+def _validator(folder: Path, manifest: Mapping[str, Any]) -> str:
+    """The input schema's validator. The output schema's is made too, and thrown away: to see that it is one."""
+    rendered = {}
+    for name in ("input_schema", "output_schema"):
+        try:
+            rendered[name] = render_validator(manifest[name])
+        except SchemaError as error:
+            raise Failure(f"{folder / 'manifest.json'}: {name}: {error}") from error
+    return rendered["input_schema"]
+
+
+def _warn(folder: Path, model: Files, chosen: str | None) -> None:
+    if chosen is not None and chosen not in model:
+        note(
+            f"{folder / chosen} is missing and not in the worker's package: "
+            'put it there, or set artifact = "s3://bucket/key" in the stack\'s models'
+        )
+    for name, data in model.items():
+        if name != chosen and len(data) > _LARGE:
+            size = megabytes(len(data))
+            note(f"{folder / name} ships with the worker, {size}: if it should not, move it to training/")

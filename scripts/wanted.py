@@ -1,0 +1,134 @@
+"""Which models an environment names, and where their folders are: what is to be packaged, or built as images.
+
+Terraform itself reads the environment's variables (all of its files, and what the shell says), in a folder that holds
+nothing else: that needs no `init`, no provider and no backend.
+"""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts import terraform
+from scripts.console import BUILD, ROOT, Failure
+
+MODELS = ROOT / "worker" / "models"
+
+_WORK = BUILD / "wanted"
+_PATTERNS = ("variables.tf", "*.tfvars", "*.tfvars.json")
+_EXPRESSION = """jsonencode({architecture = var.architecture, models = {
+ for name, model in var.models : name => {
+ source = try(coalesce(model.source, name), name), models_dir = try(model.models_dir, null),
+ artifact = try(model.artifact, null), package = try(model.package, null) != null,
+ image = try(contains(keys(var.worker_images), name), false)
+ }}})"""
+
+
+@dataclass(frozen=True)
+class WantedModel:
+    """A model that an environment names.
+
+    Attributes:
+        name: its name in /predict/{model}.
+        folder: its model folder.
+        artifact: `s3://bucket/key` when its artifact comes from there.
+        own_package: the environment names a zip or an image of its own for it.
+        image: the environment names the image that `make deploy` built for it.
+    """
+
+    name: str
+    folder: Path
+    artifact: str | None = None
+    own_package: bool = False
+    image: bool = False
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What an environment names. `architecture` is x86_64 or arm64."""
+
+    architecture: str
+    models: Mapping[str, WantedModel]
+
+    @property
+    def folders(self) -> set[Path]:
+        """The model folders; one that two models share is there once."""
+        return {model.folder for model in self.models.values()}
+
+    @property
+    def in_s3(self) -> set[Path]:
+        """Folders whose artifact no model needs in its package."""
+        shipped = {model.folder for model in self.models.values() if model.artifact is None}
+        return self.folders - shipped
+
+
+def read_wanted(environment: str) -> Wanted:
+    """What an environment names.
+
+    Raises:
+        Failure: Terraform can't read its variables, or a model has no folder.
+    """
+    folder = terraform.ENVIRONMENTS / environment
+    if not folder.is_dir():
+        known = ", ".join(sorted(path.name for path in terraform.ENVIRONMENTS.iterdir() if path.is_dir()))
+        raise Failure(f"there is no environment {environment}: ENV is one of {known}", code=2)
+    answer = _asked(environment, folder)
+    models = {}
+    for name, said in answer["models"].items():
+        # As Terraform takes it: relative to the environment's folder.
+        parent = folder / said["models_dir"] if said["models_dir"] else MODELS
+        model_folder = Path((parent / said["source"]).resolve())
+        _check(environment, name, model_folder)
+        models[name] = WantedModel(name, model_folder, said["artifact"], said["package"], said["image"])
+    return Wanted(answer["architecture"], models)
+
+
+def _asked(environment: str, folder: Path) -> dict[str, Any]:
+    work = _WORK / environment
+    shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True)
+    for pattern in _PATTERNS:
+        for path in folder.glob(pattern):
+            shutil.copy(path, work)
+    # Before there are images, the environments that want them have no value of this variable.
+    (work / "override.tf").write_text('variable "worker_images" {\n  default = null\n}\n', encoding="utf-8")
+    command = [terraform.terraform_binary(), f"-chdir={work}", "console", "-no-color"]
+    # Of the caller's terminal and folders nothing matters here: there is no state, and one expression to evaluate.
+    env = {
+        name: value
+        for name, value in terraform.environment_env(environment).items()
+        if name not in ("TF_WORKSPACE", "TF_DATA_DIR") and not name.startswith("TF_CLI_ARGS")
+    }
+    shown = subprocess.run(
+        command,
+        input=_EXPRESSION.replace("\n", " ") + "\n",
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        env=env,
+        check=False,
+    )
+    answer = next((line for line in reversed(shown.stdout.splitlines()) if line.startswith('"')), None)
+    if answer is None:
+        said = (shown.stderr or shown.stdout).strip()[-1000:]
+        raise Failure(f"Terraform can't read the variables of {environment} ({folder}): {said}")
+    try:
+        read: dict[str, Any] = json.loads(json.loads(answer))
+    except ValueError as error:
+        raise Failure(f"Terraform's answer about {environment} can't be read: {answer[:200]}") from error
+    return read
+
+
+def _check(environment: str, name: str, folder: Path) -> None:
+    """A line of its own, before Terraform's, which points into a file that nobody edits."""
+    if (folder / "manifest.json").is_file():
+        return
+    missing = folder / "manifest.json" if folder.is_dir() else folder
+    raise Failure(
+        f"the environment {environment} names the model {name}, but {missing} does not exist: run "
+        f"`make new-model NAME={name}`, or correct `models` in the environment's terraform.tfvars "
+        "(source: the folder's name; models_dir: where it is)"
+    )

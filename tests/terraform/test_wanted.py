@@ -1,0 +1,74 @@
+"""What an environment names, as Terraform reads it from all its files, with no backend, no provider and no `init`."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from scripts import terraform, wanted
+from scripts.console import ROOT, Failure
+from scripts.wanted import MODELS, WantedModel, read_wanted
+
+pytestmark = pytest.mark.terraform
+
+
+@pytest.fixture
+def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of dev."""
+    folder = tmp_path / "environments" / "dev"
+    left_out = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.auto.tfvars*")
+    shutil.copytree(ROOT / "terraform" / "environments" / "dev", folder, ignore=left_out)
+    monkeypatch.setattr(terraform, "ENVIRONMENTS", folder.parent)
+    monkeypatch.setattr(wanted, "_WORK", tmp_path / "wanted")
+    return folder
+
+
+def test_the_models_are_read_from_all_of_terraforms_files(environment: Path) -> None:
+    digest = f"r@sha256:{'0' * 64}"
+    (environment / "mine.auto.tfvars").write_text(
+        'models = {\n  sentiment = { memory_mb = 512 }\n  again = { source = "sentiment", artifact = "s3://b/k" }\n'
+        f'  elsewhere = {{ source = "sentiment", models_dir = "{MODELS}" }}\n'
+        f'  own = {{ source = "sentiment", package = {{ image = {{ uri = "{digest}" }} }} }}\n}}\n'
+        'architecture = "arm64"\n'
+    )
+    (environment / "worker_images.auto.tfvars.json").write_text(f'{{"worker_images": {{"again": "{digest}"}}}}')
+    found = read_wanted("dev")
+    folder = MODELS / "sentiment"
+    assert found.architecture == "arm64"
+    assert found.models == {
+        "again": WantedModel("again", folder, artifact="s3://b/k", image=True),
+        "elsewhere": WantedModel("elsewhere", folder),
+        "own": WantedModel("own", folder, own_package=True),
+        "sentiment": WantedModel("sentiment", folder),
+    }
+    assert found.in_s3 == set()  # one that shares the folder needs the file
+
+
+def test_a_relative_models_dir_is_the_environments_as_terraform_takes_it(environment: Path) -> None:
+    (environment / "models" / "mine").mkdir(parents=True)
+    (environment / "models" / "mine" / "manifest.json").write_text("{}")
+    (environment / "mine.auto.tfvars").write_text('models = { mine = { models_dir = "models" } }\n')
+    assert read_wanted("dev").folders == {environment / "models" / "mine"}
+
+
+def test_a_model_without_a_folder_or_a_manifest_is_told_with_what_to_do(environment: Path) -> None:
+    (environment / "mine.auto.tfvars").write_text('models = { mine = { models_dir = "models" } }\n')
+    said = r"dev names the model mine, but \S+/models/mine{} does not exist: run `make new-model NAME=mine`"
+    with pytest.raises(Failure, match=said.format("")):
+        read_wanted("dev")
+    (environment / "models" / "mine").mkdir(parents=True)
+    with pytest.raises(Failure, match=said.format("/manifest.json")):
+        read_wanted("dev")
+
+
+def test_what_terraform_cannot_read_is_told_in_its_words(environment: Path) -> None:
+    (environment / "mine.auto.tfvars").write_text("models = {\n")
+    with pytest.raises(Failure, match=r"Terraform can't read the variables of dev \(.*Error: "):
+        read_wanted("dev")
+
+
+def test_an_environment_that_is_not_there_is_told(environment: Path) -> None:
+    with pytest.raises(Failure, match="there is no environment stage: ENV is one of dev"):
+        read_wanted("stage")

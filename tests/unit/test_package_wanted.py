@@ -1,0 +1,184 @@
+"""What is packaged for an environment: the models that it names, within Lambda's limits, and only if they can start."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from scripts import libraries, model_import, package
+from scripts.console import Failure
+from scripts.libraries import libraries_of
+from scripts.package import build_wanted, check_size
+from scripts.wanted import Wanted, WantedModel
+from tests.unit.model_folders import SENTIMENT, plain_manifest
+from worker.model import add_libraries
+
+
+@pytest.fixture(autouse=True)
+def _folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libraries, "FOLDER", tmp_path / "libraries")
+    monkeypatch.setattr(model_import, "_DONE", tmp_path / "imported")
+
+
+def plain(folder: Path, code: str = "", requirements: str = "") -> Path:
+    """A right model folder of a plain Python model; `code` comes first in its model.py."""
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text(json.dumps(plain_manifest() | {"name": folder.name}))
+    (folder / "model.py").write_text(
+        f"{code}\nfrom worker.model import Model as Base\n\n\nclass Mine(Base):\n    pass\n"
+    )
+    if requirements:
+        (folder / "requirements.txt").write_text(requirements)
+    return folder
+
+
+def wanted(*models: WantedModel) -> Wanted:
+    return Wanted("x86_64", {model.name: model for model in models})
+
+
+def packaged(out: Path, *models: WantedModel, environment: str = "local") -> package.Packages:
+    return build_wanted(out / "out", environment, wanted(*models))
+
+
+def names(path: Path) -> set[str]:
+    with zipfile.ZipFile(path) as archive:
+        return set(archive.namelist())
+
+
+def test_a_half_finished_folder_that_no_environment_names_blocks_nothing(tmp_path: Path) -> None:
+    folder = plain(tmp_path / "mine")
+    (tmp_path / "draft").mkdir()
+    (tmp_path / "draft" / "manifest.json").write_text("{}")
+    packages = packaged(tmp_path, WantedModel("mine", folder))
+    assert list(packages.workers) == ["mine"]
+    assert "validators/mine.py" in names(packages.lambda_zip)
+
+
+def test_an_artifact_in_s3_does_not_ship_unless_another_model_of_the_folder_needs_it(tmp_path: Path) -> None:
+    artifact = "worker/models/sentiment/sentiment.onnx"
+    remote = WantedModel("sentiment", SENTIMENT, artifact="s3://bucket/key")
+    assert artifact not in names(packaged(tmp_path, remote).workers["sentiment"])
+    both = packaged(tmp_path, remote, WantedModel("again", SENTIMENT))
+    assert artifact in names(both.workers["sentiment"])
+
+
+def test_what_runs_from_an_image_or_a_package_of_its_own_has_no_zip_and_is_known_to_the_api(tmp_path: Path) -> None:
+    own = WantedModel("own", plain(tmp_path / "own"), own_package=True)
+    built = WantedModel("built", plain(tmp_path / "built"), image=True)
+    packages = packaged(tmp_path, own, built, environment="dev")
+    assert not packages.workers
+    assert {"validators/own.py", "validators/built.py"} <= names(packages.lambda_zip)
+
+
+def test_two_folders_of_one_name_are_refused(tmp_path: Path) -> None:
+    folders = [plain(tmp_path / parent / "mine") for parent in ("one", "two")]
+    with pytest.raises(Failure, match="have the same name: rename one of them"):
+        packaged(tmp_path, WantedModel("first", folders[0]), WantedModel("second", folders[1]))
+
+
+@pytest.mark.parametrize(("megabytes", "told"), [(51, "more than 50 MB:"), (251, "content of more than 250 MB")])
+def test_a_zip_that_lambda_would_refuse_is_refused_with_the_remedy(megabytes: int, told: str) -> None:
+    with pytest.raises(Failure, match=told) as failure:
+        check_size("mine", {"weights": bytes(megabytes * 2**20)}, "prod")
+    assert "make deploy" in str(failure.value)
+    assert 'artifact = "s3://bucket/key"' in str(failure.value)
+
+
+def test_for_the_emulator_a_large_zip_is_only_told(capsys: pytest.CaptureFixture[str]) -> None:
+    check_size("mine", {"weights": bytes(51 * 2**20)}, "local")
+    assert "The emulator takes it. On AWS deploy it as an image" in capsys.readouterr().err
+    check_size("mine", {"weights": bytes(50 * 2**20)}, "prod")
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (
+            "import os\nimport nonesuch",
+            r"model\.py, line 2: ModuleNotFoundError: .*name it in \S+mine/requirements\.txt",
+        ),
+        ("1 / 0", r"model\.py, line 1: ZeroDivisionError: division by zero"),
+        ("import sys\n\nsys.exit('no GPU')", r"model\.py, line 3: SystemExit: no GPU"),
+        ("import os\nos._exit(3)", r"model\.py: the import ended the process with exit code 3"),
+        ("from .words import nonesuch", r"model\.py, line 1: ImportError: cannot import name 'nonesuch'"),
+        ("from worker.model import Model as B\nclass Other(B): ...\n", "must define one subclass"),
+        ("def f(:", r"model\.py, line 1: SyntaxError: invalid syntax"),
+    ],
+)
+def test_a_broken_import_is_one_line_with_its_place(tmp_path: Path, code: str, told: str) -> None:
+    folder = plain(tmp_path / "mine", code)
+    (folder / "words.py").write_text("")
+    with pytest.raises(Failure, match=told) as failure:
+        packaged(tmp_path, WantedModel("mine", folder))
+    assert "\n" not in str(failure.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_what_was_imported_once_is_imported_again_only_when_it_changes(tmp_path: Path) -> None:
+    folder = plain(tmp_path / "mine", f"from pathlib import Path\nPath('{tmp_path}/count').open('a').write('x')")
+    for _ in range(2):
+        packaged(tmp_path, WantedModel("mine", folder))
+    assert (tmp_path / "count").read_text() == "x"
+    with (folder / "model.py").open("a") as file:
+        file.write("# changed\n")
+    packaged(tmp_path, WantedModel("mine", folder))
+    assert (tmp_path / "count").read_text() == "xx"
+
+
+def wheel(folder: Path, name: str, version: str) -> None:
+    """A package whose module says its version."""
+    folder.mkdir(exist_ok=True)
+    info = f"{name}-{version}.dist-info"
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
+        archive.writestr(f"{name}.py", f"VERSION = '{version}'\n")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
+
+
+def test_two_models_may_pin_one_library_differently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for version in ("1.0", "2.0"):
+        wheel(tmp_path / "wheels", "pinnedthing", version)
+    models = []
+    for name, version in (("one", "1.0"), ("two", "2.0")):
+        needs = f"--no-index\n--find-links {tmp_path / 'wheels'}\npinnedthing=={version}\nnumpy\n"
+        code = f"import pinnedthing\nassert pinnedthing.VERSION == '{version}'"
+        models.append(WantedModel(name, plain(tmp_path / name, code, needs)))
+    packages = packaged(tmp_path, *models)
+    for model, version in zip(models, ("1.0", "2.0"), strict=True):
+        with zipfile.ZipFile(packages.workers[model.name]) as archive:
+            archive.extractall(tmp_path / "task" / model.name)
+        folder = tmp_path / "task" / model.name / "worker" / "models" / model.name
+        monkeypatch.setattr("sys.path", [])
+        add_libraries(folder)
+        (first,) = sys.path
+        assert (Path(first) / f"pinnedthing-{version}.dist-info").is_dir()
+        assert not (Path(first) / "numpy").exists()  # .venv has it
+        assert not (folder / "requirements.txt").exists()
+
+
+def test_libraries_are_installed_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wheel(tmp_path / "wheels", "pinnedthing", "1.0")
+    folder = plain(tmp_path / "mine", "", f"--no-index\n--find-links {tmp_path / 'wheels'}\npinnedthing==1.0\n")
+    first = libraries_of(folder)
+    assert "installing the libraries of mine" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "wheels")
+    assert libraries_of(folder) == first
+    assert capsys.readouterr().err == ""
+
+
+def test_a_library_that_is_not_there_is_one_line_with_its_file(tmp_path: Path) -> None:
+    folder = plain(tmp_path / "mine", "", "--no-index\npinnedthing==1.0\n")
+    with pytest.raises(
+        Failure, match=r"can't install what \S+requirements\.txt names: ERROR: .*pinnedthing"
+    ) as failure:
+        libraries_of(folder)
+    assert "\n" not in str(failure.value)
+    assert list((tmp_path / "libraries").iterdir()) == []

@@ -1,0 +1,20 @@
+"""Import every model of this package, as the last step of an image's build: a broken import fails there.
+
+python -m worker.importable
+"""
+
+import sys
+from pathlib import Path
+
+from worker.model import model_class
+
+
+def main() -> None:
+    """Raises whatever the import raises: the traceback is in the build's output."""
+    for manifest in sorted((Path(__file__).parent / "models").glob("*/manifest.json")):
+        model_class(manifest.parent)
+        print(f"imported {manifest.parent.name}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
