@@ -12,6 +12,8 @@ resource "aws_ecr_repository" "this" {
   }
 }
 
+# No rule for images with a tag: a version of a function whose image has expired can't be started or gone back to, and ECR
+# does not know which images functions use.
 resource "aws_ecr_lifecycle_policy" "this" {
   repository = aws_ecr_repository.this.name
 
@@ -19,7 +21,7 @@ resource "aws_ecr_lifecycle_policy" "this" {
     rules = [
       {
         rulePriority = 1
-        description  = "Untagged images are builds that were never named"
+        description  = "Images without a tag are pushes that broke off"
         selection = {
           tagStatus   = "untagged"
           countType   = "sinceImagePushed"
@@ -28,16 +30,31 @@ resource "aws_ecr_lifecycle_policy" "this" {
         }
         action = { type = "expire" }
       },
-      {
-        rulePriority = 2
-        description  = "Enough images to go back to"
-        selection = {
-          tagStatus   = "any"
-          countType   = "imageCountMoreThan"
-          countNumber = var.keep_images
-        }
-        action = { type = "expire" }
-      },
     ]
   })
+}
+
+# Lambda pulls an image when it starts the function for the first time and after a long idle time, by right of this policy.
+# It would add one itself, but only if whoever deploys may change the repository's policy.
+data "aws_iam_policy_document" "pull" {
+  statement {
+    sid     = "LambdaPulls"
+    actions = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["lambda.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringLike"
+      variable = "aws:SourceArn"
+      values   = var.function_arns
+    }
+  }
+}
+
+resource "aws_ecr_repository_policy" "this" {
+  repository = aws_ecr_repository.this.name
+  policy     = data.aws_iam_policy_document.pull.json
 }

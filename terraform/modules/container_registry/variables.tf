@@ -9,15 +9,14 @@ variable "name" {
   }
 }
 
-variable "keep_images" {
-  description = "How many images are kept; older ones expire. A function keeps running on an expired image's copy only for a while, so keep several."
-  type        = number
-  default     = 30
+variable "function_arns" {
+  description = "ARNs of the Lambda functions whose images Lambda may pull from here; a star stands for any characters."
+  type        = list(string)
   nullable    = false
 
   validation {
-    condition     = var.keep_images >= 2 && floor(var.keep_images) == var.keep_images
-    error_message = "keep_images must be a whole number, 2 or more: the one that serves and the one before."
+    condition     = length(var.function_arns) > 0 && alltrue([for arn in var.function_arns : can(regex("^arn:[a-z-]+:lambda:[a-z0-9-]+:[0-9]{12}:function:.+$", arn))])
+    error_message = "function_arns must be ARNs of Lambda functions, at least one."
   }
 }
 

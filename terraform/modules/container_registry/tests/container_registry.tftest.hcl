@@ -3,7 +3,8 @@ mock_provider "aws" {
 }
 
 variables {
-  name = "inference-test-worker"
+  name          = "inference-test-worker"
+  function_arns = ["arn:aws:lambda:eu-west-1:123456789012:function:inference-test-worker-*"]
 }
 
 run "repository" {
@@ -23,7 +24,12 @@ run "repository" {
   }
 
   assert {
-    condition     = [for rule in jsondecode(aws_ecr_lifecycle_policy.this.policy).rules : [rule.rulePriority, rule.selection.tagStatus, rule.selection.countNumber]] == [[1, "untagged", 14], [2, "any", 30]]
-    error_message = "untagged images expire after 14 days, and 30 images are kept; the rule for any tag must come last"
+    condition     = [for rule in jsondecode(aws_ecr_lifecycle_policy.this.policy).rules : [rule.selection.tagStatus, rule.selection.countNumber]] == [["untagged", 14]]
+    error_message = "untagged images expire after 14 days, and nothing else: a function may use any image with a tag"
+  }
+
+  assert {
+    condition     = one(data.aws_iam_policy_document.pull.statement[0].condition).values == tolist(var.function_arns)
+    error_message = "Lambda must be allowed to pull for the given functions, and for no other"
   }
 }

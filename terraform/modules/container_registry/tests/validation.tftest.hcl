@@ -6,7 +6,8 @@ mock_provider "aws" {
 }
 
 variables {
-  name = "inference-test-worker"
+  name          = "inference-test-worker"
+  function_arns = ["arn:aws:lambda:eu-west-1:123456789012:function:inference-test-worker-*"]
 }
 
 run "valid" {
@@ -20,13 +21,13 @@ run "valid" {
 
 run "invalid_1" {
   command         = plan
-  expect_failures = [var.name, var.keep_images, var.untagged_days]
+  expect_failures = [var.name, var.function_arns, var.untagged_days]
 
   variables {
     # name with capitals
     name = "Worker"
-    # keep one
-    keep_images = 1
+    # functions by name
+    function_arns = ["inference-test-worker-*"]
     # untagged for no day
     untagged_days = 0
   }
