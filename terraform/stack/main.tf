@@ -10,8 +10,9 @@ locals {
 module "container_registry" {
   source = "../modules/container_registry"
 
-  name         = "${var.name_prefix}-worker"
-  force_delete = !var.deletion_protection
+  name          = "${var.name_prefix}-worker"
+  function_arns = ["arn:${local.partition}:lambda:${local.place}:function:${var.name_prefix}-worker-*"]
+  force_delete  = !var.deletion_protection
 }
 
 module "request_table" {
@@ -42,6 +43,9 @@ module "worker" {
   model    = { name = each.key, source = each.value.source }
   package  = each.value.package
   artifact = each.value.artifact
+
+  read_buckets      = each.value.read_buckets
+  read_kms_key_arns = each.value.read_kms_key_arns
 
   queue     = { name = local.queue_names[each.key], url = "${local.queue_url_prefix}${each.key}" }
   queue_arn = module.request_queue[each.key].arn

@@ -36,6 +36,8 @@ locals {
       provisioned_concurrency = model.provisioned_concurrency
       reserved_concurrency    = model.reserved_concurrency
       ephemeral_storage_mb    = model.ephemeral_storage_mb
+      read_buckets            = model.read_buckets
+      read_kms_key_arns       = model.read_kms_key_arns
       environment             = model.environment
       package                 = local.packages[name]
     }

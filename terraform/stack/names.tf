@@ -2,12 +2,16 @@
 # a plan shows each policy in full, and the functions are made while the queues are (a queue takes the provider 25 s).
 
 data "aws_partition" "current" {}
-data "aws_region" "current" {}
 data "aws_caller_identity" "current" {}
+
+# What aws_region calls its name differs between version 5 and 6 of the provider.
+data "aws_service" "sqs" {
+  service_id = "sqs"
+}
 
 locals {
   partition = data.aws_partition.current.partition
-  place     = "${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}"
+  place     = "${data.aws_service.sqs.region}:${data.aws_caller_identity.current.account_id}"
 
   queue_names  = { for name in keys(var.models) : name => "${var.name_prefix}-${name}" }
   worker_names = { for name in keys(var.models) : name => "${var.name_prefix}-worker-${name}" }
@@ -20,7 +24,7 @@ locals {
 
   # A queue's URL is this and the model's name, in the form SQS gives it. Clients send it as a parameter and call the
   # endpoint they are configured with, so it holds for an emulator too.
-  queue_url_prefix = "https://sqs.${data.aws_region.current.name}.${data.aws_partition.current.dns_suffix}/${data.aws_caller_identity.current.account_id}/${var.name_prefix}-"
+  queue_url_prefix = "https://${data.aws_service.sqs.dns_name}/${data.aws_caller_identity.current.account_id}/${var.name_prefix}-"
 
   # Lambda's environment holds 4 KB in all, hence the validation of `models`.
   models_json = jsonencode(local.sources)

@@ -4,8 +4,8 @@ output "api_id" {
 }
 
 output "api_url" {
-  description = "Base URL of the API on AWS."
-  value       = module.http_api.url
+  description = "Base URL of the API on AWS: api_url where it is set, else API Gateway's own."
+  value       = coalesce(var.api_url, module.http_api.url)
 }
 
 output "request_table" {
@@ -33,6 +33,19 @@ output "function_names" {
     },
     { for name, worker in module.worker : "worker/${name}" => worker.function_name },
   )
+}
+
+output "worker_role_arns" {
+  description = "Model name to the ARN of its worker's role: whom the policy of a bucket or key in another account has to let in."
+  value       = { for name, worker in module.worker : name => worker.role_arn }
+}
+
+output "protected" {
+  description = "What destroy refuses to delete while deletion_protection is on, by name; empty when it is off."
+  value = { for kind, name in {
+    request_table    = module.request_table.name
+    image_repository = module.container_registry.name
+  } : kind => name if var.deletion_protection }
 }
 
 output "default_model" {

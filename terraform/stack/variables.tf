@@ -17,6 +17,8 @@ variable "models" {
     source: the model's folder, when it is not the name. models_dir: where that folder is, when not in worker/models.
     artifact: s3://bucket/key, when it is not in the package; #sha256=<hex> after it, when it is not the manifest's.
     package: a zip or an image by digest, when not the built zip.
+    read_buckets: where the model's code may read in S3, as s3://bucket/prefix/. read_kms_key_arns: the keys that encrypt
+    what it reads there, the artifact included. environment: variables of its own.
   TEXT
   type = map(object({
     source     = optional(string)
@@ -41,6 +43,8 @@ variable "models" {
     maximum_concurrency     = optional(number, 10)
     provisioned_concurrency = optional(number, 0)
     reserved_concurrency    = optional(number)
+    read_buckets            = optional(list(string), [])
+    read_kms_key_arns       = optional(list(string), [])
     environment             = optional(map(string), {})
   }))
   nullable = false
@@ -53,6 +57,25 @@ variable "models" {
   validation {
     condition     = alltrue([for name in keys(var.models) : can(regex("^[a-z][a-z0-9-]{0,30}$", name)) && !endswith(name, "-dlq")])
     error_message = "models: a name must be 1 to 31 lower-case letters, digits and hyphens, start with a letter and not end in -dlq."
+  }
+
+  # These two reach the queue's module as well, whose messages can't name the model. The worker's module checks the rest.
+  validation {
+    condition = alltrue([for model in values(var.models) : model.timeout_seconds == null ? true :
+      model.timeout_seconds >= 3 && model.timeout_seconds <= 900 && floor(model.timeout_seconds) == model.timeout_seconds
+    ])
+    error_message = "models: timeout_seconds must be a whole number from 3 to 900; given are ${join(", ", [
+      for name, model in var.models : "${name} = ${model.timeout_seconds}" if model.timeout_seconds != null
+    ])}."
+  }
+
+  validation {
+    condition = alltrue([for model in values(var.models) : model.batch_window_seconds == null ? true :
+      model.batch_window_seconds >= 0 && model.batch_window_seconds <= 300 && floor(model.batch_window_seconds) == model.batch_window_seconds
+    ])
+    error_message = "models: batch_window_seconds must be a whole number from 0 to 300; given are ${join(", ", [
+      for name, model in var.models : "${name} = ${model.batch_window_seconds}" if model.batch_window_seconds != null
+    ])}."
   }
 
   # Spelled out, since a validation must not read the locals that are made of its variable.
@@ -261,6 +284,17 @@ variable "authorizer" {
   validation {
     condition     = contains(["NONE", "AWS_IAM", "JWT"], var.authorizer.type)
     error_message = "authorizer.type must be NONE, AWS_IAM or JWT."
+  }
+}
+
+variable "api_url" {
+  description = "Base URL that clients call, when a domain of your own stands before the API; null is API Gateway's own."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.api_url == null ? true : can(regex("^https://[^/?#]+(/[^?#]*[^/?#])?$", var.api_url))
+    error_message = "api_url must be null or an https:// URL without a slash at the end, such as https://inference.example.com."
   }
 }
 

@@ -10,13 +10,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from scripts.terraform import terraform_env
-from tests.terraform.plans import ACCOUNT, DIGEST, REGION, Json, Plan
+from tests.terraform.plans import ACCOUNT, DIGEST, PARTITIONS, REGION, Json, Plan
 from tests.terraform.runner import SOURCE, Terraform
 
 IDENTITY = f"""\
 <GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
   <GetCallerIdentityResult>
-    <Arn>arn:aws:iam::{ACCOUNT}:user/test</Arn><UserId>TEST</UserId><Account>{ACCOUNT}</Account>
+    <Arn>arn:{{partition}}:iam::{ACCOUNT}:user/test</Arn><UserId>TEST</UserId><Account>{ACCOUNT}</Account>
   </GetCallerIdentityResult>
   <ResponseMetadata><RequestId>test</RequestId></ResponseMetadata>
 </GetCallerIdentityResponse>
@@ -43,7 +43,11 @@ def sts() -> Iterator[str]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
             known = b"Action=GetCallerIdentity" in body
-            answer = IDENTITY.encode() if known else b"the stub only knows GetCallerIdentity"
+            region = self.headers["authorization"].split("/")[2]
+            partition = PARTITIONS.get(region, "aws")
+            answer = (
+                IDENTITY.format(partition=partition).encode() if known else b"the stub only knows GetCallerIdentity"
+            )
             self.send_response(200 if known else 501)
             self.send_header("content-type", "text/xml")
             self.send_header("content-length", str(len(answer)))

@@ -8,6 +8,7 @@ Json = dict[str, Any]
 # What every plan of the tests is made for.
 ACCOUNT = "123456789012"
 REGION = "us-east-1"
+PARTITIONS = {"cn-north-1": "aws-cn", "us-gov-west-1": "aws-us-gov", "eusc-de-east-1": "aws-eusc"}
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 
 

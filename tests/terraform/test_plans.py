@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.terraform.plans import ACCOUNT, DIGEST, REGION, Plan, as_list
+from tests.terraform.plans import ACCOUNT, DIGEST, PARTITIONS, REGION, Plan, as_list
 from tests.terraform.runner import ENVIRONMENTS, SOURCE, Terraform
 
 pytestmark = pytest.mark.terraform
@@ -182,6 +182,35 @@ def test_images_are_deployed_by_digest_from_immutable_tags(plan_of: PlanOf, envi
     assert images == [f"repository@{DIGEST}"]
 
 
+def test_lambda_may_pull_for_the_workers_of_the_stack_alone(plan_of: PlanOf) -> None:
+    (policy,) = plan_of("dev").of("aws_ecr_repository_policy").values()
+    (statement,) = json.loads(policy["policy"])["Statement"]
+    assert statement["Principal"] == {"Service": "lambda.amazonaws.com"}
+    assert set(statement["Action"]) == {"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"}
+    workers = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:inference-dev-worker-*"
+    assert statement["Condition"] == {"StringLike": {"aws:SourceArn": workers}}
+
+
+def test_no_image_expires_that_a_function_may_use(plan_of: PlanOf) -> None:
+    (lifecycle,) = plan_of("dev").of("aws_ecr_lifecycle_policy").values()
+    rules = json.loads(lifecycle["policy"])["rules"]
+    assert [rule["selection"]["tagStatus"] for rule in rules] == ["untagged"]
+
+
+@pytest.mark.parametrize(
+    ("region", "suffix"),
+    [("cn-north-1", "amazonaws.com.cn"), ("us-gov-west-1", "amazonaws.com"), ("eusc-de-east-1", "amazonaws.eu")],
+)
+def test_arns_and_urls_are_those_of_the_partition(
+    terraform: Terraform, plan_of: PlanOf, region: str, suffix: str
+) -> None:
+    plan_of("dev")  # its packages are there for the plan below
+    variables = json.loads((terraform.copy / "environments" / "dev" / "test.auto.tfvars.json").read_text())
+    planned = json.dumps(terraform.plan("environments/dev", variables | {"region": region}).resources)
+    assert set(re.findall(r"arn:(aws[a-z-]*):", planned)) == {PARTITIONS[region]}
+    assert set(re.findall(r"https://[^/]*", planned)) == {f"https://sqs.{region}.{suffix}"}
+
+
 def test_the_laptop_runs_zips(plan_of: PlanOf) -> None:
     assert {v["package_type"] for v in plan_of("local").of("aws_lambda_function").values()} == {"Zip"}
 
@@ -233,9 +262,25 @@ def test_fifty_models_fit(plan_of: PlanOf) -> None:
             {"sentiment": {}, "mine": {"source": "sentiment", "memory_mb": 64}},
             r"Model mine: memory_mb must be a whole number from 128",
         ),
+        (
+            {"sentiment": {}, "mine": {"source": "sentiment", "timeout_seconds": 1000}},
+            r"models: timeout_seconds must be a whole number from 3 to 900; given are mine = 1000\.",
+        ),
+        (
+            {"sentiment": {}, "mine": {"source": "sentiment", "environment": {"AWS_REGION": "x"}}},
+            r"Model mine: environment must not set AWS_REGION: names that begin with AWS_",
+        ),
+        (
+            {"sentiment": {}, "mine": {"source": "sentiment", "environment": {"QUEUE_URL": "x"}}},
+            r"Model mine: environment must not set QUEUE_URL: the stack sets it\.",
+        ),
+        (
+            {"sentiment": {}, "mine": {"source": "sentiment", "read_buckets": ["s3://inputs/mine"]}},
+            r"Model mine: read_buckets must be s3://bucket/prefix/ with a slash at the end .*: s3://inputs/mine\.",
+        ),
         ({"sentiment": {}, "mine": {}}, r"models: no manifest of mine: "),
     ],
-    ids=["misspelt", "wrong", "no manifest"],
+    ids=["misspelt", "wrong", "in the queue too", "Lambda's", "the stack's", "no prefix", "no manifest"],
 )
 def test_a_wrong_setting_is_told_with_its_model(
     terraform: Terraform, plan_of: PlanOf, models: dict[str, Any], told: str
@@ -245,4 +290,6 @@ def test_a_wrong_setting_is_told_with_its_model(
     given = json.dumps({name: {**folder, **settings} for name, settings in models.items()})
     with pytest.raises(AssertionError) as failed:
         terraform.run("environments/local", "plan", "-no-color", "-input=false", "-lock=false", f"-var=models={given}")
-    assert re.search(told, " ".join(str(failed.value).split()))
+    shown = str(failed.value)
+    assert re.search(told, " ".join(shown.split()))
+    assert shown.count("Error: ") == 1, "one mistake is told once"

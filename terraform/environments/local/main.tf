@@ -27,6 +27,7 @@ module "stack" {
   dead_letters        = var.dead_letters
   sweeper             = var.sweeper
   authorizer          = var.authorizer
+  api_url             = var.api_url
   throttling          = var.throttling
   cors                = var.cors
   tls_only            = var.tls_only

@@ -29,7 +29,7 @@ variable "region" {
   default     = null
 
   validation {
-    condition     = var.region == null ? true : can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
+    condition     = var.region == null ? true : can(regex("^[a-z]{2,4}(-[a-z]+)+-[0-9]+$", var.region))
     error_message = "region must be null or a region's name, such as us-east-1."
   }
 }
@@ -41,6 +41,8 @@ variable "models" {
     source: the model's folder, when it is not the name. models_dir: where that folder is, when not in worker/models.
     artifact: s3://bucket/key, when it is not in the package; #sha256=<hex> after it, when it is not the manifest's.
     package: a zip or an image by digest, when not the built zip.
+    read_buckets: where the model's code may read in S3, as s3://bucket/prefix/. read_kms_key_arns: the keys that encrypt
+    what it reads there, the artifact included. environment: variables of its own.
   TEXT
   # The stack has the type. With it here as well Terraform would drop what it doesn't know, a misspelt setting, in silence.
   type     = any
@@ -57,7 +59,8 @@ variable "models" {
 locals {
   model_settings = [
     "source", "models_dir", "artifact", "package", "memory_mb", "ephemeral_storage_mb", "timeout_seconds", "batch_size",
-    "batch_window_seconds", "maximum_concurrency", "provisioned_concurrency", "reserved_concurrency", "environment",
+    "batch_window_seconds", "maximum_concurrency", "provisioned_concurrency", "reserved_concurrency", "read_buckets",
+    "read_kms_key_arns", "environment",
   ]
 }
 
@@ -150,6 +153,12 @@ variable "authorizer" {
   })
   default  = { type = "AWS_IAM" }
   nullable = false
+}
+
+variable "api_url" {
+  description = "Base URL that clients call, when a domain of your own stands before the API; null is API Gateway's own."
+  type        = string
+  default     = null
 }
 
 variable "throttling" {

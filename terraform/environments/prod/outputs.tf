@@ -4,7 +4,7 @@ output "api_id" {
 }
 
 output "api_url" {
-  description = "Base URL of the API on AWS."
+  description = "Base URL of the API on AWS: api_url where it is set, else API Gateway's own."
   value       = module.stack.api_url
 }
 
@@ -26,6 +26,16 @@ output "dead_letter_queue_urls" {
 output "function_names" {
   description = "Role to function name: api, dead_letters, sweeper and worker/<model>."
   value       = module.stack.function_names
+}
+
+output "worker_role_arns" {
+  description = "Model name to the ARN of its worker's role: whom the policy of a bucket or key in another account has to let in."
+  value       = module.stack.worker_role_arns
+}
+
+output "protected" {
+  description = "What destroy refuses to delete while deletion_protection is on, by name; empty when it is off."
+  value       = module.stack.protected
 }
 
 output "default_model" {

@@ -1,12 +1,16 @@
 data "aws_partition" "current" {}
-data "aws_region" "current" {}
 data "aws_caller_identity" "current" {}
+
+# For its region: what aws_region calls that differs between version 5 and 6 of the provider.
+data "aws_service" "logs" {
+  service_id = "logs"
+}
 
 locals {
   log_group_name = "/aws/lambda/${var.name}"
   # Built from names, not read from the resource, so that a plan shows every policy in full.
   log_group_arn = join(":", [
-    "arn", data.aws_partition.current.partition, "logs", data.aws_region.current.name,
+    "arn", data.aws_partition.current.partition, "logs", data.aws_service.logs.region,
     data.aws_caller_identity.current.account_id, "log-group", local.log_group_name,
   ])
 }

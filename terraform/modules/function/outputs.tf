@@ -28,6 +28,11 @@ output "role_name" {
   value       = aws_iam_role.this.name
 }
 
+output "role_arn" {
+  description = "ARN of the function's role."
+  value       = aws_iam_role.this.arn
+}
+
 output "log_group_name" {
   description = "Name of the function's log group."
   value       = aws_cloudwatch_log_group.this.name

@@ -37,27 +37,27 @@ variable "package" {
 
   validation {
     condition     = (var.package.zip == null) != (var.package.image == null)
-    error_message = "package must have exactly one of zip and image."
+    error_message = "Function ${var.name}: package must have exactly one of zip and image."
   }
 
   validation {
     condition     = var.package.image == null || can(regex("^[^@:]+(:[0-9]+/[^@:]+)?@sha256:[0-9a-f]{64}$", var.package.image.uri))
-    error_message = "package.image.uri must name the image by digest (repository@sha256:<64 hex digits>): a tag can move without a deploy."
+    error_message = "Function ${var.name}: package.image.uri must name the image by digest (repository@sha256:<64 hex digits>): a tag can move without a deploy."
   }
 
   validation {
     condition     = var.package.zip == null || try(fileexists(var.package.zip.path), false)
-    error_message = "package.zip.path names no file: ${try(var.package.zip.path, "")}. Build the packages first (make package)."
+    error_message = "Function ${var.name}: package.zip.path names no file: ${try(var.package.zip.path, "")}. Build the packages first (make package)."
   }
 
   validation {
     condition     = var.package.zip == null || can(regex("^python3\\.1[2-9]$", var.package.zip.runtime))
-    error_message = "package.zip.runtime must be python3.12 or later."
+    error_message = "Function ${var.name}: package.zip.runtime must be python3.12 or later."
   }
 
   validation {
     condition     = var.package.zip == null || can(regex("^[A-Za-z_][A-Za-z0-9_]*(\\.[A-Za-z_][A-Za-z0-9_]*)+$", var.package.zip.handler))
-    error_message = "package.zip.handler must be a dotted path such as api.handler."
+    error_message = "Function ${var.name}: package.zip.handler must be a dotted path such as api.handler."
   }
 }
 
@@ -81,7 +81,7 @@ variable "memory_mb" {
 
   validation {
     condition     = var.memory_mb >= 128 && var.memory_mb <= 10240 && floor(var.memory_mb) == var.memory_mb
-    error_message = "memory_mb must be a whole number from 128 to 10240."
+    error_message = "Function ${var.name}: memory_mb must be a whole number from 128 to 10240."
   }
 }
 
@@ -93,7 +93,7 @@ variable "ephemeral_storage_mb" {
 
   validation {
     condition     = var.ephemeral_storage_mb >= 512 && var.ephemeral_storage_mb <= 10240 && floor(var.ephemeral_storage_mb) == var.ephemeral_storage_mb
-    error_message = "ephemeral_storage_mb must be a whole number from 512 to 10240."
+    error_message = "Function ${var.name}: ephemeral_storage_mb must be a whole number from 512 to 10240."
   }
 }
 
@@ -105,7 +105,7 @@ variable "timeout_seconds" {
 
   validation {
     condition     = var.timeout_seconds >= 1 && var.timeout_seconds <= 900 && floor(var.timeout_seconds) == var.timeout_seconds
-    error_message = "timeout_seconds must be a whole number from 1 to 900."
+    error_message = "Function ${var.name}: timeout_seconds must be a whole number from 1 to 900."
   }
 }
 
@@ -116,8 +116,8 @@ variable "environment" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for name in keys(var.environment) : can(regex("^[A-Z][A-Z0-9_]*$", name))])
-    error_message = "environment names must be capitals, digits and underscores, and start with a letter."
+    condition     = alltrue([for name in keys(var.environment) : can(regex("^[a-zA-Z][a-zA-Z0-9_]+$", name))])
+    error_message = "Function ${var.name}: environment names must be 2 or more letters, digits and underscores, and start with a letter."
   }
 }
 
@@ -129,13 +129,13 @@ variable "policies" {
 
   validation {
     condition     = alltrue([for name in keys(var.policies) : can(regex("^[a-z][a-z-]*$", name)) && name != "own-log"])
-    error_message = "policies names must be lower-case words joined by hyphens; own-log is the module's own."
+    error_message = "Function ${var.name}: policies names must be lower-case words joined by hyphens; own-log is the module's own."
   }
 
   validation {
     # IAM does not count white space. The margin is for the own-log policy.
     condition     = sum(concat([0], [for policy in values(var.policies) : length(jsonencode(jsondecode(policy)))])) <= 9900
-    error_message = "policies are too long: IAM allows one role 10240 characters of inline policies. Shorten names or split the models over two stacks."
+    error_message = "Function ${var.name}: policies are too long: IAM allows one role 10240 characters of inline policies. Shorten names or split the models over two stacks."
   }
 }
 
@@ -147,7 +147,7 @@ variable "provisioned_concurrency" {
 
   validation {
     condition     = var.provisioned_concurrency >= 0 && floor(var.provisioned_concurrency) == var.provisioned_concurrency
-    error_message = "provisioned_concurrency must be a whole number, 0 or more."
+    error_message = "Function ${var.name}: provisioned_concurrency must be a whole number, 0 or more."
   }
 }
 
@@ -158,12 +158,12 @@ variable "reserved_concurrency" {
 
   validation {
     condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= 1 && floor(var.reserved_concurrency) == var.reserved_concurrency
-    error_message = "reserved_concurrency must be null or a whole number, 1 or more (0 would stop the function)."
+    error_message = "Function ${var.name}: reserved_concurrency must be null or a whole number, 1 or more (0 would stop the function)."
   }
 
   validation {
     condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= var.provisioned_concurrency
-    error_message = "reserved_concurrency must be at least provisioned_concurrency."
+    error_message = "Function ${var.name}: reserved_concurrency must be at least provisioned_concurrency."
   }
 }
 

@@ -1,12 +1,16 @@
 data "aws_partition" "current" {}
-data "aws_region" "current" {}
 data "aws_caller_identity" "current" {}
+
+# For its region: what aws_region calls that differs between version 5 and 6 of the provider.
+data "aws_service" "sqs" {
+  service_id = "sqs"
+}
 
 locals {
   dlq_name = "${var.name}-dlq"
 
   # ARNs built from names: the policies of a queue name it, and the DLQ's names its source, before they exist.
-  arn_prefix = "arn:${data.aws_partition.current.partition}:sqs:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}"
+  arn_prefix = "arn:${data.aws_partition.current.partition}:sqs:${data.aws_service.sqs.region}:${data.aws_caller_identity.current.account_id}"
   arn        = "${local.arn_prefix}:${var.name}"
   dlq_arn    = "${local.arn_prefix}:${local.dlq_name}"
 

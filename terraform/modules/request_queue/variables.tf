@@ -21,7 +21,7 @@ variable "worker_timeout_seconds" {
 
   validation {
     condition     = var.worker_timeout_seconds >= 1 && var.worker_timeout_seconds <= 900
-    error_message = "worker_timeout_seconds must be from 1 to 900, as Lambda's timeout."
+    error_message = "Queue ${var.name}: worker_timeout_seconds must be from 1 to 900, as Lambda's timeout."
   }
 }
 
@@ -33,7 +33,7 @@ variable "batch_window_seconds" {
 
   validation {
     condition     = var.batch_window_seconds >= 0 && var.batch_window_seconds <= 300
-    error_message = "batch_window_seconds must be from 0 to 300."
+    error_message = "Queue ${var.name}: batch_window_seconds must be from 0 to 300."
   }
 }
 
@@ -45,7 +45,7 @@ variable "dlq_consumer_timeout_seconds" {
 
   validation {
     condition     = var.dlq_consumer_timeout_seconds >= 1 && var.dlq_consumer_timeout_seconds <= 900
-    error_message = "dlq_consumer_timeout_seconds must be from 1 to 900, as Lambda's timeout."
+    error_message = "Queue ${var.name}: dlq_consumer_timeout_seconds must be from 1 to 900, as Lambda's timeout."
   }
 }
 
@@ -57,7 +57,7 @@ variable "max_receive_count" {
 
   validation {
     condition     = var.max_receive_count >= 5 && var.max_receive_count <= 1000
-    error_message = "max_receive_count must be from 5 to 1000: with fewer, throttling alone sends messages to the dead-letter queue."
+    error_message = "Queue ${var.name}: max_receive_count must be from 5 to 1000: with fewer, throttling alone sends messages to the dead-letter queue."
   }
 }
 
@@ -69,7 +69,7 @@ variable "retention_seconds" {
 
   validation {
     condition     = var.retention_seconds >= 60 && var.retention_seconds <= 1209600
-    error_message = "retention_seconds must be from 60 to 1209600 (14 days, which is what the dead-letter queue has)."
+    error_message = "Queue ${var.name}: retention_seconds must be from 60 to 1209600 (14 days, which is what the dead-letter queue has)."
   }
 }
 

@@ -1,22 +1,29 @@
 data "aws_partition" "current" {}
-data "aws_region" "current" {}
 data "aws_caller_identity" "current" {}
+
+# For its region: what aws_region calls that differs between version 5 and 6 of the provider.
+data "aws_service" "sqs" {
+  service_id = "sqs"
+}
 
 locals {
   # Built from the name: the right to read is granted, and seen in the plan, before the queue exists.
   queue_arn = join(":", [
-    "arn", data.aws_partition.current.partition, "sqs", data.aws_region.current.name,
+    "arn", data.aws_partition.current.partition, "sqs", data.aws_service.sqs.region,
     data.aws_caller_identity.current.account_id, var.queue.name,
   ])
 
-  # s3://bucket/key[#sha256=<hex>] -> arn:<partition>:s3:::bucket/key
-  artifact_arn = var.artifact == null ? null : join(":", [
-    "arn", data.aws_partition.current.partition, "s3", "", "", trimprefix(split("#", var.artifact)[0], "s3://"),
-  ])
+  # What the worker reads in S3, as bucket and key: the artifact is s3://bucket/key[#sha256=<hex>], a prefix ends in a slash.
+  readable = [
+    for uri in concat(compact([var.artifact]), var.read_buckets) :
+    regex("^s3://(?P<bucket>[^/]+)/(?P<key>[^#]*)", uri)
+  ]
+  read_prefixes = { for bucket in distinct(local.readable[*].bucket) : bucket => [
+    for place in local.readable : endswith(place.key, "/") || place.key == "" ? "${place.key}*" : place.key if place.bucket == bucket
+  ] }
+  bucket_arn_prefix = "arn:${data.aws_partition.current.partition}:s3:::"
 
-  # What the worker needs comes last: a model's own variables cannot replace it.
-  environment = merge(
-    var.environment,
+  own_environment = merge(
     {
       MODEL              = var.model.name
       MODEL_SOURCE       = var.model.source
@@ -28,13 +35,14 @@ locals {
     },
     var.artifact == null ? {} : { MODEL_ARTIFACT = var.artifact },
   )
+  environment = merge(var.environment, local.own_environment)
 
   policies = merge(
     {
       queue = data.aws_iam_policy_document.queue.json
       table = data.aws_iam_policy_document.table.json
     },
-    { for name, document in data.aws_iam_policy_document.artifact : "artifact" => document.json },
+    { for document in data.aws_iam_policy_document.read : "read" => document.json },
   )
 }
 
@@ -56,12 +64,44 @@ data "aws_iam_policy_document" "table" {
   }
 }
 
-data "aws_iam_policy_document" "artifact" {
-  count = var.artifact == null ? 0 : 1
+data "aws_iam_policy_document" "read" {
+  count = length(local.readable) == 0 ? 0 : 1
 
   statement {
     actions   = ["s3:GetObject"]
-    resources = [local.artifact_arn]
+    resources = flatten([for bucket, keys in local.read_prefixes : [for key in keys : "${local.bucket_arn_prefix}${bucket}/${key}"]])
+  }
+
+  # Without the right to list, S3 answers 403 for an object that does not exist, as for one that may not be read.
+  dynamic "statement" {
+    for_each = local.read_prefixes
+
+    content {
+      actions   = ["s3:ListBucket"]
+      resources = ["${local.bucket_arn_prefix}${statement.key}"]
+
+      condition {
+        test     = "StringLike"
+        variable = "s3:prefix"
+        values   = statement.value
+      }
+    }
+  }
+
+  # Only by way of S3, which has its key in its own region.
+  dynamic "statement" {
+    for_each = length(var.read_kms_key_arns) == 0 ? [] : [var.read_kms_key_arns]
+
+    content {
+      actions   = ["kms:Decrypt"]
+      resources = statement.value
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = distinct([for arn in statement.value : "s3.${split(":", arn)[3]}.${data.aws_partition.current.dns_suffix}"])
+      }
+    }
   }
 }
 

@@ -13,6 +13,11 @@ output "role_name" {
   value       = module.function.role_name
 }
 
+output "role_arn" {
+  description = "ARN of the worker's role: whom the policy of a bucket or a key in another account has to let in."
+  value       = module.function.role_arn
+}
+
 output "log_group_name" {
   description = "Name of the worker's log group."
   value       = module.function.log_group_name

@@ -50,8 +50,42 @@ variable "artifact" {
   default     = null
 
   validation {
-    condition     = var.artifact == null ? true : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*?#]+(#sha256=[0-9a-f]{64})?$", var.artifact))
+    condition     = var.artifact == null ? true : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*?#$]+(#sha256=[0-9a-f]{64})?$", var.artifact))
     error_message = "Model ${var.model.name}: artifact must be null or s3://bucket/key, naming one object, with nothing or #sha256=<64 hex digits> after it."
+  }
+}
+
+variable "read_buckets" {
+  description = "Where the model's code may read in S3, as s3://bucket/prefix/; s3://bucket/ is the whole bucket."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for uri in var.read_buckets : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([^*?#$]*/)?$", uri))])
+    error_message = "Model ${var.model.name}: read_buckets must be s3://bucket/prefix/ with a slash at the end and no wildcard: ${join(", ", var.read_buckets)}."
+  }
+
+  validation {
+    condition     = length(var.read_buckets) == length(distinct(var.read_buckets))
+    error_message = "Model ${var.model.name}: read_buckets names a place twice: ${join(", ", var.read_buckets)}."
+  }
+}
+
+variable "read_kms_key_arns" {
+  description = "KMS keys that encrypt what the worker reads in S3, where the bucket does not use S3's own or AWS's managed key."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for arn in var.read_kms_key_arns : can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", arn))])
+    error_message = "Model ${var.model.name}: read_kms_key_arns must be ARNs of KMS keys, not of aliases: ${join(", ", var.read_kms_key_arns)}."
+  }
+
+  validation {
+    condition     = length(var.read_kms_key_arns) == 0 || var.artifact != null || length(var.read_buckets) > 0
+    error_message = "Model ${var.model.name}: read_kms_key_arns is for what is read in S3: set artifact or read_buckets, or leave it out."
   }
 }
 
@@ -212,10 +246,25 @@ variable "retry" {
 }
 
 variable "environment" {
-  description = "Environment variables of the model's own; the worker's own names cannot be replaced."
+  description = "Environment variables of the model's own, beside those that Lambda and the worker set."
   type        = map(string)
   default     = {}
   nullable    = false
+
+  validation {
+    condition     = alltrue([for name in keys(var.environment) : can(regex("^[a-zA-Z][a-zA-Z0-9_]+$", name))])
+    error_message = "Model ${var.model.name}: names in environment must be 2 or more letters, digits and underscores, and start with a letter: ${join(", ", keys(var.environment))}."
+  }
+
+  validation {
+    condition     = !anytrue([for name in keys(var.environment) : startswith(name, "AWS_") || startswith(name, "LAMBDA_")])
+    error_message = "Model ${var.model.name}: environment must not set ${join(", ", [for name in keys(var.environment) : name if startswith(name, "AWS_") || startswith(name, "LAMBDA_")])}: names that begin with AWS_ or LAMBDA_ are Lambda's and the AWS SDK's."
+  }
+
+  validation {
+    condition     = length(setintersection(keys(var.environment), keys(local.own_environment))) == 0
+    error_message = "Model ${var.model.name}: environment must not set ${join(", ", setintersection(keys(var.environment), keys(local.own_environment)))}: the stack sets it. A model's own variables need other names."
+  }
 }
 
 variable "log_level" {

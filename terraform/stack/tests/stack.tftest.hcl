@@ -49,6 +49,16 @@ run "one_model" {
   }
 
   assert {
+    condition     = output.protected == { request_table = "inference-test-requests", image_repository = "inference-test-worker" }
+    error_message = "what destroy refuses to delete must be named"
+  }
+
+  assert {
+    condition     = output.api_url == "https://mockapi.execute-api.eu-west-1.amazonaws.com" && keys(output.worker_role_arns) == ["sentiment"]
+    error_message = "the API's address and the workers' roles must be told"
+  }
+
+  assert {
     condition     = var.authorizer.type == "AWS_IAM"
     error_message = "an API that is open to everyone must be asked for"
   }
@@ -112,6 +122,20 @@ run "artifact_in_s3" {
   assert {
     condition     = local.models["absent"].artifact == "s3://bucket/absent.onnx"
     error_message = "an artifact in S3 need not be in the folder"
+  }
+}
+
+run "own_domain" {
+  command = plan
+
+  variables {
+    api_url             = "https://inference.example.com"
+    deletion_protection = false
+  }
+
+  assert {
+    condition     = output.api_url == "https://inference.example.com" && length(output.protected) == 0
+    error_message = "clients must be sent to the domain that was given"
   }
 }
 

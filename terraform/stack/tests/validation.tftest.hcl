@@ -209,3 +209,22 @@ run "artifact_nowhere" {
     models = { sentiment = {}, absent = {} }
   }
 }
+
+run "timeout_too_long" {
+  command         = plan
+  expect_failures = [var.models, var.api_url]
+
+  variables {
+    models  = { sentiment = { timeout_seconds = 901 } }
+    api_url = "https://inference.example.com/"
+  }
+}
+
+run "window_too_long" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    models = { sentiment = { batch_window_seconds = 301 } }
+  }
+}

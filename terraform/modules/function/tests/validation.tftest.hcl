@@ -28,7 +28,6 @@ run "valid" {
 run "invalid_1" {
   command = plan
   expect_failures = [
-    var.name,
     var.description,
     var.package,
     var.architecture,
@@ -42,8 +41,6 @@ run "invalid_1" {
   ]
 
   variables {
-    # name with capitals
-    name = "Inference"
     # description empty
     description = ""
     # package of nothing
@@ -56,8 +53,8 @@ run "invalid_1" {
     ephemeral_storage_mb = 511
     # timeout of zero
     timeout_seconds = 0
-    # environment in small letters
-    environment = { model = "x" }
+    # environment with a hyphen
+    environment = { "with-hyphen" = "x" }
     # policy with the modules name
     policies = { own-log = "{}" }
     # provisioned negative
@@ -70,7 +67,6 @@ run "invalid_1" {
 run "invalid_2" {
   command = plan
   expect_failures = [
-    var.name,
     var.package,
     var.memory_mb,
     var.timeout_seconds,
@@ -80,8 +76,6 @@ run "invalid_2" {
   ]
 
   variables {
-    # name too long
-    name = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
     # package of both
     package = {
       zip   = { path = "main.tf", handler = "api.handler" }
@@ -164,5 +158,15 @@ run "reserved_below_provisioned" {
   variables {
     reserved_concurrency    = 1
     provisioned_concurrency = 2
+  }
+}
+
+# A wrong name is alone: the other messages name the function, so Terraform comes to them only where it is right.
+run "name_with_capitals" {
+  command         = plan
+  expect_failures = [var.name]
+
+  variables {
+    name = "Inference"
   }
 }

@@ -154,10 +154,58 @@ run "reserved_below_maximum" {
 
 run "invalid_3" {
   command         = plan
-  expect_failures = [var.artifact]
+  expect_failures = [var.artifact, var.read_buckets]
 
   variables {
+    # a prefix without a slash
+    read_buckets = ["s3://bucket/inputs"]
     # digest cut short
     artifact = "s3://bucket/model.pt#sha256=12"
+  }
+}
+
+run "invalid_4" {
+  command         = plan
+  expect_failures = [var.read_buckets, var.environment]
+
+  variables {
+    # a place twice
+    read_buckets = ["s3://bucket/inputs/", "s3://bucket/inputs/"]
+    # a name that Lambda sets
+    environment = { AWS_REGION = "eu-west-1" }
+  }
+}
+
+run "invalid_5" {
+  command         = plan
+  expect_failures = [var.read_buckets, var.environment]
+
+  variables {
+    # a policy's variable
+    read_buckets = ["s3://bucket/$${aws:userid}/"]
+    # a name that no function may have
+    environment = { "with-hyphen" = "1" }
+  }
+}
+
+run "invalid_6" {
+  command         = plan
+  expect_failures = [var.read_kms_key_arns, var.environment]
+
+  variables {
+    # key by alias
+    artifact          = "s3://bucket/model.pt"
+    read_kms_key_arns = ["arn:aws:kms:eu-west-1:123456789012:alias/inputs"]
+    # a name that the stack sets
+    environment = { QUEUE_URL = "https://another" }
+  }
+}
+
+run "key_for_nothing" {
+  command         = plan
+  expect_failures = [var.read_kms_key_arns]
+
+  variables {
+    read_kms_key_arns = ["arn:aws:kms:eu-west-1:123456789012:key/1"]
   }
 }

@@ -64,7 +64,9 @@ run "everything" {
     maximum_concurrency     = 4
     reserved_concurrency    = 4
     provisioned_concurrency = 1
-    environment             = { MODEL = "another", THREADS = "2" }
+    environment             = { THREADS = "2", http_proxy = "proxy" }
+    read_buckets            = ["s3://models/inputs/", "s3://uploads/"]
+    read_kms_key_arns       = ["arn:aws:kms:eu-west-1:123456789012:key/1", "arn:aws:kms:us-east-1:123456789012:key/2"]
   }
 
   assert {
@@ -78,12 +80,30 @@ run "everything" {
   }
 
   assert {
-    condition     = data.aws_iam_policy_document.artifact[0].statement[0].resources == toset(["arn:aws:s3:::models/sentiment/1.0.0.pt"]) && contains(keys(local.policies), "artifact")
-    error_message = "the worker may read its artifact and nothing else of the bucket"
+    condition     = data.aws_iam_policy_document.read[0].statement[0].resources == toset(["arn:aws:s3:::models/sentiment/1.0.0.pt", "arn:aws:s3:::models/inputs/*", "arn:aws:s3:::uploads/*"]) && contains(keys(local.policies), "read")
+    error_message = "the worker may read its artifact and what is below read_buckets, and nothing else of a bucket"
   }
 
   assert {
-    condition     = local.environment["MODEL"] == "sentiment" && local.environment["THREADS"] == "2" && local.environment["MODEL_ARTIFACT"] == var.artifact
+    condition = alltrue([
+      for bucket, prefixes in { models = ["sentiment/1.0.0.pt", "inputs/*"], uploads = ["*"] } : [tolist(prefixes)] == [
+        for statement in data.aws_iam_policy_document.read[0].statement : one(statement.condition).values
+        if contains(statement.actions, "s3:ListBucket") && contains(statement.resources, "arn:aws:s3:::${bucket}")
+      ]
+    ])
+    error_message = "the worker may list what it may read, so that a missing object is not refused as a secret one"
+  }
+
+  assert {
+    condition = alltrue([for statement in data.aws_iam_policy_document.read[0].statement :
+      statement.resources == toset(var.read_kms_key_arns) && one(statement.condition).values == tolist(["s3.eu-west-1.amazonaws.com", "s3.us-east-1.amazonaws.com"])
+      if contains(statement.actions, "kms:Decrypt")
+    ]) && length(data.aws_iam_policy_document.read[0].statement) == 4
+    error_message = "the keys may be used by way of S3 alone, each in its region"
+  }
+
+  assert {
+    condition     = local.environment["MODEL"] == "sentiment" && local.environment["THREADS"] == "2" && local.environment["http_proxy"] == "proxy" && local.environment["MODEL_ARTIFACT"] == var.artifact
     error_message = "a model's own variables are added, and replace nothing"
   }
 }
