@@ -39,7 +39,6 @@ def test_a_plain_python_model_predicts() -> None:
     model = load(WORDCOUNT, threads=1)
     assert (model.name, model.version, model.batch_size) == ("wordcount", "1.0.0", 10)
     assert model.predict([{"text": "two words"}, {"text": ""}]) == [{"words": 2}, {"words": 0}]
-    assert model.size({"text": "two words"}) is None
 
 
 def test_loading_a_plain_python_model_imports_no_library() -> None:
@@ -115,6 +114,42 @@ def test_inputs_of_like_size_are_predicted_together_and_answered_in_order(folder
     model = load(source, threads=1)
     assert model.predict([{"n": size} for size in sizes]) == [{"n": size} for size in sizes]
     assert model.model.passes == ([2, 2] if len(sizes) == 4 else [len(sizes)])  # type: ignore[attr-defined]
+
+
+class Padding:
+    """Source of a model that computes as many cells as its padded batch has."""
+
+    BODY = (
+        "longest = max(len(i['text']) for i in inputs); self.cells.append(longest * len(inputs)); "
+        "return [{'n': len(i['text'])} for i in inputs]"
+    )
+    FIELDS = "    cells = []\n"
+    NO_SIZE = "    def size(self, item): return None\n"
+
+
+def _cells(source: Path, fields: str, lengths: list[int]) -> list[int]:
+    with (source / "model.py").open("a") as file:
+        file.write(fields)
+    model = load(source, threads=1)
+    assert model.predict([{"text": "x" * length} for length in lengths]) == [{"n": length} for length in lengths]
+    return model.model.cells  # type: ignore[attr-defined,no-any-return]
+
+
+MIXED = [25, 900, 40, 30, 850, 35, 20, 45, 30, 25]
+
+
+def test_a_model_without_size_has_its_inputs_batched_by_the_length_of_their_json(folder: Folder) -> None:
+    cells = _cells(folder(Padding.BODY), Padding.FIELDS, MIXED)
+    assert cells == [2 * 900, 8 * 45]  # one pass would be 10 * 900
+
+
+@pytest.mark.parametrize("lengths", [[20, 35, 25, 60, 3, 1], [500, 700, 950, 600], [5]])
+def test_what_is_short_or_alike_stays_in_one_pass(folder: Folder, lengths: list[int]) -> None:
+    assert _cells(folder(Padding.BODY), Padding.FIELDS, lengths) == [len(lengths) * max(lengths)]
+
+
+def test_a_model_may_say_that_size_makes_no_difference(folder: Folder) -> None:
+    assert _cells(folder(Padding.BODY), Padding.FIELDS + Padding.NO_SIZE, MIXED) == [len(MIXED) * 900]
 
 
 # --- threads

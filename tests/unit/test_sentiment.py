@@ -110,7 +110,7 @@ def test_every_text_has_features(text: str) -> None:
 
 
 def test_size_is_the_length_of_the_row(model: LoadedModel) -> None:
-    assert model.size({"text": TEXTS[0]}) == padded([feature_ids(TEXTS[0])]).shape[1]
+    assert model.model.size({"text": TEXTS[0]}) == padded([feature_ids(TEXTS[0])]).shape[1]
 
 
 def test_the_card_is_of_this_artifact_and_keeps_the_promised_accuracy(model: LoadedModel) -> None:
