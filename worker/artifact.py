@@ -80,11 +80,30 @@ def download(uri: str, sha256: str, s3_client: Callable[[], S3Client] | None, *,
     except ArtifactError:
         raise
     except Exception as error:
-        raise ArtifactError(f"artifact {uri}: cannot be downloaded: {error}") from error
+        raise ArtifactError(f"artifact {uri}: cannot be downloaded: {error}{_remedy(error)}") from error
     raise ArtifactError(
         f"artifact {uri}: the object's SHA-256 is {actual}, but {sha256} is declared; "
         f"upload the right file, or deploy this one as {uri.partition('#')[0]}#sha256={actual}"
     )
+
+
+def _remedy(error: Exception) -> str:
+    """What to do about an error of S3, which says no more than 404 or 403 when the object's head is asked for."""
+    response = getattr(error, "response", {})  # botocore's ClientError has it
+    status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    if "kms" in str(error).lower():
+        return (
+            "; the worker's role must be able to decrypt with the KMS key: name it in the model's read_kms_key_arns; "
+            "if it is in another account, let the role in by its policy too (terraform output worker_role_arns)"
+        )
+    if status == 404:
+        return "; there is no such object: upload it, or correct the model's artifact"
+    if status == 403:
+        return (
+            "; S3 denies it to the worker's role, or it does not exist: look at the bucket's policy, which must let "
+            "the role in if the bucket is in another account (terraform output worker_role_arns)"
+        )
+    return ""
 
 
 def _sha256(path: Path) -> str:

@@ -2,8 +2,10 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from tests.unit.fake_s3 import URI, FakeS3
 from tests.unit.model_folders import SENTIMENT, WORDCOUNT
@@ -95,6 +97,47 @@ def test_a_big_object_comes_in_parts_each_to_its_place(tmp_path: Path, monkeypat
     assert artifacts.download(URI, _digest(s3.content), lambda: s3, cache=tmp_path).read_bytes() == s3.content
     assert set(s3.ranges) == {f"bytes={start}-{min(start + 7, 250) - 1}" for start in range(0, 250, 7)}
     assert len(s3.ranges) == len(set(s3.ranges)) + 2, "the two that broke off were fetched again"
+
+
+@pytest.mark.parametrize(
+    ("operation", "code", "text", "status", "remedy"),
+    [
+        ("head_object", "404", "Not Found", 404, "no such object: upload it, or correct the model's artifact"),
+        (
+            "head_object",
+            "403",
+            "Forbidden",
+            403,
+            "or it does not exist: look at the bucket's policy, .* worker_role_arns",
+        ),
+        (
+            "get_object",
+            "AccessDenied",
+            "no kms:Decrypt for the ciphertext",
+            403,
+            "name it in .* read_kms_key_arns",
+        ),
+        ("get_object", "KMS.DisabledException", "the key is disabled", 400, "must be able to decrypt with the KMS key"),
+        ("get_object", "SlowDown", "Reduce your request rate", 503, "$"),
+    ],
+)
+def test_a_refusal_by_s3_says_what_to_do(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    operation: str,
+    code: str,
+    text: str,
+    status: int,
+    remedy: str,
+) -> None:
+    response: Any = {"Error": {"Code": code, "Message": text}, "ResponseMetadata": {"HTTPStatusCode": status}}
+
+    def refuse(self: FakeS3, **_: str) -> None:
+        raise ClientError(response, operation)
+
+    monkeypatch.setattr(FakeS3, operation, refuse)
+    with pytest.raises(ArtifactError, match=f"artifact {URI}: cannot be downloaded: .*{text}.*{remedy}"):
+        artifacts.download(URI, _digest(b"weights"), lambda: FakeS3(b"weights"), cache=tmp_path)
 
 
 def test_parts_of_two_versions_never_meet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
