@@ -174,9 +174,12 @@ variable "throttling" {
 variable "cors" {
   description = "Which web pages of other origins may call the API; null is none."
   type = object({
-    allow_origins   = list(string)
-    allow_methods   = optional(list(string), ["GET", "POST"])
-    allow_headers   = optional(list(string), ["authorization", "content-type", "idempotency-key", "prefer"])
+    allow_origins = list(string)
+    allow_methods = optional(list(string), ["GET", "POST"])
+    allow_headers = optional(list(string), [
+      "authorization", "content-type", "idempotency-key", "prefer",
+      "x-amz-content-sha256", "x-amz-date", "x-amz-security-token", # of a request that is signed in the browser
+    ])
     expose_headers  = optional(list(string), ["location", "retry-after"])
     max_age_seconds = optional(number, 300)
   })

@@ -92,6 +92,11 @@ run "open_with_cors" {
   }
 
   assert {
+    condition     = length(setsubtract(["authorization", "content-type", "idempotency-key", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"], one(aws_apigatewayv2_api.this.cors_configuration).allow_headers)) == 0
+    error_message = "a page that signs its requests must be able to send the signature's headers"
+  }
+
+  assert {
     condition     = one(aws_apigatewayv2_api.this.cors_configuration).allow_origins == toset(["https://app.example"])
     error_message = "only the origin that was given may call"
   }
