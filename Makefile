@@ -157,6 +157,25 @@ bench: .venv/.bench ## what a request costs, how soon a function starts [QUICK=1
 test-image: .venv/.dev ## build the worker's images and run them; root, buildah, debootstrap; minutes
 	$(PYTEST) tests/image
 
+.PHONY: new-model
+new-model: .venv/.base ## NAME=mine [KIND=python|sklearn|onnx|torch]: write a model folder that works at once
+	@$(if $(NAME),,echo 'usage: make new-model NAME=mine [KIND=python|sklearn|onnx|torch]' >&2; exit 2)
+	@$(if $(filter onnx,$(KIND)),.venv/bin/pip install --quiet -e '.[export]')
+	@$(RUN).new_model "$(NAME)" $(if $(KIND),--kind $(KIND))
+
+.PHONY: try
+try: .venv/.base ## MODEL=name INPUT='{"key": ...}' or INPUT=@file: load and predict here, with nothing deployed
+	@if [ -z "$${MODEL:-}" ]; then echo "usage: make try MODEL=name INPUT='{\"key\": ...}' or INPUT=@file" >&2; exit 2; fi; \
+	$(RUN).try_model "$$MODEL" $${INPUT:+--input "$$INPUT"}
+
+.PHONY: train-model
+train-model: .venv/.base ## MODEL=name: run its training/train.py with its libraries
+	@$(RUN).model_process train "$(MODEL)"
+
+.PHONY: test-model
+test-model: .venv/.dev ## MODEL=name: run its tests with its libraries
+	@$(RUN).model_process test "$(MODEL)"
+
 .PHONY: export-model
 export-model: .venv/.base ## MODEL=name [INSTALL="format ..."]: export a model to every runtime, compare size, speed and accuracy
 	@.venv/bin/pip install --quiet -e '.[export]'

@@ -1,0 +1,66 @@
+"""Run something of a model folder in a process of its own, with that model's libraries.
+
+python -m scripts.model_process train|test MODEL        MODEL: a folder in worker/models, or a path
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+if not __package__:  # started as a file: make the repository importable
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+from scripts.console import ROOT, Failure, run
+from scripts.libraries import libraries_of
+from scripts.wanted import MODELS
+
+# The project's own tests treat each warning as an error; those of a model's libraries are not its author's.
+_TESTS = ("-m", "pytest", "-q", "-o", "filterwarnings=default")
+
+
+def model_folder(name: str) -> Path:
+    """The folder of a model: one in worker/models by its name, or the folder at that path.
+
+    Raises:
+        Failure: there is none.
+    """
+    for folder in (MODELS / name, Path(name)):
+        if folder.is_dir() and (folder / "manifest.json").is_file():
+            return folder.resolve()
+    known = ", ".join(sorted(path.parent.name for path in MODELS.glob("*/manifest.json")))
+    raise Failure(
+        f"there is no model folder {name}: MODEL is one of {known}, or the path of a folder with a manifest.json; "
+        f"`make new-model NAME={Path(name).name}` makes one",
+        code=2,
+    )
+
+
+def run_in_model(folder: Path, arguments: Sequence[str]) -> int:
+    """Run this Python with a model's libraries on the path. Returns its exit code.
+
+    Raises:
+        Failure: the libraries can't be installed.
+    """
+    libraries = libraries_of(folder)
+    path = [str(part) for part in (libraries, ROOT / "lambda", ROOT) if part]
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
+    return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=env, check=False).returncode
+
+
+def main() -> int:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(prog="model_process", description="Train or test a model.")
+    parser.add_argument("what", choices=("train", "test"))
+    parser.add_argument("model", help="a folder in worker/models, or the path of one")
+    args = parser.parse_args()
+    folder = model_folder(args.model)
+    path = folder / ("training/train.py" if args.what == "train" else "tests")
+    if not path.exists():
+        raise Failure(f"{path} does not exist: nothing to {args.what}")
+    return run_in_model(folder, [str(path)] if args.what == "train" else [*_TESTS, str(path)])
+
+
+if __name__ == "__main__":
+    run(main)

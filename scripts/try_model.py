@@ -1,0 +1,143 @@
+"""Load a model and predict, in this process: what a worker would do with an input, with nothing deployed.
+
+    python -m scripts.try_model MODEL [--input JSON|@FILE]
+
+FILE has one input as JSON, or one on each line: those are one batch. The results go to stdout, one JSON object a line;
+times and memory to stderr. The input goes through the packaged validator, the output through the worker's own checks.
+"""
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+if not __package__:  # started as a file: make the repository importable
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+from scripts.console import ROOT, Failure, note, run
+from scripts.libraries import libraries_of
+from scripts.model_files import read_manifest, validators
+from scripts.model_import import told
+from scripts.model_process import model_folder
+
+BODY_BYTES = 131_072
+"""What the API takes by default: `requests.max_body_bytes` of the stack."""
+
+INIT_SECONDS = 10
+"""A load that takes longer is done again inside the first invocation, within the function's timeout."""
+
+
+def read_inputs(text: str | None, manifest: dict[str, Any]) -> list[Any]:
+    """The inputs that the command line names: JSON, or @FILE. Raises Failure."""
+    required = ", ".join(manifest["input_schema"].get("required", ())) or "nothing"
+    if not text:
+        raise Failure(f"""no input: say INPUT='{{"key": ...}}' or INPUT=@file; the model requires {required}""", code=2)
+    content = text
+    if text.startswith("@"):
+        try:
+            content = Path(text[1:]).read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise Failure(f"{text[1:]} is not UTF-8: {error}", code=2) from error
+    try:
+        return [json.loads(content)]
+    except ValueError as error:
+        whole = error
+    try:
+        lines = [json.loads(line) for line in content.splitlines() if line.strip()]
+    except ValueError:
+        lines = []
+    if len(lines) < 2:
+        raise Failure(f"the input is not JSON: {whole}: {content[:80]!r}; the model requires {required}", code=2)
+    return lines
+
+
+def try_model(folder: Path, text: str | None) -> int:
+    """Validate, load, predict twice, and show it all. Returns 1 where an input fails, as its request would.
+
+    Raises:
+        Failure: the folder is wrong, or the model does not load; one line says where.
+    """
+    manifest = read_manifest(folder)
+    inputs = read_inputs(text, manifest)
+    libraries = libraries_of(folder)
+    with tempfile.TemporaryDirectory() as work:
+        for name, data in validators({folder.name: folder}, {folder.name: manifest}).items():
+            path = Path(work) / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(data)
+        # Before anything is imported that a model may pin a version of its own of.
+        sys.path[:0] = [work, str(ROOT / "lambda"), *([str(libraries)] if libraries else [])]
+        return _try(folder, inputs)
+
+
+def _try(folder: Path, inputs: list[Any]) -> int:
+    from inference.catalog import InvalidInput, packaged_validator
+    from worker.isolation import Failed, predict_isolated
+    from worker.model import ModelError, load, threads_for
+
+    validate = packaged_validator(folder.name)
+    valid = []
+    for number, item in enumerate(inputs):
+        place = f"input {number}: " if len(inputs) > 1 else ""
+        try:
+            valid.append(validate(item))
+        except InvalidInput as error:
+            raise Failure(f"{place}the API answers 422: {error}") from error
+        size = len(json.dumps(item).encode())
+        if size > BODY_BYTES:
+            note(f"{place}{size:,} bytes: the API refuses more than {BODY_BYTES:,} (requests.max_body_bytes) with 413")
+    started = time.perf_counter()
+    try:
+        manifest = read_manifest(folder)
+        model = load(folder, threads=threads_for(manifest["memory_mb"]))
+    except ModelError as error:
+        raise Failure(f"{folder}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise Failure(told(error, folder)) from error
+    loaded = time.perf_counter()
+    failed: list[BaseException] = []
+    outcomes = predict_isolated(model.predict, valid, lambda error, _: failed.append(error))
+    first = time.perf_counter()
+    predict_isolated(model.predict, valid, lambda *_: None)
+    second = time.perf_counter()
+    for outcome in outcomes:
+        if isinstance(outcome, Failed):
+            print(json.dumps({"error": {"code": outcome.code, "message": outcome.message}}))
+        else:
+            print(outcome.result)
+    for reason in failed:
+        note(told(reason, folder))
+    _show(manifest, len(valid), loaded - started, first - loaded, second - first)
+    return int(any(isinstance(outcome, Failed) for outcome in outcomes))
+
+
+def _show(manifest: dict[str, Any], count: int, load: float, first: float, second: float) -> None:
+    unit = 1024 if sys.platform == "darwin" else 1
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit / 1024
+    memory, timeout = manifest["memory_mb"], manifest["timeout_seconds"]
+    note(
+        f"load {load * 1000:.0f} ms, first batch of {count} {first * 1000:.1f} ms, second {second * 1000:.1f} ms, "
+        f"peak memory of this process {peak:.0f} MB of {memory} MB (memory_mb)"
+    )
+    if load > INIT_SECONDS:
+        note(f"it loads for more than {INIT_SECONDS} s: Lambda then loads it again in the first batch (docs/models.md)")
+    if peak > memory:
+        note(f"it needs more than memory_mb: raise it in manifest.json, to {int(peak * 1.3) // 64 * 64 + 64} or so")
+    if max(first, second) > timeout:
+        note(f"a batch takes longer than timeout_seconds ({timeout}): raise it, or lower batch_size")
+
+
+def main() -> int:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(prog="try_model", description="Load a model and predict, with nothing deployed.")
+    parser.add_argument("model", help="a folder in worker/models, or the path of one")
+    parser.add_argument("--input", help="JSON, or @FILE")
+    args = parser.parse_args()
+    return try_model(model_folder(args.model), args.input)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,133 @@
+"""`make new-model` and `make try`: a folder that works at once, and what its author sees before it is deployed."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from scripts.console import ROOT, Failure
+from scripts.model_process import model_folder
+from scripts.new_model import KINDS, write
+from scripts.package import build
+from worker.model import model_class
+
+
+def command(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command as make starts it."""
+    env = os.environ | {"PYTHONWARNINGS": "error"}
+    line = [sys.executable, "-m", f"scripts.{module}", *arguments]
+    return subprocess.run(line, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
+
+
+def new(folder: Path, code: str = "", **changes: object) -> Path:
+    """A new plain model whose predict is `code`."""
+    write(folder, KINDS["python"])
+    path = folder / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    if code:
+        model = folder / "model.py"
+        kept = model.read_text().rpartition("        return ")[0]
+        model.write_text(kept + "".join(f"        {line}\n" for line in code.splitlines()))
+    return folder
+
+
+def test_a_new_model_is_tried_tested_and_packaged_at_once(tmp_path: Path) -> None:
+    made = command("new_model", "my-model", "--models-dir", str(tmp_path))
+    assert made.returncode == 0, made.stderr
+    folder = tmp_path / "my-model"
+    assert f'my-model = {{ models_dir = "{tmp_path}" }}' in made.stdout
+    tried = command("try_model", str(folder), "--input", f"@{folder}/tests/input.json")
+    assert json.loads(tried.stdout) == {"score": pytest.approx(2.55)}
+    assert tried.returncode == 0
+    tested = command("model_process", "test", str(folder))
+    assert tested.returncode == 0, tested.stdout
+    assert list(build(tmp_path / "out", [tmp_path]).workers) == ["my-model"]
+    assert model_class(folder).__name__ == "MyModel"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_files_of_every_kind_are_whole(tmp_path: Path, kind: str) -> None:
+    write(tmp_path / "mine", KINDS[kind])
+    files = [path for path in (tmp_path / "mine").rglob("*") if path.is_file()]
+    assert not [path for path in files if "$" in path.read_text() or path.suffix == ".template"]
+    for path in files:
+        if path.suffix == ".py":
+            ast.parse(path.read_text())
+    assert json.loads((tmp_path / "mine" / "manifest.json").read_text())["name"] == "mine"
+
+
+@pytest.mark.parametrize("name", ["Mine", "a" * 32, "my_model", "x-dlq", "1st"])
+def test_a_name_that_cannot_be_deployed_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(Failure, match="can't be a model's name: use 1 to 31 lower-case"):
+        write(tmp_path / name, KINDS["python"])
+
+
+def test_an_existing_folder_is_not_touched(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="exists: choose another NAME"):
+        write(new(tmp_path / "mine"), KINDS["python"])
+
+
+@pytest.mark.parametrize(
+    ("code", "code_told", "told"),
+    [
+        ("return [{'score': float('nan')} for _ in inputs]", "invalid_output", "NaN|Out of range"),
+        ("return [b'x' for _ in inputs]", "invalid_output", "bytes"),
+        ("return [{'score': 'x' * 500_000} for _ in inputs]", "result_too_large", "350,000"),
+        ("raise KeyError('weights')", "model_error", r"model\.py, line \d+: KeyError: 'weights'"),
+    ],
+)
+def test_what_a_request_would_end_with_is_shown(tmp_path: Path, code: str, code_told: str, told: str) -> None:
+    folder = new(tmp_path / "mine", code)
+    tried = command("try_model", str(folder), "--input", '{"features": [1, 2, 3, 4]}')
+    assert tried.returncode == 1
+    error = json.loads(tried.stdout)["error"]
+    assert error["code"] == code_told
+    assert re.search(told, tried.stderr + error["message"])
+    assert "peak memory of this process" in tried.stderr
+
+
+def test_several_lines_of_a_file_are_one_batch(tmp_path: Path) -> None:
+    folder = new(tmp_path / "mine", "return [{'batch': len(inputs)} for _ in inputs]")
+    (tmp_path / "lines").write_text('{"features": [1, 2, 3, 4]}\n\n{"features": [4, 3, 2, 1]}\n')
+    tried = command("try_model", str(folder), "--input", f"@{tmp_path}/lines")
+    assert tried.stdout == '{"batch": 2}\n{"batch": 2}\n'
+    assert "first batch of 2" in tried.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "error: no input: say INPUT="),
+        (("--input", "{"), "error: the input is not JSON: .* the model requires features"),
+        (("--input", '{"features": [1]}'), "error: the API answers 422: data.features must contain at least 4"),
+        (("--input", "@nonesuch.json"), "error: nonesuch.json: No such file"),
+    ],
+)
+def test_a_wrong_input_is_one_line(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
+    tried = command("try_model", str(new(tmp_path / "mine")), *arguments)
+    assert tried.returncode != 0
+    assert re.match(told, tried.stderr), tried.stderr
+    assert tried.stderr.count("\n") == 1
+
+
+def test_a_model_that_does_not_load_is_one_line_with_its_place(tmp_path: Path) -> None:
+    folder = new(tmp_path / "mine")
+    (folder / "model.py").write_text("import nonesuch\n")
+    tried = command("try_model", str(folder), "--input", '{"features": [1, 2, 3, 4]}')
+    assert tried.returncode == 1
+    assert f"error: {folder}/model.py, line 1: ModuleNotFoundError: No module named 'nonesuch'" in tried.stderr
+    assert tried.stderr.count("\n") == 1
+
+
+def test_a_model_that_is_not_there_is_told_with_those_that_are() -> None:
+    with pytest.raises(
+        Failure, match=r"no model folder nonesuch: MODEL is one of sentiment.*`make new-model NAME=none"
+    ):
+        model_folder("nonesuch")
