@@ -13,6 +13,7 @@ from typing import Any
 
 from inference import aws
 from inference.catalog import Catalog, packaged_validator, packaged_versions
+from inference.deadline import Deadline
 from inference.errors import Refused, Unavailable
 from inference.http import HttpRequest, idempotency_key, read_event, require_json, respond, respond_problem
 from inference.payloads import parse_input
@@ -26,20 +27,23 @@ RETRY_AFTER_UNAVAILABLE_SECONDS = 2
 
 settings = ApiSettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level)
+deadline = Deadline()
 service = Service(
-    table=RequestTable(aws.lean_client("dynamodb"), settings.request_table),
-    queues=lambda model: RequestQueue(aws.lean_client("sqs"), settings.queue_url_prefix + model),
+    table=RequestTable(aws.lean_client("dynamodb", deadline), settings.request_table),
+    queues=lambda model: RequestQueue(aws.lean_client("sqs", deadline), settings.queue_url_prefix + model),
     catalog=Catalog(
         settings.models, settings.default_model, packaged_versions(Path(__file__).parent), packaged_validator
     ),
     limits=Limits(settings.max_attempts, settings.request_deadline_seconds, settings.retention_seconds),
     clock=now_ms,
+    deadline=deadline,
 )
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one HTTP request."""
     watch = Stopwatch()
+    deadline.start(context.get_remaining_time_in_millis() / 1000)
     invocation_id = getattr(context, "aws_request_id", None)
     telemetry.begin(invocation_id=invocation_id)
     try:
@@ -49,7 +53,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         response = respond_problem(refused)
     except Unavailable as error:
         telemetry.error("unavailable", error)
-        detail = "The service can't take this right now; nothing was stored. Send it again."
+        detail = (
+            "AWS did not answer in time, or refused for now. Send it again; with an Idempotency-Key a submit is never "
+            "accepted twice."
+        )
         headers = {"Retry-After": str(RETRY_AFTER_UNAVAILABLE_SECONDS)}
         response = respond_problem(Refused(503, "Unavailable", detail, headers))
     except Exception as error:

@@ -28,6 +28,7 @@ from botocore.exceptions import (
 )
 from botocore.retries.quota import RetryQuota
 
+from inference.deadline import Deadline, OutOfTimeError
 from inference.signing import Credentials, Signer
 from inference.wire import Host, Reply, StaleConnectionError
 
@@ -66,6 +67,9 @@ RETRY_COST_TIMEOUT = 10
 REFUND_WITHOUT_RETRY = 1
 MAX_BACKOFF_SECONDS = 20
 
+SHORTEST_TRY_SECONDS = 0.5
+"""With less time left a try is not worth starting."""
+
 # When one of these is set, boto3 would do what this client can't.
 _ONLY_BOTO3 = (
     *("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
@@ -85,16 +89,24 @@ class LeanClient:
         host: where the service is.
         signer: signs for the service.
         attempts: tries of a call in all.
+        deadline: no try starts that could end after it.
         pause: waits some seconds.
     """
 
     def __init__(
-        self, service: str, host: Host, signer: Signer, attempts: int, pause: Callable[[float], None] = time.sleep
+        self,
+        service: str,
+        host: Host,
+        signer: Signer,
+        attempts: int,
+        deadline: Deadline | None = None,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._prefix = _TARGET_PREFIXES[service]
         self._host = host
         self._signer = signer
         self._attempts = attempts
+        self._left = (deadline or Deadline()).left
         self._pause = pause
         self._quota = RetryQuota()
         for method, operation in _OPERATIONS[service].items():
@@ -102,7 +114,13 @@ class LeanClient:
 
     @classmethod
     def from_environment(
-        cls, service: str, environment: Mapping[str, str], connect_timeout: float, read_timeout: float, attempts: int
+        cls,
+        service: str,
+        environment: Mapping[str, str],
+        connect_timeout: float,
+        read_timeout: float,
+        attempts: int,
+        deadline: Deadline | None = None,
     ) -> LeanClient | None:
         """The client that the environment asks for, or None if that takes boto3. Timeouts in seconds."""
         if any(environment.get(name, "").lower() not in _SAYS_NOTHING for name in _ONLY_BOTO3):
@@ -126,15 +144,18 @@ class LeanClient:
         host = Host(scheme, name, int(port or default_port), connect_timeout, read_timeout, ca_bundle)
         host_header = name if int(port or default_port) == default_port else authority
         credentials = Credentials(access_key, secret_key, environment.get("AWS_SESSION_TOKEN"))
-        return cls(service, host, Signer(credentials, service, region, host_header, _HEADERS[service]), attempts)
+        signer = Signer(credentials, service, region, host_header, _HEADERS[service])
+        return cls(service, host, signer, attempts, deadline)
 
     def _call(self, operation: str, /, **arguments: Any) -> dict[str, Any]:
         """Make a call, again and again as long as the rules allow.
 
         Raises:
             ClientError: the service refused.
-            BotoCoreError: it could not be reached, or its reply could not be read.
+            BotoCoreError: it could not be reached, or its reply could not be read, or no time is left.
         """
+        if self._left() < SHORTEST_TRY_SECONDS:
+            raise OutOfTimeError
         body = json.dumps(arguments, separators=(",", ":")).encode()
         refund = REFUND_WITHOUT_RETRY
         for attempt in count(1):
@@ -146,8 +167,12 @@ class LeanClient:
                     raise
                 refund = cost
                 # After a thaw the kept connection is probably dead while the service is well: no reason to wait.
-                if not isinstance(error, StaleConnectionError):
-                    self._pause(_jitter() * min(2 ** (attempt - 1), MAX_BACKOFF_SECONDS))
+                stale = isinstance(error, StaleConnectionError)
+                pause = 0 if stale else _jitter() * min(2 ** (attempt - 1), MAX_BACKOFF_SECONDS)
+                if self._left() - pause < SHORTEST_TRY_SECONDS:
+                    raise
+                if not stale:
+                    self._pause(pause)
             else:
                 self._quota.release(refund)
                 return answer
@@ -155,7 +180,7 @@ class LeanClient:
 
     def _try(self, operation: str, body: bytes, attempt: int) -> dict[str, Any]:
         reply = self._host.exchange(
-            self._signer.request(self._prefix + operation, body, time.time(), _trace_header(os.environ))
+            self._signer.request(self._prefix + operation, body, time.time(), _trace_header(os.environ)), self._left()
         )
         expected, actual = reply.headers.get("x-amz-crc32"), str(zlib.crc32(reply.body))
         if expected not in (None, actual):

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inference.catalog import Catalog, InvalidInput
+from inference.deadline import Deadline
 from inference.errors import Refused, Unavailable
 from inference.moves import Moves
 from inference.payloads import MAX_MESSAGE_BYTES, too_large
@@ -59,6 +60,7 @@ class Service:
         catalog: the models.
         limits: attempts, deadline and retention of a new request.
         clock: gives the time in epoch milliseconds.
+        deadline: keeps time back for a discard.
     """
 
     def __init__(
@@ -68,7 +70,9 @@ class Service:
         catalog: Catalog,
         limits: Limits,
         clock: Callable[[], int],
+        deadline: Deadline | None = None,
     ) -> None:
+        self._deadline = deadline or Deadline()
         self._table = table
         self._queues = queues
         self._catalog = catalog
@@ -110,7 +114,7 @@ class Service:
         try:
             existing = self._table.create(record)
         except Unavailable:
-            self._table.discard(record)  # it may have been written all the same
+            self._discard(record)  # it may have been written all the same
             raise
         if existing is not None:
             return self._repeat(record, existing, value)
@@ -120,12 +124,16 @@ class Service:
         try:
             self._queues(record.model).send(message)
         except Unavailable:
-            if taken_over or self._table.discard(record) or not self._was_claimed(record.request_id):
+            if taken_over or self._discard(record) or not self._was_claimed(record.request_id):
                 raise
             # A worker has it already: SQS did take the message, only its answer was lost. It is accepted after all.
         if record.submit_id is not None:
             self._table.apply([self._moves.confirm_submit(record)])
         return record
+
+    def _discard(self, record: Record) -> bool:
+        self._deadline.withdraw()
+        return self._table.discard(record)
 
     def _was_claimed(self, request_id: str) -> bool:
         """Whether a worker has had the request, so that nobody discards it any more."""

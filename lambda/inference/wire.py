@@ -6,6 +6,7 @@ are raised as botocore's exceptions, so that whoever calls boto3 need not care.
 
 from __future__ import annotations
 
+import math
 import select
 import socket
 import time
@@ -94,19 +95,21 @@ class Host:
         self._idle: list[_Connection] = []
         weakref.finalize(self, _close_all, self._idle).atexit = False
 
-    def exchange(self, request: bytes) -> Reply:
-        """Send a request and read its reply.
+    def exchange(self, request: bytes, seconds: float = math.inf) -> Reply:
+        """Send a request and read its reply. With `seconds` left, no wait is longer than what is left of them.
 
         Raises:
             EndpointConnectionError, ConnectTimeoutError, SSLError: there is no connection; nothing was sent.
             ConnectionClosedError, ReadTimeoutError, HTTPClientError: the request may have been carried out or not.
         """
+        end = time.monotonic() + seconds
         connection = self._kept()
         kept = connection is not None
         if connection is None:
-            connection = self._connect()
+            connection = self._connect(end)
         answered = False
         try:
+            connection.socket.settimeout(_bounded(self._read_timeout, end))
             connection.socket.sendall(request)
             first = connection.file.readline(MAX_LINE_BYTES)
             answered = first != b""
@@ -144,14 +147,14 @@ class Host:
             connection.close()
         return None
 
-    def _connect(self) -> _Connection:
+    def _connect(self, end: float) -> _Connection:
         try:
-            sock = socket.create_connection(self._address, self._connect_timeout)
+            sock = self._open(end)
             try:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if self._tls is not None:
+                    sock.settimeout(_bounded(self._connect_timeout, end))
                     sock = self._tls.wrap_socket(sock, server_hostname=self._address[0])
-                sock.settimeout(self._read_timeout)
                 return _Connection(sock)
             except BaseException:
                 sock.close()
@@ -161,6 +164,25 @@ class Host:
         except OSError as error:
             kind = SSLError if self._tls is not None and _is_tls_error(error) else EndpointConnectionError
             raise kind(endpoint_url=self._url, error=error) from error
+
+    def _open(self, end: float) -> socket.socket:
+        """A connection to the first of the host's addresses that answers, each within the timeout and what is left."""
+        failure: OSError = TimeoutError("no address was found")
+        for family, kind, protocol, _, address in socket.getaddrinfo(*self._address, type=socket.SOCK_STREAM):
+            sock = socket.socket(family, kind, protocol)
+            try:
+                sock.settimeout(_bounded(self._connect_timeout, end))
+                sock.connect(address)
+                return sock
+            except OSError as error:
+                sock.close()
+                failure = error
+        raise failure
+
+
+def _bounded(timeout: float, end: float) -> float:
+    """A timeout that ends at `end` at the latest. Never 0, which would mean not to wait at all."""
+    return max(min(timeout, end - time.monotonic()), 0.001)
 
 
 def _close_all(connections: list[_Connection]) -> None:

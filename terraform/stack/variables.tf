@@ -234,8 +234,9 @@ variable "api" {
   nullable = false
 
   validation {
-    condition     = var.api.timeout_seconds >= 1 && var.api.timeout_seconds <= 29
-    error_message = "api.timeout_seconds must be from 1 to 29: HTTP API waits 30 s for an answer."
+    # Below 7 s there may be no time for a call to AWS and, if that hangs, for the answer (inference/deadline.py).
+    condition     = var.api.timeout_seconds >= 7 && var.api.timeout_seconds <= 29
+    error_message = "api.timeout_seconds must be from 7 to 29: a call to AWS that hangs has to end before it, and HTTP API waits 30 s for an answer."
   }
 }
 

@@ -54,6 +54,7 @@ class Context:
         self.aws_request_id = f"invocation-{number}"
 
     def get_remaining_time_in_millis(self) -> int:
+        """Of a worker; more than the api function has."""
         return WORKER_TIMEOUT_SECONDS * 1000
 
 
@@ -101,9 +102,9 @@ class System:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(telemetry, "now_ms", self.clock)
-        self.api = _load(package / "api.py")
-        self.dead_letters = _load(package / "dead_letters.py")
-        self.sweeper = _load(package / "sweeper.py")
+        self.api = load(package / "api.py")
+        self.dead_letters = load(package / "dead_letters.py")
+        self.sweeper = load(package / "sweeper.py")
         self.table = RequestTable(self.dynamodb, TABLE, batch=statements)
         self.model = Sentiment()
         self.received: dict[str, str] = {}
@@ -207,7 +208,7 @@ class System:
 
         context = self._context()
         worker = self.worker()
-        worker._model = SimpleNamespace(version="1.0.0", batch_size=10, predict=die)
+        worker._model = SimpleNamespace(version="1.0.0", batch_size=10, predict=die, permanent_errors=())
         worker.process(records, Invocation(context.aws_request_id, context.get_remaining_time_in_millis))
 
     def run_dead_letters(self, model: str = "sentiment") -> None:
@@ -264,7 +265,7 @@ class System:
             self.sqs.delete_queue(QueueUrl=url)
 
 
-def _load(path: Path) -> ModuleType:
+def load(path: Path) -> ModuleType:
     """A function's module from its package, made anew: it reads its settings when it is loaded."""
     spec = importlib.util.spec_from_file_location(f"packaged_{path.stem}", path)
     assert spec is not None
@@ -282,7 +283,9 @@ def calls_of(system: System) -> Iterator[list[str]]:
     def note(model: Any, **_: Any) -> None:
         made.append(model.name)
 
-    clients = (system.dynamodb, system.sqs)
+    # The api function has clients of its own, which know its deadline.
+    names = ("dynamodb", "sqs")
+    clients = [aws.client(name, deadline) for name in names for deadline in (None, system.api.deadline)]
     for client in clients:
         client.meta.events.register("before-call", note)
     try:

@@ -74,6 +74,15 @@ run "invalid_2" {
   }
 }
 
+run "api_too_short_for_its_calls" {
+  command         = plan
+  expect_failures = [var.api]
+
+  variables {
+    api = { timeout_seconds = 6 }
+  }
+}
+
 run "no_attempt" {
   command         = plan
   expect_failures = [var.requests]

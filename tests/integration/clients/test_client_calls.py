@@ -9,6 +9,7 @@ import json
 import socket
 import ssl
 import threading
+import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -197,7 +198,7 @@ class TestLeanConnections:
         self, make: Maker, server: ScriptedServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         clock = itertools.count(1_000_000, wire.MAX_IDLE_SECONDS)
-        monkeypatch.setattr(wire, "time", SimpleNamespace(time=lambda: next(clock)))
+        monkeypatch.setattr(wire, "time", SimpleNamespace(time=lambda: next(clock), monotonic=time.monotonic))
         client = make("dynamodb", server.url)
         get(client)
         get(client)

@@ -1,0 +1,49 @@
+"""Until when the calls to AWS of an invocation have to be over, so that its answer goes out before Lambda ends it.
+
+|-- calls ------------------------------|-- withdrawal --|-- answer --|
+start                                                                 Lambda's timeout
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+
+from botocore.exceptions import BotoCoreError
+
+ANSWER_SECONDS = 0.5
+WITHDRAWAL_SECONDS = 3.0
+
+
+class OutOfTimeError(BotoCoreError):  # type: ignore[misc]
+    """A call was not made, since it might not have ended before the deadline."""
+
+    fmt = "no time was left for a call"
+
+
+class Deadline:
+    """One invocation's deadline; none before `start`.
+
+    Args:
+        clock: gives seconds that only grow.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._end = math.inf
+        self._kept_back = 0.0
+
+    def start(self, seconds: float) -> None:
+        """An invocation begins that Lambda ends in so many seconds."""
+        usable = seconds - ANSWER_SECONDS
+        self._end = self._clock() + usable
+        self._kept_back = min(WITHDRAWAL_SECONDS, usable / 3)
+
+    def withdraw(self) -> None:
+        """Release the time that was kept back: what follows takes back what was begun."""
+        self._kept_back = 0.0
+
+    def left(self) -> float:
+        """Seconds that calls may take from now on."""
+        return self._end - self._kept_back - self._clock()
