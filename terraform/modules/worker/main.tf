@@ -23,6 +23,11 @@ locals {
   ] }
   bucket_arn_prefix = "arn:${data.aws_partition.current.partition}:s3:::"
 
+  reserved_name = join("|", [
+    "^AWS_(DEFAULT_)?REGION$", "^AWS_ACCESS_KEY(_ID)?$", "^AWS_SECRET_ACCESS_KEY$", "^AWS_SESSION_TOKEN$",
+    "^AWS_EXECUTION_ENV$", "^AWS_LAMBDA_", "^LAMBDA_TASK_ROOT$", "^LAMBDA_RUNTIME_DIR$",
+  ])
+
   own_environment = merge(
     {
       MODEL              = var.model.name

@@ -256,9 +256,10 @@ variable "environment" {
     error_message = "Model ${var.model.name}: names in environment must be 2 or more letters, digits and underscores, and start with a letter: ${join(", ", keys(var.environment))}."
   }
 
+  # Lambda refuses these in a function's configuration.
   validation {
-    condition     = !anytrue([for name in keys(var.environment) : startswith(name, "AWS_") || startswith(name, "LAMBDA_")])
-    error_message = "Model ${var.model.name}: environment must not set ${join(", ", [for name in keys(var.environment) : name if startswith(name, "AWS_") || startswith(name, "LAMBDA_")])}: names that begin with AWS_ or LAMBDA_ are Lambda's and the AWS SDK's."
+    condition     = !anytrue([for name in keys(var.environment) : can(regex(local.reserved_name, name))])
+    error_message = "Model ${var.model.name}: environment must not set ${join(", ", [for name in keys(var.environment) : name if can(regex(local.reserved_name, name))])}: Lambda sets it."
   }
 
   validation {
