@@ -8,6 +8,7 @@ every message that is not reported as failed is deleted by Lambda's event source
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
@@ -35,6 +36,10 @@ WATCHDOG_MARGIN_MS = 1_500
 
 FINISH_MARGIN_MS = 2_000
 """No chunk is started with less time than the slowest so far took, plus this."""
+
+PASSES_UNTIL_BACK, SECONDS_UNTIL_BACK = 3, 2
+"""Suspects that wait for one another come back when the slowest pass so far could have been made this often, and
+these seconds. That is renewed before each: while all goes well none comes back, and no receive is used up."""
 
 SLOWEST_DECAY = 0.9
 """One slow pass makes the loop careful, not careful for ever."""
@@ -112,7 +117,7 @@ class Worker:
             run.give_back(record, 0)
         # Should this process die without a word, its messages come back when its lease ends, not after the queue's
         # visibility timeout, which is six times as long.
-        lease_seconds = (lease_until - self._clock()) // 1000 + 1
+        lease_seconds = claimer.lease_seconds
         self._show_again({delivery.receipt_handle: lease_seconds for delivery in deliveries})
         self._process_chunks(_without_repeats(deliveries, run, lease_seconds), run)
         self._show_again(run.delays)
@@ -135,13 +140,25 @@ class Worker:
         # Whoever killed its worker most often goes last, so that it can't take the others with it once more; among
         # equals the one that was delivered most often goes first, since SQS gives up on it soonest.
         suspects.sort(key=lambda suspect: (suspect[0], -suspect[1].receive_count))
-        for _, suspect in suspects:
+        for position, (_, suspect) in enumerate(suspects):
             if not self._time_for_more(run):
                 run.give_back(suspect, 0)
                 continue
+            if run.worked:
+                self._let_come_back([later for _, later in suspects[position:]], run)
             found = run.claimer.take_over(suspect)
             self._settle(found, run)
             self._work(found.claimed, run)
+
+    def _let_come_back(self, suspects: Sequence[Delivery], run: Run) -> None:
+        """Hide the next suspect as long as its lease will last, and the others behind it only as long as a few passes
+        take: should it kill the process, they need not wait for a lease that they never had.
+        """
+        lease_seconds = run.claimer.lease_seconds
+        seconds = min(math.ceil(self._slowest_ms * PASSES_UNTIL_BACK / 1000) + SECONDS_UNTIL_BACK, lease_seconds)
+        if len(suspects) > 1 and seconds < lease_seconds:
+            handles = [suspect.receipt_handle for suspect in suspects]
+            self._show_again(dict.fromkeys(handles, seconds) | {handles[0]: lease_seconds})
 
     def _time_for_more(self, run: Run) -> bool:
         """Whether the rest of this invocation covers another pass; an invocation always does its first."""

@@ -68,6 +68,11 @@ class Claimer:
         self._lease_until = lease_until
         self._trace = trace
 
+    @property
+    def lease_seconds(self) -> int:
+        """Until this invocation's leases are over."""
+        return (self._lease_until - self._clock()) // 1000 + 1
+
     def claim(self, deliveries: Sequence[Delivery]) -> Sorted:
         """Claim what is free. First deliveries go in one call; later ones singly, and not for a last attempt."""
         found = Sorted()

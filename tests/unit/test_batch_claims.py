@@ -8,7 +8,7 @@ import pytest
 
 from inference.request_table import Applied
 from inference.requests import Status
-from tests.unit.fakes import NOW
+from tests.unit.fakes import NOW, Killed
 from tests.unit.samples import a_record
 from tests.unit.worker_harness import LEASE_SECONDS, Bench
 
@@ -68,6 +68,40 @@ def test_a_cancelled_request_is_never_computed(bench: Bench) -> None:
     assert isinstance(bench.table.apply([bench.worker._moves.cancel(name)])[0], Applied)
     assert bench.run() == []
     assert bench.model.passes == []
+
+
+# Suspects
+
+
+def _suspects(bench: Bench, *texts: str) -> list[str]:
+    """Requests whose worker was killed in the first attempt."""
+    return bench.add(*texts, status=Status.RUNNING, attempts=1, lease_until=NOW - 1)
+
+
+def test_a_suspect_that_kills_again_keeps_those_behind_it_waiting_for_seconds_only(bench: Bench) -> None:
+    _suspects(bench, *"abcd")
+
+    def kill() -> None:
+        raise Killed
+
+    bench.model.reactions["c"] = kill
+    with pytest.raises(Killed):
+        bench.process(bench.queue.receive())
+    done_a, done_b, killer, behind = bench.hidden_seconds()
+    assert (done_a, done_b, killer) == (LEASE_SECONDS, LEASE_SECONDS, LEASE_SECONDS)
+    assert 2 < behind < LEASE_SECONDS / 2
+    # It comes back before the killer's lease ends, and is not one of its attempts the poorer.
+    bench.clock.advance(seconds=behind)
+    bench.run()
+    assert bench.statuses() == ["succeeded", "succeeded", "running", "succeeded"]
+    assert bench.table.record("3-d").attempts == 2
+
+
+def test_suspects_whose_passes_take_long_stay_hidden_until_the_lease_ends(bench: Bench) -> None:
+    _suspects(bench, *"abc")
+    bench.worker._slowest_ms = 12_000
+    assert bench.run() == []
+    assert bench.queue.shown == [dict.fromkeys(["m1/1", "m2/1", "m3/1"], LEASE_SECONDS), {}]
 
 
 # Leases
