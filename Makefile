@@ -146,8 +146,8 @@ test-e2e: .venv/.dev package ## a real apply to an emulator of its own
 	$(PYTEST) tests/e2e
 
 .PHONY: soak
-soak: .venv/.dev package ## hundreds of requests, killed workers, duplicates, poison [REQUESTS=500] [SEED=1]
-	SOAK_REQUESTS=$(or $(REQUESTS),500) SOAK_SEED=$(or $(SEED),1) $(PYTEST) tests/e2e/test_soak.py -q -s
+soak: .venv/.dev package ## hundreds of requests, killed workers, duplicates, poison [REQUESTS=500] [SEED=1] [STRIP=1]
+	$(if $(STRIP),E2E_STRIP_ITEMS=1) SOAK_REQUESTS=$(or $(REQUESTS),500) SOAK_SEED=$(or $(SEED),1) $(PYTEST) tests/e2e/test_soak.py -q -s
 
 .PHONY: bench
 bench: .venv/.bench ## what a request costs, how soon a function starts [QUICK=1] [ONLY=worker,cold,api,e2e,cost]

@@ -1,5 +1,7 @@
 """The request table's adapter as the subject of its contract."""
 
+from typing import Any
+
 from inference import aws
 from inference.request_table import RequestTable, _to_item
 from inference.requests import OPEN, Record
@@ -9,10 +11,27 @@ from tests.unit.table_contract import Subject
 NAME = "contract-requests"
 
 
-def table_subject(statements: int) -> Subject:
+class WithoutItems:
+    """A DynamoDB client whose batches bring no record with a refused statement."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self.stripped = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def batch_execute_statement(self, **arguments: Any) -> Any:
+        answer = self._client.batch_execute_statement(**arguments)
+        for response in answer["Responses"]:
+            self.stripped += response.get("Error", {}).pop("Item", None) is not None
+        return answer
+
+
+def table_subject(statements: int, name: str = NAME, strip: bool = False) -> Subject:
     """A new table and its adapter, with so many statements in one BatchExecuteStatement (1: none)."""
     client = aws.client("dynamodb")
-    create_table(client, NAME)
+    create_table(client, name)
 
     def put(*records: Record) -> None:
         items = []
@@ -22,7 +41,7 @@ def table_subject(statements: int) -> Subject:
                 item["open_shard"] = {"S": record.request_id[0]}
             items.append({"PutRequest": {"Item": item}})
         for start in range(0, len(items), 25):
-            answer = client.batch_write_item(RequestItems={NAME: items[start : start + 25]})
+            answer = client.batch_write_item(RequestItems={name: items[start : start + 25]})
             assert not answer["UnprocessedItems"]
 
-    return Subject(RequestTable(client, NAME, batch=statements), put)
+    return Subject(RequestTable(WithoutItems(client) if strip else client, name, batch=statements), put)

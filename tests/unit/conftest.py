@@ -4,6 +4,8 @@ import pytest
 from pytest_socket import disable_socket
 
 from tests.unit.api_harness import Api
+from tests.unit.fake_table import FakeTable
+from tests.unit.stripped_table import StrippedTable
 from tests.unit.worker_harness import Bench
 
 # Its asserts came out of a test: a failure shows the compared values, as it does there.
@@ -21,9 +23,10 @@ def no_aws_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@pytest.fixture
-def bench() -> Bench:
-    return Bench()
+@pytest.fixture(params=[FakeTable, StrippedTable], ids=["item", "no-item"])
+def bench(request: pytest.FixtureRequest) -> Bench:
+    """Everything that a worker does has to hold whether or not DynamoDB returns the record of a refused statement."""
+    return Bench(request.param())
 
 
 @pytest.fixture

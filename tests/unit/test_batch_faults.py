@@ -12,6 +12,12 @@ from tests.unit.fakes import NOW, Fault, Killed
 from tests.unit.worker_harness import LEASE_SECONDS, Bench
 
 
+@pytest.fixture
+def bench() -> Bench:
+    """On the fake alone: a fault is one of its steps, of which it makes one for each update."""
+    return Bench()
+
+
 def _claim_lost(bench: Bench) -> None:
     bench.table.faults = [Fault("apply", done=True)]
 

@@ -7,6 +7,7 @@ from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import Clock
 from tests.unit.samples import a_message, a_record
+from tests.unit.stripped_table import StrippedTable
 from tests.unit.table_contract import Subject, TableContract
 
 
@@ -14,6 +15,15 @@ class TestFakeTable(TableContract):
     @pytest.fixture
     def subject(self) -> Subject:
         table = FakeTable()
+        return Subject(table, lambda *records: [table.put(record) for record in records] and None)
+
+
+class TestStrippedTable(TableContract):
+    """The adapter itself, where batch refusals bring no record."""
+
+    @pytest.fixture
+    def subject(self) -> Subject:
+        table = StrippedTable()
         return Subject(table, lambda *records: [table.put(record) for record in records] and None)
 
 

@@ -1,4 +1,4 @@
-"""What the adapter does when a batch fails as a whole; everything else is in the contract (table_contract.py)."""
+"""What the adapter does with what a batch does not settle; everything else is in the contract (table_contract.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 
 from inference.errors import Unavailable
 from inference.moves import Moves
-from inference.request_table import Applied, RequestTable
+from inference.request_table import Applied, Refusal, RequestTable
 from tests.unit.fakes import Clock
 from tests.unit.samples import a_record
 
@@ -73,3 +73,46 @@ def test_one_by_one_ends_where_nobody_answers() -> None:
     dynamo = Dynamo([throttled, {}, throttled, throttled], UNREACHABLE)
     assert apply(dynamo) == [Unavailable, Applied, Unavailable, Unavailable]
     assert dynamo.calls == 1
+
+
+CONDITION_FAILED = {"Error": {"Code": "ConditionalCheckFailed"}}
+
+
+def test_a_refusal_without_its_record_is_asked_again_alone() -> None:
+    """A missing item is no missing record: the worker would delete the message of a request that is open."""
+    leased = ClientError({"Error": {"Code": "ConditionalCheckFailedException"}, "Item": ITEM}, "UpdateItem")
+    absent = refused("ConditionalCheckFailedException")
+    dynamo = Dynamo([CONDITION_FAILED, {}, CONDITION_FAILED, CONDITION_FAILED], leased, absent)
+    moves = Moves(Clock())
+    written = RequestTable(dynamo, "t").apply([moves.succeed(f"a{n}", 1, "{}") for n in range(4)])
+    assert [type(one) for one in written] == [Refusal, Applied, Refusal, Applied]
+    assert written[0].record is not None and written[0].record.status == "succeeded"  # type: ignore[union-attr]
+    assert written[2] == Refusal(None), "UpdateItem always tells the record that refused it: here there is none"
+    assert dynamo.calls == 3
+
+
+def test_refusals_without_records_are_not_asked_again_where_nobody_answers() -> None:
+    dynamo = Dynamo([CONDITION_FAILED, {}, CONDITION_FAILED, CONDITION_FAILED], UNREACHABLE)
+    assert apply(dynamo) == [Unavailable, Applied, Unavailable, Unavailable]
+    assert dynamo.calls == 1
+
+
+class OneStatementAKey(Dynamo):
+    """As AWS: two statements on one key refuse the whole batch."""
+
+    def batch_execute_statement(self, *, Statements: list[dict[str, Any]], **_: Any) -> dict[str, Any]:
+        keys = [parameter["S"] for each in Statements for parameter in each["Parameters"] if parameter.get("S") == "a1"]
+        if len(keys) > 1:
+            raise refused("ValidationException")
+        return {"Responses": [{} for _ in Statements]}
+
+
+def test_two_updates_of_one_record_are_applied_though_aws_refuses_their_batch() -> None:
+    moves = Moves(Clock())
+    dynamo = OneStatementAKey([])
+    table = RequestTable(dynamo, "t")
+    updates = [moves.succeed(name, 1, "{}") for name in ("a1", "b2", "a1")]
+    assert [type(written) for written in table.apply(updates)] == [Applied] * 3
+    assert dynamo.calls == 3
+    assert [type(written) for written in table.apply(updates[:2])] == [Applied] * 2
+    assert dynamo.calls == 3, "one statement a key: the batch is taken"

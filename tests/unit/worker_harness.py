@@ -44,9 +44,9 @@ class EchoModel(ReadyModel):
 class Bench:
     """A worker on fakes, and the queue's side of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, table: FakeTable | None = None) -> None:
         self.clock = Clock()
-        self.table = FakeTable()
+        self.table = table or FakeTable()
         self.queue = FakeQueue(self.clock)
         self.model = EchoModel()
         self.log = Recorder()

@@ -1,0 +1,59 @@
+"""The fake table behind the real adapter, on a service whose batch refusals bring no record.
+
+Whether DynamoDB returns `BatchStatementError.Item` is contested; whoever uses the table has to be right without it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from inference.expressions import Update
+from inference.request_table import Applied, Refusal, RequestTable, Written, _to_item
+from tests.unit.fake_table import FakeTable
+
+NAME = "t"
+
+
+class StrippedTable(FakeTable):
+    """`FakeTable`, but `apply` is the adapter's own, over a client that strips `Error.Item`."""
+
+    def apply(self, updates: Sequence[Update]) -> list[Written]:
+        return RequestTable(_Client(self, updates), NAME).apply(updates)
+
+    def run(self, update: Update) -> Written:
+        """Apply one update in memory."""
+        self.applying = update
+        written: Written = self._step("apply", lambda: self._apply(update))
+        return written
+
+
+class _Client:
+    """Knows the updates by what the adapter makes of them, and so needs no parser."""
+
+    def __init__(self, table: StrippedTable, updates: Sequence[Update]) -> None:
+        self._table = table
+        self._updates = updates
+
+    def batch_execute_statement(self, *, Statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        self._table.calls.append("apply")
+        plain = [update for update in self._updates if not update.increments]
+        updates = [next(each for each in plain if each.to_statement(NAME) == statement) for statement in Statements]
+        keys = {update.request_id for update in updates}
+        assert len(keys) == len(updates), "two statements on one key: AWS refuses the whole batch"
+        refused = {"Error": {"Code": "ConditionalCheckFailed"}}
+        return {"Responses": [refused if isinstance(self._table.run(update), Refusal) else {} for update in updates]}
+
+    def update_item(self, **arguments: Any) -> dict[str, Any]:
+        update = next(each for each in self._updates if each.to_update_item(NAME) == arguments)
+        self._table.calls.append("apply")
+        match self._table.run(update):
+            case Applied(record=record) if record is not None:
+                return {"Attributes": _to_item(record)}
+            case Refusal(record=record):
+                item = {} if record is None else {"Item": _to_item(record)}
+                code = {"Code": "ConditionalCheckFailedException", "Message": "no"}
+                raise ClientError({"Error": code, **item}, "UpdateItem")
+        raise AssertionError("the fake answers every update")
