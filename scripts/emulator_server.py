@@ -13,6 +13,9 @@ def serve(lifetime_seconds: int) -> int:
     """Become MiniStack; an alarm clock asks it to stop, as SIGTERM would."""
     from ministack import app
 
+    from scripts.emulator_patches import patch
+
+    patch()
     inner = app.app
 
     async def unhurried(scope: dict[str, Any], receive: Any, send: Any) -> None:
