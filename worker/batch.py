@@ -115,7 +115,7 @@ class Worker:
         for record in unreadable:
             self._telemetry.error("message_unreadable", reason=record.reason, body=record.body[:500])
             run.give_back(record, 0)
-        # Should this process die without a word, its messages come back when its lease ends, not after the queue's
+        # Should this process be killed, its messages come back when its lease ends, not after the queue's
         # visibility timeout, which is six times as long.
         lease_seconds = claimer.lease_seconds
         self._show_again({delivery.receipt_handle: lease_seconds for delivery in deliveries})

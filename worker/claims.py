@@ -2,7 +2,7 @@
 
 record says                         the message
 pending                             is claimed
-running, lease over; or marked      is a suspect: its last attempt died without a word, so it is claimed and run
+running, lease over; or marked      is a suspect: its last attempt ended without an outcome, so it is claimed and run
 to run alone                        alone, after all others, those with the fewest attempts first
 pending, one attempt left of more   is claimed alone too: a neighbour must not take its last attempt with it
 running, live lease                 goes back until that lease ends: another attempt is at work

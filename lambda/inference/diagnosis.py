@@ -21,6 +21,7 @@ OWN_LINE = '{"level": '
 _TIMED_OUT = re.compile(r"Task timed out|Status: timeout")
 _OUT_OF_MEMORY = re.compile(r"Runtime\.OutOfMemory|MemoryError|OutOfMemoryError")
 _KILLED = re.compile(r"signal: killed")
+_ENDED = re.compile(r"Runtime exited with error: (?:exit status (\d+)|signal: ([a-z ]+))")
 _MEMORY = re.compile(r"Memory Size: (\d+) MB\s+Max Memory Used: (\d+) MB")
 
 
@@ -63,4 +64,11 @@ def _evidence(lines: Sequence[str]) -> tuple[ErrorCode, str]:
     if _OUT_OF_MEMORY.search(text) or (_KILLED.search(text) and full):
         size = f" ({memory[2]} of {memory[1]} MB used)" if memory else ""
         return ErrorCode.OUT_OF_MEMORY, f"The worker ran out of memory{size}; raise memory_mb. It happened"
-    return ErrorCode.CRASHED, "The worker's process died without a word: killed, or crashed in native code. It happened"
+    ended = _ENDED.search(text)
+    if ended and ended[1]:
+        why = f"ended itself with exit status {ended[1]} (os._exit, or a library's); raise an exception instead"
+        return ErrorCode.CRASHED, f"The worker's process {why}. It happened"
+    if ended and ended[2] != "killed":
+        why = f"crashed in native code ({ended[2]}); look for a library that does not fit the input or the machine"
+        return ErrorCode.CRASHED, f"The worker's process {why}. It happened"
+    return ErrorCode.CRASHED, "The worker exited without an error message (killed, or a crash in native code)"

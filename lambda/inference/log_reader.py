@@ -10,6 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 MAX_PAGES = 10
 MAX_LINES = 200
+MAX_FOUND = 1_000
 
 
 def read_lines(
@@ -17,14 +18,16 @@ def read_lines(
 ) -> Sequence[str]:
     """What the log group has of one invocation, since a time (epoch ms).
 
-    The last words of a dying process (a traceback, an allocator's complaint, a timeout in some formats) do not carry
-    the id, but they stand in the invocation's stream before the next one starts. An unreadable log gives no lines, and
-    `report` its error: a request has to end whether or not the reason can be found.
+    The last lines of a process that ends (a traceback, an allocator's complaint, a timeout in some formats) do not
+    carry the id, but they stand in the invocation's stream before the next one starts. Of a model that prints a lot the
+    first lines are read, and what carries the id: Lambda's own lines about the end. An unreadable log gives no lines,
+    and `report` its error: a request has to end whether or not the reason can be found.
     """
     try:
-        first = next(_found(client, group, invocation_id, since), None)
-        if first is None:
+        found = list(islice(_found(client, group, invocation_id, since), MAX_FOUND))
+        if not found:
             return ()
+        first = found[0]
         answer = client.get_log_events(
             logGroupName=group,
             logStreamName=first["logStreamName"],
@@ -35,7 +38,8 @@ def read_lines(
     except (ClientError, BotoCoreError) as error:
         report(error)
         return ()
-    return list(_of_invocation([event["message"] for event in answer["events"]], invocation_id))
+    lines = list(_of_invocation([event["message"] for event in answer["events"]], invocation_id))
+    return lines + [event["message"] for event in found if event["message"] not in lines]
 
 
 def _found(client: Any, group: str, invocation_id: str, since: int) -> Iterator[dict[str, Any]]:

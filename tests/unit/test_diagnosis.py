@@ -47,6 +47,9 @@ SEGFAULT = [
 ]
 
 
+EXITED = [START, f"RequestId: {ID} Error: Runtime exited with error: exit status 3\nRuntime.ExitError\n", END]
+
+
 def a_dead_record(**changes: object) -> Record:
     known = {"status": Status.RUNNING, "attempts": 2, "invocation_id": ID, "started_at": NOW + 7}
     return a_record(**known | changes)
@@ -74,11 +77,28 @@ def diagnosis(record: Record, lines: list[str] | None = None) -> Failure:
         (OUT_OF_MEMORY, ErrorCode.OUT_OF_MEMORY, "raise memory_mb"),
         (MEMORY_ERROR, ErrorCode.OUT_OF_MEMORY, "raise memory_mb"),
         (KILLED_NOT_FULL, ErrorCode.CRASHED, "killed"),
-        (SEGFAULT, ErrorCode.CRASHED, "native code"),
-        ([START], ErrorCode.CRASHED, "died without a word"),
-        ([], ErrorCode.CRASHED, "died without a word"),
+        (SEGFAULT, ErrorCode.CRASHED, "crashed in native code (segmentation fault); look for a library"),
+        (EXITED, ErrorCode.CRASHED, "ended itself with exit status 3 (os._exit, or a library's); raise an exception"),
+        (
+            [START],
+            ErrorCode.CRASHED,
+            "exited without an error message (killed, or a crash in native code) in attempt 2",
+        ),
+        ([], ErrorCode.CRASHED, "exited without an error message"),
     ],
-    ids=["timeout", "timeout_line", "timeout_report", "oom_kill", "oom", "memory", "kill", "segv", "start", "none"],
+    ids=[
+        "timeout",
+        "timeout_line",
+        "timeout_report",
+        "oom_kill",
+        "oom",
+        "memory",
+        "kill",
+        "segv",
+        "exit",
+        "start",
+        "none",
+    ],
 )
 def test_what_the_log_tells(lines: list[str], code: ErrorCode, advice: str) -> None:
     failure = diagnosis(a_dead_record(), lines)

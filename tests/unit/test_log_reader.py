@@ -47,7 +47,7 @@ class Logs:
 
     def get_log_events(self, **arguments: Any) -> dict[str, Any]:
         assert (arguments["logGroupName"], arguments["logStreamName"]) == (GROUP, "s")
-        return {"events": self._events[arguments["startTime"] :]}
+        return {"events": self._events[arguments["startTime"] :][: arguments["limit"]]}
 
 
 def test_the_lines_without_the_id_are_found_between_those_with_it() -> None:
@@ -62,6 +62,16 @@ def test_json_platform_lines_part_invocations_too() -> None:
         "a stranger's line",
     ]
     assert read_lines(Logs(lines), GROUP, ID, 5) == lines[:2]
+
+
+def test_the_end_of_an_invocation_that_printed_a_lot_is_found() -> None:
+    killed = f"RequestId: {ID} Error: Runtime exited with error: signal: killed"
+    report = f"REPORT RequestId: {ID}\tMemory Size: 128 MB\tMax Memory Used: 128 MB"
+    lines = [*LINES[:4], *(f"epoch {number}" for number in range(10_000)), killed, report, *LINES[7:]]
+    read = read_lines(Logs(lines), GROUP, ID, 5)
+    assert read[:2] == [LINES[3], "epoch 0"]
+    assert read[-2:] == [killed, report]
+    assert len(read) < 300
 
 
 def test_an_invocation_that_left_nothing() -> None:

@@ -36,7 +36,7 @@ class AotInductor:
     def __init__(self, path: Path, *, threads: int) -> None:
         torch.set_num_threads(threads)
         loader = torch._C._aoti.AOTIModelPackageLoader
-        # Before the code is loaded: an instruction that the CPU lacks would kill the process without a word.
+        # Before the code is loaded: an instruction that the CPU lacks would kill the process.
         refuse_other_cpu(loader.load_metadata_from_package(str(path), MODEL_NAME), path)  # type: ignore[attr-defined]
         run_single_threaded, runners, device = False, 1, -1
         self._loader = loader(str(path), MODEL_NAME, run_single_threaded, runners, device)
