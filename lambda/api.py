@@ -47,7 +47,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     invocation_id = getattr(context, "aws_request_id", None)
     telemetry.begin(invocation_id=invocation_id)
     try:
-        request = read_event(event)
+        request = read_event(event, by_session=settings.caller_identity == "session")
         response = ROUTES.get(request.route, _no_route)(request)
     except Refused as refused:
         response = respond_problem(refused)

@@ -23,6 +23,9 @@ _TAKEN_AS_JSON = ("application/x-www-form-urlencoded", "text/plain")
 # JSON is UTF-8 (RFC 8259), and ASCII is a part of it.
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 
+# <role's own part>/<session>; the role's path is not in it.
+_ASSUMED_ROLE = re.compile(r"(arn:[^:]+:sts::[^:]*:assumed-role/.+)/[^/]*")
+
 # A String of RFC 8941; parameters may follow, and say nothing here.
 _STRING = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"(?: *;[ -~]*)?')
 _ESCAPED = re.compile(r"\\(.)")
@@ -40,8 +43,8 @@ class HttpRequest:
     gateway_id: str
 
 
-def read_event(event: Mapping[str, Any]) -> HttpRequest:
-    """Read an event.
+def read_event(event: Mapping[str, Any], by_session: bool = False) -> HttpRequest:
+    """Read an event. `by_session`: each session of an assumed role is a caller of its own.
 
     Raises:
         Refused: 400, the body says that it is base64 and is not.
@@ -60,15 +63,24 @@ def read_event(event: Mapping[str, Any]) -> HttpRequest:
         path=event.get("pathParameters") or {},
         headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
         body=decoded,
-        caller=_caller(context.get("authorizer") or {}),
+        caller=_caller(context.get("authorizer") or {}, by_session),
         gateway_id=context.get("requestId", ""),
     )
 
 
-def _caller(authorizer: Mapping[str, Any]) -> str:
-    """Who asks, as the authorizer found out: an IAM principal, a token's subject, or nobody in particular."""
+def _caller(authorizer: Mapping[str, Any], by_session: bool) -> str:
+    """Whose request it is, as the authorizer says: a Cognito identity, an IAM principal, a token's subject, or nobody.
+
+    A role is one caller, whatever its sessions are called: SDKs make a new name in every process. The users of a
+    Cognito identity pool all have one role and one session name, and are told apart by their identity.
+    """
     if iam := authorizer.get("iam"):
-        return f"iam:{iam.get('userArn') or iam.get('accessKey')}"
+        cognito = iam.get("cognitoIdentity") or {}
+        if cognito.get("identityId"):
+            return f"cognito:{cognito.get('identityPoolId', '')}:{cognito['identityId']}"
+        arn = iam.get("userArn") or iam.get("accessKey")
+        role = None if by_session else _ASSUMED_ROLE.fullmatch(str(arn))
+        return f"iam:{role[1] if role else arn}"
     if claims := (authorizer.get("jwt") or {}).get("claims"):
         return f"jwt:{claims.get('iss', '')}:{claims.get('sub', '')}"
     return ANONYMOUS

@@ -41,6 +41,12 @@ def _log_level(text: str) -> str:
     return text
 
 
+def _caller_identity(text: str) -> str:
+    if text not in ("role", "session"):
+        raise ValueError("neither role nor session")
+    return text
+
+
 def _setting(parse: Callable[[str], Any] = str, default: Any = None) -> Any:
     metadata = {"parse": parse}
     return field(metadata=metadata) if default is None else field(default=default, metadata=metadata)
@@ -91,6 +97,7 @@ class ApiSettings(Settings):
     max_attempts: int = _setting(_positive, 5)
     request_deadline_seconds: int = _setting(_positive, 86_400)
     retention_seconds: int = _setting(_positive, 604_800)
+    caller_identity: str = _setting(_caller_identity, "role")
 
 
 @dataclass(frozen=True, kw_only=True)

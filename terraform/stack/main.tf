@@ -93,6 +93,7 @@ module "api" {
     MAX_ATTEMPTS             = tostring(var.requests.max_attempts)
     REQUEST_DEADLINE_SECONDS = tostring(var.requests.deadline_seconds)
     RETENTION_SECONDS        = tostring(var.requests.retention_seconds)
+    CALLER_IDENTITY          = var.authorizer.caller
   }
 
   policies = {

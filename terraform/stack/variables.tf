@@ -273,11 +273,16 @@ variable "sweeper" {
 }
 
 variable "authorizer" {
-  description = "Who may call the API: AWS_IAM, JWT (with issuer and audience) or NONE, which has to be said."
+  description = <<-TEXT
+    type: who may call the API: AWS_IAM, JWT (with issuer and audience) or NONE, which has to be said.
+    caller: with AWS_IAM, whose a request is when an assumed role signs it: the role's, in whatever session, or the session's
+    (a person's, with IAM Identity Center).
+  TEXT
   type = object({
     type     = string
     issuer   = optional(string)
     audience = optional(list(string))
+    caller   = optional(string, "role")
   })
   default  = { type = "AWS_IAM" }
   nullable = false
@@ -285,6 +290,11 @@ variable "authorizer" {
   validation {
     condition     = contains(["NONE", "AWS_IAM", "JWT"], var.authorizer.type)
     error_message = "authorizer.type must be NONE, AWS_IAM or JWT."
+  }
+
+  validation {
+    condition     = contains(["role", "session"], var.authorizer.caller) && (var.authorizer.caller == "role" || var.authorizer.type == "AWS_IAM")
+    error_message = "authorizer.caller must be role or, with type AWS_IAM only, session."
   }
 }
 

@@ -245,6 +245,23 @@ def test_callers_do_not_see_each_others_requests_or_keys(system: System) -> None
     refused(system.cancel(alice), 404)
 
 
+def _signed_by(arn: str, event: dict[str, Any]) -> dict[str, Any]:
+    event["requestContext"]["authorizer"] = {"iam": {"userArn": arn, "cognitoIdentity": None}}
+    return event
+
+
+def test_a_new_session_of_a_role_has_its_requests_and_keys(system: System) -> None:
+    role = "arn:aws:sts::123456789012:assumed-role/app/"
+    submits = [_signed_by(role + session, golden("http_predict")) for session in ("botocore-1", "botocore-2")]
+    for event in submits:
+        event["headers"]["idempotency-key"] = "k-1"
+    first, second = [system.call(event)["json"]["request_id"] for event in submits]
+    assert first == second
+    ask = golden("http_status") | {"pathParameters": {"request_id": first}}
+    assert system.call(_signed_by(role + "botocore-3", ask))["statusCode"] == 200
+    refused(system.call(_signed_by("arn:aws:sts::123456789012:assumed-role/other/botocore-1", ask)), 404)
+
+
 # Cancel
 
 

@@ -23,8 +23,8 @@ def request_with(**headers: str) -> HttpRequest:
     return read_event({"headers": {name.replace("_", "-"): value for name, value in headers.items()}})
 
 
-def caller_of(authorizer: Any) -> str:
-    return read_event({"requestContext": {"authorizer": authorizer}}).caller
+def caller_of(authorizer: Any, by_session: bool = False) -> str:
+    return read_event({"requestContext": {"authorizer": authorizer}}, by_session).caller
 
 
 def test_a_predict_event() -> None:
@@ -74,10 +74,50 @@ def test_header_names_are_in_lower_case() -> None:
 # Callers
 
 
-def test_an_iam_principal() -> None:
-    iam = {"userArn": "arn:aws:iam::1:user/a", "accessKey": "AKIA1", "callerId": "x"}
-    assert caller_of({"iam": iam}) == "iam:arn:aws:iam::1:user/a"
+SSO = "AWSReservedSSO_Admin_0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("arn", "by_role", "by_session"),
+    [
+        ("arn:aws:iam::123456789012:user/a", None, None),
+        ("arn:aws:iam::123456789012:user/path/to/a", None, None),
+        ("arn:aws:iam::123456789012:root", None, None),
+        ("arn:aws:sts::123456789012:federated-user/a", None, None),
+        ("arn:aws:sts::123456789012:assumed-role/R/botocore-session-1764000000", "R", "R/botocore-session-1764000000"),
+        ("arn:aws:sts::123456789012:assumed-role/R/i-0123456789abcdef0", "R", "R/i-0123456789abcdef0"),
+        ("arn:aws:sts::123456789012:assumed-role/R/a=b,c@d.e_f+g-h", "R", "R/a=b,c@d.e_f+g-h"),
+        (f"arn:aws:sts::123456789012:assumed-role/{SSO}/me@example.com", SSO, f"{SSO}/me@example.com"),
+        ("arn:aws:sts::123456789012:assumed-role/R/x", "R", "R/x"),
+        ("arn:aws:sts::210987654321:assumed-role/R/x", "R", "R/x"),
+        ("arn:aws-cn:sts::123456789012:assumed-role/R/x", "R", "R/x"),
+        ("arn:aws-us-gov:sts::123456789012:assumed-role/R/x", "R", "R/x"),
+        ("arn:aws-iso-b:sts::123456789012:assumed-role/R/x", "R", "R/x"),
+        ("arn:aws-eusc:sts::123456789012:assumed-role/R/x", "R", "R/x"),
+        ("arn:aws-cn:iam::123456789012:user/a", None, None),
+        ("arn:aws:iam::123456789012:user/assumed-role/R/x", None, None),
+    ],
+)
+def test_iam_principals(arn: str, by_role: str | None, by_session: str | None) -> None:
+    start = arn.partition("assumed-role/")[0] + "assumed-role/"
+    iam = {"userArn": arn, "accessKey": "AKIA1", "callerId": "x", "cognitoIdentity": None}
+    assert caller_of({"iam": iam}) == f"iam:{arn if by_role is None else start + by_role}"
+    assert caller_of({"iam": iam}, by_session=True) == f"iam:{arn if by_session is None else start + by_session}"
+
+
+def test_a_principal_without_an_arn_is_its_key() -> None:
     assert caller_of({"iam": {"accessKey": "AKIA1"}}) == "iam:AKIA1"
+
+
+@pytest.mark.parametrize("by_session", [False, True])
+def test_users_of_one_cognito_role_are_told_apart(by_session: bool) -> None:
+    def caller(identity: str, pool: str = "eu-west-1:p") -> str:
+        cognito = {"amr": ["authenticated"], "identityId": identity, "identityPoolId": pool}
+        arn = "arn:aws:sts::123456789012:assumed-role/Web/CognitoIdentityCredentials"
+        return caller_of({"iam": {"userArn": arn, "cognitoIdentity": cognito}}, by_session)
+
+    assert caller("eu-west-1:1") == "cognito:eu-west-1:p:eu-west-1:1"
+    assert len({caller("eu-west-1:1"), caller("eu-west-1:2"), caller("eu-west-1:1", "eu-west-1:q")}) == 3
 
 
 def test_a_tokens_subject_counts_with_its_issuer() -> None:

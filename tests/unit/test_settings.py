@@ -67,6 +67,13 @@ def test_limits_are_positive_whole_numbers(name: str, value: str) -> None:
         ApiSettings.from_environment(API | {name: value})
 
 
+def test_whose_an_assumed_roles_request_is() -> None:
+    assert ApiSettings.from_environment(API).caller_identity == "role"
+    assert ApiSettings.from_environment(API | {"CALLER_IDENTITY": "session"}).caller_identity == "session"
+    with pytest.raises(ConfigurationError, match="CALLER_IDENTITY is 'user': neither role nor session"):
+        ApiSettings.from_environment(API | {"CALLER_IDENTITY": "user"})
+
+
 def test_the_other_functions() -> None:
     environment = API | {"WORKER_LOG_GROUP_PREFIX": "/aws/lambda/p-worker-"}
     assert DeadLettersSettings.from_environment(environment).worker_log_group_prefix == "/aws/lambda/p-worker-"

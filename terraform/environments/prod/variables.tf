@@ -145,11 +145,16 @@ variable "sweeper" {
 }
 
 variable "authorizer" {
-  description = "Who may call the API: AWS_IAM, JWT (with issuer and audience) or NONE, which has to be said."
+  description = <<-TEXT
+    type: who may call the API: AWS_IAM, JWT (with issuer and audience) or NONE, which has to be said.
+    caller: with AWS_IAM, whose a request is when an assumed role signs it: the role's, in whatever session, or the session's
+    (a person's, with IAM Identity Center).
+  TEXT
   type = object({
     type     = string
     issuer   = optional(string)
     audience = optional(list(string))
+    caller   = optional(string, "role")
   })
   default  = { type = "AWS_IAM" }
   nullable = false

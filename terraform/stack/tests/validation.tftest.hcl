@@ -83,6 +83,24 @@ run "api_too_short_for_its_calls" {
   }
 }
 
+run "session_callers_without_iam" {
+  command         = plan
+  expect_failures = [var.authorizer]
+
+  variables {
+    authorizer = { type = "NONE", caller = "session" }
+  }
+}
+
+run "caller_unknown" {
+  command         = plan
+  expect_failures = [var.authorizer]
+
+  variables {
+    authorizer = { type = "AWS_IAM", caller = "user" }
+  }
+}
+
 run "no_attempt" {
   command         = plan
   expect_failures = [var.requests]
