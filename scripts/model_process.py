@@ -43,7 +43,7 @@ def run_in_model(folder: Path, arguments: Sequence[str]) -> int:
     Raises:
         Failure: the libraries can't be installed.
     """
-    libraries = libraries_of(folder)
+    libraries = libraries_of(folder, training=True)
     path = [str(part) for part in (libraries, ROOT / "lambda", ROOT) if part]
     env = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=env, check=False).returncode
@@ -51,11 +51,14 @@ def run_in_model(folder: Path, arguments: Sequence[str]) -> int:
 
 def main() -> int:
     """Command line of this module."""
-    parser = argparse.ArgumentParser(prog="model_process", description="Train or test a model.")
-    parser.add_argument("what", choices=("train", "test"))
+    parser = argparse.ArgumentParser(prog="model_process", description="Train, test or export a model.")
+    parser.add_argument("what", choices=("train", "test", "export"))
     parser.add_argument("model", help="a folder in worker/models, or the path of one")
-    args = parser.parse_args()
+    args, more = parser.parse_known_args()
     folder = model_folder(args.model)
+    if args.what == "export":
+        elsewhere = [] if folder.parent == MODELS else ["--models-dir", str(folder.parent)]
+        return run_in_model(folder, ["-m", "scripts.export_model", folder.name, *elsewhere, *more])
     path = folder / ("training/train.py" if args.what == "train" else "tests")
     if not path.exists():
         raise Failure(f"{path} does not exist: nothing to {args.what}")

@@ -130,13 +130,14 @@ def test_what_was_imported_once_is_imported_again_only_when_it_changes(tmp_path:
     assert (tmp_path / "count").read_text() == "xx"
 
 
-def wheel(folder: Path, name: str, version: str) -> None:
+def wheel(folder: Path, name: str, version: str, needs: str = "") -> None:
     """A package whose module says its version."""
     folder.mkdir(exist_ok=True)
     info = f"{name}-{version}.dist-info"
     with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
         archive.writestr(f"{name}.py", f"VERSION = '{version}'\n")
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
+        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        archive.writestr(f"{info}/METADATA", metadata + (f"Requires-Dist: {needs}\n" if needs else ""))
         archive.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
@@ -172,6 +173,22 @@ def test_libraries_are_installed_once(tmp_path: Path, capsys: pytest.CaptureFixt
     shutil.rmtree(tmp_path / "wheels")
     assert libraries_of(folder) == first
     assert capsys.readouterr().err == ""
+
+
+def test_what_training_needs_is_found_together_with_what_the_model_needs(tmp_path: Path) -> None:
+    """A newest version that the model's own pins exclude would fail at the first import."""
+    for name, version in (("pinnedthing", "1.0"), ("pinnedthing", "2.0"), ("trainer", "1.0"), ("trainer", "2.0")):
+        wheel(tmp_path / "wheels", name, version, f"pinnedthing=={version}" if name == "trainer" else "")
+    options = f"--no-index\n--find-links {tmp_path / 'wheels'}\n"
+    folder = plain(tmp_path / "mine", "", f"{options}pinnedthing==1.0\n")
+    (folder / "training").mkdir()
+    (folder / "training" / "requirements.txt").write_text(f"{options}trainer\n")
+    both = libraries_of(folder, training=True)
+    assert both is not None
+    assert {path.name for path in both.glob("*.dist-info")} == {"pinnedthing-1.0.dist-info", "trainer-1.0.dist-info"}
+    model = libraries_of(folder)
+    assert model is not None
+    assert {path.name for path in model.glob("*.dist-info")} == {"pinnedthing-1.0.dist-info"}
 
 
 def test_a_library_that_is_not_there_is_one_line_with_its_file(tmp_path: Path) -> None:
