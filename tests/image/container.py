@@ -42,6 +42,10 @@ class Image:
     target: str
     root: Path
     config: dict[str, Any]
+    layers: list[str]
+    """Digests of its layers, from the base on."""
+    others_layers: list[str]
+    """Those of an image of the same target whose model names another library."""
 
 
 REPORT: list[str] = []
@@ -123,6 +127,12 @@ def config_of(image: str) -> dict[str, Any]:
     """The image's configuration: Env, Entrypoint, Cmd, User, WorkingDir."""
     config: dict[str, Any] = json.loads(buildah("inspect", "--type", "image", image))["OCIv1"]["config"]
     return config
+
+
+def layers_of(image: str) -> list[str]:
+    """Digests of an image's layers, from the base on."""
+    layers: list[str] = json.loads(buildah("inspect", "--type", "image", image))["OCIv1"]["rootfs"]["diff_ids"]
+    return layers
 
 
 def start(

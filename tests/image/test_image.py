@@ -105,7 +105,7 @@ def test_it_is_nobody_and_can_write_to_tmp_only(image: Image, tmp_path: Path) ->
 def test_its_user_can_read_all_that_was_put_into_it(image: Image, tmp_path: Path) -> None:
     code = (
         "import os\n"
-        "tops = ('/var/task', '/opt/python')\n"
+        "tops = ('/var/task', '/opt/model', '/opt/python')\n"
         "found = [os.path.join(f, n) for top in tops for f, folders, files in os.walk(top) for n in folders + files]\n"
         "closed = [p for p in found if not os.access(p, os.R_OK | (os.X_OK if os.path.isdir(p) else 0))]\n"
         "print(len(found) > 100, closed)"
@@ -120,6 +120,15 @@ def test_it_has_one_runtime_and_no_other(image: Image, tmp_path: Path) -> None:
 
 def test_it_has_what_its_models_want(image: Image, tmp_path: Path) -> None:
     assert python(image, "import fastjsonschema; print(fastjsonschema.VERSION)", tmp_path) == "2.22.3"
+
+
+def test_its_models_libraries_have_a_layer_of_their_own_and_the_runtimes_is_shared(image: Image) -> None:
+    """A new model's image pushes what is its own, and changes nothing of another's."""
+    differ = [one == other for one, other in zip(image.layers, image.others_layers, strict=True)]
+    model_layer = differ.index(False)
+    assert model_layer >= 2  # the base, and the runtime's libraries
+    own = sorted(path.name for path in (image.root / "opt/model").iterdir())
+    assert [name for name in own if "dist-info" not in name] == ["fastjsonschema"]
 
 
 def test_it_ships_bytecode_and_nothing_to_spare(image: Image) -> None:
