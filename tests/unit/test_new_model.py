@@ -54,13 +54,17 @@ def test_a_new_model_is_tried_tested_and_packaged_at_once(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_files_of_every_kind_are_whole(tmp_path: Path, kind: str) -> None:
-    write(tmp_path / "mine", KINDS[kind])
-    files = [path for path in (tmp_path / "mine").rglob("*") if path.is_file()]
+    folder = tmp_path / "a-name-of-31-letters-and-hyphens"[:31]
+    write(folder, KINDS[kind])
+    files = [path for path in folder.rglob("*") if path.is_file()]
     assert not [path for path in files if "$" in path.read_text() or path.suffix == ".template"]
     for path in files:
         if path.suffix == ".py":
             ast.parse(path.read_text())
-    assert json.loads((tmp_path / "mine" / "manifest.json").read_text())["name"] == "mine"
+    check = [sys.executable, "-m", "ruff", "check", "--config", str(ROOT / "pyproject.toml"), str(tmp_path)]
+    linted = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert linted.returncode == 0, linted.stdout
+    assert json.loads((folder / "manifest.json").read_text())["name"] == folder.name
 
 
 @pytest.mark.parametrize("name", ["Mine", "a" * 32, "my_model", "x-dlq", "1st"])
