@@ -59,6 +59,10 @@ resource "aws_iam_role_policy" "capability" {
   policy = each.value
 }
 
+resource "terraform_data" "package_type" {
+  input = var.package.image == null ? "Zip" : "Image"
+}
+
 resource "aws_lambda_function" "this" {
   function_name = var.name
   description   = var.description
@@ -67,7 +71,7 @@ resource "aws_lambda_function" "this" {
   memory_size   = var.memory_mb
   timeout       = var.timeout_seconds
 
-  package_type     = var.package.image == null ? "Zip" : "Image"
+  package_type     = terraform_data.package_type.input
   filename         = try(var.package.zip.path, null)
   source_code_hash = try(filebase64sha256(var.package.zip.path), null)
   handler          = try(var.package.zip.handler, null)
@@ -90,8 +94,13 @@ resource "aws_lambda_function" "this" {
     size = var.ephemeral_storage_mb
   }
 
-  environment {
-    variables = var.environment
+  # Not a block with nothing in it: that would be planned anew for ever.
+  dynamic "environment" {
+    for_each = length(var.environment) == 0 ? [] : [var.environment]
+
+    content {
+      variables = environment.value
+    }
   }
 
   depends_on = [
@@ -107,6 +116,11 @@ resource "aws_lambda_alias" "live" {
   description      = "The version that serves."
   function_name    = aws_lambda_function.this.function_name
   function_version = aws_lambda_function.this.version
+
+  # A function of another package type is another function, of the same name. The old one takes its alias with it.
+  lifecycle {
+    replace_triggered_by = [terraform_data.package_type]
+  }
 }
 
 resource "aws_lambda_provisioned_concurrency_config" "live" {
@@ -115,4 +129,8 @@ resource "aws_lambda_provisioned_concurrency_config" "live" {
   function_name                     = aws_lambda_function.this.function_name
   qualifier                         = aws_lambda_alias.live.name
   provisioned_concurrent_executions = var.provisioned_concurrency
+
+  lifecycle {
+    replace_triggered_by = [terraform_data.package_type]
+  }
 }
