@@ -197,6 +197,8 @@ terraform-ready: python-ready
 python-ready:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	echo 'error: $(PYTHON) is no Python >= 3.11: install one, or name it with PYTHON=python3.12' >&2; exit 1; }
+	@test -w . || { \
+	echo 'error: $(CURDIR) is not writable for you: make it so, or clone the repository to where you may write' >&2; exit 1; }
 
 .venv/.base: pyproject.toml | python-ready
 	@echo "== .venv: torch (CPU), then what running needs"

@@ -62,8 +62,10 @@ class Builder:
             Failure: docker does not say it.
         """
         if self.name != "docker":
-            return digest_file.read_text().strip()
-        shown = subprocess.run([self.name, "image", "inspect", image], capture_output=True, text=True, check=True)
+            return digest_file.read_text(encoding="utf-8").strip()
+        shown = subprocess.run(
+            [self.name, "image", "inspect", image], capture_output=True, encoding="utf-8", errors="replace", check=True
+        )
         repository = image.rpartition(":")[0]
         digests: list[str] = json.loads(shown.stdout)[0]["RepoDigests"]
         digest = next((d.partition("@")[2] for d in digests if d.startswith(f"{repository}@")), None)
@@ -116,5 +118,11 @@ def _answers(*command: str) -> bool:
 
 def _probe(*command: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        command, capture_output=True, text=True, check=False, timeout=_PROBE_SECONDS, stdin=subprocess.DEVNULL
+        command,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+        timeout=_PROBE_SECONDS,
+        stdin=subprocess.DEVNULL,
     )

@@ -32,7 +32,7 @@ def find_python(version: str) -> str | None:
     # Asked, since a version manager puts names on PATH for what it could install.
     command = [path, "-c", "import sys; print(sys.implementation.cache_tag)"]
     try:
-        shown = subprocess.run(command, capture_output=True, text=True, check=False)
+        shown = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     except OSError:
         return None
     return path if shown.stdout.strip() == tag else None

@@ -1,5 +1,7 @@
 """What every command shares: where the repository is, and how a failure reaches the user."""
 
+import errno
+import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -22,7 +24,15 @@ def note(message: str) -> None:
 
 
 def run(main: Callable[[], int]) -> None:
-    """Run a command's main function and exit with its code."""
+    """Run a command's main function and exit with its code.
+
+    An error of the user's, of the disk or of AWS ends in one line; a traceback is a defect of ours.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(
+                errors="replace"
+            )  # Terraform draws its errors: a terminal without UTF-8 is no reason to end
     try:
         code = main()
     except Failure as failure:
@@ -34,11 +44,23 @@ def run(main: Callable[[], int]) -> None:
     except KeyboardInterrupt:
         note("interrupted")
         code = 130
+    except Exception as error:
+        if not type(error).__module__.startswith("botocore."):
+            raise
+        from scripts.aws_errors import told  # the commands that call AWS have imported botocore already
+
+        note(f"error: {told(error)}")
+        code = 1
     raise SystemExit(code)
 
 
 def _told(error: OSError) -> str:
     if error.filename is None:
         return str(error)
-    remedy = ": make it writable, or remove it" if isinstance(error, PermissionError) else ""
-    return f"{error.filename}: {error.strerror}{remedy}"
+    remedies = {
+        errno.EACCES: ": make it writable for you, or use a clone of your own",
+        errno.EPERM: ": make it writable for you, or use a clone of your own",
+        errno.EROFS: ": the file system is read-only; clone the repository to where you may write",
+        errno.ENOSPC: ": the disk is full",
+    }
+    return f"{error.filename}: {error.strerror}{remedies.get(error.errno or 0, '')}"

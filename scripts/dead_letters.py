@@ -20,11 +20,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
-
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-from scripts import terraform
+from scripts import aws_session, terraform
 from scripts.console import ROOT, Failure, note, run
 
 sys.path.insert(1, str(ROOT / "lambda"))
@@ -239,19 +237,10 @@ def _terms(args: argparse.Namespace, limits: Mapping[str, int]) -> Terms:
 
 
 def _connect(environment: str, outputs: Mapping[str, Any], terms: Terms) -> DeadLetters:
-    env = terraform.environment_env(environment)
-    local = {}
-    if environment == terraform.LOCAL:
-        local = {
-            "endpoint_url": env["AWS_ENDPOINT_URL"],
-            "region_name": env["AWS_REGION"],
-            "aws_access_key_id": env["AWS_ACCESS_KEY_ID"],
-            "aws_secret_access_key": env["AWS_SECRET_ACCESS_KEY"],
-        }
-    sqs = boto3.client("sqs", **local)
+    sqs = aws_session.client(environment, "sqs", outputs)
     urls: dict[str, str] = outputs["queue_urls"]
     return DeadLetters(
-        RequestTable(boto3.client("dynamodb", **local), outputs["request_table"]),
+        RequestTable(aws_session.client(environment, "dynamodb", outputs), outputs["request_table"]),
         lambda model: RequestQueue(sqs, urls[model]),
         terms,
     )

@@ -76,7 +76,7 @@ def log_in(builder: Builder, repository: str) -> None:
     token = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()
     user, _, password = token.partition(":")
     command = [builder.name, "login", "--username", user, "--password-stdin", registry]
-    done = subprocess.run(command, input=password, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, input=password, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode:
         raise Failure(f"`{builder.name} login {registry}` failed: {done.stderr.strip()}")
 

@@ -25,6 +25,7 @@ from pathlib import Path
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts.console import BUILD, ROOT, Failure, note, run
+from scripts.shell import without_aws
 
 HOST = "127.0.0.1"
 DEFAULT_PORT = 4566
@@ -89,11 +90,10 @@ class Emulator:
 
         A profile or a session token of a real account would win over the emulator's keys, or be sent to it.
         """
-        base = os.environ if base is None else base
-        env = {k: v for k, v in base.items() if not k.startswith("AWS_") or k == "AWS_CA_BUNDLE"}
+        env = without_aws(os.environ if base is None else base)
         for name in ("NO_PROXY", "no_proxy"):
             env[name] = ",".join(filter(None, (env.get(name), HOST, "localhost")))
-        return env | {"AWS_EC2_METADATA_DISABLED": "true"} | self.env
+        return env | self.env
 
     @property
     def pid(self) -> int | None:
@@ -101,7 +101,7 @@ class Emulator:
         if self._process is not None:
             return self._process.pid if self._process.poll() is None else None
         try:
-            pid = int(self._pid_file.read_text())
+            pid = int(self._pid_file.read_text(encoding="utf-8"))
         except (FileNotFoundError, ValueError):
             return None
         return pid if str(self.folder) in _command_line(pid) else None
@@ -112,7 +112,7 @@ class Emulator:
         if self.pid is None:
             return None
         with contextlib.suppress(FileNotFoundError, ValueError):
-            return int(self._port_file.read_text())
+            return int(self._port_file.read_text(encoding="utf-8"))
         return None
 
     @property
@@ -193,13 +193,13 @@ class Emulator:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        self._port_file.write_text(str(self.port))
-        self._pid_file.write_text(str(self._process.pid))
+        self._port_file.write_text(str(self.port), encoding="utf-8")
+        self._pid_file.write_text(str(self._process.pid), encoding="utf-8")
 
     def _server_env(self) -> dict[str, str]:
         tmp = self.folder / "tmp"
         return {
-            **{name: os.environ[name] for name in INHERITED if name in os.environ},
+            **without_aws({name: os.environ[name] for name in INHERITED if name in os.environ}),
             "BIND_HOST": HOST,
             "GATEWAY_PORT": str(self.port),
             "AUTH": "true",
@@ -223,7 +223,9 @@ class Emulator:
             if self.pid is None:
                 break
             time.sleep(POLL_SECONDS)
-        lines = self.log_file.read_text(errors="replace").split("\n") if self.log_file.exists() else []
+        lines = (
+            self.log_file.read_text(encoding="utf-8", errors="replace").split("\n") if self.log_file.exists() else []
+        )
         last = next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
         raise Failure(f"the emulator did not come up on port {self.port} (see {self.log_file}): {last}")
 
@@ -254,7 +256,7 @@ def _command_line(pid: int) -> str:
         except OSError:
             return ""
     command = ["ps", "-ww", "-o", "command=", "-p", str(pid)]
-    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False).stdout.strip()
 
 
 def _port_is_free(port: int) -> bool:

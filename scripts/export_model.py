@@ -196,7 +196,7 @@ def difference_of(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray], pat
 def probe(kind: str, path: Path, feeds_file: Path) -> dict[str, float]:
     """Open the artifact in a process of its own; see `scripts.export_probe`."""
     command = [sys.executable, "-m", "scripts.export_probe", kind, str(path), str(feeds_file)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode:
         raise Failure(f"{path}: cannot be run in a process of its own: {done.stderr.strip().splitlines()[-1:]}")
     found: dict[str, float] = json.loads(done.stdout)

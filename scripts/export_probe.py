@@ -49,7 +49,7 @@ def peak_memory_mb() -> float:
     status = Path("/proc/self/status")
     if not status.is_file():
         return float("nan")
-    line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+    line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 
 

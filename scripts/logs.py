@@ -10,13 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-from scripts import terraform
-from scripts.console import Failure, run
+from scripts import aws_session, terraform
+from scripts.console import run
 
 FOLLOW_SECONDS = 2.0
 
@@ -28,15 +25,13 @@ def main() -> int:
     parser.add_argument("--minutes", type=float, default=15.0, help="how far back (default: 15)")
     parser.add_argument("--follow", action="store_true", help="go on until interrupted")
     args = parser.parse_args()
-    functions: dict[str, str] = terraform.outputs(args.env)["function_names"]
-    client = _logs_client(args.env)
+    outputs = terraform.outputs(args.env)
+    functions: dict[str, str] = outputs["function_names"]
+    client = aws_session.client(args.env, "logs", outputs)
     since = int((time.time() - args.minutes * 60) * 1000)
     seen: set[tuple[str, int, str]] = set()
     while True:
-        try:
-            events = [event for name in functions.items() for event in _events(client, *name, since)]
-        except (BotoCoreError, ClientError) as error:
-            raise Failure(f"the logs of {args.env} can't be read: {error}") from error
+        events = [event for name in functions.items() for event in _events(client, *name, since)]
         for event in sorted(events, key=lambda event: event["timestamp"]):
             key = (event["function"], event["timestamp"], event["message"])
             if key not in seen:
@@ -46,19 +41,6 @@ def main() -> int:
         if not args.follow:
             return 0
         time.sleep(FOLLOW_SECONDS)
-
-
-def _logs_client(environment: str) -> Any:
-    env = terraform.environment_env(environment)
-    if environment != terraform.LOCAL:
-        return boto3.client("logs")
-    return boto3.client(
-        "logs",
-        endpoint_url=env["AWS_ENDPOINT_URL"],
-        region_name=env["AWS_REGION"],
-        aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
-    )
 
 
 def _events(client: Any, role: str, function: str, since: int) -> Iterator[dict[str, Any]]:

@@ -56,7 +56,7 @@ def run(command: Sequence[str], env: Mapping[str, str], log: Path) -> tuple[int,
     with (
         log.open("w", encoding="utf-8") as file,
         subprocess.Popen(
-            command, env=dict(env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            command, env=dict(env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8", errors="replace"
         ) as process,
     ):
         assert process.stdout is not None

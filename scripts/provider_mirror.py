@@ -73,9 +73,9 @@ def provider_env(base: Mapping[str, str], *, host: str, terraform: Path = TERRAF
         env.setdefault("TF_PLUGIN_CACHE_MAY_BREAK_DEPENDENCY_LOCK_FILE", "1")
         return env
     text = _configuration(mirror, f"{host}/{PROVIDER}")
-    if not CONFIG.is_file() or CONFIG.read_text() != text:
+    if not CONFIG.is_file() or CONFIG.read_text(encoding="utf-8") != text:
         CONFIG.parent.mkdir(parents=True, exist_ok=True)
-        CONFIG.write_text(text)
+        CONFIG.write_text(text, encoding="utf-8")
     return env | {"TF_CLI_CONFIG_FILE": str(CONFIG)}
 
 
@@ -84,13 +84,13 @@ def constraints(folder: Path) -> list[str]:
     found = []
     for path in folder.rglob("*.tf"):
         if ".terraform" not in path.parts:
-            blocks = re.findall(r"\baws\s*=\s*\{([^}]*)\}", path.read_text())
+            blocks = re.findall(r"\baws\s*=\s*\{([^}]*)\}", path.read_text(encoding="utf-8"))
             for block in blocks:
                 if f'"{PROVIDER}"' in block:
                     found += re.findall(r'\bversion\s*=\s*"([^"]+)"', block)
     for path in folder.rglob(".terraform.lock.hcl"):
         locked = rf'provider "[^"]*/{PROVIDER}" \{{\s*version\s*=\s*"([^"]+)"'
-        found += [f"= {version}" for version in re.findall(locked, path.read_text())]
+        found += [f"= {version}" for version in re.findall(locked, path.read_text(encoding="utf-8"))]
     return found
 
 

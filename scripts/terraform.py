@@ -27,6 +27,7 @@ if not __package__:  # started as a file: make the repository importable
 from scripts import emulator, progress
 from scripts.console import BUILD, ROOT, Failure, note, run
 from scripts.provider_mirror import parse_version, provider_env
+from scripts.shell import check_endpoints, data_dir, ignored_in_local, taken, terraform_of_local, without_arguments
 
 TERRAFORM = ROOT / "terraform"
 ENVIRONMENTS = TERRAFORM / "environments"
@@ -36,6 +37,9 @@ MINIMUM = (1, 10)  # the S3 backend's native locking
 _COMMANDS = ("check", "init", "plan", "apply", "destroy", "output", "validate", "test", "fmt")
 _NEEDS_INIT = ("plan", "apply", "destroy", "validate", "test", "output")
 _NEEDS_EMULATOR = ("plan", "apply", "destroy")
+
+_QUIET = {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+"""No advice on what to type next, and no question to HashiCorp whether there is a newer version."""
 
 # What Terraform prints -> one line that says what to do. The first that matches.
 _REMEDIES = (
@@ -49,7 +53,7 @@ _REMEDIES = (
         "no valid AWS credentials for {env}: set AWS_PROFILE, or log in (`aws sso login`, `aws configure`)",
     ),
     (
-        ("permission denied", "Permission denied"),
+        ("permission denied", "Permission denied", "read-only file system"),
         "Terraform may not write a file or folder of {env} (see above): make it writable, or remove it",
     ),
     (
@@ -76,10 +80,21 @@ def terraform_binary() -> str:
     if path is None:
         raise Failure(f"{name} is not installed: install Terraform >= {minimum}, or OpenTofu and set TF=tofu")
     try:
-        shown = subprocess.run([path, "version", "-json"], capture_output=True, text=True, check=True, cwd=ROOT)
+        shown = subprocess.run(
+            [path, "version", "-json"],
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env=without_arguments(os.environ) | _QUIET,
+            check=False,
+            cwd=ROOT,
+        )
         version = str(json.loads(shown.stdout)["terraform_version"])
-    except (OSError, subprocess.CalledProcessError, ValueError, KeyError) as error:
-        raise Failure(f"{path} does not say its version: set TF to a Terraform >= {minimum}") from error
+    except OSError as error:
+        raise Failure(f"{path} does not run ({error.strerror}): set TF to a Terraform >= {minimum}") from error
+    except (ValueError, KeyError) as error:
+        said = _error_line(shown.stderr or shown.stdout) or f"exit code {shown.returncode}"
+        raise Failure(f"{path} does not say its version ({said}): set TF to a Terraform >= {minimum}") from error
     if parse_version(version) < MINIMUM:
         raise Failure(f"{path} is version {version}: Terraform >= {minimum} is needed (set TF to choose another)")
     return path
@@ -91,13 +106,19 @@ def terraform_env(base: Mapping[str, str] | None = None) -> dict[str, str]:
     Credentials are not its matter: see `Emulator.client_env`.
     """
     env = provider_env(os.environ if base is None else base, host=_registry_host())
-    return env | {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
+    return env | _QUIET
 
 
 def environment_env(name: str) -> dict[str, str]:
-    """The whole environment of Terraform, and of AWS clients, for one of the environments."""
-    env = terraform_env()
-    return emulator.current().client_env(env) if name == LOCAL else env
+    """The whole environment of Terraform, and of AWS clients, for one of the environments.
+
+    Raises:
+        Failure: dev or prod are aimed at an emulator.
+    """
+    if name == LOCAL:
+        return emulator.current().client_env(terraform_env(terraform_of_local(os.environ)))
+    check_endpoints(name, os.environ)
+    return terraform_env()
 
 
 def outputs(name: str) -> dict[str, Any]:
@@ -110,10 +131,11 @@ def outputs(name: str) -> dict[str, Any]:
     nothing = f"nothing is deployed in {name}: run `make {'up' if name == LOCAL else f'apply ENV={name}'}`"
     if name == LOCAL:
         _forget_lost_state(folder, emulator.current())
-    if not (folder / ".terraform").is_dir():
+    env = without_arguments(environment_env(name))
+    if not data_dir(folder, env).is_dir():
         raise Failure(nothing)
-    command = [terraform_binary(), f"-chdir={folder}", "output", "-json"]
-    shown = subprocess.run(command, capture_output=True, text=True, env=environment_env(name), check=False)
+    command = [terraform_binary(), f"-chdir={folder}", "output", "-json", "-no-color"]
+    shown = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", env=env, check=False)
     if shown.returncode:
         raise Failure(_remedy(shown.stderr, name) or f"cannot read the outputs of {name}: {_error_line(shown.stderr)}")
     values = {key: output["value"] for key, output in json.loads(shown.stdout or "{}").items()}
@@ -140,6 +162,7 @@ def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
             note(f"emulator started at {local.endpoint}")
         _forget_lost_state(folder, local)
     env = environment_env(name)
+    _tell_of_shell(folder, env, name)
     if command == "init":
         return _init(binary, folder, env, name, arguments)
     if command in _NEEDS_INIT and not _is_initialised(folder, env):
@@ -159,6 +182,21 @@ def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
     return code
 
 
+@lru_cache  # one line a process, though a deploy runs Terraform several times
+def _told(line: str) -> None:
+    note(line)
+
+
+def _tell_of_shell(folder: Path, env: Mapping[str, str], name: str) -> None:
+    """Say what of the caller's shell this run does not take, or that it does."""
+    if name == LOCAL:
+        if ignored := ignored_in_local(os.environ):
+            _told(f"ENV=local ignores what your shell sets: {', '.join(ignored)}")
+        return
+    for sentence in (*taken(folder, env), *check_endpoints(name, env)):
+        _told(f"{name}: {sentence}")
+
+
 def _init(binary: str, folder: Path, env: Mapping[str, str], name: str, arguments: Sequence[str]) -> int:
     options = ["-input=false", *arguments]
     if name != LOCAL and not any(argument.startswith("-backend") for argument in arguments):
@@ -171,17 +209,17 @@ def _init(binary: str, folder: Path, env: Mapping[str, str], name: str, argument
     note(f"terraform init of {name} ...")
     code = _stream([binary, f"-chdir={folder}", "init", *options], env, name, quiet=True)
     if code == 0 and "-backend=false" not in options:
-        _stamp(folder).write_text(_digest(folder, env))
+        _stamp(folder, env).write_text(_digest(folder, env), encoding="utf-8")
     return code
 
 
 def _is_initialised(folder: Path, env: Mapping[str, str]) -> bool:
-    stamp = _stamp(folder)
-    return stamp.is_file() and stamp.read_text() == _digest(folder, env)
+    stamp = _stamp(folder, env)
+    return stamp.is_file() and stamp.read_text(encoding="utf-8") == _digest(folder, env)
 
 
-def _stamp(folder: Path) -> Path:
-    return folder / ".terraform" / "initialised"
+def _stamp(folder: Path, env: Mapping[str, str]) -> Path:
+    return data_dir(folder, env) / "initialised"
 
 
 def _digest(folder: Path, env: Mapping[str, str]) -> str:
@@ -199,16 +237,16 @@ def _forget_lost_state(folder: Path, local: emulator.Emulator) -> None:
     """Drop a local state that describes the resources of an emulator that has ended: they ended with it."""
     mark = folder / ".terraform" / "emulator"
     instance = local.instance or "none"
-    if mark.is_file() and mark.read_text() == instance:
+    if mark.is_file() and mark.read_text(encoding="utf-8") == instance:
         return
     lost = [path for path in folder.glob("terraform.tfstate*") if path.is_file()]
-    held = any('"mode": "managed"' in path.read_text() for path in lost if path.suffix == ".tfstate")
+    held = any('"mode": "managed"' in path.read_text(encoding="utf-8") for path in lost if path.suffix == ".tfstate")
     for path in lost:
         path.unlink()
     if held:
         note("the emulator that was deployed to has ended: starting from nothing")
     mark.parent.mkdir(exist_ok=True)
-    mark.write_text(instance)
+    mark.write_text(instance, encoding="utf-8")
 
 
 def _stream(
@@ -221,7 +259,9 @@ def _stream(
     colour = [] if sys.stdout.isatty() and log is None else ["-no-color"]
     command = [*command[:3], *colour, *command[3:]]
     if quiet:
-        done = subprocess.run(command, env=dict(env), capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            command, env=dict(env), capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
         code, errors = done.returncode, done.stderr
     elif log is not None:
         code, errors = progress.run(command, env, log)
@@ -239,7 +279,9 @@ def _stream(
 def _pass_on(command: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
     """Run with the caller's terminal, and keep what goes to stderr: exit code and errors."""
     errors: list[str] = []
-    with subprocess.Popen(command, env=dict(env), stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=dict(env), stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
+    ) as process:
         reader = threading.Thread(target=_copy, args=(process.stderr, errors))
         reader.start()
         try:
@@ -265,8 +307,8 @@ def _remedy(text: str, name: str) -> str | None:
 
 
 def _error_line(text: str) -> str:
-    lines = [line.strip(" │╷╵") for line in text.split("\n")]
-    return next((line for line in lines if line.startswith("Error")), lines[0])
+    lines = [line for line in (line.strip(" │╷╵") for line in text.split("\n")) if line]
+    return next((line for line in lines if line.startswith("Error")), lines[0] if lines else "")
 
 
 def _registry_host() -> str:

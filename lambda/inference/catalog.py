@@ -84,7 +84,7 @@ class Catalog:
 
 def packaged_versions(folder: Path) -> Mapping[str, str]:
     """Source folder -> version, from the package's `models.json`."""
-    models = json.loads((folder / "models.json").read_text())
+    models = json.loads((folder / "models.json").read_text(encoding="utf-8"))
     return {source: model["version"] for source, model in models.items()}
 
 

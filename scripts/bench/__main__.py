@@ -103,7 +103,7 @@ def _now() -> str:
 def _processor() -> str:
     """The processor's name where Linux tells it, else its architecture."""
     with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("model name"):
                 return f"{line.partition(':')[2].strip()}, {platform.machine()}"
     return platform.machine()

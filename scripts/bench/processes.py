@@ -138,7 +138,7 @@ class Process:
     @property
     def memory(self) -> Memory:
         """Resident memory of the process itself."""
-        status = Path(f"/proc/{self.popen.pid}/status").read_text()
+        status = Path(f"/proc/{self.popen.pid}/status").read_text(encoding="utf-8")
         fields = dict(line.split(":", 1) for line in status.splitlines() if ":" in line)
         return Memory(int(fields["VmRSS"].split()[0]) / 1024, int(fields["VmHWM"].split()[0]) / 1024)
 

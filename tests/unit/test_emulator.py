@@ -87,6 +87,8 @@ def test_clients_get_no_setting_of_a_real_account(tmp_path: Path) -> None:
     assert {name: value for name, value in env.items() if name.startswith("AWS_")} == {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_CONFIG_FILE": os.devnull,
+        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_ENDPOINT_URL": "http://127.0.0.1:4999",
@@ -105,6 +107,7 @@ def test_the_server_is_on_loopback_enforces_iam_and_sees_no_secret(
     env = Emulator(4999, tmp_path, settings={"LAMBDA_WARM_TTL_SECONDS": "5"})._server_env()
     assert (env["BIND_HOST"], env["AUTH"], env["GATEWAY_PORT"]) == ("127.0.0.1", "true", "4999")
     assert env["AWS_SECRET_ACCESS_KEY"] == "test"
+    assert env["AWS_CONFIG_FILE"] == env["AWS_SHARED_CREDENTIALS_FILE"] == os.devnull, "HOME has the user's own"
     assert env["LAMBDA_WARM_TTL_SECONDS"] == "5"
     assert not {"PYTHONPATH", "GITHUB_TOKEN"} & env.keys()
     for name in ("TMPDIR", "S3_DATA_DIR", "STATE_DIR"):

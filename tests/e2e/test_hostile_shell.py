@@ -1,0 +1,142 @@
+"""ENV=local in a shell and with AWS files that aim elsewhere, from a folder with spaces: nothing leaves this machine.
+
+Every HTTP client in play takes its proxy from the environment, so whatever is not for loopback arrives at the trap.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socketserver
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import ROOT, _free_port
+
+CONFIG = """\
+[default]
+region = eu-west-1
+ignore_configured_endpoint_urls = true
+use_fips_endpoint = true
+use_dualstack_endpoint = true
+services = mine
+[profile prod]
+region = eu-west-1
+ignore_configured_endpoint_urls = true
+credential_process = /bin/false
+[services mine]
+sts =
+  endpoint_url = https://sts.eu-west-1.amazonaws.com
+"""
+CREDENTIALS = """\
+[default]
+aws_access_key_id = AKIAREAL
+aws_secret_access_key = real
+"""
+SECONDS = 240
+
+
+class Trap(socketserver.ThreadingTCPServer):
+    """A proxy that lets nobody through and keeps what was asked of it."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        trap = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                trap.asked.append(self.rfile.readline().decode(errors="replace").strip())
+                self.wfile.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n")
+
+        super().__init__(("127.0.0.1", 0), Handler)
+
+
+@pytest.fixture
+def trap() -> Iterator[Trap]:
+    with Trap() as trap:
+        thread = threading.Thread(target=trap.serve_forever, daemon=True)
+        thread.start()
+        yield trap
+        trap.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The repository's files in a folder with spaces in its name, without what was built."""
+    folder = tmp_path / "a clone with spaces"
+    ignored = shutil.ignore_patterns("__pycache__", ".terraform*", "*.tfstate*", "*_override.tf", "*.auto.tfvars*")
+    for name in ("terraform", "lambda", "worker", "scripts"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    return folder
+
+
+@pytest.fixture
+def shell(tmp_path: Path, trap: Trap) -> dict[str, str]:
+    """Everything in one shell that public reports of such tools name."""
+    home = tmp_path / "home"
+    (home / ".aws").mkdir(parents=True)
+    (home / ".aws" / "config").write_text(CONFIG)
+    (home / ".aws" / "credentials").write_text(CREDENTIALS)
+    proxy = f"http://127.0.0.1:{trap.server_address[1]}"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_VAR_"))}
+    return kept | {
+        "HOME": str(home),
+        "EMULATOR_PORT": str(_free_port()),
+        "AWS_PROFILE": "prod",
+        "AWS_CONFIG_FILE": str(home / ".aws" / "config"),
+        "AWS_ENDPOINT_URL": "https://example.com",
+        "AWS_ENDPOINT_URL_DYNAMODB": "https://dynamodb.eu-west-1.amazonaws.com",
+        "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+        "AWS_USE_FIPS_ENDPOINT": "true",
+        "AWS_SESSION_TOKEN": "real",
+        "AWS_WEB_IDENTITY_TOKEN_FILE": "/nowhere",
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.2/x",
+        "AWS_CA_BUNDLE": "/nowhere.pem",
+        "TF_WORKSPACE": "other",
+        "TF_DATA_DIR": str(tmp_path / "data"),
+        "TF_VAR_default_model": "nobody",
+        "TF_CLI_ARGS": "-compact-warnings",
+        "TF_CLI_ARGS_apply": "-destroy",
+        "LC_ALL": "POSIX",
+        "PYTHONUTF8": "0",
+        "PYTHONCOERCECLOCALE": "0",
+        **dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY"), proxy),
+    }
+
+
+def test_nothing_leaves_the_machine(clone: Path, shell: dict[str, str], trap: Trap) -> None:
+    def tool(*arguments: str) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", *arguments],
+            cwd=clone,
+            env=shell,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=SECONDS,
+            check=False,
+        )
+        assert done.returncode == 0, f"{arguments}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        return done.stdout + done.stderr
+
+    try:
+        tool("scripts.package", "--env", "local")
+        said = tool("scripts.terraform", "apply", "--env", "local")
+        assert "ENV=local ignores what your shell sets: TF_CLI_ARGS, TF_CLI_ARGS_apply" in said
+        assert "positive" in tool("scripts.predict", "what a lovely day")
+        assert "request_accepted" in tool("scripts.logs")
+        tool("scripts.dead_letters", "list")
+        tool("scripts.terraform", "destroy", "--env", "local")
+    finally:
+        tool("scripts.emulator", "stop")
+    assert set(trap.asked) == set()
+    assert not list(clone.rglob("terraform.tfstate.d")), "another workspace's state"
