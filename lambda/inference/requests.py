@@ -186,9 +186,10 @@ class Message:
             raise ValueError("the body is not a JSON object")
         for name, kind in _MESSAGE_FIELDS.items():
             if name not in fields or (kind is not object and type(fields[name]) is not kind):
-                raise ValueError(f"'{name}' is missing or not {kind.__name__}")
+                wanted = {str: " or no text", int: " or no whole number"}.get(kind, "")
+                raise ValueError(f"'{name}' is missing{wanted}")
         if not can_be_id(fields["request_id"]):
-            raise ValueError("'request_id' cannot be one")
+            raise ValueError("'request_id' can't be one")
         return cls(**{name: fields[name] for name in _MESSAGE_FIELDS})
 
 
