@@ -102,8 +102,8 @@ def bitmap(side: int, grey: int) -> bytes:
     ("act", "told"),
     [
         ("sleep", "timeout"),
-        ("exit", "SystemExit"),
-        ("die", "crashed|exited without"),
+        ("exit", "sys.exit(3)"),
+        ("die", "crashed"),
         ("nan", "NaN"),
         ("bytes", "bytes"),
         ("large", "350,000"),
