@@ -7,6 +7,7 @@ nothing else: that needs no `init`, no provider and no backend.
 import json
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,6 @@ from scripts.console import BUILD, ROOT, Failure
 
 MODELS = ROOT / "worker" / "models"
 
-_WORK = BUILD / "wanted"
 _PATTERNS = ("variables.tf", "*.tfvars", "*.tfvars.json")
 _EXPRESSION = """jsonencode({architecture = var.architecture, models = {
  for name, model in var.models : name => {
@@ -87,30 +87,29 @@ def read_wanted(environment: str) -> Wanted:
 
 
 def _asked(environment: str, folder: Path) -> dict[str, Any]:
-    work = _WORK / environment
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    for pattern in _PATTERNS:
-        for path in folder.glob(pattern):
-            shutil.copy(path, work)
-    # Before there are images, the environments that want them have no value of this variable.
-    (work / "override.tf").write_text('variable "worker_images" {\n  default = null\n}\n', encoding="utf-8")
-    command = [terraform.terraform_binary(), f"-chdir={work}", "console", "-no-color"]
     # Of the caller's terminal and folders nothing matters here: there is no state, and one expression to evaluate.
     env = {
         name: value
         for name, value in terraform.environment_env(environment).items()
         if name not in ("TF_WORKSPACE", "TF_DATA_DIR") and not name.startswith("TF_CLI_ARGS")
     }
-    shown = subprocess.run(
-        command,
-        input=_EXPRESSION.replace("\n", " ") + "\n",
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        env=env,
-        check=False,
-    )
+    BUILD.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=BUILD, prefix="wanted-") as name:
+        work = Path(name)
+        for pattern in _PATTERNS:
+            for path in folder.glob(pattern):
+                shutil.copy(path, work)
+        # Before there are images, the environments that want them have no value of this variable.
+        (work / "override.tf").write_text('variable "worker_images" {\n  default = null\n}\n', encoding="utf-8")
+        shown = subprocess.run(
+            [terraform.terraform_binary(), f"-chdir={work}", "console", "-no-color"],
+            input=_EXPRESSION.replace("\n", " ") + "\n",
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            env=env,
+            check=False,
+        )
     answer = next((line for line in reversed(shown.stdout.splitlines()) if line.startswith('"')), None)
     if answer is None:
         said = (shown.stderr or shown.stdout).strip()[-1000:]

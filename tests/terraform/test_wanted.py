@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import terraform, wanted
+from scripts import terraform
 from scripts.console import ROOT, Failure
 from scripts.wanted import MODELS, WantedModel, read_wanted
 
@@ -21,7 +21,6 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     left_out = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.auto.tfvars*")
     shutil.copytree(ROOT / "terraform" / "environments" / "dev", folder, ignore=left_out)
     monkeypatch.setattr(terraform, "ENVIRONMENTS", folder.parent)
-    monkeypatch.setattr(wanted, "_WORK", tmp_path / "wanted")
     return folder
 
 
