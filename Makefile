@@ -45,7 +45,7 @@ predict: ## TEXT="..." or INPUT='{"key": ...}' [MODEL=name], or RESUME=id: ask t
 
 .PHONY: up
 up: override ENV := local
-up: terraform-ready venv package ## deploy to the emulator
+up: terraform-ready venv package ## deploy to the emulator [REMOVE=model: end the requests of a removed model]
 	@$(RUN).terraform apply --env local
 
 .PHONY: down
@@ -82,7 +82,7 @@ plan: terraform-ready package ## show what apply would do to ENV
 	@$(RUN).terraform plan --env $(ENV)
 
 .PHONY: apply
-apply: terraform-ready package ## deploy to ENV; asks first, except for local
+apply: terraform-ready package ## deploy to ENV; asks first, except for local [REMOVE=model]
 	@$(RUN).terraform apply --env $(ENV)
 
 .PHONY: destroy

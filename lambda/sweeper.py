@@ -26,6 +26,7 @@ def _queues(model: str) -> tuple[RequestQueue, ...]:
 
 sweeper = Sweeper(
     RequestTable(aws.client("dynamodb"), settings.request_table),
+    settings.models,
     _queues,
     settings.sweep_grace_seconds * 1000,
     telemetry,

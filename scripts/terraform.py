@@ -170,6 +170,10 @@ def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
         code = _init(binary, folder, env, name, ("-backend=false",) if command in ("validate", "test") else ())
         if code:
             return code
+    if command in ("plan", "apply") and not any(argument.startswith("-target") for argument in arguments):
+        from scripts import removal  # it needs this module
+
+        removal.check(name, command)
     options = list(arguments)
     compact = name == LOCAL and command in ("apply", "destroy")
     if compact:

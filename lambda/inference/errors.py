@@ -3,6 +3,7 @@
     InferenceError
       Refused                 the client's fault or a rule of ours: a problem response with its HTTP status
       Unavailable             AWS did not take it now: the client may try again (503 + Retry-After)
+        QueueMissing          there is no such queue: its model was removed
       ConfigurationError      the deployment is wrong: all missing and bad settings, in one message
 
 Worker-side errors of a model are in `worker.model`: they never cross HTTP as exceptions, only as a record's `error`.
@@ -42,6 +43,10 @@ class Refused(InferenceError):
 
 class Unavailable(InferenceError):
     """A table or queue did not answer, or refused for now. Nothing is left behind that would be `pending` for ever."""
+
+
+class QueueMissing(Unavailable):
+    """A model's queue does not exist: the model was removed, and the queue's messages with it."""
 
 
 class ConfigurationError(InferenceError):

@@ -10,13 +10,17 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from inference.errors import Unavailable
+from inference.errors import QueueMissing, Unavailable
 from inference.requests import Message
 
 ENTRIES = 10
 """SQS's limit on the entries of one batch call."""
 
 MAX_VISIBILITY_SECONDS = 43_200
+
+
+_MISSING = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
+"""One error, in SQS's two protocols."""
 
 
 class RequestQueue:
@@ -73,6 +77,7 @@ class RequestQueue:
         take a minute for them to settle.
 
         Raises:
+            QueueMissing: there is no such queue.
             Unavailable: SQS did not answer.
         """
         names = [
@@ -83,5 +88,10 @@ class RequestQueue:
         try:
             answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)
         except (ClientError, BotoCoreError) as error:
-            raise Unavailable(f"could not ask {self._url} for its length: {error}") from error
+            text = f"could not ask {self._url} for its length: {error}"
+            raise (QueueMissing if _code(error) in _MISSING else Unavailable)(text) from error
         return all(int(answer["Attributes"][name]) == 0 for name in names)
+
+
+def _code(error: Exception) -> str:
+    return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""

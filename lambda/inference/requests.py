@@ -88,6 +88,7 @@ class ErrorCode(StrEnum):
     UNREADABLE = "unreadable"
     UNDELIVERED = "undelivered"
     LOST = "lost"
+    MODEL_REMOVED = "model_removed"
 
 
 @dataclass(frozen=True)

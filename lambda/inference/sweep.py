@@ -2,6 +2,7 @@
 
     past its deadline, not leased                        -> expired
     untouched for the grace time, not leased, and its
+    model is not deployed any more                       -> failed (model_removed)
     model's queue and dead-letter queue are empty, twice -> failed (lost)
 
 While a queue holds messages nobody can tell whether one of them is this request's; then its deadline decides. One look
@@ -10,10 +11,10 @@ is not enough: SQS's counts may be a minute old, and what moves to the dead-lett
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import cache
 
-from inference.errors import Unavailable
+from inference.errors import QueueMissing, Unavailable
 from inference.moves import Moves
 from inference.request_queue import RequestQueue
 from inference.request_table import SHARDS, Applied, RequestTable
@@ -25,14 +26,25 @@ SETTLE_MS = 60_000
 
 LOST = Failure(
     ErrorCode.LOST,
-    "The request's message never reached a worker, or is gone: its submit may have broken off. Send it again.",
+    "No queue holds a message of the request any more: its submit ended half-way, or its model was removed and added"
+    " again, and the queue's messages were deleted. Send it again.",
 )
+
+
+def model_removed(model: str) -> Failure:
+    """Why a request ends whose model is not deployed any more."""
+    text = (
+        f"The model '{model}' was removed from the deployment before a worker took the request. Send it again to"
+        " another model, or once this one is deployed again."
+    )
+    return Failure(ErrorCode.MODEL_REMOVED, text)
 
 
 class Sweeper:
     """Sweeps the table.
 
     Args:
+        models: the names of the models that are deployed.
         queues: model name -> the queues that its messages can be in.
         grace: milliseconds that a request must be untouched before it can be lost; more than SQS's counts need.
         clock: gives the time in epoch milliseconds.
@@ -41,12 +53,14 @@ class Sweeper:
     def __init__(
         self,
         table: RequestTable,
+        models: Collection[str],
         queues: Callable[[str], tuple[RequestQueue, ...]],
         grace: int,
         telemetry: Telemetry,
         clock: Callable[[], int],
     ) -> None:
         self._table = table
+        self._models = models
         self._queues = queues
         self._grace = grace
         self._telemetry = telemetry
@@ -60,7 +74,7 @@ class Sweeper:
         Raises:
             Unavailable: the index could not be read.
         """
-        ended = {"expired": 0, "lost": 0, "suspected": 0, "seen": 0}
+        ended = {"expired": 0, "lost": 0, "model_removed": 0, "suspected": 0, "seen": 0}
         idle = cache(self._idle)
         now = self._clock()
         for request_id in self._table.open_request_ids(now - self._grace, first_shard=now % len(SHARDS)):
@@ -73,6 +87,11 @@ class Sweeper:
                 continue
             if record.expires_at <= self._clock():
                 update, outcome = self._moves.expire(request_id), "expired"
+            elif record.model not in self._models:
+                # Not before the grace time: a model is added to the api function and to this one in any order.
+                if not self._untouched(record):
+                    continue
+                update, outcome = self._moves.bury_lost(record, model_removed(record.model)), "model_removed"
             elif not self._may_be_lost(record) or not idle(record.model):
                 continue
             elif self._suspected(record):
@@ -92,6 +111,9 @@ class Sweeper:
         """Nothing has happened to it for the grace time, and the last look, if there was one, is long enough ago."""
         if self._suspected(record) and (record.suspected_at or 0) > self._clock() - SETTLE_MS:
             return False
+        return self._untouched(record)
+
+    def _untouched(self, record: Record) -> bool:
         return _touched_at(record) < self._clock() - self._grace
 
     def _suspected(self, record: Record) -> bool:
@@ -101,6 +123,8 @@ class Sweeper:
     def _idle(self, model: str) -> bool:
         try:
             return all(queue.is_empty() for queue in self._queues(model))
+        except QueueMissing:
+            return True  # its messages were deleted with it
         except Unavailable as error:
             self._telemetry.error("queue_unreadable", error, model=model)
             return False

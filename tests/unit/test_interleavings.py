@@ -57,7 +57,7 @@ class Interleavings(RuleBasedStateMachine):
         self.service = Service(self.table, lambda _: self.queue, a_catalog(), limits, self.clock)
         self.undertaker = Undertaker(self.table, "/p-", lambda *_: [], self.log, self.clock)
         queues = (self.queue, self.dead_letters)
-        self.sweeper = Sweeper(self.table, lambda _: queues, GRACE_MS, self.log, self.clock)
+        self.sweeper = Sweeper(self.table, ("echo",), lambda _: queues, GRACE_MS, self.log, self.clock)
         for target in (self.table, self.queue, self.dead_letters):
             target.before = lambda operation, target=target: self._pause(target, operation)
         self.actors: list[Actor] = []

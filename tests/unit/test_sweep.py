@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from inference.errors import Unavailable
+from inference.errors import QueueMissing, Unavailable
 from inference.requests import Record, Status
 from inference.sweep import SETTLE_MS, Sweeper
 from tests.unit.fake_queue import FakeQueue
@@ -25,7 +26,12 @@ class Floor:
         self.log = Recorder()
         self.queues = {name: FakeQueue(self.clock) for name in ("echo", "echo-dlq", "other", "other-dlq")}
         self.sweeper = Sweeper(
-            self.table, lambda m: (self.queues[m], self.queues[f"{m}-dlq"]), GRACE, self.log, self.clock
+            self.table,
+            ("echo", "other"),
+            lambda m: (self.queues[m], self.queues[f"{m}-dlq"]),
+            GRACE,
+            self.log,
+            self.clock,
         )
 
     def sweep(self, passes: int = 10**9) -> dict[str, int]:
@@ -51,12 +57,12 @@ def an_old_one(**changes: Any) -> Record:
 def test_one_look_is_not_enough(floor: Floor) -> None:
     """SQS's counts may be a minute old: what looks lost is looked at again."""
     floor.table.put(an_old_one(suspected_at=None))
-    assert floor.sweep() == {"expired": 0, "lost": 0, "suspected": 1, "seen": 1}
+    assert floor.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "suspected": 1, "seen": 1}
     assert floor.table.record("a1").suspected_at == NOW
     floor.clock.advance(ms=SETTLE_MS - 1)
-    assert floor.sweep() == {"expired": 0, "lost": 0, "suspected": 0, "seen": 1}
+    assert floor.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "suspected": 0, "seen": 1}
     floor.clock.advance(ms=1)
-    assert floor.sweep() == {"expired": 0, "lost": 1, "suspected": 0, "seen": 1}
+    assert floor.sweep() == {"expired": 0, "lost": 1, "model_removed": 0, "suspected": 0, "seen": 1}
 
 
 def test_a_message_on_its_way_to_the_dead_letter_queue_is_not_lost(floor: Floor) -> None:
@@ -71,12 +77,12 @@ def test_a_message_on_its_way_to_the_dead_letter_queue_is_not_lost(floor: Floor)
 def test_whatever_happens_makes_the_suspicion_void(floor: Floor, field: str) -> None:
     at = NOW - GRACE - 1
     floor.table.put(an_old_one(status=Status.RUNNING, suspected_at=at, **{field: at}))
-    assert floor.sweep() == {"expired": 0, "lost": 0, "suspected": 1, "seen": 1}
+    assert floor.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "suspected": 1, "seen": 1}
 
 
 def test_a_request_whose_message_is_nowhere_is_lost(floor: Floor) -> None:
     floor.table.put(an_old_one())
-    assert floor.sweep() == {"expired": 0, "lost": 1, "suspected": 0, "seen": 1}
+    assert floor.sweep() == {"expired": 0, "lost": 1, "model_removed": 0, "suspected": 0, "seen": 1}
     record = floor.table.record("a1")
     assert (record.status, record.finished_at) == (Status.FAILED, NOW)
     assert '"code": "lost"' in str(record.error)
@@ -131,7 +137,7 @@ def test_a_stale_index_ends_nothing(floor: Floor, status: Status) -> None:
 def test_an_index_that_names_what_is_gone(floor: Floor) -> None:
     floor.table.put(an_old_one())
     floor.table.get = lambda *_, **__: None  # type: ignore[method-assign]
-    assert floor.sweep() == {"expired": 0, "lost": 0, "suspected": 0, "seen": 1}
+    assert floor.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "suspected": 0, "seen": 1}
 
 
 def _between_look_and_end(floor: Floor, changes: dict[str, Any]) -> None:
@@ -211,3 +217,42 @@ def test_no_shard_is_always_the_last(floor: Floor) -> None:
         floor.clock.advance(ms=1)
         suspected |= {i for i in ids if floor.table.record(i).suspected_at}
     assert suspected == ids
+
+
+# Models that were removed
+
+
+@pytest.mark.parametrize("attempts", [0, 3])
+def test_a_request_of_a_removed_model_ends_at_the_first_look_and_says_why(floor: Floor, attempts: int) -> None:
+    """Its queue is gone, and nothing is asked of it: the sweeper has no right on what is not deployed."""
+    record = an_old_one(model="gone", suspected_at=None, attempts=attempts, status=Status.PENDING)
+    assert floor.status_after(record) is Status.FAILED
+    error = json.loads(str(floor.table.record("a1").error))
+    assert error["code"] == "model_removed"
+    assert "'gone' was removed" in error["message"]
+    assert "again" in error["message"]
+    assert floor.log.events("request_swept")[0]["outcome"] == "model_removed"
+
+
+def test_a_model_that_the_sweeper_does_not_know_yet_has_the_grace_time(floor: Floor) -> None:
+    """While a model is added, the api function may accept requests for it before the sweeper is updated."""
+    assert floor.status_after(a_record(model="new", submitted_at=NOW - GRACE)) is Status.PENDING
+    assert floor.status_after(a_record(model="new", submitted_at=OLD, started_at=NOW - GRACE)) is Status.PENDING
+
+
+def test_a_removed_models_running_request_keeps_its_lease(floor: Floor) -> None:
+    record = an_old_one(model="gone", status=Status.RUNNING, lease_until=NOW, attempts=1)
+    assert floor.status_after(record) is Status.RUNNING
+
+
+class MissingQueue(FakeQueue):
+    def is_empty(self) -> bool:
+        raise QueueMissing("no such queue")
+
+
+def test_a_queue_that_does_not_exist_holds_no_message(floor: Floor) -> None:
+    """A model that was removed and added again, or whose queue was deleted: nothing is left to wait for."""
+    floor.queues |= {name: MissingQueue(floor.clock) for name in ("echo", "echo-dlq")}
+    assert floor.status_after(an_old_one()) is Status.FAILED
+    assert "removed and added again" in str(floor.table.record("a1").error)
+    assert floor.log.events("queue_unreadable") == []
