@@ -61,6 +61,10 @@ endpoint: ## print the base URL of ENV
 logs: venv ## print the functions' log lines in ENV [FOLLOW=1]
 	@$(RUN).logs --env $(ENV) $(if $(FOLLOW),--follow)
 
+.PHONY: status
+status: venv ## queues, open requests, failures and dead letters in ENV [MODEL=name] [LIST=1] [JSON=1]
+	@$(RUN).status --env $(ENV) $(if $(MODEL),--model $(MODEL)) $(if $(LIST),--list) $(if $(JSON),--json)
+
 ##@ Deploy
 
 .PHONY: package

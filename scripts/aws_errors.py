@@ -2,6 +2,7 @@
 
 from botocore import exceptions
 
+_OF_AWS = (exceptions.BotoCoreError, exceptions.ClientError)
 _LOG_IN = "log in (`aws sso login`, `aws configure`), or set AWS_PROFILE to a profile that is"
 
 _EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
@@ -12,11 +13,14 @@ _DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "Unauthorize
 
 
 def told(error: Exception) -> str:
-    """The line for an error."""
+    """The line for an error of botocore's, or for an `Unavailable` of the adapters, whose cause is such an error."""
     text = " ".join(str(error).split())
-    match error:
+    cause = error if isinstance(error, _OF_AWS) else error.__cause__
+    match cause:
+        case None:
+            return text
         case exceptions.ConfigParseError():
-            return f"the AWS file {error.kwargs.get('path')} can't be parsed: correct it, or set AWS_CONFIG_FILE"
+            return f"the AWS file {cause.kwargs.get('path')} can't be parsed: correct it, or set AWS_CONFIG_FILE"
         case exceptions.ProfileNotFound() | exceptions.InvalidConfigError():
             return f"{text}: correct AWS_PROFILE, or the AWS config file"
         case exceptions.NoRegionError():
@@ -28,7 +32,7 @@ def told(error: Exception) -> str:
         case exceptions.ConnectionError() | exceptions.HTTPClientError():
             return f"AWS does not answer: {text}; check the network, proxies and AWS_ENDPOINT_URL"
         case exceptions.ClientError():
-            return _refused(error, text)
+            return _refused(cause, text)
     return f"AWS client: {text}"
 
 

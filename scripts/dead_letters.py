@@ -23,6 +23,7 @@ from typing import Any
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts import aws_session, terraform
+from scripts.aws_errors import told
 from scripts.console import ROOT, Failure, note, run
 
 sys.path.insert(1, str(ROOT / "lambda"))
@@ -164,7 +165,7 @@ def main() -> int:
     try:
         return _run(letters, args)
     except Unavailable as error:
-        raise Failure(str(error), FAILED) from error
+        raise Failure(told(error), FAILED) from error
 
 
 def _check(args: argparse.Namespace) -> None:

@@ -26,7 +26,7 @@ from inference.sweep import model_removed
 from inference.telemetry import now_ms
 
 MOST_COUNTED = 10_000
-"""Open requests that are looked at: one read each. Where there are more, the count says `at least`."""
+"""Open requests that are looked at. Where there are more, the count says `at least`."""
 
 RECEIVE_SECONDS = 2
 POLL_SECONDS = 1.0
@@ -83,13 +83,11 @@ def check(environment: str, command: str) -> None:
 def count(table: RequestTable, models: Sequence[str]) -> Open:
     """The open requests of some models."""
     counts: dict[str, Counter[str]] = {model: Counter() for model in models}
-    for seen, request_id in enumerate(table.open_request_ids(now_ms() + 60_000)):
-        if seen == MOST_COUNTED:
-            return Open(counts, complete=False)
-        record = table.get(request_id, consistent=True)
-        if record is not None and record.status not in FINAL and record.model in counts:
+    records, complete = table.open_records(now_ms() + 60_000, MOST_COUNTED)
+    for record in records:
+        if record.model in counts:
             counts[record.model][record.status] += 1
-    return Open(counts, complete=True)
+    return Open(counts, complete)
 
 
 def drain(

@@ -80,17 +80,27 @@ class RequestQueue:
             QueueMissing: there is no such queue.
             Unavailable: SQS did not answer.
         """
+        return not any(self.counts())
+
+    def counts(self) -> tuple[int, int]:
+        """How many messages wait, and how many are in flight, by SQS's approximate counts.
+
+        Raises:
+            QueueMissing: there is no such queue.
+            Unavailable: SQS did not answer.
+        """
         names = [
             "ApproximateNumberOfMessages",
-            "ApproximateNumberOfMessagesNotVisible",
             "ApproximateNumberOfMessagesDelayed",
+            "ApproximateNumberOfMessagesNotVisible",
         ]
         try:
             answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)
         except (ClientError, BotoCoreError) as error:
             text = f"could not ask {self._url} for its length: {error}"
             raise (QueueMissing if _code(error) in _MISSING else Unavailable)(text) from error
-        return all(int(answer["Attributes"][name]) == 0 for name in names)
+        visible, delayed, in_flight = (int(answer["Attributes"][name]) for name in names)
+        return visible + delayed, in_flight
 
 
 def _code(error: Exception) -> str:

@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import islice
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from inference.errors import Unavailable
 from inference.expressions import Update, from_attribute, to_attribute
-from inference.requests import Record, Status
+from inference.requests import OPEN, Record, Status
 
 OPEN_INDEX = "open"
 SHARDS = "0123456789abcdef"
@@ -30,7 +31,11 @@ SHARDS = "0123456789abcdef"
 BATCH_STATEMENTS = 25
 """DynamoDB's limit on the statements of one BatchExecuteStatement."""
 
+GET_KEYS = 100
+"""DynamoDB's limit on the keys of one BatchGetItem."""
+
 _RECORD_FIELDS = frozenset(field.name for field in fields(Record))
+_WITHOUT_PAYLOADS = {f"#{name}": name for name in sorted(_RECORD_FIELDS - {"input", "result"})}
 
 
 @dataclass(frozen=True)
@@ -179,6 +184,53 @@ class RequestTable:
                 yield from map(_to_record, page["Items"])
         except (ClientError, BotoCoreError) as error:
             raise _unavailable("scan the table", error) from error
+
+    # Read, for an operator's tool, never for a function; records come without input and result
+
+    def open_records(self, submitted_before: int, most: int) -> tuple[list[Record], bool]:
+        """At most so many of the requests that are not final; and whether these are all."""
+        ids = list(islice(self.open_request_ids(submitted_before), most + 1))
+        found = [
+            record for at in range(0, len(ids[:most]), GET_KEYS) for record in self._get(ids[:most][at:][:GET_KEYS])
+        ]
+        return [record for record in found if record.status in OPEN], len(ids) <= most
+
+    def _get(self, request_ids: Sequence[str]) -> Iterator[Record]:
+        projection = {
+            "ProjectionExpression": ", ".join(_WITHOUT_PAYLOADS),
+            "ExpressionAttributeNames": _WITHOUT_PAYLOADS,
+        }
+        keys = [{"request_id": {"S": request_id}} for request_id in request_ids]
+        while keys:
+            try:
+                answer = self._client.batch_get_item(RequestItems={self._name: {"Keys": keys, **projection}})
+            except (ClientError, BotoCoreError) as error:
+                raise _unavailable("read the records", error) from error
+            yield from map(_to_record, answer["Responses"].get(self._name, ()))
+            left = answer.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
+            if len(left) == len(keys):
+                raise Unavailable("could not read the records: DynamoDB is throttling the table; try again")
+            keys = left
+
+    def failed_since(self, finished_after: int, pages: int) -> tuple[list[Record], bool]:
+        """The requests that failed after a time (epoch ms), in at most so many pages of the table; and whether these
+        are all. A page is 1 MB of records, which costs 128 read units, whatever is found in it."""
+        found: list[Record] = []
+        complete = False
+        scan = self._client.get_paginator("scan").paginate(
+            TableName=self._name,
+            FilterExpression="#status = :failed AND #finished_at > :after",
+            ProjectionExpression=", ".join(_WITHOUT_PAYLOADS),
+            ExpressionAttributeNames=_WITHOUT_PAYLOADS,
+            ExpressionAttributeValues={":failed": {"S": Status.FAILED}, ":after": to_attribute(finished_after)},
+        )
+        try:
+            for page in islice(scan, pages):
+                found += map(_to_record, page["Items"])
+                complete = "LastEvaluatedKey" not in page
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable("scan the table", error) from error
+        return found, complete
 
     # Updates
 

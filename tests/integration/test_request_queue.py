@@ -59,6 +59,15 @@ def test_a_queue_that_fails_is_unavailable(queue: RequestQueue, kind: str) -> No
             queue.is_empty()
 
 
+def test_what_waits_and_what_is_in_flight_are_counted(queue: RequestQueue, url: str) -> None:
+    assert queue.counts() == (0, 0)
+    for _ in range(3):
+        queue.send(a_message(a_record()))
+    receive(url, 2)
+    aws.client("sqs").send_message(QueueUrl=url, MessageBody="later", DelaySeconds=60)
+    assert queue.counts() == (2, 2)
+
+
 def test_messages_are_shown_again_in_chunks_of_ten(queue: RequestQueue, url: str) -> None:
     for _ in range(23):
         queue.send(a_message(a_record()))

@@ -77,6 +77,11 @@ class FakeQueue(Faulty):
         self.calls.append("is_empty")
         return self._step("is_empty", lambda: not self.messages)
 
+    def counts(self) -> tuple[int, int]:
+        self.calls.append("counts")
+        in_flight = sum(held.visible_at > self._clock() for held in self.messages.values())
+        return self._step("counts", lambda: (len(self.messages) - in_flight, in_flight))
+
     def receive(self, most: int = 10) -> list[dict[str, Any]]:
         """What the mapping would hand to a worker now, as records of an SQS event."""
         records = []

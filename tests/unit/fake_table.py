@@ -6,7 +6,7 @@ It is held to the real adapter by one contract (`table_contract.py`) that the fa
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from inference.errors import Unavailable
@@ -83,6 +83,15 @@ class FakeTable(Faulty):
     def failed_with_input(self) -> Iterator[Record]:
         yield from [_record(i) for i in self.items.values() if i["status"] == Status.FAILED and "input" in i]
 
+    def open_records(self, submitted_before: int, most: int) -> tuple[list[Record], bool]:
+        ids = list(self.open_request_ids(submitted_before))
+        return [_bare(self.record(request_id)) for request_id in ids[:most]], len(ids) <= most
+
+    def failed_since(self, finished_after: int, pages: int) -> tuple[list[Record], bool]:
+        records = map(_record, self.items.values() if pages else ())
+        failed = [record for record in records if record.status is Status.FAILED]
+        return [_bare(record) for record in failed if (record.finished_at or 0) > finished_after], pages > 0
+
     def apply(self, updates: Sequence[Update]) -> list[Written]:
         together = sum(not update.increments for update in updates)
         singles = len(updates) - together
@@ -122,6 +131,10 @@ def _item(record: Record) -> dict[str, Value]:
     if record.status in (Status.PENDING, Status.RUNNING):
         item["open_shard"] = record.request_id[0]
     return item
+
+
+def _bare(record: Record) -> Record:
+    return replace(record, input=None, result=None)
 
 
 def _record(item: Mapping[str, Value]) -> Record:

@@ -177,6 +177,26 @@ class TableContract:
         assert kept in found
         assert all(record.status is Status.FAILED and record.input is not None for record in found)
 
+    def test_the_open_records_in_more_than_one_call(self, subject: Subject) -> None:
+        early = NOW - 10_000_000  # before what other tests put there
+        records = [fresh(submitted_at=early, input="{}") for _ in range(103)]
+        closed = fresh(status=Status.SUCCEEDED, submitted_at=early, result="{}")
+        subject.put(*records, closed)
+        found, complete = subject.table.open_records(early + 1, 103)
+        assert complete
+        bare = {record.request_id: dataclasses.replace(record, input=None) for record in records}
+        assert {record.request_id: record for record in found} == bare
+        some, complete = subject.table.open_records(early + 1, 102)
+        assert (len(some), complete) == (102, False)
+
+    def test_what_failed_since_a_time(self, subject: Subject) -> None:
+        late = NOW + 10_000_000
+        new = fresh(status=Status.FAILED, finished_at=late + 1, error='{"code": "lost"}', input="{}")
+        old = fresh(status=Status.FAILED, finished_at=late)
+        subject.put(new, old, fresh(status=Status.SUCCEEDED, finished_at=late + 1), fresh(started_at=late + 1))
+        assert subject.table.failed_since(late, 50) == ([dataclasses.replace(new, input=None)], True)
+        assert subject.table.failed_since(late, 0) == ([], False)
+
     def test_every_update_on_every_record(self, subject: Subject) -> None:
         """Differential: the same updates on the same records, here and on the fake; as many as can go in batches do."""
         oracle = FakeTable()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from botocore import exceptions
 
+from inference.errors import Unavailable
 from scripts import aws_session, terraform
 from scripts.aws_errors import told
 from scripts.console import run
@@ -91,3 +92,14 @@ def test_the_emulators_client_sees_no_file_and_no_profile(tmp_path: Path, monkey
     client = aws_session.client("local", "logs", {})
     assert client.meta.endpoint_url == "http://127.0.0.1:4999"
     assert dict(os.environ) == before
+
+
+def test_an_error_of_an_adapter_says_what_its_cause_is() -> None:
+    def unavailable(cause: Exception | None) -> Unavailable:
+        error = Unavailable("could not ask https://sqs/q for its length: no")
+        error.__cause__ = cause
+        return error
+
+    assert "have expired" in told(unavailable(refused("ExpiredTokenException")))
+    assert told(unavailable(refused("QueueDoesNotExist"))) == "could not ask https://sqs/q for its length: no"
+    assert told(unavailable(None)) == "could not ask https://sqs/q for its length: no"
