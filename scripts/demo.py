@@ -19,6 +19,7 @@ from rich.table import Table
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
+from scripts import terraform
 from scripts.client import Client
 from scripts.console import Failure, run
 from scripts.endpoint import base_url, print_next
@@ -29,7 +30,7 @@ POLL_SECONDS = 0.15  # quicker than the API asks for: here the way is the point
 TEXTS = (
     "I love this airline, best crew ever",
     "worst delay of my life, never again",
-    "The seats were comfortable and boarding was quick",
+    "Boarding was quick and the seats were comfortable, thanks",
     "They lost my bag and nobody answers the phone",
     "Thank you for the upgrade, you made my day!",
     "Two hours on hold, then the call was dropped",
@@ -113,7 +114,9 @@ def _result(row: Row) -> str:
         return ""
     if "confidence" not in result:
         return str(result)
-    return f"{result.get('prediction')} ({result['confidence']:.2f})"
+    # `confidence` is the probability of positive; a person wants that of what was predicted.
+    positive = result.get("prediction") == "positive"
+    return f"{result.get('prediction')} ({result['confidence'] if positive else 1 - result['confidence']:.0%})"
 
 
 def main() -> int:
@@ -121,6 +124,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="demo", description="Send a few texts and show what becomes of them.")
     parser.add_argument("--env", default="local", help="local (default), dev or prod")
     environment = parser.parse_args().env
+    outputs = terraform.outputs(environment)
     url = base_url(environment)
     client = Client(url)
     console = Console()
@@ -142,6 +146,11 @@ def main() -> int:
             thread.join()
         console.print()
         console.print(render(rows))
+    if outputs["default_model"] == "sentiment":
+        console.print(
+            "\nIn brackets: how probable the model holds its answer. On texts that it was not trained with, it is"
+        )
+        console.print("right in 89 of 100: worker/models/sentiment/MODEL_CARD.md", highlight=False)
     print_next(environment)
     failed = [row for row in rows if row.error]
     if failed:
