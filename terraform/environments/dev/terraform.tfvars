@@ -1,6 +1,8 @@
 environment = "dev"
 
-models        = { sentiment = { maximum_concurrency = 5 } }
+models = {
+  sentiment = { maximum_concurrency = 5 }
+}
 default_model = "sentiment"
 # worker_images comes from worker_images.auto.tfvars.json, which `make deploy` writes.
 

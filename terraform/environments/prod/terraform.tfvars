@@ -1,6 +1,8 @@
 environment = "prod"
 
-models        = { sentiment = { maximum_concurrency = 50 } }
+models = {
+  sentiment = { maximum_concurrency = 50 }
+}
 default_model = "sentiment"
 # worker_images comes from worker_images.auto.tfvars.json, which `make deploy` writes.
 
