@@ -1,0 +1,75 @@
+"""The deployer's policy in the docs has the right to create whatever the Terraform creates."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import re
+from typing import Any
+
+from scripts.console import ROOT
+
+CREATES = {
+    "aws_apigatewayv2_api": "apigateway:POST",
+    "aws_apigatewayv2_authorizer": "apigateway:POST",
+    "aws_apigatewayv2_integration": "apigateway:POST",
+    "aws_apigatewayv2_route": "apigateway:POST",
+    "aws_apigatewayv2_stage": "apigateway:POST",
+    "aws_cloudwatch_event_rule": "events:PutRule",
+    "aws_cloudwatch_event_target": "events:PutTargets",
+    "aws_cloudwatch_log_group": "logs:CreateLogGroup",
+    "aws_dynamodb_table": "dynamodb:CreateTable",
+    "aws_ecr_lifecycle_policy": "ecr:PutLifecyclePolicy",
+    "aws_ecr_repository": "ecr:CreateRepository",
+    "aws_ecr_repository_policy": "ecr:SetRepositoryPolicy",
+    "aws_iam_role": "iam:CreateRole",
+    "aws_iam_role_policy": "iam:PutRolePolicy",
+    "aws_lambda_alias": "lambda:CreateAlias",
+    "aws_lambda_event_source_mapping": "lambda:CreateEventSourceMapping",
+    "aws_lambda_function": "lambda:CreateFunction",
+    "aws_lambda_permission": "lambda:AddPermission",
+    "aws_lambda_provisioned_concurrency_config": "lambda:PutProvisionedConcurrencyConfig",
+    "aws_sqs_queue": "sqs:CreateQueue",
+    "aws_ssm_parameter": "ssm:PutParameter",
+}
+"""What AWS asks for when Terraform creates one."""
+
+WITHOUT_RESOURCE = {"WhoAmI", "EventSourceMappings", "AccessLogDelivery"}
+"""Statements whose actions have no resource, or none that is known before it exists."""
+
+
+def statements() -> list[dict[str, Any]]:
+    policy = json.loads((ROOT / "docs" / "deployer-policy.json").read_text(encoding="utf-8"))
+    found: list[dict[str, Any]] = policy["Statement"]
+    return found
+
+
+def resource_types() -> set[str]:
+    files = [path for path in (ROOT / "terraform").rglob("*.tf") if ".terraform" not in path.parts]
+    texts = [path.read_text(encoding="utf-8") for path in files]
+    return {name for text in texts for name in re.findall(r'^resource "(aws_\w+)"', text, re.MULTILINE)}
+
+
+def test_every_resource_of_the_stack_may_be_created() -> None:
+    allowed = [action for statement in statements() for action in statement["Action"]]
+    types = resource_types()
+    assert len(types) > 15
+    assert types <= CREATES.keys(), "add what creating these needs, here and to docs/deployer-policy.json"
+    wanted = {name: CREATES[name] for name in types}
+    missing = {n: a for n, a in wanted.items() if not any(fnmatch.fnmatchcase(a, pattern) for pattern in allowed)}
+    assert missing == {}
+
+
+def test_rights_are_bound_to_the_stacks_names() -> None:
+    for statement in statements():
+        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        if statement["Sid"] in WITHOUT_RESOURCE:
+            continue
+        assert "*" not in resources, statement["Sid"]
+        bound = ("PREFIX", "STATE_BUCKET", ":REGION::/apis", ":REGION::/tags", "execute-api:REGION:ACCOUNT")
+        assert all(any(part in resource for part in bound) for resource in resources), statement["Sid"]
+
+
+def test_roles_are_passed_to_lambda_alone() -> None:
+    (passing,) = [statement for statement in statements() if "iam:PassRole" in statement["Action"]]
+    assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
