@@ -11,6 +11,7 @@ out of refused batch statements: whether AWS returns it is contested.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -92,17 +93,23 @@ def tree(folder: Path, emulator: Emulator) -> Path:
 @pytest.fixture(scope="session")
 def deployment(emulator: Emulator, tree: Path) -> Iterator[Deployment]:
     """`environments/local`, applied with its own models; destroyed at the end."""
-    # The provider and botocore read the endpoint from the process's environment, and so does python-terraform.
-    before = dict(os.environ)
-    os.environ.update(terraform_env({**os.environ, **emulator.env}))
     deployment = Deployment(tree / "terraform" / "environments" / "local", emulator, tree)
-    try:
+    with aimed_at(emulator):
         assert KEPT or deployment.left() == {}
         deployment.apply()
         yield deployment
         if not KEPT:
             deployment.destroy()
             assert deployment.left() == {}, "terraform destroy left something behind"
+
+
+@contextlib.contextmanager
+def aimed_at(emulator: Emulator) -> Iterator[None]:
+    """The process's environment with the emulator in it: the provider, botocore and python-terraform read it."""
+    before = dict(os.environ)
+    os.environ.update(terraform_env({**os.environ, **emulator.env}))
+    try:
+        yield
     finally:
         os.environ.clear()
         os.environ.update(before)

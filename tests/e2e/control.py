@@ -29,14 +29,19 @@ class Control:
     @contextlib.contextmanager
     def paused(self, model: str) -> Iterator[None]:
         """Deliver no message of a model while the block runs; what was sent meanwhile then comes as one batch."""
-        arn = f":{self.queue_url(model).rpartition('/')[2]}"
-        mappings = self._functions.list_event_source_mappings()["EventSourceMappings"]
-        uuid = next(mapping["UUID"] for mapping in mappings if mapping["EventSourceArn"].endswith(arn))
-        self._functions.update_event_source_mapping(UUID=uuid, Enabled=False)
+        uuid = self.pause(model)
         try:
             yield
         finally:
             self._functions.update_event_source_mapping(UUID=uuid, Enabled=True)
+
+    def pause(self, model: str) -> str:
+        """Deliver no message of a model any more. Returns the id of its mapping."""
+        arn = f":{self.queue_url(model).rpartition('/')[2]}"
+        mappings = self._functions.list_event_source_mappings()["EventSourceMappings"]
+        uuid: str = next(mapping["UUID"] for mapping in mappings if mapping["EventSourceArn"].endswith(arn))
+        self._functions.update_event_source_mapping(UUID=uuid, Enabled=False)
+        return uuid
 
     def queue_url(self, model: str) -> str:
         url: str = self._deployment.output("queue_urls")[model]
