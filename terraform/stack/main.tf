@@ -85,7 +85,7 @@ module "api" {
   environment = {
     REQUEST_TABLE            = module.request_table.name
     LOG_LEVEL                = var.log_level
-    MODELS                   = local.models_json
+    MODELS                   = module.sweeper.environment.MODELS # the sweeper ends requests of models that it does not know
     DEFAULT_MODEL            = var.default_model
     QUEUE_URL_PREFIX         = local.queue_url_prefix
     MAX_BODY_BYTES           = tostring(var.requests.max_body_bytes)

@@ -133,3 +133,10 @@ def _hcl(folder: str) -> str:
 def _blocks(folder: str, kind: str) -> dict[str, str]:
     found = re.findall(rf'^{kind} "(\w+)" \{{\n(.*?)^\}}', _hcl(folder), re.S | re.M)
     return dict(found)
+
+
+def test_the_sweeper_learns_of_a_model_before_the_api_takes_requests_for_it(terraform: Terraform) -> None:
+    """It ends the requests of models that it does not know: an apply that stops half-way must not leave it behind."""
+    terraform.init("stack")
+    edges = [line.strip(" ;") for line in terraform.run("stack", "graph").splitlines()]
+    assert '"module.api.aws_lambda_function.this" -> "module.sweeper.aws_lambda_alias.live"' in edges

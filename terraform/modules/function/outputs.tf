@@ -37,3 +37,9 @@ output "log_group_name" {
   description = "Name of the function's log group."
   value       = aws_cloudwatch_log_group.this.name
 }
+
+output "environment" {
+  description = "Variables of the version that serves; who reads them waits until it does."
+  value       = var.environment
+  depends_on  = [aws_lambda_alias.live]
+}
