@@ -113,15 +113,15 @@ def build_wanted(out: Path, environment: str, wanted: Wanted, *, images: bool = 
     workers: dict[str, Files] = {}
     for source, folder in sorted(zipped.items()):
         files = worker_files(source, folder, in_s3=folder in wanted.in_s3)
-        libraries = libraries_of(folder) if environment == LOCAL else None
-        if libraries is not None:
+        check_size(source, files, environment)
+        libraries = libraries_of(folder)
+        if libraries is not None and environment == LOCAL:
             files[f"worker/models/{source}/{LIBRARIES_FILE}"] = f"{libraries}\n".encode()
         if environment != LOCAL and _needs_libraries(folder):
             note(
                 f"the zip of {source} has no libraries (NumPy, its runtime's, those of its {REQUIREMENTS}): "
                 f"on AWS run it from an image (`make deploy ENV={environment}` builds it)"
             )
-        check_size(source, files, environment)
         check_import(folder, libraries)
         workers[source] = files
     for folder in models.values():

@@ -165,6 +165,17 @@ def test_two_models_may_pin_one_library_differently(tmp_path: Path, monkeypatch:
         assert not (folder / "requirements.txt").exists()
 
 
+def test_for_aws_a_model_is_imported_with_its_libraries_and_its_zip_names_no_folder_of_this_machine(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel(tmp_path / "wheels", "pinnedthing", "1.0")
+    needs = f"--no-index\n--find-links {tmp_path / 'wheels'}\npinnedthing==1.0\n"
+    model = WantedModel("mine", plain(tmp_path / "mine", "import pinnedthing", needs))
+    packages = packaged(tmp_path, model, environment="dev")
+    assert "worker/models/mine/libraries.txt" not in names(packages.workers["mine"])
+    assert "the zip of mine has no libraries" in capsys.readouterr().err
+
+
 def test_libraries_are_installed_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wheel(tmp_path / "wheels", "pinnedthing", "1.0")
     folder = plain(tmp_path / "mine", "", f"--no-index\n--find-links {tmp_path / 'wheels'}\npinnedthing==1.0\n")
