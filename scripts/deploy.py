@@ -3,25 +3,27 @@
     python -m scripts.deploy --env dev|prod [--builder docker|podman|buildah] [--build-arg NAME=VALUE]...
 
 Terraform asks before it changes anything: once for the registry, where there is none yet, and once for the rest. The
-images go into `worker_images.auto.tfvars.json` of the environment, so that a later `make plan` knows them.
+images' digests go into SSM parameters, so that every later plan knows them, whoever makes it.
 """
 
 import argparse
 import base64
-import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-from scripts import terraform
+from scripts import deployed_images, terraform
 from scripts.builders import BUILDERS, Builder, find_builder
-from scripts.console import ROOT, Failure, note, run
+from scripts.console import Failure, note, run
 from scripts.image import build, push
 from scripts.wanted import Wanted, read_wanted
 
-IMAGES = "worker_images.auto.tfvars.json"
+FILE_OF_BEFORE = "worker_images.auto.tfvars.json"
+"""Where earlier versions kept the images, in one person's checkout: it would win over the parameters."""
+
 REGISTRY = "-target=module.stack.module.container_registry"
 
 
@@ -41,9 +43,8 @@ def deploy(environment: str, builder: Builder, build_args: list[str]) -> int:
         in_s3 = folder in wanted.in_s3
         built = build(builder, repository, folder, wanted.architecture, build_args, fresh=True, in_s3=in_s3)
         images |= dict.fromkeys(names, push(builder, built))
-    path = terraform.ENVIRONMENTS / environment / IMAGES
-    path.write_text(json.dumps({"worker_images": images}, indent=2) + "\n", encoding="utf-8")
-    note(f"written: {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}")
+    _drop_file_of_before(environment)
+    _note_images(repository, wanted.prefix, images)
     return terraform.execute("apply", environment)
 
 
@@ -53,7 +54,7 @@ def _repository(environment: str) -> str:
         return str(terraform.outputs(environment)["ecr_repository_url"])
     except (Failure, KeyError):
         note("first the registry, so that there is somewhere to push to")
-    if terraform.execute("apply", environment, [REGISTRY, "-var", "worker_images=null"]):
+    if terraform.execute("apply", environment, [REGISTRY]):
         raise Failure("the registry was not created: see above")
     return str(terraform.outputs(environment)["ecr_repository_url"])
 
@@ -68,9 +69,8 @@ def log_in(builder: Builder, repository: str) -> None:
     from botocore.exceptions import BotoCoreError, ClientError
 
     registry = repository.partition("/")[0]
-    region = registry.split(".")[3]  # <account>.dkr.ecr.<region>.amazonaws.com
     try:
-        answer = boto3.client("ecr", region_name=region).get_authorization_token()
+        answer = boto3.client("ecr", region_name=_region_of(repository)).get_authorization_token()
     except (BotoCoreError, ClientError) as error:
         raise Failure(f"ECR gives no token to push with ({error}): ecr:GetAuthorizationToken is needed") from error
     token = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()
@@ -79,6 +79,26 @@ def log_in(builder: Builder, repository: str) -> None:
     done = subprocess.run(command, input=password, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode:
         raise Failure(f"`{builder.name} login {registry}` failed: {done.stderr.strip()}")
+
+
+def _region_of(repository: str) -> str:
+    return repository.split(".")[3]  # <account>.dkr.ecr.<region>.amazonaws.com
+
+
+def _note_images(repository: str, prefix: str, images: Mapping[str, str]) -> None:
+    import boto3
+
+    deployed_images.write(boto3.client("ssm", region_name=_region_of(repository)), prefix, images)
+    note(
+        f"noted in SSM, for the next plan of whoever makes it: the images of {', '.join(sorted(images)) or 'no model'}"
+    )
+
+
+def _drop_file_of_before(environment: str) -> None:
+    path = terraform.ENVIRONMENTS / environment / FILE_OF_BEFORE
+    if path.exists():
+        path.unlink()
+        note(f"removed: {path.name}, since which images are deployed is in SSM parameters now")
 
 
 def images_of(wanted: Wanted) -> dict[Path, list[str]]:

@@ -6,7 +6,11 @@ import signal
 import sys
 from typing import Any
 
-PAUSE_SECONDS = 0.002
+PAUSE_SECONDS = 0.02
+HOT_PAUSE_SECONDS = 0.002
+"""For what functions call all the time; Terraform calls none of it."""
+
+_HOT = (b"dynamodb_20120810.", b"amazonsqs.")
 
 
 def serve(lifetime_seconds: int) -> int:
@@ -22,7 +26,7 @@ def serve(lifetime_seconds: int) -> int:
         # MiniStack answers some writes before the provider's connection is ready for it; the provider then closes it
         # and sends the request again, which fails because the thing exists: about one apply of five, without a pause.
         if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(HOT_PAUSE_SECONDS if _is_hot(scope) else PAUSE_SECONDS)
         await inner(scope, receive, send)
 
     app.app = unhurried
@@ -31,3 +35,8 @@ def serve(lifetime_seconds: int) -> int:
     sys.argv = ["ministack"]
     app.main()
     return 0
+
+
+def _is_hot(scope: dict[str, Any]) -> bool:
+    target = dict(scope["headers"]).get(b"x-amz-target", b"").lower()
+    return target.startswith(_HOT) and b".create" not in target

@@ -12,6 +12,7 @@ import argparse
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,7 @@ from scripts import emulator, progress
 from scripts.console import BUILD, ROOT, Failure, note, run
 from scripts.provider_mirror import parse_version, provider_env
 from scripts.shell import check_endpoints, data_dir, ignored_in_local, taken, terraform_of_local, without_arguments
+from scripts.terraform_errors import error_line, registry_host, remedy
 
 TERRAFORM = ROOT / "terraform"
 ENVIRONMENTS = TERRAFORM / "environments"
@@ -40,31 +42,6 @@ _NEEDS_EMULATOR = ("plan", "apply", "destroy")
 
 _QUIET = {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
 """No advice on what to type next, and no question to HashiCorp whether there is a newer version."""
-
-# What Terraform prints -> one line that says what to do. The first that matches.
-_REMEDIES = (
-    (
-        ("Failed to query available provider packages", "could not connect to registry"),
-        "the AWS provider is not reachable: allow access to the registry, or set TF_PROVIDER_MIRROR to a "
-        "folder that holds {host}/hashicorp/aws",
-    ),
-    (
-        ("No valid credential sources found", "failed to refresh cached credentials", "ExpiredToken"),
-        "no valid AWS credentials for {env}: set AWS_PROFILE, or log in (`aws sso login`, `aws configure`)",
-    ),
-    (
-        ("permission denied", "Permission denied", "read-only file system"),
-        "Terraform may not write a file or folder of {env} (see above): make it writable, or remove it",
-    ),
-    (
-        ("Error acquiring the state lock",),
-        "the state of {env} is locked by another run: wait until it ends",
-    ),
-    (
-        ("connection refused",),
-        "an address that Terraform calls does not answer (see above): is the emulator up?",
-    ),
-)
 
 
 @lru_cache
@@ -93,7 +70,7 @@ def terraform_binary() -> str:
     except OSError as error:
         raise Failure(f"{path} does not run ({error.strerror}): set TF to a Terraform >= {minimum}") from error
     except (ValueError, KeyError) as error:
-        said = _error_line(shown.stderr or shown.stdout) or f"exit code {shown.returncode}"
+        said = error_line(shown.stderr or shown.stdout) or f"exit code {shown.returncode}"
         raise Failure(f"{path} does not say its version ({said}): set TF to a Terraform >= {minimum}") from error
     if parse_version(version) < MINIMUM:
         raise Failure(f"{path} is version {version}: Terraform >= {minimum} is needed (set TF to choose another)")
@@ -105,7 +82,7 @@ def terraform_env(base: Mapping[str, str] | None = None) -> dict[str, str]:
 
     Credentials are not its matter: see `Emulator.client_env`.
     """
-    env = provider_env(os.environ if base is None else base, host=_registry_host())
+    env = provider_env(os.environ if base is None else base, host=registry_host())
     return env | _QUIET
 
 
@@ -137,7 +114,7 @@ def outputs(name: str) -> dict[str, Any]:
     command = [terraform_binary(), f"-chdir={folder}", "output", "-json", "-no-color"]
     shown = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", env=env, check=False)
     if shown.returncode:
-        raise Failure(_remedy(shown.stderr, name) or f"cannot read the outputs of {name}: {_error_line(shown.stderr)}")
+        raise Failure(remedy(shown.stderr, name) or f"cannot read the outputs of {name}: {error_line(shown.stderr)}")
     values = {key: output["value"] for key, output in json.loads(shown.stdout or "{}").items()}
     if not values:
         raise Failure(nothing)
@@ -170,11 +147,13 @@ def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
         code = _init(binary, folder, env, name, ("-backend=false",) if command in ("validate", "test") else ())
         if code:
             return code
+    if command == "destroy":
+        _check_protection(name)
     if command in ("plan", "apply") and not any(argument.startswith("-target") for argument in arguments):
         from scripts import removal  # it needs this module
 
         removal.check(name, command)
-    options = list(arguments)
+    options = list(arguments) if command != "plan" else ["-input=false", *arguments]
     compact = name == LOCAL and command in ("apply", "destroy")
     if compact:
         options = ["-auto-approve", "-input=false", *options]
@@ -201,6 +180,25 @@ def _tell_of_shell(folder: Path, env: Mapping[str, str], name: str) -> None:
         _told(f"{name}: {sentence}")
 
 
+def _check_protection(name: str) -> None:
+    """Before anything is destroyed: what would be refused, after everything else is gone.
+
+    Raises:
+        Failure: the deployment is protected.
+    """
+    try:
+        protected = outputs(name).get("protected") or {}
+    except Failure:
+        return  # nothing is deployed, or no output can be read: Terraform will say
+    if protected:
+        names = ", ".join(f"{what.replace('_', ' ')} {called}" for what, called in sorted(protected.items()))
+        raise Failure(
+            f"{name} has deletion_protection: {names} can't be destroyed, and everything else would be gone before "
+            f"that is refused. Set deletion_protection = false in terraform/environments/{name}/terraform.tfvars, "
+            "apply, and destroy then. What stays all the same is in docs/deploy.md, Destroy"
+        )
+
+
 def _init(binary: str, folder: Path, env: Mapping[str, str], name: str, arguments: Sequence[str]) -> int:
     options = ["-input=false", *arguments]
     if name != LOCAL and not any(argument.startswith("-backend") for argument in arguments):
@@ -209,6 +207,8 @@ def _init(binary: str, folder: Path, env: Mapping[str, str], name: str, argument
                 f"{(folder / 'backend.hcl').relative_to(ROOT)} is missing: it names the bucket, key and region "
                 f"of the state of {name}; copy backend.hcl.example there and fill it in"
             )
+        if left := re.findall(r"<[^>]*>", (folder / "backend.hcl").read_text(encoding="utf-8")):
+            raise Failure(f"{(folder / 'backend.hcl').relative_to(ROOT)} still has {', '.join(left)}: fill it in")
         options.insert(0, "-backend-config=backend.hcl")
     note(f"terraform init of {name} ...")
     code = _stream([binary, f"-chdir={folder}", "init", *options], env, name, quiet=True)
@@ -272,9 +272,9 @@ def _stream(
     else:
         code, errors = _pass_on(command, env)
     if code:
-        remedy = _remedy(errors, name)
-        if remedy:
-            note(f"error: {remedy}")
+        told = remedy(errors, name)
+        if told:
+            note(f"error: {told}")
         elif quiet:
             note(errors)
     return code
@@ -301,23 +301,6 @@ def _copy(source: TextIO, lines: list[str]) -> None:
         lines.append(line)
         sys.stderr.write(line)
         sys.stderr.flush()
-
-
-def _remedy(text: str, name: str) -> str | None:
-    for marks, remedy in _REMEDIES:
-        if any(mark in text for mark in marks):
-            return remedy.format(host=_registry_host(), env=name)
-    return None
-
-
-def _error_line(text: str) -> str:
-    lines = [line for line in (line.strip(" │╷╵") for line in text.split("\n")) if line]
-    return next((line for line in lines if line.startswith("Error")), lines[0] if lines else "")
-
-
-def _registry_host() -> str:
-    name = Path(os.environ.get("TF") or "terraform").name
-    return "registry.opentofu.org" if name.startswith("tofu") else "registry.terraform.io"
 
 
 def _folder(name: str) -> Path:

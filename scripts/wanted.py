@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts import terraform
-from scripts.console import BUILD, ROOT, Failure
+from scripts import deployed_images, terraform
+from scripts.console import BUILD, ROOT, Failure, note
 
 MODELS = ROOT / "worker" / "models"
 
 _PATTERNS = ("variables.tf", "*.tfvars", "*.tfvars.json")
-_EXPRESSION = """jsonencode({architecture = var.architecture, models = {
+_EXPRESSION = """jsonencode({architecture = var.architecture, prefix = "${var.project}-${var.environment}",
+ region = try(var.region, null), parameters = var.images_from_parameters && var.worker_images == null, models = {
  for name, model in var.models : name => {
  source = try(coalesce(model.source, name), name), models_dir = try(model.models_dir, null),
  artifact = try(model.artifact, null), package = try(model.package, null) != null,
@@ -48,10 +49,11 @@ class WantedModel:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an environment names. `architecture` is x86_64 or arm64."""
+    """What an environment names. `architecture` is x86_64 or arm64; `prefix` begins all names of its deployment."""
 
     architecture: str
     models: Mapping[str, WantedModel]
+    prefix: str = ""
 
     @property
     def folders(self) -> set[Path]:
@@ -76,14 +78,30 @@ def read_wanted(environment: str) -> Wanted:
         known = ", ".join(sorted(path.name for path in terraform.ENVIRONMENTS.iterdir() if path.is_dir()))
         raise Failure(f"there is no environment {environment}: ENV is one of {known}", code=2)
     answer = _asked(environment, folder)
+    deployed = _deployed_images(answer["region"], answer["prefix"]) if answer["parameters"] else frozenset()
     models = {}
     for name, said in answer["models"].items():
         # As Terraform takes it: relative to the environment's folder.
         parent = folder / said["models_dir"] if said["models_dir"] else MODELS
         model_folder = Path((parent / said["source"]).resolve())
         _check(environment, name, model_folder)
-        models[name] = WantedModel(name, model_folder, said["artifact"], said["package"], said["image"])
-    return Wanted(answer["architecture"], models)
+        image = said["image"] or name in deployed
+        models[name] = WantedModel(name, model_folder, said["artifact"], said["package"], image)
+    return Wanted(answer["architecture"], models, answer["prefix"])
+
+
+def _deployed_images(region: str | None, prefix: str) -> frozenset[str]:
+    """The models that run from images; none where AWS can't be asked, which the plan itself will say."""
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from scripts.aws_errors import told
+
+    try:
+        return frozenset(deployed_images.read(boto3.Session(region_name=region).client("ssm"), prefix))
+    except (BotoCoreError, ClientError) as error:
+        note(f"which models run from images can't be read, so zips are made: {told(error)}")
+        return frozenset()
 
 
 def _asked(environment: str, folder: Path) -> dict[str, Any]:
@@ -99,8 +117,6 @@ def _asked(environment: str, folder: Path) -> dict[str, Any]:
         for pattern in _PATTERNS:
             for path in folder.glob(pattern):
                 shutil.copy(path, work)
-        # Before there are images, the environments that want them have no value of this variable.
-        (work / "override.tf").write_text('variable "worker_images" {\n  default = null\n}\n', encoding="utf-8")
         shown = subprocess.run(
             [terraform.terraform_binary(), f"-chdir={work}", "console", "-no-color"],
             input=_EXPRESSION.replace("\n", " ") + "\n",

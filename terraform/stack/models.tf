@@ -43,8 +43,18 @@ locals {
     }
   }
 
+  # Which images are deployed is kept where everybody who deploys finds it, and not in one person's files: `make deploy`
+  # writes a parameter for each model.
+  images_path = "/${var.name_prefix}/worker-images/"
+  deployed_images = merge([
+    for found in data.aws_ssm_parameters_by_path.images :
+    { for index, name in found.names : trimprefix(name, local.images_path) => nonsensitive(found.values[index]) }
+  ]...)
+
   # The model's own package, else its image, else the zip that was built for it.
-  images = { for name, uri in coalesce(var.worker_images, {}) : name => { uri = uri, command = null } }
+  images = {
+    for name, uri in coalesce(var.worker_images, local.deployed_images) : name => { uri = uri, command = null }
+  }
   packages = {
     for name, model in var.models : name => {
       zip = model.package != null ? model.package.zip : contains(keys(local.images), name) ? null : {
@@ -53,6 +63,19 @@ locals {
         runtime = "python3.13"
       }
       image = model.package != null ? model.package.image : lookup(local.images, name, null)
+    }
+  }
+}
+
+data "aws_ssm_parameters_by_path" "images" {
+  count = var.images_from_parameters && var.worker_images == null ? 1 : 0
+
+  path = local.images_path
+
+  lifecycle {
+    postcondition {
+      condition     = alltrue([for uri in nonsensitive(self.values) : can(regex("@sha256:[0-9a-f]{64}$", uri))])
+      error_message = "The parameters below ${local.images_path} must name images by digest (repository@sha256:<64 hex digits>): a tag can move without a deploy. `make deploy` writes them."
     }
   }
 }

@@ -107,8 +107,15 @@ variable "default_model" {
   }
 }
 
+variable "images_from_parameters" {
+  description = "Run each model from the image that the SSM parameter /<name_prefix>/worker-images/<model> names, by digest; a model without one runs from its zip. `make deploy` writes them. worker_images takes their place."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "worker_images" {
-  description = "Model name to the image that runs it, by digest. null: models run from the zips that were built; else every model without a package of its own must be here."
+  description = "Model name to the image that runs it, by digest. null: what images_from_parameters says; else every model without a package of its own must be here."
   type        = map(string)
   default     = null
 
@@ -129,7 +136,7 @@ variable "worker_images" {
 
   # Here, since a validation of `models` can't read what is made of it. What an image holds is not seen from here.
   validation {
-    condition     = var.worker_images != null || length(local.missing_artifacts) == 0
+    condition     = var.worker_images != null || var.images_from_parameters || length(local.missing_artifacts) == 0
     error_message = "models: there is no ${join(", no ", local.missing_artifacts)}. Put the file there and run `make package`, or set the model's artifact = \"s3://bucket/key\"."
   }
 }

@@ -7,11 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from scripts import terraform
+from scripts import terraform, wanted
 from scripts.console import ROOT, Failure
 from scripts.wanted import MODELS, WantedModel, read_wanted
 
 pytestmark = pytest.mark.terraform
+
+
+@pytest.fixture(autouse=True)
+def images(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | None, str]]:
+    """SSM, which knows an image of the model `deployed`; the list has the regions and prefixes that were asked for."""
+    asked: list[tuple[str | None, str]] = []
+
+    def read(region: str | None, prefix: str) -> frozenset[str]:
+        asked.append((region, prefix))
+        return frozenset({"deployed"})
+
+    monkeypatch.setattr(wanted, "_deployed_images", read)
+    return asked
 
 
 @pytest.fixture
@@ -71,3 +84,20 @@ def test_what_terraform_cannot_read_is_told_in_its_words(environment: Path) -> N
 def test_an_environment_that_is_not_there_is_told(environment: Path) -> None:
     with pytest.raises(Failure, match="there is no environment stage: ENV is one of dev"):
         read_wanted("stage")
+
+
+def test_a_model_that_was_deployed_runs_from_its_image_whoever_asks(
+    environment: Path, images: list[tuple[str | None, str]]
+) -> None:
+    (environment / "mine.auto.tfvars").write_text(
+        'models = {\n  sentiment = {}\n  deployed = { source = "sentiment" }\n}\nregion = "eu-west-1"\n'
+    )
+    found = read_wanted("dev")
+    assert {name: model.image for name, model in found.models.items()} == {"sentiment": False, "deployed": True}
+    assert found.prefix == "inference-dev"
+    assert images == [("eu-west-1", "inference-dev")]
+
+
+def test_local_runs_from_zips_and_asks_nobody(images: list[tuple[str | None, str]]) -> None:
+    assert not any(model.image for model in read_wanted("local").models.values())
+    assert images == []

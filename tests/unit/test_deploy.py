@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 import os
 import sys
 from pathlib import Path
@@ -30,7 +29,8 @@ class Stage:
         self.done: list[str] = []
         self.fails = ""
         self.models = folder / "models"
-        self.wanted = Wanted("arm64", {"first": WantedModel("first", self.models / "first")})
+        self.wanted = Wanted("arm64", {"first": WantedModel("first", self.models / "first")}, "inference-dev")
+        self.written: dict[str, str] = {}
 
     def execute(self, command: str, environment: str, arguments: list[str] | None = None) -> int:
         self.done.append(" ".join([command, environment, *(arguments or [])]))
@@ -62,6 +62,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(terraform, "outputs", stage.outputs)
     monkeypatch.setattr(deploy, "read_wanted", lambda _: stage.wanted)
     monkeypatch.setattr(deploy, "log_in", lambda builder, repository: stage.done.append(f"login {builder.name}"))
+    monkeypatch.setattr(deploy, "_note_images", lambda repository, prefix, images: stage.written.update(images))
     monkeypatch.setattr(deploy, "build", stage.build)
     monkeypatch.setattr(deploy, "push", stage.push)
     return stage
@@ -74,14 +75,20 @@ def run() -> int:
 def test_what_is_built_is_what_terraform_deploys(stage: Stage, tmp_path: Path) -> None:
     assert run() == 0
     assert stage.done == ["init dev", "login podman", "build first arm64", "push first", "apply dev"]
-    written = json.loads((tmp_path / "dev" / deploy.IMAGES).read_text())
-    assert written == {"worker_images": {"first": f"{REPOSITORY}@sha256:{'t' * 64}"}}
+    assert stage.written == {"first": f"{REPOSITORY}@sha256:{'t' * 64}"}
+
+
+def test_a_file_with_images_of_before_does_not_win_over_the_parameters(stage: Stage, tmp_path: Path) -> None:
+    old = tmp_path / "dev" / "worker_images.auto.tfvars.json"
+    old.write_text('{"worker_images": {"first": "r@sha256:old"}}')
+    assert run() == 0
+    assert not old.exists()
 
 
 def test_the_first_time_the_registry_comes_first(stage: Stage) -> None:
     stage.deployed = False
     assert run() == 0
-    assert stage.done[1] == "apply dev -target=module.stack.module.container_registry -var worker_images=null"
+    assert stage.done[1] == "apply dev -target=module.stack.module.container_registry"
     assert stage.done[2:] == ["login podman", "build first arm64", "push first", "apply dev"]
 
 
@@ -97,14 +104,13 @@ def test_each_folder_has_an_image_of_its_own_and_two_models_of_one_folder_share_
 ) -> None:
     own = WantedModel("own", stage.models / "first", own_package=True)
     second = [WantedModel(name, stage.models / "second", "s3://bucket/key") for name in ("second", "again")]
-    stage.wanted = Wanted("arm64", dict(stage.wanted.models) | {model.name: model for model in (own, *second)})
+    stage.wanted = Wanted("arm64", dict(stage.wanted.models) | {model.name: model for model in (own, *second)}, "p")
     assert run() == 0
     assert [line for line in stage.done if line.startswith("build")] == [
         "build first arm64",
         "build second arm64 without its artifact",
     ]
-    written = json.loads((tmp_path / "dev" / deploy.IMAGES).read_text())["worker_images"]
-    assert written == {
+    assert stage.written == {
         "first": f"{REPOSITORY}@sha256:{'t' * 64}",
         "second": f"{REPOSITORY}@sha256:{'d' * 64}",
         "again": f"{REPOSITORY}@sha256:{'d' * 64}",

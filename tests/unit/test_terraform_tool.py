@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import provider_mirror, terraform
+from scripts import provider_mirror, terraform, terraform_errors
 from scripts.console import Failure
 from scripts.emulator import Emulator
 from scripts.provider_mirror import constraints, provider_env, satisfies
@@ -69,7 +69,7 @@ def test_tf_names_another_binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     binary(tmp_path / "bin", "tofu", "1.10.1")
     monkeypatch.setenv("TF", str(tmp_path / "bin" / "tofu"))
     assert terraform.terraform_binary().endswith("/tofu")
-    assert terraform._registry_host() == "registry.opentofu.org"
+    assert terraform_errors.registry_host() == "registry.opentofu.org"
 
 
 @pytest.mark.parametrize("version", ["1.9.8", "0.15.0"])
@@ -177,17 +177,20 @@ def test_constraints_come_from_the_hcl_and_the_lock_file(tmp_path: Path) -> None
         ("Error: Error acquiring the state lock", "locked"),
         ("Error: Error acquiring the state lock: open .terraform.tfstate.lock.info: permission denied", "writable"),
         ("dial tcp 127.0.0.1:4566: connect: connection refused", "emulator"),
+        ("Error: Backend configuration changed", "-reconfigure"),
+        ("Error: No value for required variable", "terraform.tfvars"),
+        ("Error: open x: read-only file system", "writable"),
     ],
 )
 def test_known_failures_end_with_one_line_of_remedy(text: str, told: str) -> None:
-    remedy = terraform._remedy(text, "dev")
+    remedy = terraform_errors.remedy(text, "dev")
     assert remedy is not None
     assert told in remedy
     assert "\n" not in remedy
 
 
 def test_an_unknown_failure_gets_no_invented_remedy() -> None:
-    assert terraform._remedy("Error: Unsupported argument", "dev") is None
+    assert terraform_errors.remedy("Error: Unsupported argument", "dev") is None
 
 
 def test_an_unknown_environment_is_named_with_the_known_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -221,3 +224,34 @@ def test_a_state_of_an_emulator_that_has_ended_is_dropped_once(tmp_path: Path, m
         state.write_text("{}")
         terraform._forget_lost_state(tmp_path, local)
         assert state.exists(), "the same emulator still has what the state says"
+
+
+def test_a_backend_that_was_not_filled_in_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terraform, "ROOT", tmp_path)
+    monkeypatch.setattr(terraform, "ENVIRONMENTS", tmp_path)
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev" / "backend.hcl").write_text('bucket = "<bucket for Terraform states>"\nregion = "eu-west-1"\n')
+    binary(tmp_path / "bin", "terraform", "1.11.4")
+    monkeypatch.setenv("TF", str(tmp_path / "bin" / "terraform"))
+    with pytest.raises(Failure, match=r"^dev/backend\.hcl still has <bucket for Terraform states>: fill it in$"):
+        terraform.execute("init", "dev")
+
+
+def test_what_is_protected_is_said_before_anything_is_destroyed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terraform, "ENVIRONMENTS", tmp_path)
+    (tmp_path / "dev").mkdir()
+    binary(tmp_path / "bin", "terraform", "1.11.4")
+    monkeypatch.setenv("TF", str(tmp_path / "bin" / "terraform"))
+    monkeypatch.setattr(terraform, "_is_initialised", lambda folder, env: True)
+    ran: list[str] = []
+    monkeypatch.setattr(terraform, "_stream", lambda command, *_, **__: ran.append(command[2]) or 0)
+    protected = {"request_table": "inference-dev-requests"}
+    monkeypatch.setattr(terraform, "outputs", lambda name: {"protected": protected})
+    with pytest.raises(Failure, match=r"dev has deletion_protection: request table inference-dev-requests can't be"):
+        terraform.execute("destroy", "dev")
+    assert ran == []
+    protected.clear()
+    assert terraform.execute("destroy", "dev") == 0
+    assert ran == ["destroy"]

@@ -6,8 +6,8 @@ models = {
   # The visibility timeout is six times this: how long a request waits after its worker was killed.
   sentiment = { timeout_seconds = 15, maximum_concurrency = 2 }
 }
-default_model = "sentiment"
-worker_images = null # zips
+default_model          = "sentiment"
+images_from_parameters = false # zips
 
 authorizer          = { type = "NONE" }
 throttling          = { burst = 1000, rate = 1000 }

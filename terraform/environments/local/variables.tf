@@ -70,9 +70,17 @@ variable "default_model" {
   nullable    = false
 }
 
+variable "images_from_parameters" {
+  description = "Run each model from the image that `make deploy` has written into an SSM parameter; a model without one runs from its zip."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
 variable "worker_images" {
-  description = "Model name to the image that runs it, by digest. null: models run from the zips that were built; else every model without a package of its own must be here."
+  description = "Model name to the image that runs it, by digest. null: what images_from_parameters says; else every model without a package of its own must be here."
   type        = map(string)
+  default     = null
 }
 
 variable "packages_dir" {

@@ -4,7 +4,7 @@ models = {
   sentiment = { maximum_concurrency = 50 }
 }
 default_model = "sentiment"
-# worker_images comes from worker_images.auto.tfvars.json, which `make deploy` writes.
+# Which images run the models is in SSM parameters, which `make deploy` writes: everybody's plan reads the same.
 
 authorizer          = { type = "AWS_IAM" }
 throttling          = { burst = 500, rate = 200 }

@@ -169,3 +169,78 @@ run "long_deadline" {
     error_message = "a replay must have the deployment's limits"
   }
 }
+
+# What `make deploy` has written decides, and so the same for everybody's plan.
+
+run "images_from_parameters" {
+  command = plan
+
+  variables {
+    images_from_parameters = true
+  }
+
+  override_data {
+    target = data.aws_ssm_parameters_by_path.images
+    values = {
+      names  = ["/inference-test/worker-images/sentiment", "/inference-test/worker-images/removed"]
+      values = ["r@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "r@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"]
+    }
+  }
+
+  assert {
+    condition     = data.aws_ssm_parameters_by_path.images[0].path == "/inference-test/worker-images/"
+    error_message = "the parameters of this deployment must be read, and no others"
+  }
+
+  assert {
+    condition     = local.models["sentiment"].package.zip == null && endswith(local.models["sentiment"].package.image.uri, "cdef")
+    error_message = "the model must run from the image that was deployed"
+  }
+}
+
+run "no_parameter_yet" {
+  command = plan
+
+  variables {
+    images_from_parameters = true
+  }
+
+  override_data {
+    target = data.aws_ssm_parameters_by_path.images
+    values = { names = [], values = [] }
+  }
+
+  assert {
+    condition     = local.models["sentiment"].package.image == null && local.models["sentiment"].package.zip != null
+    error_message = "a model that was never deployed runs from its zip"
+  }
+}
+
+run "images_win_over_parameters" {
+  command = plan
+
+  variables {
+    images_from_parameters = true
+    worker_images          = { sentiment = "repository@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+  }
+
+  assert {
+    condition     = length(data.aws_ssm_parameters_by_path.images) == 0
+    error_message = "what is said needs no look-up"
+  }
+}
+
+run "an_image_by_tag" {
+  command = plan
+
+  variables {
+    images_from_parameters = true
+  }
+
+  override_data {
+    target = data.aws_ssm_parameters_by_path.images
+    values = { names = ["/inference-test/worker-images/sentiment"], values = ["repository:latest"] }
+  }
+
+  expect_failures = [data.aws_ssm_parameters_by_path.images]
+}

@@ -1,0 +1,30 @@
+"""Which images run the models of an environment: SSM parameters, so that whoever deploys next finds them.
+
+One parameter for each model, /<name prefix>/worker-images/<model>, whose value is the image by digest. SSM keeps the
+last hundred values of each: `aws ssm get-parameter-history` has what to go back to.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def read(client: Any, prefix: str) -> dict[str, str]:
+    """Model name -> image, of an environment.
+
+    Args:
+        client: an SSM client.
+        prefix: begins the environment's names, `<project>-<environment>`.
+    """
+    path = _path(prefix)
+    pages = client.get_paginator("get_parameters_by_path").paginate(Path=path)
+    return {found["Name"].removeprefix(path): found["Value"] for page in pages for found in page["Parameters"]}
+
+
+def write(client: Any, prefix: str, images: Mapping[str, str]) -> None:
+    """Note the images of some models; those of the others stay."""
+    for model, image in images.items():
+        client.put_parameter(Name=_path(prefix) + model, Value=image, Type="String", Overwrite=True)
+
+
+def _path(prefix: str) -> str:
+    return f"/{prefix}/worker-images/"

@@ -1,0 +1,58 @@
+"""What Terraform prints when it fails, and one line that says what to do about it."""
+
+import os
+from pathlib import Path
+
+# What it prints -> the remedy. The first that matches.
+_REMEDIES = (
+    (
+        ("Failed to query available provider packages", "could not connect to registry"),
+        "the AWS provider is not reachable: allow access to the registry, or set TF_PROVIDER_MIRROR to a "
+        "folder that holds {host}/hashicorp/aws",
+    ),
+    (
+        ("No valid credential sources found", "failed to refresh cached credentials", "ExpiredToken"),
+        "no valid AWS credentials for {env}: set AWS_PROFILE, or log in (`aws sso login`, `aws configure`)",
+    ),
+    (
+        ("permission denied", "Permission denied", "read-only file system"),
+        "Terraform may not write a file or folder of {env} (see above): make it writable, or remove it",
+    ),
+    (
+        ("Error acquiring the state lock",),
+        "the state of {env} is locked by another run: wait until it ends",
+    ),
+    (
+        ("Backend configuration changed", "Backend initialization required"),
+        "backend.hcl of {env} names another place than before: run `.venv/bin/python -m scripts.terraform init --env "
+        "{env} -reconfigure` to go on with the state there, or with -migrate-state to take this one along",
+    ),
+    (
+        ("No value for required variable",),
+        "a variable of {env} has no value (see above): set it in terraform/environments/{env}/terraform.tfvars",
+    ),
+    (
+        ("connection refused",),
+        "an address that Terraform calls does not answer (see above): is the emulator up?",
+    ),
+)
+
+
+def remedy(text: str, name: str) -> str | None:
+    """One line that says what to do about what Terraform printed; None where that is not known."""
+    for marks, remedy in _REMEDIES:
+        if any(mark in text for mark in marks):
+            return remedy.format(host=registry_host(), env=name)
+    return None
+
+
+def error_line(text: str) -> str:
+    """The line of Terraform's output that names the error."""
+    lines = [line for line in (line.strip(" │╷╵") for line in text.split("\n")) if line]
+    return next((line for line in lines if line.startswith("Error")), lines[0] if lines else "")
+
+
+def registry_host() -> str:
+    """The registry that the chosen binary asks."""
+    name = Path(os.environ.get("TF") or "terraform").name
+    return "registry.opentofu.org" if name.startswith("tofu") else "registry.terraform.io"
