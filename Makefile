@@ -35,11 +35,12 @@ demo: up ## deploy to the emulator and send it a few texts; it stays up
 	@$(RUN).demo
 
 .PHONY: predict
-predict: ## TEXT="..." or INPUT='{"key": ...}' [MODEL=name], or RESUME=id: ask the deployment in ENV
+predict: ## TEXT="..." or INPUT='{"key": ...}'|@file or INPUTS=file.jsonl [MODEL=name], or RESUME=id|journal
 	@if [ -n "$${RESUME:-}" ]; then set -- --resume "$$RESUME"; \
+	elif [ -n "$${INPUTS:-}" ]; then set -- --inputs "$$INPUTS"; \
 	elif [ -n "$${INPUT:-}" ]; then set -- --input "$$INPUT"; \
 	elif [ -n "$${TEXT:-}" ]; then set -- "$$TEXT"; \
-	else echo "usage: make predict TEXT=\"...\" or INPUT='{\"key\": ...}' [MODEL=name] [ENV=local], or RESUME=id" >&2; \
+	else echo "usage: make predict TEXT=\"...\" or INPUT='{\"key\": ...}' or INPUTS=file.jsonl [MODEL=name] [ENV=local], or RESUME=id|journal" >&2; \
 	exit 2; fi; \
 	$(PY) -m scripts.predict --env $(ENV) $${MODEL:+--model "$$MODEL"} "$$@"
 

@@ -41,11 +41,25 @@ class Reply:
 
     @property
     def problem(self) -> str:
-        """The problem document in one line."""
-        if isinstance(self.body, dict):
-            parts = [str(self.body[key]) for key in ("title", "detail", "message") if self.body.get(key)]
-            return f"{self.status} {': '.join(parts)}"
-        return f"{self.status} {str(self.body)[:200]}"
+        """The problem document in one line; of an answer that is none, what is known."""
+        if isinstance(self.body, dict) and self.body.get("title"):
+            return (
+                f"{self.status} {': '.join(str(self.body[key]) for key in ('title', 'detail') if self.body.get(key))}"
+            )
+        said = self.body.get("message", "") if isinstance(self.body, dict) else str(self.body)[:200]
+        request = self.headers.get("apigw-requestid") or self.headers.get("x-amzn-requestid")
+        where = f"not from the API itself{f', gateway request {request}' if request else ''}"
+        return f"{self.status} {said or 'without a text'} ({where}; {_hint(self.status)})"
+
+
+def _hint(status: int) -> str:
+    if status in (401, 403):
+        return "is the call signed, and may the caller invoke the API?"
+    if status == 404:
+        return "is the URL right?"
+    if status == 429:
+        return "more calls than the API's throttling allows"
+    return "the api function failed or could not be called: see `make logs`"
 
 
 class Unreachable(Failure):
@@ -115,17 +129,18 @@ class Client:
         except (OSError, HTTPException) as error:
             raise Unreachable(url, error) from error
 
-    def submit(self, payload: Any, model: str | None = None) -> str:
+    def submit(self, payload: Any, model: str | None = None, *, key: str | None = None) -> str:
         """Send an input and return the request's id.
 
-        One Idempotency-Key covers all tries of this call, so that a lost answer makes no second request.
+        One Idempotency-Key covers all tries of this call, so that a lost answer makes no second request; `key`, if
+        given, covers those of other calls too.
 
         Raises:
             Refused: the API does not take this input.
             Unreachable: no try reached it.
         """
         path = f"/predict/{urllib.parse.quote(model, safe='')}" if model else "/predict"
-        headers = {"Content-Type": "application/json", "Idempotency-Key": str(uuid.uuid4())}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key or str(uuid.uuid4())}
         body = json.dumps(payload).encode()
         deadline = time.monotonic() + RETRY_SECONDS
         while True:

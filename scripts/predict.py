@@ -1,12 +1,14 @@
 """Send a text (or any input) to a model and print its result.
 
     python scripts/predict.py "I love this airline"
+    python scripts/predict.py --input @measurements.json --model mine
     cat texts.txt | python scripts/predict.py -
+    python scripts/predict.py --inputs measurements.jsonl --model mine
     python scripts/predict.py --resume 0123abcd
 
 The request's id is printed at once on stderr: whatever happens to this command, --resume gets the result. One input
-prints its result as JSON; `-` prints one JSON line per line of input, in their order, each with request_id, status,
-result and error.
+prints its result as JSON; many print one JSON line each, in their order, with index (from 0), request_id, status,
+result and error. Their ids are in a journal, whose name is printed first: --resume JOURNAL finishes what was begun.
 """
 
 import argparse
@@ -16,8 +18,7 @@ import re
 import sys
 import time
 import urllib.parse
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -25,11 +26,11 @@ from typing import Any
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-from scripts.client import Client, NotFound, Sign, TimedOut
+from scripts.client import Client, Sign
 from scripts.console import Failure, note, run
+from scripts.predict_many import Journal, run_all
 
 OK, FAILED, USAGE, NOT_FOUND, TIMEOUT = 0, 1, 2, 3, 4
-CONCURRENCY = 16
 
 _EXIT_CODES = """\
 exit codes:
@@ -38,18 +39,23 @@ exit codes:
   2  usage, refused input, or the API is not reachable
   3  there is no such request
   4  not done in time (--timeout); it goes on: --resume
-With -, the highest code of all lines."""
+With many inputs, the highest code of all lines."""
 
 
 def main() -> int:
     """Command line of this module."""
     args = _parser().parse_args()
     client = _client(args)
+    if args.resume and Path(args.resume).is_file():
+        return run_all(client, Journal.read(Path(args.resume)), args.timeout)
     if args.resume:
         return _finish(_wait(client, args.resume, args.timeout))
-    if args.text == "-":
-        inputs = [{"text": line.rstrip("\r\n")} for line in sys.stdin if line.strip()]
-        return _many(client, inputs, args.model, args.timeout)
+    if args.text == "-" or args.inputs:
+        inputs = list(_inputs(args))
+        if not inputs:
+            note("no input, nothing to do")
+            return OK
+        return run_all(client, Journal.begin(inputs, args.model), args.timeout)
     request_id = client.submit(_input(args), args.model)
     note(f"request {request_id}")
     return _finish(_wait(client, request_id, args.timeout))
@@ -64,8 +70,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("text", nargs="?", help='sent as {"text": TEXT}; - reads one text per line from stdin')
-    what.add_argument("--input", metavar="JSON", help="the whole input, for models that take something else")
-    what.add_argument("--resume", metavar="ID", help="wait for a request that was sent before")
+    what.add_argument("--input", metavar="JSON", help="the whole input, for models that take something else; or @FILE")
+    what.add_argument("--inputs", metavar="FILE", help="JSON lines, one whole input each; - reads stdin")
+    what.add_argument("--resume", metavar="ID", help="wait for a request that was sent before, or finish a journal")
     parser.add_argument("--model", help="name of the model (default: the deployment's default model)")
     parser.add_argument("--url", default=os.environ.get("PREDICT_URL"), help="base URL (default: PREDICT_URL)")
     parser.add_argument("--env", default="local", help="without a URL: the deployed environment (default: local)")
@@ -119,10 +126,28 @@ def signer(url: str, *, required: bool) -> Sign | None:
 def _input(args: argparse.Namespace) -> Any:
     if args.input is None:
         return {"text": args.text}
+    text = Path(args.input[1:]).read_text(encoding="utf-8") if args.input.startswith("@") else args.input
     try:
-        return json.loads(args.input)
+        return json.loads(text)
     except ValueError as error:
         raise Failure(f"--input is not JSON: {error}", USAGE) from error
+
+
+def _inputs(args: argparse.Namespace) -> Iterator[Any]:
+    if args.inputs in (None, "-"):
+        lines = sys.stdin.read().splitlines()
+    else:
+        lines = Path(args.inputs).read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        if args.inputs is None:
+            yield {"text": line}
+            continue
+        try:
+            yield json.loads(line)
+        except ValueError as error:
+            raise Failure(f"line {number} of {args.inputs} is not JSON, so nothing was sent: {error}", USAGE) from error
 
 
 def _wait(client: Client, request_id: str, seconds: float) -> Mapping[str, Any]:
@@ -143,30 +168,6 @@ def _finish(answer: Mapping[str, Any]) -> int:
     reason = f": {error.get('code')}: {error.get('message')}" if error else ""
     note(f"error: request {answer['request_id']} {answer['status']}{reason}")
     return FAILED
-
-
-def _many(client: Client, inputs: Sequence[Any], model: str | None, seconds: float) -> int:
-    """Send all inputs at once and print a line for each as soon as those before it are done."""
-
-    def one(payload: Any) -> tuple[int, dict[str, Any]]:
-        request_id = None
-        try:
-            request_id = client.submit(payload, model)
-            note(f"request {request_id}")
-            answer = client.wait(request_id, seconds)
-        except Failure as failure:
-            state = {NotFound: "unknown", TimedOut: "open"}.get(type(failure), "refused")
-            error = {"message": str(failure)}
-            return failure.code, {"request_id": request_id, "status": state, "result": None, "error": error}
-        code = OK if answer["status"] == "succeeded" else FAILED
-        return code, {key: answer.get(key) for key in ("request_id", "status", "result", "error")}
-
-    worst = OK
-    with ThreadPoolExecutor(CONCURRENCY) as pool:
-        for code, line in pool.map(one, inputs):
-            print(json.dumps(line, ensure_ascii=False), flush=True)
-            worst = max(worst, code)
-    return worst
 
 
 @contextmanager

@@ -2,13 +2,15 @@
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scripts import client as client_module
-from scripts import predict
+from scripts import predict, predict_many
 from scripts.client import Client, Reply, TimedOut, Unreachable
 from scripts.console import Failure
 
@@ -54,6 +56,13 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     server = Server()
     monkeypatch.setattr(Client, "call", lambda self, *a, **k: server.call(self, *a, **k))
     return server
+
+
+@pytest.fixture(autouse=True)
+def journals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where journals are written."""
+    monkeypatch.setattr(predict_many, "BUILD", tmp_path)
+    return tmp_path / "predict"
 
 
 @pytest.fixture(autouse=True)
@@ -221,3 +230,109 @@ def test_calls_to_aws_are_signed_with_the_callers_credentials(monkeypatch: pytes
     headers = sign("POST", f"{url}/predict", b"{}", {"Content-Type": "application/json"})
     assert "/eu-west-1/execute-api/aws4_request" in headers["Authorization"]
     assert headers["Content-Type"] == "application/json"
+
+
+# Many inputs
+
+
+class Api:
+    """Accepts each key once, and answers with what it was sent."""
+
+    def __init__(self, fails: int = 10**9) -> None:
+        self.by_key: dict[str, str] = {}
+        self.inputs: dict[str, Any] = {}
+        self.fails = fails
+
+    def __call__(self, client: Client, method: str, path: str, body: bytes = b"", headers: Any = None) -> Reply:
+        if method == "POST":
+            if len(self.inputs) >= self.fails:
+                return Reply(400, {}, {"title": "No", "detail": "stopped here"})
+            name = self.by_key.setdefault(headers["Idempotency-Key"], f"r{len(self.by_key)}")
+            self.inputs[name] = json.loads(body)
+            return accepted(name)
+        name = path.rpartition("/")[2]
+        return Reply(200, {}, {"request_id": name, "status": "succeeded", "result": self.inputs[name], "error": None})
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_json_lines_go_to_any_model_and_come_back_with_their_index(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api = Api()
+    monkeypatch.setattr(Client, "call", lambda self, *a, **k: api(self, *a, **k))
+    file = tmp_path / "inputs.jsonl"
+    file.write_text("".join(json.dumps({"features": [n]}) + "\n\n" for n in range(40)))
+    assert main(monkeypatch, "--inputs", str(file), "--model", "mine") == 0
+    shown = lines(capsys)
+    assert [line["index"] for line in shown] == list(range(40))
+    assert [line["result"] for line in shown] == [{"features": [n]} for n in range(40)]
+
+
+def test_a_line_that_is_no_json_is_named_before_anything_is_sent(
+    monkeypatch: pytest.MonkeyPatch, server: Server, tmp_path: Path
+) -> None:
+    file = tmp_path / "inputs.jsonl"
+    file.write_text('{"a": 1}\n{"a":\n')
+    assert main(monkeypatch, "--inputs", str(file)) == 2
+    assert server.calls == []
+
+
+def test_a_journal_finishes_what_was_begun_and_nothing_is_sent_twice(
+    monkeypatch: pytest.MonkeyPatch, journals: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api = Api(fails=7)
+    monkeypatch.setattr(Client, "call", lambda self, *a, **k: api(self, *a, **k))
+    texts = "".join(f"text {n}\n" for n in range(20))
+    assert main(monkeypatch, "-", stdin=texts) == 2
+    assert sum(line["status"] == "refused" for line in lines(capsys)) == 13
+    (journal,) = journals.iterdir()
+    with journal.open("a", encoding="utf-8") as file:
+        file.write('{"index": 19, "request')  # a crash in the middle of a line
+    api.fails = 10**9
+    assert main(monkeypatch, "--resume", str(journal)) == 0
+    assert [line["result"]["text"] for line in lines(capsys)] == [f"text {n}" for n in range(20)]
+    assert len(api.by_key) == 20
+
+
+def test_what_was_accepted_and_not_noted_has_the_same_key_again(
+    monkeypatch: pytest.MonkeyPatch, journals: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api = Api()
+    monkeypatch.setattr(Client, "call", lambda self, *a, **k: api(self, *a, **k))
+    assert main(monkeypatch, "-", stdin="a\nb\n") == 0
+    (journal,) = journals.iterdir()
+    kept = [line for line in journal.read_text(encoding="utf-8").splitlines() if "request_id" not in line]
+    journal.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    assert main(monkeypatch, "--resume", str(journal)) == 0
+    assert len(api.by_key) == 2
+
+
+def test_what_is_no_journal_is_refused(monkeypatch: pytest.MonkeyPatch, server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "notes.txt"
+    file.write_text("hello\n")
+    assert main(monkeypatch, "--resume", str(file)) == 2
+    assert server.calls == []
+
+
+def test_an_input_may_be_in_a_file(monkeypatch: pytest.MonkeyPatch, server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "input.json"
+    file.write_text('{"features": [1]}')
+    server.answers = iter([accepted(), status("succeeded")])
+    assert main(monkeypatch, "--input", f"@{file}") == 0
+    assert json.loads(server.calls[0][2]) == {"features": [1]}
+
+
+@pytest.mark.parametrize(
+    ("code", "body", "said"),
+    [
+        (500, {"message": "Internal Server Error"}, "gateway request g1; the api function failed .*make logs"),
+        (403, {"message": "Forbidden"}, "403 Forbidden .*is the call signed"),
+        (429, {"message": "Too Many Requests"}, "throttling"),
+        (502, "", "502 without a text"),
+    ],
+)
+def test_an_answer_that_is_not_the_apis_says_what_is_known(code: int, body: Any, said: str) -> None:
+    assert re.search(said, Reply(code, {"apigw-requestid": "g1"}, body).problem)

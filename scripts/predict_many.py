@@ -1,0 +1,128 @@
+"""Many inputs in one go, and a journal that survives Ctrl-C, a crash and a reboot.
+
+The journal has a line for each input, with an Idempotency-Key of its own, before anything is sent, and a line with the
+request's id as soon as it is accepted. Resuming sends what has no id under the same key, so that nothing is accepted
+twice, and fetches the results of everything.
+"""
+
+import json
+import os
+import sys
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, Self, TextIO
+
+from scripts.client import Client, NotFound, TimedOut
+from scripts.console import BUILD, Failure, note
+
+OK, FAILED = 0, 1
+CONCURRENCY = 16
+
+
+@dataclass
+class Item:
+    """One input: its place in the whole, from 0, its key, and the request's id once it is accepted."""
+
+    index: int
+    payload: Any
+    key: str
+    request_id: str | None = None
+
+
+class Journal:
+    """The file. Lines are JSON objects; a last line that was cut off by a crash is left out."""
+
+    def __init__(self, path: Path, model: str | None, items: Sequence[Item]) -> None:
+        self.path = path
+        self.model = model
+        self.items = items
+        self._lock = Lock()
+
+    @classmethod
+    def begin(cls, inputs: Sequence[Any], model: str | None, path: Path | None = None) -> Self:
+        """Write the inputs down."""
+        path = path or BUILD / "predict" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        items = [Item(index, payload, str(uuid.uuid4())) for index, payload in enumerate(inputs)]
+        with path.open("x", encoding="utf-8") as file:
+            _write(file, {"model": model, "inputs": len(items)})
+            for item in items:
+                _write(file, {"index": item.index, "key": item.key, "input": item.payload})
+        return cls(path, model, items)
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what an earlier run has written.
+
+        Raises:
+            Failure: it is no journal, or not all of its inputs were written down, so that nothing was sent.
+        """
+        found: list[dict[str, Any]] = []
+        for text in path.read_text(encoding="utf-8").splitlines():
+            try:
+                found.append(json.loads(text))
+            except ValueError:
+                break
+        try:
+            head = found[0]
+            items = {line["index"]: Item(line["index"], line["input"], line["key"]) for line in found if "key" in line}
+            for sent in (line for line in found if "request_id" in line):
+                items[sent["index"]].request_id = sent["request_id"]
+            if list(items) != list(range(head["inputs"])):
+                raise ValueError("inputs are missing")
+        except (IndexError, KeyError, TypeError, ValueError) as error:
+            raise Failure(f"{path} is no journal of predict, or its run ended before it sent anything", 2) from error
+        return cls(path, head["model"], list(items.values()))
+
+    def accepted(self, item: Item, request_id: str) -> None:
+        """Note a request's id, at once."""
+        item.request_id = request_id
+        with self._lock, self.path.open("a", encoding="utf-8") as file:
+            _write(file, {"index": item.index, "request_id": request_id})
+
+
+def run_all(client: Client, journal: Journal, seconds: float) -> int:
+    """Send what was not sent, and print a line for each input, in their order, as soon as those before it are done.
+
+    Returns the highest exit code of all lines.
+    """
+    known = sum(item.request_id is not None for item in journal.items)
+    note(f"{len(journal.items)} inputs, {known} sent before; after an interruption: --resume {journal.path}")
+
+    def one(item: Item) -> tuple[int, dict[str, Any]]:
+        try:
+            if item.request_id is None:
+                journal.accepted(item, client.submit(item.payload, journal.model, key=item.key))
+            answer = client.wait(str(item.request_id), seconds)
+        except Failure as failure:
+            state = {NotFound: "unknown", TimedOut: "open"}.get(type(failure), "refused")
+            return failure.code, _line(item, {"status": state, "error": {"message": str(failure)}})
+        return OK if answer["status"] == "succeeded" else FAILED, _line(item, answer)
+
+    worst = OK
+    pool = ThreadPoolExecutor(CONCURRENCY)
+    try:
+        for code, line in pool.map(one, journal.items):
+            print(json.dumps(line, ensure_ascii=False), flush=True)
+            worst = max(worst, code)
+    except KeyboardInterrupt:
+        note(f"interrupted; everything goes on: --resume {journal.path}")
+        sys.stdout.flush()
+        os._exit(130)  # threads that wait for an answer would keep the process for minutes; the journal is on disk
+    pool.shutdown()
+    return worst
+
+
+def _line(item: Item, answer: Mapping[str, Any]) -> dict[str, Any]:
+    shown = {key: answer.get(key) for key in ("status", "result", "error")}
+    return {"index": item.index, "request_id": item.request_id, **shown}
+
+
+def _write(file: TextIO, line: Mapping[str, Any]) -> None:
+    file.write(json.dumps(line) + "\n")
+    file.flush()
