@@ -17,9 +17,10 @@ def serve(lifetime_seconds: int) -> int:
     """Become MiniStack; an alarm clock asks it to stop, as SIGTERM would."""
     from ministack import app
 
-    from scripts.emulator_patches import patch
+    from scripts import emulator_functions, emulator_patches
 
-    patch()
+    emulator_patches.patch()
+    emulator_functions.patch()
     inner = app.app
 
     async def unhurried(scope: dict[str, Any], receive: Any, send: Any) -> None:

@@ -1,0 +1,133 @@
+"""The emulator's functions as Lambda has them: each with a /tmp of its own, and an end when its memory is used up.
+
+Patches of MiniStack, which starts functions as subprocesses that share everything. The memory that counts is what is
+resident, as on Lambda; a limit on the address space would end every process that loads torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+POLL_SECONDS = 0.02
+KILLED_LINES = "RequestId: {} Error: Runtime exited with error: signal: killed\nRuntime.ExitError"
+
+
+class Functions:
+    """Starts functions\' processes, and watches their memory where the system tells it (Linux).
+
+    Args:
+        resident: megabytes in use by a process, at the moment and at most; None for one that is gone.
+    """
+
+    def __init__(self, resident: Callable[[int], tuple[int, int] | None]) -> None:
+        self._resident = resident
+        self._lock = threading.Lock()
+        self._running: dict[int, tuple[str, int]] = {}
+        self._peaks: dict[str, int] = {}
+        self._killed: set[str] = set()
+
+    def start(self, command: Any, **options: Any) -> subprocess.Popen[Any]:
+        """Start a process; one of a function has its own folder for temporary files."""
+        env = options.get("env") or {}
+        name = env.get("AWS_LAMBDA_FUNCTION_NAME")
+        if not name:
+            return subprocess.Popen(command, **options)
+        folder = Path(env.get("TMPDIR") or "/tmp") / "functions" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        process = subprocess.Popen(command, **options | {"env": {**env, "TMPDIR": str(folder)}})
+        with self._lock:
+            self._running[process.pid] = (name, int(env.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 0)))
+        return process
+
+    def watch(self) -> None:
+        """Look at every process once, and kill those that use more than their function may."""
+        with self._lock:
+            running = dict(self._running)
+        for pid, (name, limit) in running.items():
+            used = self._resident(pid)
+            with self._lock:
+                if used is None:
+                    self._running.pop(pid, None)
+                    continue
+                now, peak = used
+                self._peaks[name] = min(peak, limit) if limit else peak
+                if limit and now > limit:
+                    self._killed.add(name)
+                    self._running.pop(pid, None)
+            if limit and now > limit:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+    def watch_forever(self) -> None:
+        """The watching thread."""
+        while True:
+            self.watch()
+            time.sleep(POLL_SECONDS)
+
+    def peak(self, name: str) -> int | None:
+        """Megabytes that the function\'s latest process has used at most; None when that is not known."""
+        with self._lock:
+            return self._peaks.get(name)
+
+    def was_killed(self, name: str) -> bool:
+        """Whether a process of the function was killed since the last question."""
+        with self._lock:
+            killed = name in self._killed
+            self._killed.discard(name)
+            return killed
+
+
+def resident(pid: int) -> tuple[int, int] | None:
+    """What Linux says of a process\'s memory, in megabytes: now, and at most."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    fields = (line.partition(":") for line in lines)
+    found = {name: int(value.split()[0]) // 1024 for name, _, value in fields if value.endswith("kB")}
+    return (found["VmRSS"], found["VmHWM"]) if "VmRSS" in found else None
+
+
+def patch() -> None:
+    """Put it into the MiniStack of this process."""
+    from ministack.core import lambda_runtime
+    from ministack.services import lambda_svc
+
+    functions = Functions(resident)
+
+    class Subprocess:
+        """The module, but for how processes are started."""
+
+        Popen = staticmethod(functions.start)
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(subprocess, name)
+
+    lambda_runtime.subprocess = Subprocess()
+    if not Path("/proc/self/status").exists():
+        return  # macOS: functions have no limit there
+    emit, probe = lambda_svc._emit_lambda_logs, lambda_svc._probe_peak_memory_mb
+
+    def name_of(func: dict[str, Any]) -> str:
+        return str((func.get("config") or func).get("FunctionName", ""))
+
+    def peak(func: dict[str, Any]) -> int:
+        known = functions.peak(name_of(func))
+        return int(probe(func)) if known is None else known
+
+    def emit_logs(func: dict[str, Any], request_id: str, log_text: str, error: bool, *more: Any, **named: Any) -> None:
+        if error and functions.was_killed(name_of(func)):
+            log_text = "\n".join(filter(None, (log_text, KILLED_LINES.format(request_id))))
+        emit(func, request_id, log_text, error, *more, **named)
+
+    lambda_svc._probe_peak_memory_mb = peak
+    lambda_svc._emit_lambda_logs = emit_logs
+    threading.Thread(target=functions.watch_forever, daemon=True).start()
