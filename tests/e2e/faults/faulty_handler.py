@@ -92,6 +92,13 @@ def _allocation() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
 
 
+def _hoard() -> None:
+    """More memory than the function has, in use: Lambda kills the process, and so does the emulator."""
+    hoard = bytearray(1024 * _MEGABYTE)
+    hoard[::4096] = b"x" * len(hoard[::4096])
+    time.sleep(LONGER_THAN_ANY_TIMEOUT)
+
+
 def _hang() -> None:
     """Native code that never lets go of the interpreter lock: no other thread runs any more."""
     ctypes.PyDLL(None).sleep(LONGER_THAN_ANY_TIMEOUT)
@@ -104,6 +111,7 @@ _KINDS = {
     "timeout": _timeout,
     "memory": _memory,
     "allocation": _allocation,
+    "hoard": _hoard,
     "hang": _hang,
 }
 
