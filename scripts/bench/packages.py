@@ -112,7 +112,8 @@ def compile_model(folder: Path) -> None:
         Failure: there is no C++ compiler, or no export.py.
     """
     from scripts.export_formats import FORMATS, Source
-    from scripts.export_model import SIZES, Candidate, feeds_of, install
+    from scripts.export_model import feeds_of, install
+    from scripts.export_trial import SIZES, Candidate
 
     candidate = Candidate.read(folder)
     module = candidate.trained()

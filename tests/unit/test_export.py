@@ -11,10 +11,10 @@ import onnx
 import pytest
 import torch
 
-from scripts import export_model
+from scripts import export_trial
 from scripts.console import Failure
 from scripts.export_formats import FORMATS, Source
-from scripts.export_model import Judged, Trial
+from scripts.export_trial import Judged, Trial
 from worker.runtimes import open_runtime
 
 
@@ -78,13 +78,13 @@ def floats(*values: float) -> np.ndarray:
 def judge(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Judged]:
     """Judges an artifact that gives `found`, against a module that gave `wanted`, in its second pass of three."""
     costs = {"load_ms": 1.0, "memory_mb": 1.0, "ms_1": 1.0, "ms_10": 1.0}
-    monkeypatch.setattr(export_model, "probe", lambda *asked: costs)
+    monkeypatch.setattr(export_trial, "probe", lambda *asked: costs)
     right = [floats(0.5)]
 
     def judged(found: list[np.ndarray], wanted: list[np.ndarray], label: str = "onnx") -> Judged:
         answers = iter([right, found, right])
         runtime = SimpleNamespace(run=lambda feeds: next(answers))
-        monkeypatch.setattr(export_model, "open_runtime", lambda *asked, **options: runtime)
+        monkeypatch.setattr(export_trial, "open_runtime", lambda *asked, **options: runtime)
         recorder: Any = SimpleNamespace(passes=[({}, right), ({}, wanted), ({}, right)])
         candidate: Any = SimpleNamespace(predict=lambda runtime, inputs: [{"a": 1}])
         trial = Trial(candidate, recorder, inputs=[{}], expected=[{"a": 1}], outputs=[{"a": 1}])

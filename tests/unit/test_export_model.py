@@ -1,14 +1,16 @@
 """What scripts/export_model.py makes of a model folder, and what a wrong one is told."""
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scripts import export_model
 from scripts.console import Failure
-from scripts.export_model import Candidate, Trial
+from scripts.export_trial import Candidate, Trial
 from tests.unit.model_folders import plain_manifest
 
 Folder = Callable[..., Path]
@@ -115,3 +117,34 @@ def test_two_formats_of_one_runtime_are_not_installed(folder: Folder, monkeypatc
     monkeypatch.setattr("sys.argv", ["export_model", "double", "--models-dir", str(path.parent), *options])
     with pytest.raises(Failure, match="one artifact for each runtime"):
         export_model.main()
+
+
+def test_a_format_that_fails_does_not_keep_the_others_from_it(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails(source: Any, path: Path) -> None:
+        raise RuntimeError("data-dependent shape\n\n" + "a line of a trace\n" * 80)
+
+    broken = dataclasses.replace(export_model.FORMATS["onnx"], write=fails)
+    monkeypatch.setitem(export_model.FORMATS, "onnx", broken)
+    judged = export_model.export(folder(), ["onnx", "torchscript"], None, tmp_path / "out")
+    assert [one.label for one in judged] == ["torchscript"]
+    (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("onnx: failed")]
+    assert line.startswith("onnx: failed: RuntimeError: data-dependent shape. Keep to operators that ONNX has")
+    assert "a line of a trace" in (tmp_path / "out" / "onnx.log").read_text(encoding="utf-8")
+
+
+def test_where_no_format_can_be_made_the_export_fails(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fails(source: Any, path: Path) -> None:
+        raise RuntimeError
+
+    broken = dataclasses.replace(export_model.FORMATS["onnx"], write=fails)
+    monkeypatch.setitem(export_model.FORMATS, "onnx", broken)
+    with pytest.raises(Failure, match="double could be exported to none of onnx"):
+        export_model.export(folder(), ["onnx"], None, tmp_path / "out")
+
+
+def test_every_format_has_a_way_out() -> None:
+    assert export_model.WAYS_OUT.keys() == export_model.FORMATS.keys()
