@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -203,12 +203,13 @@ class System:
             KeyboardInterrupt: always; nothing in the worker catches it.
         """
 
-        def die(_: Any) -> Any:
-            raise KeyboardInterrupt
+        class Dying(ReadyModel):
+            def predict(self, inputs: list[Any]) -> Sequence[Any]:
+                raise KeyboardInterrupt
 
         context = self._context()
         worker = self.worker()
-        worker._model = SimpleNamespace(version="1.0.0", batch_size=10, predict=die, permanent_errors=())
+        worker._model = Dying()
         worker.process(records, Invocation(context.aws_request_id, context.get_remaining_time_in_millis))
 
     def run_dead_letters(self, model: str = "sentiment") -> None:
@@ -283,9 +284,10 @@ def calls_of(system: System) -> Iterator[list[str]]:
     def note(model: Any, **_: Any) -> None:
         made.append(model.name)
 
-    # The api function has clients of its own, which know its deadline.
+    # The api function has clients of its own, which know its deadline. Clients are kept by their arguments as written:
+    # an explicit None would make another.
     names = ("dynamodb", "sqs")
-    clients = [aws.client(name, deadline) for name in names for deadline in (None, system.api.deadline)]
+    clients = [aws.client(name, *deadline) for name in names for deadline in ((), (system.api.deadline,))]
     for client in clients:
         client.meta.events.register("before-call", note)
     try:
