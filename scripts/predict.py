@@ -14,7 +14,6 @@ result and error. Their ids are in a journal, whose name is printed first: --res
 import argparse
 import json
 import os
-import re
 import sys
 import time
 import urllib.parse
@@ -26,7 +25,8 @@ from typing import Any
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-from scripts.client import Client, Sign
+from scripts.client import Client
+from scripts.client_signing import region_in, signer
 from scripts.console import Failure, note, run
 from scripts.predict_many import Journal, run_all
 
@@ -77,50 +77,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--url", default=os.environ.get("PREDICT_URL"), help="base URL (default: PREDICT_URL)")
     parser.add_argument("--env", default="local", help="without a URL: the deployed environment (default: local)")
     parser.add_argument("--timeout", type=float, default=120.0, help="seconds to wait (default: 120)")
+    parser.add_argument("--region", help="region to sign for, where the host names none (default: the deployment's)")
     parser.add_argument("--sign", action="store_true", help="sign with AWS credentials, for an AWS_IAM authorizer")
     return parser
 
 
 def _client(args: argparse.Namespace) -> Client:
-    url = args.url
+    url, region, on_aws = args.url, args.region, False
     if not url:
-        from scripts.endpoint import base_url  # needs the repository's Terraform state; a URL needs nothing
+        from scripts import aws_session, endpoint, terraform  # they need Terraform's state; a URL needs nothing
 
         try:
-            url = base_url(args.env)
+            url = endpoint.base_url(args.env)
+            on_aws = args.env != terraform.LOCAL
+            if on_aws and not region:  # a domain of one's own names none
+                region = aws_session.region_of(terraform.outputs(args.env))
         except Failure as failure:
             raise Failure(f"{failure} (or give --url)", USAGE) from failure
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise Failure(f"{url} is no http(s) URL: give --url https://...", USAGE)
-    on_aws = (urllib.parse.urlsplit(url).hostname or "").endswith(".amazonaws.com")
-    return Client(url, signer(url, required=args.sign) if args.sign or on_aws else None)
-
-
-def signer(url: str, *, required: bool) -> Sign | None:
-    """Signature version 4 with the caller's own AWS credentials; None when there are none and none are required."""
-    try:
-        from botocore.auth import SigV4Auth
-        from botocore.awsrequest import AWSRequest
-        from botocore.session import get_session
-    except ImportError as error:
-        if required:
-            raise Failure("--sign needs botocore: run it with .venv/bin/python", USAGE) from error
-        return None
-    session = get_session()
-    credentials = session.get_credentials()
-    if credentials is None:
-        if required:
-            raise Failure("--sign found no AWS credentials: set AWS_PROFILE, or log in", USAGE)
-        return None
-    named = re.search(r"\.execute-api\.([a-z0-9-]+)\.", urllib.parse.urlsplit(url).hostname or "")
-    region = named[1] if named else session.get_config_variable("region") or "us-east-1"
-
-    def sign(method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Mapping[str, str]:
-        request = AWSRequest(method, url, dict(headers), body)
-        SigV4Auth(credentials.get_frozen_credentials(), "execute-api", region).add_auth(request)
-        return dict(request.headers.items())
-
-    return sign
+    signs = args.sign or on_aws or region_in(url)
+    return Client(url, signer(url, required=args.sign, region=region) if signs else None)
 
 
 def _input(args: argparse.Namespace) -> Any:

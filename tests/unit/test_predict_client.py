@@ -220,18 +220,6 @@ def test_many_lines_come_back_in_their_order(
     assert "because 422" in lines[1]["error"]["message"]
 
 
-def test_calls_to_aws_are_signed_with_the_callers_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIATEST")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    url = "https://abc.execute-api.eu-west-1.amazonaws.com"
-    sign = predict.signer(url, required=True)
-    assert sign is not None
-    headers = sign("POST", f"{url}/predict", b"{}", {"Content-Type": "application/json"})
-    assert "/eu-west-1/execute-api/aws4_request" in headers["Authorization"]
-    assert headers["Content-Type"] == "application/json"
-
-
 # Many inputs
 
 
