@@ -2,9 +2,12 @@
 
 import errno
 import io
+import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -21,6 +24,16 @@ class Failure(Exception):
 def note(message: str) -> None:
     """Say what is going on, on stderr, so that stdout stays for results."""
     print(message, file=sys.stderr, flush=True)
+
+
+def as_json(value: Any, indent: int | None = None) -> str:
+    """JSON for stdout: readable where it takes Unicode, escaped where a character would have to be replaced."""
+    return json.dumps(value, indent=indent, ensure_ascii="utf" not in (sys.stdout.encoding or "").lower())
+
+
+def argument_text(argument: str) -> str:
+    """What the shell passed, read as UTF-8: in a POSIX locale Python has read it as ASCII."""
+    return os.fsencode(argument).decode("utf-8", "replace")
 
 
 def run(main: Callable[[], int]) -> None:

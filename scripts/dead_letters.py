@@ -24,7 +24,7 @@ if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts import aws_session, terraform
 from scripts.aws_errors import told
-from scripts.console import ROOT, Failure, note, run
+from scripts.console import ROOT, Failure, as_json, note, run
 
 sys.path.insert(1, str(ROOT / "lambda"))
 from inference.errors import Unavailable
@@ -194,10 +194,10 @@ def _run(letters: DeadLetters, args: argparse.Namespace) -> int:
     return code
 
 
-def _list(records: Sequence[Record], as_json: bool) -> int:
-    if as_json:
+def _list(records: Sequence[Record], in_json: bool) -> int:
+    if in_json:
         for record in records:
-            print(json.dumps(_described(record), ensure_ascii=False))
+            print(as_json(_described(record)))
         return OK
     from rich.console import Console
     from rich.table import Table
@@ -217,7 +217,7 @@ def _show(record: Record | None, request_id: str) -> int:
     if record is None:
         note(f"{request_id}  unknown")
         return NOT_FOUND
-    print(json.dumps(_described(record), indent=2, ensure_ascii=False))
+    print(as_json(_described(record), indent=2))
     return OK
 
 

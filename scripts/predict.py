@@ -27,7 +27,7 @@ if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts.client import Client
 from scripts.client_signing import region_in, signer
-from scripts.console import Failure, note, run
+from scripts.console import Failure, argument_text, as_json, note, run
 from scripts.predict_many import Journal, run_all
 
 OK, FAILED, USAGE, NOT_FOUND, TIMEOUT = 0, 1, 2, 3, 4
@@ -102,8 +102,8 @@ def _client(args: argparse.Namespace) -> Client:
 
 def _input(args: argparse.Namespace) -> Any:
     if args.input is None:
-        return {"text": args.text}
-    text = Path(args.input[1:]).read_text(encoding="utf-8") if args.input.startswith("@") else args.input
+        return {"text": argument_text(args.text)}
+    text = Path(args.input[1:]).read_text(encoding="utf-8") if args.input.startswith("@") else argument_text(args.input)
     try:
         return json.loads(text)
     except ValueError as error:
@@ -139,7 +139,7 @@ def _wait(client: Client, request_id: str, seconds: float) -> Mapping[str, Any]:
 
 def _finish(answer: Mapping[str, Any]) -> int:
     if answer["status"] == "succeeded":
-        print(json.dumps(answer["result"], ensure_ascii=False))
+        print(as_json(answer["result"]))
         return OK
     error = answer.get("error") or {}
     reason = f": {error.get('code')}: {error.get('message')}" if error else ""

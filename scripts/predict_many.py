@@ -18,7 +18,7 @@ from threading import Lock
 from typing import Any, Self, TextIO
 
 from scripts.client import Client, NotFound, TimedOut
-from scripts.console import BUILD, Failure, note
+from scripts.console import BUILD, Failure, as_json, note
 
 OK, FAILED = 0, 1
 CONCURRENCY = 16
@@ -108,7 +108,7 @@ def run_all(client: Client, journal: Journal, seconds: float) -> int:
     pool = ThreadPoolExecutor(CONCURRENCY)
     try:
         for code, line in pool.map(one, journal.items):
-            print(json.dumps(line, ensure_ascii=False), flush=True)
+            print(as_json(line), flush=True)
             worst = max(worst, code)
     except KeyboardInterrupt:
         note(f"interrupted; everything goes on: --resume {journal.path}")

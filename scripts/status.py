@@ -18,7 +18,7 @@ if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts import aws_session, terraform
 from scripts.aws_errors import told
-from scripts.console import ROOT, Failure, run
+from scripts.console import ROOT, Failure, as_json, run
 
 sys.path.insert(1, str(ROOT / "lambda"))
 from inference.errors import Unavailable
@@ -198,7 +198,7 @@ def main() -> int:
         known = ", ".join(sorted(queues))
         raise Failure(f"{args.env} has no model {args.model}, and no requests of it: its models are {known}", 2)
     if args.json:
-        print(json.dumps(asdict(overview), ensure_ascii=False))
+        print(as_json(asdict(overview)))
     else:
         show(overview, args.list or args.model is not None)
     return 0
