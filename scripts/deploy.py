@@ -15,8 +15,8 @@ from pathlib import Path
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-from scripts import deployed_images, terraform
-from scripts.builders import BUILDERS, Builder, find_builder
+from scripts import deployed_images, preflight, terraform
+from scripts.builders import BUILDERS, Builder
 from scripts.console import Failure, note, run
 from scripts.image import build, push
 from scripts.wanted import Wanted, read_wanted
@@ -119,7 +119,7 @@ def main() -> int:
     args = parser.parse_args()
     if args.env == terraform.LOCAL:
         raise Failure("the emulator takes zips, not images: `make up` deploys there; say ENV=dev or ENV=prod", code=2)
-    return deploy(args.env, find_builder(args.builder), args.build_arg)
+    return deploy(args.env, preflight.check(args.env, args.builder), args.build_arg)
 
 
 if __name__ == "__main__":

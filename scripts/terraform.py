@@ -202,19 +202,30 @@ def _check_protection(name: str) -> None:
 def _init(binary: str, folder: Path, env: Mapping[str, str], name: str, arguments: Sequence[str]) -> int:
     options = ["-input=false", *arguments]
     if name != LOCAL and not any(argument.startswith("-backend") for argument in arguments):
-        if not (folder / "backend.hcl").is_file():
-            raise Failure(
-                f"{(folder / 'backend.hcl').relative_to(ROOT)} is missing: it names the bucket, key and region "
-                f"of the state of {name}; copy backend.hcl.example there and fill it in"
-            )
-        if left := re.findall(r"<[^>]*>", (folder / "backend.hcl").read_text(encoding="utf-8")):
-            raise Failure(f"{(folder / 'backend.hcl').relative_to(ROOT)} still has {', '.join(left)}: fill it in")
+        check_backend(folder, name)
         options.insert(0, "-backend-config=backend.hcl")
     note(f"terraform init of {name} ...")
     code = _stream([binary, f"-chdir={folder}", "init", *options], env, name, quiet=True)
     if code == 0 and "-backend=false" not in options:
         _stamp(folder, env).write_text(_digest(folder, env), encoding="utf-8")
     return code
+
+
+def check_backend(folder: Path, name: str) -> None:
+    """Whether the state of dev or prod has a place.
+
+    Raises:
+        Failure: backend.hcl is missing, or was not filled in.
+    """
+    path = folder / "backend.hcl"
+    shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+    if not path.is_file():
+        raise Failure(
+            f"{shown} is missing: it names the bucket, key and region of the state of {name}; "
+            "copy backend.hcl.example there and fill it in"
+        )
+    if left := re.findall(r"<[^>]*>", path.read_text(encoding="utf-8").partition("bucket")[2]):
+        raise Failure(f"{shown} still has {', '.join(left)}: fill it in")
 
 
 def _is_initialised(folder: Path, env: Mapping[str, str]) -> bool:

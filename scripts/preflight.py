@@ -1,0 +1,85 @@
+"""What `make deploy` needs, checked in one round before anything is built: all that is missing is said at once."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from scripts import terraform
+from scripts.builders import Builder, find_builder
+from scripts.console import Failure, note
+
+NEW_ACCOUNT_CONCURRENCY = 100
+"""A new account may have 10 concurrent executions; the usual quota is 1,000."""
+
+MakeClient = Callable[[str, str | None], Any]
+"""(service, region or None for the shell's) -> a client."""
+
+
+def check(environment: str, choice: str | None, make_client: MakeClient | None = None) -> Builder:
+    """Check everything, and give the builder.
+
+    Raises:
+        Failure: names everything that is missing, each with its remedy.
+    """
+    problems: list[str] = []
+    builder: Builder | None = None
+    try:
+        builder = find_builder(choice)
+    except Failure as failure:
+        problems.append(str(failure))
+    folder = terraform.ENVIRONMENTS / environment
+    settings: dict[str, str] = {}
+    try:
+        terraform.environment_env(environment)
+        terraform.check_backend(folder, environment)
+        settings = backend_settings(folder / "backend.hcl")
+    except Failure as failure:
+        problems.append(str(failure))
+    problems += _problems_of_account(make_client or _client, settings)
+    if problems or builder is None:
+        lines = "".join(f"\n  - {problem}" for problem in problems)
+        raise Failure(f"{environment} can't be deployed yet:{lines}")
+    return builder
+
+
+def backend_settings(path: Path) -> dict[str, str]:
+    """The strings that a backend file sets."""
+    return dict(re.findall(r'^\s*(\w+)\s*=\s*"([^"]*)"', path.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def _problems_of_account(make_client: MakeClient, settings: dict[str, str]) -> list[str]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from scripts.aws_errors import told
+
+    try:
+        make_client("sts", None).get_caller_identity()
+    except (BotoCoreError, ClientError) as error:
+        return [told(error)]  # the other questions would get the same answer
+    problems = []
+    if bucket := settings.get("bucket"):
+        try:
+            make_client("s3", settings.get("region")).head_bucket(Bucket=bucket)
+        except (BotoCoreError, ClientError) as error:
+            problems.append(f"the state's bucket {bucket} can't be used ({told(error)}): create it, or ask for access")
+    try:
+        limits = make_client("lambda", None).get_account_settings()["AccountLimit"]
+    except (BotoCoreError, ClientError) as error:
+        note(f"the account's Lambda limits can't be read ({told(error)}): see docs/deploy.md, Limits of the account")
+        return problems
+    concurrency = int(limits["ConcurrentExecutions"])
+    if concurrency < NEW_ACCOUNT_CONCURRENCY:
+        note(
+            f"this account runs {concurrency} functions at a time: set each model's maximum_concurrency so that they"
+            " fit, since what is throttled counts as received; ask for more by `aws service-quotas"
+            " request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000`."
+            " It may also refuse more than 3,008 MB for a function (docs/deploy.md, Limits of the account)"
+        )
+    return problems
+
+
+def _client(service: str, region: str | None) -> Any:
+    import boto3
+
+    return boto3.Session(region_name=region).client(service)

@@ -1,0 +1,105 @@
+"""What is missing for a deployment is said in one round, each with its remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError, NoCredentialsError
+
+from scripts import preflight, terraform
+from scripts.builders import Builder
+from scripts.console import Failure
+
+BACKEND = 'bucket = "states"\nkey = "a/dev.tfstate"\nregion = "eu-west-1"\n'
+
+
+class Account:
+    """Plays AWS."""
+
+    def __init__(self, concurrency: int = 1000) -> None:
+        self.concurrency = concurrency
+        self.errors: dict[str, Exception] = {}
+        self.asked: list[tuple[str, str | None]] = []
+
+    def client(self, service: str, region: str | None) -> Any:
+        self.asked.append((service, region))
+        return self
+
+    def _answer(self, operation: str) -> None:
+        if operation in self.errors:
+            raise self.errors[operation]
+
+    def get_caller_identity(self) -> None:
+        self._answer("identity")
+
+    def head_bucket(self, *, Bucket: str) -> None:
+        assert Bucket == "states"
+        self._answer("bucket")
+
+    def get_account_settings(self) -> dict[str, Any]:
+        self._answer("limits")
+        return {"AccountLimit": {"ConcurrentExecutions": self.concurrency}}
+
+
+@pytest.fixture
+def dev(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "dev"
+    folder.mkdir()
+    (folder / "backend.hcl").write_text(BACKEND)
+    monkeypatch.setattr(terraform, "ENVIRONMENTS", tmp_path)
+    monkeypatch.setattr(terraform, "environment_env", lambda name: {})
+    monkeypatch.setattr(preflight, "find_builder", lambda choice: Builder(choice or "podman"))
+    return folder
+
+
+def refused(code: str) -> ClientError:
+    return ClientError({"Error": {"Code": code, "Message": "no"}}, "HeadBucket")
+
+
+def test_what_is_there_is_taken(dev: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    account = Account()
+    assert preflight.check("dev", None, account.client) == Builder("podman")
+    assert ("s3", "eu-west-1") in account.asked
+    assert capsys.readouterr().err == ""
+
+
+def test_everything_that_is_missing_is_said_at_once(dev: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(choice: str | None) -> Builder:
+        raise Failure("no image builder: install one of docker, podman, buildah")
+
+    monkeypatch.setattr(preflight, "find_builder", none)
+    (dev / "backend.hcl").unlink()
+    account = Account()
+    account.errors["identity"] = NoCredentialsError()
+    with pytest.raises(Failure) as failure:
+        preflight.check("dev", None, account.client)
+    text = str(failure.value)
+    assert text.startswith("dev can't be deployed yet:")
+    for said in ("no image builder", "backend.hcl is missing", "no AWS credentials were found"):
+        assert f"\n  - {said}" in text or said in text
+    assert text.count("\n  - ") == 3
+
+
+def test_a_bucket_that_is_not_there_is_named(dev: Path) -> None:
+    account = Account()
+    account.errors["bucket"] = refused("404")
+    with pytest.raises(Failure, match=r"the state's bucket states can't be used"):
+        preflight.check("dev", None, account.client)
+
+
+def test_a_new_accounts_concurrency_is_told_before_anything_fails(
+    dev: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preflight.check("dev", None, Account(concurrency=10).client)
+    said = capsys.readouterr().err
+    assert "runs 10 functions at a time" in said
+    assert "3,008 MB" in said
+
+
+def test_limits_that_may_not_be_read_stop_nothing(dev: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    account = Account()
+    account.errors["limits"] = refused("AccessDeniedException")
+    preflight.check("dev", None, account.client)
+    assert "limits can't be read" in capsys.readouterr().err
