@@ -45,7 +45,8 @@ def run_in_model(folder: Path, arguments: Sequence[str]) -> int:
     """
     libraries = libraries_of(folder, training=True)
     path = [str(part) for part in (libraries, ROOT / "lambda", ROOT) if part]
-    env = os.environ | {"PYTHONPATH": os.pathsep.join(path)}
+    # TorchScript writes the constants of torch's layers in the order of a set of names: the same seed, the same bytes.
+    env = {"PYTHONHASHSEED": "0"} | os.environ | {"PYTHONPATH": os.pathsep.join(path)}
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=env, check=False).returncode
 
 

@@ -11,6 +11,7 @@ import pytest
 from scripts import export_model
 from scripts.console import Failure
 from scripts.export_trial import Candidate, Trial
+from scripts.model_process import run_in_model
 from tests.unit.model_folders import plain_manifest
 
 Folder = Callable[..., Path]
@@ -148,3 +149,9 @@ def test_where_no_format_can_be_made_the_export_fails(
 
 def test_every_format_has_a_way_out() -> None:
     assert export_model.WAYS_OUT.keys() == export_model.FORMATS.keys()
+
+
+def test_the_order_of_sets_is_the_same_in_every_export(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TorchScript writes constants in the order of a set of names, which differs from process to process."""
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    assert run_in_model(folder(), ["-c", "import sys; sys.exit(sys.flags.hash_randomization)"]) == 0
