@@ -1,6 +1,7 @@
 """A client of the HTTP API: submit, ask for the status, wait. Standard library only."""
 
 import json
+import random
 import time
 import urllib.error
 import urllib.parse
@@ -32,12 +33,13 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: Any
+    route: str = ""
 
     @property
-    def pause(self) -> float:
-        """Seconds that the server asks to wait before the next call; 1 when it does not say."""
+    def pause(self) -> float | None:
+        """Seconds that the server asks to wait before the next call; None when it does not say."""
         text = self.headers.get("retry-after", "")
-        return min(float(text), LONGEST_PAUSE_SECONDS) if text.isdecimal() else 1.0
+        return min(float(text), LONGEST_PAUSE_SECONDS) if text.isdecimal() else None
 
     @property
     def problem(self) -> str:
@@ -48,7 +50,8 @@ class Reply:
             )
         said = self.body.get("message", "") if isinstance(self.body, dict) else str(self.body)[:200]
         request = self.headers.get("apigw-requestid") or self.headers.get("x-amzn-requestid")
-        where = f"not from the API itself{f', gateway request {request}' if request else ''}"
+        known = (self.route, "not from the API itself", f"gateway request {request}" if request else "")
+        where = ", ".join(part for part in known if part)
         return f"{self.status} {said or 'without a text'} ({where}; {_hint(self.status)})"
 
 
@@ -57,6 +60,8 @@ def _hint(status: int) -> str:
         return "is the call signed, and may the caller invoke the API?"
     if status == 404:
         return "is the URL right?"
+    if status == 413:
+        return "the gateway takes no body of this size: put the input into S3, with its key as the input"
     if status == 429:
         return "more calls than the API's throttling allows"
     return "the api function failed or could not be called: see `make logs`"
@@ -120,10 +125,10 @@ class Client:
         request = urllib.request.Request(url, body or None, sent, method=method)
         try:
             with self._opener.open(request, timeout=HTTP_TIMEOUT_SECONDS) as response:
-                return _reply(response.status, response.headers, response.read())
+                return _reply(f"{method} {path}", response.status, response.headers, response.read())
         except urllib.error.HTTPError as error:
             with error:
-                return _reply(error.code, error.headers, error.read())
+                return _reply(f"{method} {path}", error.code, error.headers, error.read())
         except urllib.error.URLError as error:
             raise Unreachable(url, error.reason) from error
         except (OSError, HTTPException) as error:
@@ -143,16 +148,18 @@ class Client:
         headers = {"Content-Type": "application/json", "Idempotency-Key": key or str(uuid.uuid4())}
         body = json.dumps(payload).encode()
         deadline = time.monotonic() + RETRY_SECONDS
+        tries = 0
         while True:
+            tries += 1
+            pause = _backoff(tries)
             try:
                 reply = self.call("POST", path, body, headers)
-                pause = reply.pause
                 if reply.status == 202:
                     return str(reply.body["request_id"])
+                pause = pause if reply.pause is None else reply.pause
                 if reply.status not in _TRY_AGAIN or time.monotonic() + pause > deadline:
                     raise Refused(reply)
             except Unreachable as error:
-                pause = 1.0
                 if time.monotonic() + pause > deadline or _is_refused_connection(error):
                     raise
             time.sleep(pause)
@@ -192,31 +199,41 @@ class Client:
             TimedOut: it is not final in time.
         """
         deadline = time.monotonic() + seconds
+        troubles = 0
         while True:
             try:
                 reply = self.status(request_id)
+                troubles = 0
                 on_status(reply.body)
                 if reply.body["status"] in FINAL:
                     answer: Mapping[str, Any] = reply.body
                     return answer
-                wait = reply.pause if pause is None else pause
+                asked = 1.0 if reply.pause is None else reply.pause
+                wait = asked if pause is None else pause
             except (Unreachable, Refused) as error:
                 passing = isinstance(error, Unreachable) or error.reply.status in _TRY_AGAIN
                 if not passing or time.monotonic() > deadline:
                     raise
-                wait = error.reply.pause if isinstance(error, Refused) else 1.0
+                troubles += 1
+                asked_for = error.reply.pause if isinstance(error, Refused) else None
+                wait = _backoff(troubles) if asked_for is None else asked_for
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimedOut(request_id, seconds)
             time.sleep(min(wait, left))
 
 
-def _reply(status: int, headers: Message, data: bytes) -> Reply:
+def _reply(route: str, status: int, headers: Message, data: bytes) -> Reply:
     try:
         body = json.loads(data)
     except ValueError:
         body = data.decode(errors="replace")
-    return Reply(status, {name.lower(): value for name, value in headers.items()}, body)
+    return Reply(status, {name.lower(): value for name, value in headers.items()}, body, route)
+
+
+def _backoff(tries: int) -> float:
+    """Seconds before the next try where the server names none: doubling, and spread so that clients don't meet."""
+    return float(min(2.0 ** (tries - 1), 10.0) * random.uniform(0.5, 1.0))
 
 
 def _is_refused_connection(error: Unreachable) -> bool:

@@ -47,7 +47,7 @@ def main() -> int:
     args = _parser().parse_args()
     client = _client(args)
     if args.resume and Path(args.resume).is_file():
-        return run_all(client, Journal.read(Path(args.resume)), args.timeout)
+        return run_all(client, Journal.read(Path(args.resume), client.base_url), args.timeout)
     if args.resume:
         return _finish(_wait(client, args.resume, args.timeout))
     if args.text == "-" or args.inputs:
@@ -55,7 +55,7 @@ def main() -> int:
         if not inputs:
             note("no input, nothing to do")
             return OK
-        return run_all(client, Journal.begin(inputs, args.model), args.timeout)
+        return run_all(client, Journal.begin(inputs, args.model, client.base_url), args.timeout)
     request_id = client.submit(_input(args), args.model)
     note(f"request {request_id}")
     return _finish(_wait(client, request_id, args.timeout))
@@ -111,15 +111,12 @@ def _input(args: argparse.Namespace) -> Any:
 
 
 def _inputs(args: argparse.Namespace) -> Iterator[Any]:
-    if args.inputs in (None, "-"):
-        lines = sys.stdin.read().splitlines()
-    else:
-        lines = Path(args.inputs).read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines, 1):
+    text = sys.stdin.read() if args.inputs in (None, "-") else Path(args.inputs).read_text(encoding="utf-8")
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines() also splits at U+2028 and others inside a text
         if not line.strip():
             continue
         if args.inputs is None:
-            yield {"text": line}
+            yield {"text": line.rstrip("\r")}
             continue
         try:
             yield json.loads(line)

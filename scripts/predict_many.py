@@ -44,32 +44,32 @@ class Journal:
         self._lock = Lock()
 
     @classmethod
-    def begin(cls, inputs: Sequence[Any], model: str | None, path: Path | None = None) -> Self:
-        """Write the inputs down."""
+    def begin(cls, inputs: Sequence[Any], model: str | None, url: str, path: Path | None = None) -> Self:
+        """Write the inputs down, in a file that only this user can read."""
         path = path or BUILD / "predict" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         items = [Item(index, payload, str(uuid.uuid4())) for index, payload in enumerate(inputs)]
-        with path.open("x", encoding="utf-8") as file:
-            _write(file, {"model": model, "inputs": len(items)})
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            _write(file, {"url": url, "model": model, "inputs": len(items)})
             for item in items:
                 _write(file, {"index": item.index, "key": item.key, "input": item.payload})
         return cls(path, model, items)
 
     @classmethod
-    def read(cls, path: Path) -> Self:
-        """Read what an earlier run has written.
+    def read(cls, path: Path, url: str) -> Self:
+        """Read what an earlier run has written, and drop the half line that a crash left at its end.
 
         Raises:
-            Failure: it is no journal, or not all of its inputs were written down, so that nothing was sent.
+            Failure: it is no journal, or of another deployment, or not all of its inputs were written down, so that
+                nothing was sent.
         """
-        found: list[dict[str, Any]] = []
-        for text in path.read_text(encoding="utf-8").splitlines():
-            try:
-                found.append(json.loads(text))
-            except ValueError:
-                break
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
         try:
+            found: list[dict[str, Any]] = [json.loads(text) for text in whole.splitlines()]
             head = found[0]
+            sent_to, model = head["url"], head["model"]
             items = {line["index"]: Item(line["index"], line["input"], line["key"]) for line in found if "key" in line}
             for sent in (line for line in found if "request_id" in line):
                 items[sent["index"]].request_id = sent["request_id"]
@@ -77,7 +77,10 @@ class Journal:
                 raise ValueError("inputs are missing")
         except (IndexError, KeyError, TypeError, ValueError) as error:
             raise Failure(f"{path} is no journal of predict, or its run ended before it sent anything", 2) from error
-        return cls(path, head["model"], list(items.values()))
+        if sent_to != url:
+            raise Failure(f"{path} is of {sent_to}, not of {url}: give its --env or --url", 2)
+        os.truncate(path, len(whole))  # else the next line would be written behind the half one
+        return cls(path, model, list(items.values()))
 
     def accepted(self, item: Item, request_id: str) -> None:
         """Note a request's id, at once."""

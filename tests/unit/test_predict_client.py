@@ -13,6 +13,7 @@ from scripts import client as client_module
 from scripts import predict, predict_many
 from scripts.client import Client, Reply, TimedOut, Unreachable
 from scripts.console import Failure
+from scripts.predict_many import Journal
 
 Answer = Reply | Exception
 URL = "https://api.test"
@@ -102,7 +103,25 @@ def test_submit_tries_again_with_the_same_key(server: Server, clock: Clock, trou
     assert first == second
     assert first[3]["Idempotency-Key"]
     assert first[1] == "/predict/m"
-    assert clock.pauses == [1.0 if isinstance(trouble, Exception) else 2.0]
+    assert 0.5 <= clock.pauses[0] <= 1.0 if isinstance(trouble, Exception) else clock.pauses == [2.0]
+
+
+def test_pauses_grow_and_differ_where_the_server_names_none(server: Server, clock: Clock) -> None:
+    server.respond = lambda *_: Reply(429, {}, {"message": "Too Many Requests"})
+    seen = []
+    for _ in range(2):
+        clock.pauses.clear()
+        with pytest.raises(Failure):
+            Client(URL).submit({})
+        seen.append(list(clock.pauses))
+    assert seen[0] != seen[1]
+    assert all(0.5 * 2**tries <= pause <= 2**tries for tries, pause in enumerate(seen[0][:3]))
+
+
+def test_a_crash_names_the_route_that_was_called(server: Server) -> None:
+    server.respond = lambda *_: Reply(502, {"apigw-requestid": "Abc="}, {"message": "Bad"}, "POST /predict")
+    with pytest.raises(Failure, match=r"502 Bad \(POST /predict, .*Abc=.*make logs"):
+        Client(URL).submit({})
 
 
 def test_two_submits_have_two_keys(server: Server) -> None:
@@ -296,6 +315,50 @@ def test_what_was_accepted_and_not_noted_has_the_same_key_again(
     journal.write_text("\n".join(kept) + "\n", encoding="utf-8")
     assert main(monkeypatch, "--resume", str(journal)) == 0
     assert len(api.by_key) == 2
+
+
+def begun(journals: Path, url: str = URL) -> Path:
+    journals.mkdir(parents=True, exist_ok=True)
+    path = journals / "begun"
+    Journal.begin([1, 2, 3], None, url, path)
+    return path
+
+
+def test_what_is_written_behind_half_a_line_is_kept(tmp_path: Path) -> None:
+    path = begun(tmp_path)
+    with path.open("a", encoding="utf-8") as file:
+        file.write('{"index": 0, "request')
+    journal = Journal.read(path, URL)
+    for item in journal.items:
+        journal.accepted(item, f"r{item.index}")
+    assert [item.request_id for item in Journal.read(path, URL).items] == ["r0", "r1", "r2"]
+
+
+def test_a_journal_is_of_one_deployment_and_of_one_user(
+    monkeypatch: pytest.MonkeyPatch, server: Server, tmp_path: Path
+) -> None:
+    path = begun(tmp_path, "https://other.test")
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert main(monkeypatch, "--resume", str(path)) == 2
+    assert server.calls == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin"),
+    [(["--inputs", "-"], '{"text": "a\u2028b"}\n'), (["-"], "a\u2028b\r\n")],
+    ids=["JSON", "text"],
+)
+def test_a_line_separator_inside_a_text_ends_no_line(
+    monkeypatch: pytest.MonkeyPatch,
+    journals: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    stdin: str,
+) -> None:
+    api = Api()
+    monkeypatch.setattr(Client, "call", lambda self, *a, **k: api(self, *a, **k))
+    assert main(monkeypatch, *arguments, stdin=stdin) == 0
+    assert json.loads(capsys.readouterr().out)["result"] == {"text": "a\u2028b"}
 
 
 def test_what_is_no_journal_is_refused(monkeypatch: pytest.MonkeyPatch, server: Server, tmp_path: Path) -> None:
