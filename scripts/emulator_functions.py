@@ -32,7 +32,7 @@ class Functions:
         self._lock = threading.Lock()
         self._running: dict[int, tuple[str, int]] = {}
         self._peaks: dict[str, int] = {}
-        self._killed: set[str] = set()
+        self._killed: dict[str, int] = {}
 
     def start(self, command: Any, **options: Any) -> subprocess.Popen[Any]:
         """Start a process; one of a function has its own folder for temporary files."""
@@ -60,7 +60,7 @@ class Functions:
                 now, peak = used
                 self._peaks[name] = min(peak, limit) if limit else peak
                 if limit and now > limit:
-                    self._killed.add(name)
+                    self._killed[name] = limit
                     self._running.pop(pid, None)
             if limit and now > limit:
                 with contextlib.suppress(ProcessLookupError):
@@ -77,12 +77,10 @@ class Functions:
         with self._lock:
             return self._peaks.get(name)
 
-    def was_killed(self, name: str) -> bool:
-        """Whether a process of the function was killed since the last question."""
+    def killed(self, name: str) -> int | None:
+        """The limit in megabytes that a process of the function was killed for since the last question, or None."""
         with self._lock:
-            killed = name in self._killed
-            self._killed.discard(name)
-            return killed
+            return self._killed.pop(name, None)
 
 
 def resident(pid: int) -> tuple[int, int] | None:
@@ -119,12 +117,16 @@ def patch() -> None:
     def name_of(func: dict[str, Any]) -> str:
         return str((func.get("config") or func).get("FunctionName", ""))
 
+    # Another process of the same function may have been looked at since the kill.
+    reported = threading.local()
+
     def peak(func: dict[str, Any]) -> int:
-        known = functions.peak(name_of(func))
+        known = getattr(reported, "limit", None) or functions.peak(name_of(func))
         return int(probe(func)) if known is None else known
 
     def emit_logs(func: dict[str, Any], request_id: str, log_text: str, error: bool, *more: Any, **named: Any) -> None:
-        if error and functions.was_killed(name_of(func)):
+        reported.limit = functions.killed(name_of(func)) if error else None
+        if reported.limit is not None:
             log_text = "\n".join(filter(None, (log_text, KILLED_LINES.format(request_id))))
         emit(func, request_id, log_text, error, *more, **named)
 
