@@ -48,7 +48,7 @@ model.start(must=os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") in INITIALIZED
 worker = Worker(
     model,
     packaged_validator(settings.model_source),
-    RequestTable(aws.lean_client("dynamodb"), settings.request_table),
+    RequestTable(aws.lean_client("dynamodb"), settings.request_table, telemetry=telemetry),
     RequestQueue(aws.lean_client("sqs"), settings.queue_url),
     RetryDelay(settings.retry_base_seconds, settings.retry_max_seconds),
     telemetry,

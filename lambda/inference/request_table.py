@@ -23,6 +23,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from inference.errors import Unavailable
 from inference.expressions import Update, from_attribute, to_attribute
 from inference.requests import OPEN, Record, Status
+from inference.telemetry import Telemetry
 
 OPEN_INDEX = "open"
 SHARDS = "0123456789abcdef"
@@ -63,12 +64,16 @@ class RequestTable:
         client: a DynamoDB client (boto3, or anything with its operations).
         name: the table's name.
         batch: statements in one call; 1 turns batching off.
+        telemetry: where a refused batch is logged; None: nowhere.
     """
 
-    def __init__(self, client: Any, name: str, batch: int = BATCH_STATEMENTS) -> None:
+    def __init__(
+        self, client: Any, name: str, batch: int = BATCH_STATEMENTS, telemetry: Telemetry | None = None
+    ) -> None:
         self._client = client
         self._name = name
         self._batch = batch
+        self._telemetry = telemetry
 
     # Submit
 
@@ -265,7 +270,10 @@ class RequestTable:
         statements = [update.to_statement(self._name) for update in updates]
         try:
             responses = self._client.batch_execute_statement(Statements=statements)["Responses"]
-        except ClientError:
+        except ClientError as error:
+            # The updates are made singly, at many times the cost and without a sign of it: a missing right shows here.
+            if self._telemetry is not None:
+                self._telemetry.warning_once("batch_refused", code=_code(error), statements=len(statements))
             responses = [{"Error": {"Code": "BatchRefused"}} for _ in updates]
         except BotoCoreError as error:
             return [_unavailable("update the records", error) for _ in updates]

@@ -29,11 +29,13 @@ class Telemetry:
         self._level = _LEVELS[level]
         self._common: dict[str, Any] = {"function": function}
         self._cold = True
+        self._once: set[str] = set()
 
     def begin(self, **common: Any) -> None:
         """Start an invocation: `common` goes into each of its lines, and `cold_start` is true for the first alone."""
         self._common = {"function": self._common["function"], **common, "cold_start": self._cold}
         self._cold = False
+        self._once.clear()
 
     def debug(self, event: str, **fields: Any) -> None:
         self._write("DEBUG", event, fields)
@@ -43,6 +45,12 @@ class Telemetry:
 
     def warning(self, event: str, **fields: Any) -> None:
         self._write("WARNING", event, fields)
+
+    def warning_once(self, event: str, **fields: Any) -> None:
+        """A warning of which an invocation writes the first alone: what causes it, causes it with every call."""
+        if event not in self._once:
+            self._once.add(event)
+            self.warning(event, **fields)
 
     def error(self, event: str, error: BaseException | None = None, **fields: Any) -> None:
         """Something that a person has to look at; with an exception, its type, text and traceback."""

@@ -10,7 +10,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 from inference.errors import Unavailable
 from inference.moves import Moves
 from inference.request_table import Applied, Refusal, RequestTable
-from tests.unit.fakes import Clock
+from tests.unit.fakes import Clock, Recorder
 from tests.unit.samples import a_record
 
 TIMED_OUT = ReadTimeoutError(endpoint_url="https://dynamodb")
@@ -66,6 +66,27 @@ def test_a_batch_that_is_refused_is_tried_one_by_one() -> None:
     dynamo = Dynamo(refused("ValidationException"), refused("ThrottlingException"))
     assert apply(dynamo) == [Unavailable, Applied, Applied, Applied]
     assert dynamo.calls == 4
+
+
+def test_a_refused_batch_is_logged_once_in_an_invocation() -> None:
+    """A role without the right to batches works on, singly: nothing else would show it."""
+    moves, log = Moves(Clock()), Recorder()
+    table = RequestTable(Dynamo(refused("AccessDeniedException")), "t", batch=3, telemetry=log)
+    updates = [moves.succeed(f"a{n}", 1, "{}") for n in range(5)]
+    for _ in range(2):  # as a worker does: the claims, then the outcomes
+        assert [type(written) for written in table.apply(updates)] == [Applied] * 5
+    line = {"level": "WARNING", "event": "batch_refused", "code": "AccessDeniedException", "statements": 3}
+    assert log.lines == [line]
+    log.begin(invocation_id="the next")
+    table.apply(updates)
+    assert log.lines == [line] * 2
+
+
+@pytest.mark.parametrize("batch", [TIMED_OUT, [{}] * 4])
+def test_no_other_batch_is_logged_as_refused(batch: Any) -> None:
+    moves, log = Moves(Clock()), Recorder()
+    RequestTable(Dynamo(batch), "t", telemetry=log).apply([moves.succeed(f"a{n}", 1, "{}") for n in range(4)])
+    assert log.lines == []
 
 
 def test_one_by_one_ends_where_nobody_answers() -> None:
