@@ -14,6 +14,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from inference.catalog import InvalidInput, Validate
+from inference.deadline import Deadline
 from inference.errors import Unavailable
 from inference.expressions import Update
 from inference.moves import Moves
@@ -32,7 +33,7 @@ LEASE_MARGIN_MS = 3_000
 """A lease outlives its invocation by this much: clocks differ, and Lambda takes a moment to kill."""
 
 WATCHDOG_MARGIN_MS = 1_500
-"""The watchdog needs this much before the timeout, for a few calls to AWS."""
+"""The watchdog needs this much before the timeout, for a few calls to AWS: they may take 1 s, till their deadline."""
 
 FINISH_MARGIN_MS = 2_000
 """No chunk is started with less time than the slowest so far took, plus this."""
@@ -79,6 +80,7 @@ class Worker:
         table, queue: where the records and messages are.
         retry: how long a retryable error waits.
         clock: gives the time in epoch milliseconds.
+        deadline: that of the calls to table and queue; claims keep time back for what follows them.
     """
 
     def __init__(
@@ -90,7 +92,9 @@ class Worker:
         retry: RetryDelay,
         telemetry: Telemetry,
         clock: Callable[[], int],
+        deadline: Deadline | None = None,
     ) -> None:
+        self._deadline = deadline or Deadline()
         self._model = model
         self._validate = validate
         self._table = table
@@ -120,6 +124,7 @@ class Worker:
         lease_seconds = claimer.lease_seconds
         self._show_again({delivery.receipt_handle: lease_seconds for delivery in deliveries})
         self._process_chunks(_without_repeats(deliveries, run, lease_seconds), run)
+        self._deadline.release()
         self._show_again(run.delays)
         self._telemetry.info("batch_done", messages=len(records), duration_ms=watch.ms, **run.counts)
         return run.failed
@@ -175,6 +180,7 @@ class Worker:
         if not claims:
             return
         run.worked = True
+        self._deadline.release()
         hung = Hung(list(claims))
         seconds = (run.invocation.remaining_ms() - WATCHDOG_MARGIN_MS) / 1000
         with Watchdog(seconds, lambda: self._give_up(hung)):

@@ -14,6 +14,7 @@ from typing import Any
 
 from inference import aws
 from inference.catalog import packaged_validator
+from inference.deadline import Deadline
 from inference.request_queue import RequestQueue
 from inference.request_table import RequestTable
 from inference.settings import WorkerSettings
@@ -28,7 +29,7 @@ INITIALIZED_AHEAD = ("provisioned-concurrency", "snap-start")
 
 settings = WorkerSettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level)
-
+deadline = Deadline()
 
 source = Path(__file__).parent / "models" / settings.model_source
 
@@ -48,11 +49,12 @@ model.start(must=os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") in INITIALIZED
 worker = Worker(
     model,
     packaged_validator(settings.model_source),
-    RequestTable(aws.lean_client("dynamodb"), settings.request_table, telemetry=telemetry),
-    RequestQueue(aws.lean_client("sqs"), settings.queue_url),
+    RequestTable(aws.lean_client("dynamodb", deadline), settings.request_table, telemetry=telemetry),
+    RequestQueue(aws.lean_client("sqs", deadline), settings.queue_url),
     RetryDelay(settings.retry_base_seconds, settings.retry_max_seconds),
     telemetry,
     now_ms,
+    deadline,
 )
 gc.freeze()  # it lives as long as the process: no collection need look at it again
 gc.enable()
@@ -64,6 +66,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if event.get("source") == "aws.events":
         telemetry.debug("warmed")
         return {"warm": True}
+    deadline.start(context.get_remaining_time_in_millis() / 1000)
     model.begin_invocation()
     invocation = Invocation(context.aws_request_id, context.get_remaining_time_in_millis)
     failed = worker.process(event["Records"], invocation)

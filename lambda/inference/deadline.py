@@ -1,7 +1,9 @@
 """Until when the calls to AWS of an invocation have to be over, so that its answer goes out before Lambda ends it.
 
-|-- calls ------------------------------|-- withdrawal --|-- answer --|
-start                                                                 Lambda's timeout
+|-- calls ------------------------------|-- kept back --|-- answer --|
+start                                                                Lambda's timeout
+
+The api function keeps time back to withdraw what a submit wrote, a worker to predict what it claimed and to write that.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from collections.abc import Callable
 from botocore.exceptions import BotoCoreError
 
 ANSWER_SECONDS = 0.5
-WITHDRAWAL_SECONDS = 3.0
+KEPT_BACK_SECONDS = 3.0
 
 
 class OutOfTimeError(BotoCoreError):  # type: ignore[misc]
@@ -38,10 +40,10 @@ class Deadline:
         """An invocation begins that Lambda ends in so many seconds."""
         usable = seconds - ANSWER_SECONDS
         self._end = self._clock() + usable
-        self._kept_back = min(WITHDRAWAL_SECONDS, usable / 3)
+        self._kept_back = min(KEPT_BACK_SECONDS, usable / 3)
 
-    def withdraw(self) -> None:
-        """Release the time that was kept back: what follows takes back what was begun."""
+    def release(self) -> None:
+        """Release the time that was kept back: what follows takes back what was begun, or ends it."""
         self._kept_back = 0.0
 
     def left(self) -> float:

@@ -132,7 +132,7 @@ class Service:
         return record
 
     def _discard(self, record: Record) -> bool:
-        self._deadline.withdraw()
+        self._deadline.release()
         return self._table.discard(record)
 
     def _was_claimed(self, request_id: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
 import sys
 import zipfile
@@ -17,9 +18,18 @@ from inference import aws
 from inference.catalog import packaged_validator
 from scripts.emulator import Emulator
 from scripts.package import MODELS, build
+from tests.integration.package_process import unpacked_worker
 from tests.integration.system import System
 
 E2E_MODELS = Path(__file__).parents[1] / "e2e" / "models"
+NEVER_LOADS = """
+
+import time
+class Slow(WordCount):
+    def __init__(self, runtime, manifest):
+        time.sleep(3600)
+WordCount = None
+"""
 
 
 def pytest_runtest_setup() -> None:
@@ -38,6 +48,16 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield folder / "lambda"
     sys.path.remove(str(folder / "lambda"))
     packaged_validator.cache_clear()
+
+
+@pytest.fixture(scope="session")
+def slow_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A worker whose model never ends to load, unpacked."""
+    folder = tmp_path_factory.mktemp("slow")
+    shutil.copytree(E2E_MODELS / "wordcount", folder / "models" / "wordcount")
+    with (folder / "models" / "wordcount" / "model.py").open("a", encoding="utf-8") as file:
+        file.write(NEVER_LOADS)
+    return unpacked_worker(folder, folder / "models", "wordcount")
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -13,11 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from scripts.emulator import Emulator
-from tests.integration.conftest import E2E_MODELS
-from tests.integration.package_process import unpacked_worker
 from tests.integration.system import TABLE, System
 
 SECONDS = 20
@@ -29,23 +24,6 @@ class Context:
     def get_remaining_time_in_millis(self): return 2500
 handler.handler(json.load(sys.stdin), Context())
 """
-NEVER_LOADS = """
-
-import time
-class Slow(WordCount):
-    def __init__(self, runtime, manifest):
-        time.sleep(3600)
-WordCount = None
-"""
-
-
-@pytest.fixture(scope="module")
-def slow_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("slow")
-    shutil.copytree(E2E_MODELS / "wordcount", folder / "models" / "wordcount")
-    with (folder / "models" / "wordcount" / "model.py").open("a") as file:
-        file.write(NEVER_LOADS)
-    return unpacked_worker(folder, folder / "models", "wordcount")
 
 
 @contextmanager
