@@ -134,35 +134,41 @@ class Client:
         except (OSError, HTTPException) as error:
             raise Unreachable(url, error) from error
 
-    def submit(self, payload: Any, model: str | None = None, *, key: str | None = None) -> str:
+    def submit(self, payload: Any, model: str | None = None) -> str:
         """Send an input and return the request's id.
 
-        One Idempotency-Key covers all tries of this call, so that a lost answer makes no second request; `key`, if
-        given, covers those of other calls too.
+        One Idempotency-Key covers all tries of this call, so that a lost answer makes no second request.
 
         Raises:
             Refused: the API does not take this input.
             Unreachable: no try reached it.
         """
-        path = f"/predict/{urllib.parse.quote(model, safe='')}" if model else "/predict"
-        headers = {"Content-Type": "application/json", "Idempotency-Key": key or str(uuid.uuid4())}
-        body = json.dumps(payload).encode()
+        key = str(uuid.uuid4())
         deadline = time.monotonic() + RETRY_SECONDS
         tries = 0
         while True:
-            tries += 1
-            pause = _backoff(tries)
             try:
-                reply = self.call("POST", path, body, headers)
-                if reply.status == 202:
-                    return str(reply.body["request_id"])
-                pause = pause if reply.pause is None else reply.pause
-                if reply.status not in _TRY_AGAIN or time.monotonic() + pause > deadline:
-                    raise Refused(reply)
-            except Unreachable as error:
-                if time.monotonic() + pause > deadline or _is_refused_connection(error):
+                return str(self.send(payload, model, key).body["request_id"])
+            except Failure as error:
+                tries += 1
+                pause = submit_again_after(error, tries)
+                if pause is None or time.monotonic() + pause > deadline:
                     raise
             time.sleep(pause)
+
+    def send(self, payload: Any, model: str | None, key: str) -> Reply:
+        """Send an input once: a reply with status 202, whose body has the `request_id`.
+
+        Raises:
+            Refused: any other answer.
+            Unreachable: no answer; it may have been accepted all the same, so the next try needs the same `key`.
+        """
+        path = f"/predict/{urllib.parse.quote(model, safe='')}" if model else "/predict"
+        headers = {"Content-Type": "application/json", "Idempotency-Key": key}
+        reply = self.call("POST", path, json.dumps(payload).encode(), headers)
+        if reply.status != 202:
+            raise Refused(reply)
+        return reply
 
     def status(self, request_id: str) -> Reply:
         """One look at a request: a reply with status 200.
@@ -208,15 +214,13 @@ class Client:
                 if reply.body["status"] in FINAL:
                     answer: Mapping[str, Any] = reply.body
                     return answer
-                asked = 1.0 if reply.pause is None else reply.pause
-                wait = asked if pause is None else pause
-            except (Unreachable, Refused) as error:
-                passing = isinstance(error, Unreachable) or error.reply.status in _TRY_AGAIN
-                if not passing or time.monotonic() > deadline:
-                    raise
+                wait = ask_again_after(reply) if pause is None else pause
+            except Failure as error:
                 troubles += 1
-                asked_for = error.reply.pause if isinstance(error, Refused) else None
-                wait = _backoff(troubles) if asked_for is None else asked_for
+                after = try_again_after(error, troubles)
+                if after is None or time.monotonic() > deadline:
+                    raise
+                wait = after
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimedOut(request_id, seconds)
@@ -231,12 +235,28 @@ def _reply(route: str, status: int, headers: Message, data: bytes) -> Reply:
     return Reply(status, {name.lower(): value for name, value in headers.items()}, body, route)
 
 
-def _backoff(tries: int) -> float:
-    """Seconds before the next try where the server names none: doubling, and spread so that clients don't meet."""
+def ask_again_after(reply: Reply) -> float:
+    """Seconds until the next look at a request that is not final."""
+    return 1.0 if reply.pause is None else reply.pause
+
+
+def try_again_after(failure: Failure, tries: int) -> float | None:
+    """Seconds until the next try after so many that failed; None where another try would not help.
+
+    Where the server names none, they double, and are spread so that clients don't meet.
+    """
+    if not isinstance(failure, Unreachable | Refused):
+        return None
+    if isinstance(failure, Refused) and failure.reply.status not in _TRY_AGAIN:
+        return None
+    if isinstance(failure, Refused) and failure.reply.pause is not None:
+        return failure.reply.pause
     return float(min(2.0 ** (tries - 1), 10.0) * random.uniform(0.5, 1.0))
 
 
-def _is_refused_connection(error: Unreachable) -> bool:
-    """Nobody listens there: waiting for it is of no use to a person at a terminal."""
-    cause = error.__cause__
-    return isinstance(getattr(cause, "reason", cause), ConnectionRefusedError)
+def submit_again_after(failure: Failure, tries: int) -> float | None:
+    """As `try_again_after`; where nobody listens, waiting is of no use to a person at a terminal."""
+    cause = failure.__cause__
+    if isinstance(getattr(cause, "reason", cause), ConnectionRefusedError):
+        return None
+    return try_again_after(failure, tries)

@@ -8,7 +8,8 @@
 
 The request's id is printed at once on stderr: whatever happens to this command, --resume gets the result. One input
 prints its result as JSON; many print one JSON line each, in their order, with index (from 0), request_id, status,
-result and error. Their ids are in a journal, whose name is printed first: --resume JOURNAL finishes what was begun.
+result and error. All are sent before the results are waited for, and their ids are in a journal, whose name is printed
+first: after Ctrl-C, a crash or a timeout, --resume JOURNAL sends what was not sent and prints the results of all.
 """
 
 import argparse
@@ -28,7 +29,8 @@ if not __package__:  # started as a file: make the repository importable
 from scripts.client import Client
 from scripts.client_signing import region_in, signer
 from scripts.console import Failure, argument_text, as_json, note, run
-from scripts.predict_many import Journal, run_all
+from scripts.predict_journal import Journal
+from scripts.predict_many import run_all
 
 OK, FAILED, USAGE, NOT_FOUND, TIMEOUT = 0, 1, 2, 3, 4
 
@@ -55,7 +57,9 @@ def main() -> int:
         if not inputs:
             note("no input, nothing to do")
             return OK
-        return run_all(client, Journal.begin(inputs, args.model, client.base_url), args.timeout)
+        journal = Journal.begin(inputs, args.model, client.base_url)
+        del inputs  # of what is accepted, only the file keeps the input
+        return run_all(client, journal, args.timeout)
     request_id = client.submit(_input(args), args.model)
     note(f"request {request_id}")
     return _finish(_wait(client, request_id, args.timeout))
@@ -76,7 +80,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--model", help="name of the model (default: the deployment's default model)")
     parser.add_argument("--url", default=os.environ.get("PREDICT_URL"), help="base URL (default: PREDICT_URL)")
     parser.add_argument("--env", default="local", help="without a URL: the deployed environment (default: local)")
-    parser.add_argument("--timeout", type=float, default=120.0, help="seconds to wait (default: 120)")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=120.0,
+        help="seconds to wait (default: 120); with many inputs, for each, and begun anew whenever another one is done",
+    )
     parser.add_argument("--region", help="region to sign for, where the host names none (default: the deployment's)")
     parser.add_argument("--sign", action="store_true", help="sign with AWS credentials, for an AWS_IAM authorizer")
     return parser

@@ -1,131 +1,238 @@
-"""Many inputs in one go, and a journal that survives Ctrl-C, a crash and a reboot.
+"""Many inputs in one go: everything is sent first, and the results are fetched meanwhile.
 
-The journal has a line for each input, with an Idempotency-Key of its own, before anything is sent, and a line with the
-request's id as soon as it is accepted. Resuming sends what has no id under the same key, so that nothing is accepted
-twice, and fetches the results of everything.
+One thread, the main one, decides; a pool sends and another asks for results. Every accepted id is in the journal before
+anything else happens to it, so that an interruption at any moment costs only the time until `--resume`.
+
+Results are asked for in the order of the inputs, within a window: what is behind it can wait on the server, and memory
+holds no more results than the window is wide.
 """
 
-import json
 import os
 import sys
 import time
-import uuid
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from pathlib import Path
-from threading import Lock
-from typing import Any, Self, TextIO
+from typing import Any
 
-from scripts.client import Client, NotFound, TimedOut
-from scripts.console import BUILD, Failure, as_json, note
+from scripts.client import (
+    FINAL,
+    RETRY_SECONDS,
+    Client,
+    NotFound,
+    Refused,
+    Reply,
+    TimedOut,
+    ask_again_after,
+    submit_again_after,
+    try_again_after,
+)
+from scripts.console import Failure, as_json, note
+from scripts.predict_journal import Item, Journal
 
 OK, FAILED = 0, 1
-CONCURRENCY = 16
+SENDERS = 16
+POLLERS = 8
+WINDOW = 64
+PROGRESS_SECONDS = 5.0
+LAST_ANSWERS_SECONDS = 1.0
 
-
-@dataclass
-class Item:
-    """One input: its place in the whole, from 0, its key, and the request's id once it is accepted."""
-
-    index: int
-    payload: Any
-    key: str
-    request_id: str | None = None
-
-
-class Journal:
-    """The file. Lines are JSON objects; a last line that was cut off by a crash is left out."""
-
-    def __init__(self, path: Path, model: str | None, items: Sequence[Item]) -> None:
-        self.path = path
-        self.model = model
-        self.items = items
-        self._lock = Lock()
-
-    @classmethod
-    def begin(cls, inputs: Sequence[Any], model: str | None, url: str, path: Path | None = None) -> Self:
-        """Write the inputs down, in a file that only this user can read."""
-        path = path or BUILD / "predict" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.jsonl"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        items = [Item(index, payload, str(uuid.uuid4())) for index, payload in enumerate(inputs)]
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            _write(file, {"url": url, "model": model, "inputs": len(items)})
-            for item in items:
-                _write(file, {"index": item.index, "key": item.key, "input": item.payload})
-        return cls(path, model, items)
-
-    @classmethod
-    def read(cls, path: Path, url: str) -> Self:
-        """Read what an earlier run has written, and drop the half line that a crash left at its end.
-
-        Raises:
-            Failure: it is no journal, or of another deployment, or not all of its inputs were written down, so that
-                nothing was sent.
-        """
-        content = path.read_bytes()
-        whole = content[: content.rfind(b"\n") + 1]
-        try:
-            found: list[dict[str, Any]] = [json.loads(text) for text in whole.splitlines()]
-            head = found[0]
-            sent_to, model = head["url"], head["model"]
-            items = {line["index"]: Item(line["index"], line["input"], line["key"]) for line in found if "key" in line}
-            for sent in (line for line in found if "request_id" in line):
-                items[sent["index"]].request_id = sent["request_id"]
-            if list(items) != list(range(head["inputs"])):
-                raise ValueError("inputs are missing")
-        except (IndexError, KeyError, TypeError, ValueError) as error:
-            raise Failure(f"{path} is no journal of predict, or its run ended before it sent anything", 2) from error
-        if sent_to != url:
-            raise Failure(f"{path} is of {sent_to}, not of {url}: give its --env or --url", 2)
-        os.truncate(path, len(whole))  # else the next line would be written behind the half one
-        return cls(path, model, list(items.values()))
-
-    def accepted(self, item: Item, request_id: str) -> None:
-        """Note a request's id, at once."""
-        item.request_id = request_id
-        with self._lock, self.path.open("a", encoding="utf-8") as file:
-            _write(file, {"index": item.index, "request_id": request_id})
+_THROTTLED = frozenset({429, 503})
 
 
 def run_all(client: Client, journal: Journal, seconds: float) -> int:
     """Send what was not sent, and print a line for each input, in their order, as soon as those before it are done.
 
+    An input is given up when `seconds` have passed since it was first asked for and since anything was last accepted
+    or done: the time that it waits behind the others is not its own.
+
     Returns the highest exit code of all lines.
     """
-    known = sum(item.request_id is not None for item in journal.items)
-    note(f"{len(journal.items)} inputs, {known} sent before; after an interruption: --resume {journal.path}")
-
-    def one(item: Item) -> tuple[int, dict[str, Any]]:
-        try:
-            if item.request_id is None:
-                journal.accepted(item, client.submit(item.payload, journal.model, key=item.key))
-            answer = client.wait(str(item.request_id), seconds)
-        except Failure as failure:
-            state = {NotFound: "unknown", TimedOut: "open"}.get(type(failure), "refused")
-            return failure.code, _line(item, {"status": state, "error": {"message": str(failure)}})
-        return OK if answer["status"] == "succeeded" else FAILED, _line(item, answer)
-
     worst = OK
-    pool = ThreadPoolExecutor(CONCURRENCY)
+    many = _Many(client, journal, seconds)
     try:
-        for code, line in pool.map(one, journal.items):
+        note(f"{many.progress()}; after an interruption: --resume {journal.path}")
+        for code, line in many.lines():
             print(as_json(line), flush=True)
             worst = max(worst, code)
     except KeyboardInterrupt:
-        note(f"interrupted; everything goes on: --resume {journal.path}")
-        sys.stdout.flush()
-        os._exit(130)  # threads that wait for an answer would keep the process for minutes; the journal is on disk
-    pool.shutdown()
+        try:
+            note(f"interrupted; what was sent goes on: --resume {journal.path}")
+            sys.stdout.flush()
+            many.note_last_answers()
+        finally:
+            os._exit(130)  # threads that wait for an answer would keep the process for minutes
     return worst
+
+
+@dataclass
+class _Task:
+    """An input that is being sent, or whose result is being asked for."""
+
+    item: Item
+    since: float
+    due: float
+    troubles: int = 0
+    call: Future[Reply] | None = None
+
+
+class _Many:
+    """One run. Only the calls themselves happen in other threads."""
+
+    def __init__(self, client: Client, journal: Journal, seconds: float) -> None:
+        self._client = client
+        self._journal = journal
+        self._seconds = seconds
+        self._senders = ThreadPoolExecutor(SENDERS)
+        self._pollers = ThreadPoolExecutor(POLLERS)
+        now = time.monotonic()
+        self._unsent = iter([item for item in journal.items if item.request_id is None])
+        self._sending: dict[int, _Task] = {}
+        self._accepted = {item.index: now for item in journal.items if item.request_id is not None}
+        """Index -> when to ask for it first."""
+        self._asking: dict[int, _Task] = {}
+        self._lines: dict[int, tuple[int, dict[str, Any]]] = {}
+        self._next = 0
+        self._sent = len(self._accepted)
+        self._moved = self._shown = now
+        self._throttled_until = now
+
+    def lines(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """An exit code and a line for each input, in their order."""
+        everything = len(self._journal.items)
+        while self._next < everything:
+            self._step()
+            while self._next in self._lines:
+                self._next += 1
+                yield self._lines.pop(self._next - 1)
+        self._senders.shutdown()
+        self._pollers.shutdown()
+
+    def progress(self) -> str:
+        """How far it is."""
+        return f"{self._sent} of {len(self._journal.items)} inputs sent, {self._next} done"
+
+    def note_last_answers(self) -> None:
+        """Give the calls under way a moment, so that the journal has the ids that the API is just giving out.
+
+        One that comes later is not lost: its key is in the journal.
+        """
+        wait([task.call for task in self._sending.values() if task.call], LAST_ANSWERS_SECONDS)
+
+    def _step(self) -> None:
+        """Begin the calls that are due, wait until one ends or another is due, and deal with what has ended."""
+        now = time.monotonic()
+        self._show(now)
+        self._fill(now)
+        idle = []
+        for task in self._sending.values():
+            due = max(task.due, self._throttled_until)
+            if task.call is None and due <= now:
+                task.call = self._senders.submit(self._send, task.item)
+            elif task.call is None:
+                idle.append(due)
+        for task in self._asking.values():
+            due = min(task.due, self._give_up_at(task))
+            if task.call is None and due <= now:
+                task.call = self._pollers.submit(self._client.status, str(task.item.request_id))
+            elif task.call is None:
+                idle.append(due)
+        pause = min(idle) - now if idle else None
+        calls = [task.call for task in (*self._sending.values(), *self._asking.values()) if task.call]
+        if calls:
+            wait(calls, pause, FIRST_COMPLETED)
+        elif pause is not None:
+            time.sleep(pause)
+        for task in [task for task in self._sending.values() if task.call and task.call.done()]:
+            self._after_sending(task)
+        for task in [task for task in self._asking.values() if task.call and task.call.done()]:
+            self._after_asking(task)
+
+    def _fill(self, now: float) -> None:
+        while len(self._sending) < SENDERS and (item := next(self._unsent, None)):
+            self._sending[item.index] = _Task(item, now, now)
+        for index in range(self._next, min(self._next + WINDOW, len(self._journal.items))):
+            if (due := self._accepted.pop(index, None)) is not None:
+                self._asking[index] = _Task(self._journal.items[index], now, due)
+
+    def _give_up_at(self, task: _Task) -> float:
+        return max(task.since, self._moved) + self._seconds
+
+    def _send(self, item: Item) -> Reply:
+        reply = self._client.send(item.payload, self._journal.model, item.key)
+        self._journal.accepted(item, str(reply.body["request_id"]))
+        return reply
+
+    def _after_sending(self, task: _Task) -> None:
+        now = time.monotonic()
+        try:
+            reply = _result(task)
+        except Failure as failure:
+            self._after_no_acceptance(task, failure, now)
+            return
+        del self._sending[task.item.index]
+        task.item.payload = None  # it is in the journal, and is not needed again
+        self._accepted[task.item.index] = now + ask_again_after(reply)
+        self._moved = now
+        self._sent += 1
+        if self._sent == len(self._journal.items):
+            note(self.progress())
+
+    def _after_no_acceptance(self, task: _Task, failure: Failure, now: float) -> None:
+        task.troubles += 1
+        pause = submit_again_after(failure, task.troubles)
+        throttled = isinstance(failure, Refused) and failure.reply.status in _THROTTLED
+        # An API that has accepted nothing for so long is asked once for each of the others, not for so long again.
+        until = self._moved + self._seconds if throttled else task.since + RETRY_SECONDS
+        if pause is None or now + pause > until:
+            del self._sending[task.item.index]
+            self._fail(task.item, failure)
+            return
+        task.due = now + pause
+        if throttled:  # it would refuse the other senders too
+            self._throttled_until = max(self._throttled_until, task.due)
+
+    def _after_asking(self, task: _Task) -> None:
+        now = time.monotonic()
+        over = now >= self._give_up_at(task)
+        failure: Failure
+        try:
+            reply = _result(task)
+        except Failure as raised:
+            task.troubles += 1
+            failure, pause = raised, try_again_after(raised, task.troubles)
+        else:
+            if reply.body["status"] in FINAL:
+                self._moved = now
+                del self._asking[task.item.index]
+                code = OK if reply.body["status"] == "succeeded" else FAILED
+                self._lines[task.item.index] = code, _line(task.item, reply.body)
+                return
+            task.troubles = 0
+            failure, pause = TimedOut(str(task.item.request_id), self._seconds), ask_again_after(reply)
+        if pause is None or over:
+            del self._asking[task.item.index]
+            self._fail(task.item, failure)
+        else:
+            task.due = now + pause
+
+    def _fail(self, item: Item, error: Failure) -> None:
+        state = {NotFound: "unknown", TimedOut: "open"}.get(type(error), "refused")
+        self._lines[item.index] = error.code, _line(item, {"status": state, "error": {"message": str(error)}})
+
+    def _show(self, now: float) -> None:
+        if now - self._shown >= PROGRESS_SECONDS:
+            self._shown = now
+            note(self.progress())
+
+
+def _result(task: _Task) -> Reply:
+    """What a call has returned or raised; the task is ready for the next one."""
+    assert task.call is not None
+    call, task.call = task.call, None
+    return call.result()
 
 
 def _line(item: Item, answer: Mapping[str, Any]) -> dict[str, Any]:
     shown = {key: answer.get(key) for key in ("status", "result", "error")}
     return {"index": item.index, "request_id": item.request_id, **shown}
-
-
-def _write(file: TextIO, line: Mapping[str, Any]) -> None:
-    file.write(json.dumps(line) + "\n")
-    file.flush()

@@ -3,8 +3,10 @@
 import pytest
 from pytest_socket import disable_socket
 
+from scripts import client, predict_many
 from tests.unit.api_harness import Api
 from tests.unit.fake_table import FakeTable
+from tests.unit.predict_server import Clock
 from tests.unit.stripped_table import StrippedTable
 from tests.unit.worker_harness import Bench
 
@@ -32,3 +34,12 @@ def bench(request: pytest.FixtureRequest) -> Bench:
 @pytest.fixture
 def api() -> Api:
     return Api()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The time of `predict`."""
+    clock = Clock()
+    for module in (client, predict_many):
+        monkeypatch.setattr(module, "time", clock)
+    return clock

@@ -1,0 +1,87 @@
+"""The journal of many inputs: what was sent under which key and id, on disk, so that an interruption loses nothing.
+
+It has a line for each input, with an Idempotency-Key of its own, before anything is sent, and a line with the request's
+id as soon as it is accepted. Whoever resumes sends what has no id under the same key: nothing is accepted twice.
+"""
+
+import json
+import os
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any, Self, TextIO
+
+from scripts.console import BUILD, Failure
+
+
+@dataclass
+class Item:
+    """One input: its place in the whole, from 0, its key, and the request's id once it is accepted."""
+
+    index: int
+    payload: Any
+    key: str
+    request_id: str | None = None
+
+
+class Journal:
+    """The file. Lines are JSON objects; a last line that was cut off by a crash is left out."""
+
+    def __init__(self, path: Path, model: str | None, items: Sequence[Item]) -> None:
+        self.path = path
+        self.model = model
+        self.items = items
+        self._lock = Lock()
+
+    @classmethod
+    def begin(cls, inputs: Sequence[Any], model: str | None, url: str, path: Path | None = None) -> Self:
+        """Write the inputs down, in a file that only this user can read."""
+        path = path or BUILD / "predict" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        items = [Item(index, payload, str(uuid.uuid4())) for index, payload in enumerate(inputs)]
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            _write(file, {"url": url, "model": model, "inputs": len(items)})
+            for item in items:
+                _write(file, {"index": item.index, "key": item.key, "input": item.payload})
+        return cls(path, model, items)
+
+    @classmethod
+    def read(cls, path: Path, url: str) -> Self:
+        """Read what an earlier run has written, and drop the half line that a crash left at its end.
+
+        Raises:
+            Failure: it is no journal, or of another deployment, or not all of its inputs were written down, so that
+                nothing was sent.
+        """
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        try:
+            found: list[dict[str, Any]] = [json.loads(text) for text in whole.splitlines()]
+            head = found[0]
+            sent_to, model = head["url"], head["model"]
+            items = {line["index"]: Item(line["index"], line["input"], line["key"]) for line in found if "key" in line}
+            for sent in (line for line in found if "request_id" in line):
+                items[sent["index"]].request_id = sent["request_id"]
+            if list(items) != list(range(head["inputs"])):
+                raise ValueError("inputs are missing")
+        except (IndexError, KeyError, TypeError, ValueError) as error:
+            raise Failure(f"{path} is no journal of predict, or its run ended before it sent anything", 2) from error
+        if sent_to != url:
+            raise Failure(f"{path} is of {sent_to}, not of {url}: give its --env or --url", 2)
+        os.truncate(path, len(whole))  # else the next line would be written behind the half one
+        return cls(path, model, list(items.values()))
+
+    def accepted(self, item: Item, request_id: str) -> None:
+        """Note a request's id, at once."""
+        item.request_id = request_id
+        with self._lock, self.path.open("a", encoding="utf-8") as file:
+            _write(file, {"index": item.index, "request_id": request_id})
+
+
+def _write(file: TextIO, line: Mapping[str, Any]) -> None:
+    file.write(json.dumps(line) + "\n")
+    file.flush()
