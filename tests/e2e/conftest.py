@@ -86,7 +86,8 @@ def tree(folder: Path, emulator: Emulator) -> Path:
     shutil.copytree(ROOT / "terraform", tree / "terraform", ignore=ignored, dirs_exist_ok=True)
     shutil.copytree(MODELS, tree / "worker" / "models", dirs_exist_ok=True)
     packages = build(tree / "build" / "packages", [MODELS, E2E_MODELS])
-    add_faults(packages.workers["faulty"])
+    for source in ("faulty", "hanging"):
+        add_faults(packages.workers[source])
     return tree
 
 
@@ -121,13 +122,16 @@ def with_models(**others: dict[str, Any]) -> dict[str, Any]:
 
 
 def _faulty_models(tree: Path, edge: Edge) -> dict[str, dict[str, Any]]:
-    zip_path = tree / "build" / "packages" / "worker-faulty-faults.zip"
-    faulty = {
-        "source": "faulty",
-        "models_dir": str(E2E_MODELS),
-        "package": {"zip": {"path": str(zip_path), "handler": HANDLER}},
-        "maximum_concurrency": 2,
-    }
+    def settings(source: str) -> dict[str, Any]:
+        zip_path = tree / "build" / "packages" / f"worker-{source}-faults.zip"
+        return {
+            "source": source,
+            "models_dir": str(E2E_MODELS),
+            "package": {"zip": {"path": str(zip_path), "handler": HANDLER}},
+            "maximum_concurrency": 2,
+        }
+
+    faulty = settings("faulty")
     at_the_edge = {"environment": {"AWS_ENDPOINT_URL": edge.url}}
     if STRIP:
         faulty |= at_the_edge
@@ -136,6 +140,7 @@ def _faulty_models(tree: Path, edge: Edge) -> dict[str, dict[str, Any]]:
         "deliveries": faulty,
         "soak": {**faulty, "maximum_concurrency": 4},
         "edge": {**faulty, "timeout_seconds": 8, **at_the_edge},
+        "hanging": {**settings("hanging"), "environment": {"INIT_SECONDS": "2"}},
     }
 
 

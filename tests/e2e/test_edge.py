@@ -1,4 +1,5 @@
-"""DynamoDB and SQS refuse, break and hang under a deployed worker: every request still ends, and rightly.
+"""DynamoDB and SQS refuse, break and hang under a deployed worker: every request still ends, and rightly. And they hang
+under the deployed api function: its client is told to come again.
 
 The same faults, at each call of api and worker, are injected in-process in tests/integration.
 """
@@ -6,11 +7,14 @@ The same faults, at each call of api and worker, are injected in-process in test
 from __future__ import annotations
 
 import random
+import time
 import uuid
+from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.control import Control
+from tests.e2e.deployment import Deployment
 from tests.e2e.edge import Edge, Trouble
 from tests.e2e.http_client import Api
 from tests.e2e.test_faults import right_answer
@@ -102,3 +106,50 @@ def test_every_third_call_fails(api: Api, control: Control, edge: Edge) -> None:
     assert sum(trouble.met for trouble in troubles) >= BATCH
     assert [outcome["result"] for outcome in outcomes] == [right_answer(value["text"]) for value in inputs]
     assert [api.status(request_id).body for request_id in ids] == outcomes
+
+
+FOREVER = 10**6
+
+
+@pytest.fixture
+def api_timeout(deployment: Deployment, edge: Edge) -> Iterator[int]:
+    """The api function's calls to AWS go by the edge while a test runs. Gives its timeout in seconds."""
+    functions = deployment.client("lambda")
+    name = deployment.output("function_names")["api"]
+    before = functions.get_function_configuration(FunctionName=name)
+    version = functions.get_alias(FunctionName=name, Name="live")["FunctionVersion"]
+    variables = before["Environment"]["Variables"]
+    at_the_edge = {"Variables": variables | {"AWS_ENDPOINT_URL": edge.url}}
+    functions.update_function_configuration(FunctionName=name, Environment=at_the_edge)
+    changed = functions.publish_version(FunctionName=name)["Version"]
+    functions.update_alias(FunctionName=name, Name="live", FunctionVersion=changed)
+    yield int(before["Timeout"])
+    functions.update_alias(FunctionName=name, Name="live", FunctionVersion=version)
+    functions.update_function_configuration(FunctionName=name, Environment={"Variables": variables})
+    functions.delete_function(FunctionName=name, Qualifier=changed)
+
+
+@pytest.mark.parametrize("operations", [("PutItem",), ("PutItem", "DeleteItem"), ("SendMessage",)], ids="+".join)
+def test_a_submit_is_refused_in_time_while_aws_hangs(
+    operations: tuple[str, ...], api: Api, control: Control, edge: Edge, api_timeout: int
+) -> None:
+    value = {"text": f"hanging {uuid.uuid4()}"}
+    key = {"idempotency_key": str(uuid.uuid4())}
+    assert api.status(str(uuid.uuid4())).status == 404  # its process has started, and AWS answers it by the edge
+    troubles = [Trouble(operation, "hang", 0, FOREVER) for operation in operations]
+    with control.paused(MODEL):
+        started = time.monotonic()
+        with edge.trouble(*troubles):
+            response = api.submit(value, model=MODEL, **key)
+        took = time.monotonic() - started
+        print(f"\n{'+'.join(operations)} hangs: {response.status} after {took:.1f} s of {api_timeout}")
+        assert response.status == 503, response
+        assert response.headers["content-type"] == "application/problem+json"
+        assert int(response.headers["retry-after"]) >= 1
+        assert response.body["status"] == 503
+        assert took < api_timeout
+        assert all(trouble.met for trouble in troubles), "nothing hung"
+        # The client does as it was told.
+        request_id = api.accepted(value, model=MODEL, **key)
+    assert api.outcome(request_id, SECONDS)["result"] == right_answer(value["text"])
+    control.drained(MODEL, SECONDS)

@@ -2,6 +2,8 @@
 
 A request's input says what happens to it: `{"text": ..., "fault": {"point": ..., "kind": ..., "times": n}}` fails in
 the first n deliveries of its message, and `"until": path` as long as there is no such file. Without either: always.
+
+INIT_SECONDS kills a start that takes longer, as Lambda does it after 10 s: the emulator waits for it without end.
 """
 
 from __future__ import annotations
@@ -16,11 +18,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+signal.alarm(int(os.environ.get("INIT_SECONDS", "0")))
 from inference.telemetry import now_ms
 from worker import handler as real
 from worker.batch import Worker
 from worker.claims import Claimer
 from worker.loading import LoadableModel
+
+signal.alarm(0)
 
 LONGER_THAN_ANY_TIMEOUT = 60
 _MEGABYTE = 2**20
