@@ -14,8 +14,6 @@ model folder and its manifest; which one is used, the manifest's `runtime` says.
 """
 
 import argparse
-import hashlib
-import json
 import shutil
 import sys
 import time
@@ -34,6 +32,7 @@ from rich.table import Table
 from scripts.console import BUILD, Failure, note, run
 from scripts.export_formats import FORMATS, Feeds, Recorder, Source
 from scripts.export_trial import SIZES, Candidate, Judged, Trial, accuracy
+from scripts.model_files import declare_artifact
 from scripts.package import MODELS, find_models
 
 WAYS_OUT = {
@@ -47,18 +46,11 @@ WAYS_OUT = {
 
 def install(folder: Path, paths: Mapping[str, Path]) -> None:
     """Put artifacts (by format) into the model folder, and their digests and sizes into its manifest."""
-    manifest_path = folder / "manifest.json"
-    manifest = json.loads(manifest_path.read_text(encoding="utf-8"))
-    artifacts = manifest.setdefault("artifacts", {})
     for label, path in paths.items():
         target = folder / path.name
         if path != target:
             shutil.copyfile(path, target)
-        content = target.read_bytes()
-        digest = hashlib.sha256(content).hexdigest()
-        artifacts[FORMATS[label].runtime] = {"file": target.name, "sha256": digest, "bytes": len(content)}
-        note(f"{target}: {len(content)} bytes, SHA-256 {digest}")
-    manifest_path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+        declare_artifact(folder, FORMATS[label].runtime, target.name)
 
 
 def export(folder: Path, labels: Collection[str], corpus: Path | None, out: Path) -> list[Judged]:

@@ -3,7 +3,7 @@
 Of a model folder ships everything but export.py, requirements.txt, the folders tests/, data/ and training/, documents
 and notebooks (*.md, *.ipynb), hidden files, the artifacts that the manifest has and doesn't choose, the chosen one too
 where the environment takes it from S3, and, unless its runtime is `python`, checkpoints (*.pth, *.ckpt), which no
-runtime opens.
+other runtime opens.
 """
 
 import hashlib
@@ -101,6 +101,20 @@ def read_manifest(folder: Path) -> dict[str, Any]:
                 raise Failure(f"{where} is {declared}, but that of {artifact.file} is {actual}")
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return data
+
+
+def declare_artifact(folder: Path, runtime: str, name: str) -> None:
+    """Write the digest and the size of an artifact in a model folder, as they are now, into its manifest."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    content = (folder / name).read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    declared = {"file": name, "sha256": digest, "bytes": len(content)}
+    artifacts = manifest.setdefault("artifacts", {})
+    if artifacts.get(runtime) != declared:  # what is right keeps its layout
+        artifacts[runtime] = declared
+        path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    note(f"{folder / name}: {len(content)} bytes, SHA-256 {digest}")
 
 
 def worker_files(source: str, folder: Path, *, in_s3: bool = False, root: Path = ROOT) -> Files:

@@ -4,6 +4,7 @@ python -m scripts.model_process train|test MODEL        MODEL: a folder in worke
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,9 @@ if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts.console import ROOT, Failure, run
 from scripts.libraries import libraries_of
+from scripts.model_files import declare_artifact
 from scripts.wanted import MODELS
+from worker.runtimes import PYTHON
 
 # The project's own tests treat each warning as an error; those of a model's libraries are not its author's.
 _TESTS = ("-m", "pytest", "-q", "-o", "filterwarnings=default")
@@ -50,6 +53,26 @@ def run_in_model(folder: Path, arguments: Sequence[str]) -> int:
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=env, check=False).returncode
 
 
+def train(folder: Path, artifact: str | None = None) -> int:
+    """Run training/train.py, and declare the artifact for `python` that it wrote; returns its exit code.
+
+    Args:
+        folder: the model folder.
+        artifact: name of that file; None: the one that the manifest names already, if any.
+
+    Raises:
+        Failure: it ended well, but that file is missing; or the libraries can't be installed.
+    """
+    code = run_in_model(folder, [str(folder / "training" / "train.py")])
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    name = artifact or manifest.get("artifacts", {}).get(PYTHON, {}).get("file")
+    if code == 0 and name:
+        if not (folder / name).is_file():
+            raise Failure(f"training ended, but {folder / name}, the artifact for {PYTHON}, is missing")
+        declare_artifact(folder, PYTHON, name)
+    return code
+
+
 def main() -> int:
     """Command line of this module."""
     parser = argparse.ArgumentParser(prog="model_process", description="Train, test or export a model.")
@@ -63,7 +86,7 @@ def main() -> int:
     path = folder / ("training/train.py" if args.what == "train" else "tests")
     if not path.exists():
         raise Failure(f"{path} does not exist: nothing to {args.what}")
-    return run_in_model(folder, [str(path)] if args.what == "train" else [*_TESTS, str(path)])
+    return train(folder) if args.what == "train" else run_in_model(folder, [*_TESTS, str(path)])
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from string import Template
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts.console import ROOT, Failure, note, run
-from scripts.model_process import run_in_model
+from scripts.model_process import run_in_model, train
 from scripts.wanted import MODELS
 
 TEMPLATES = ROOT / "scripts" / "templates"
@@ -27,18 +27,22 @@ _SUFFIX = ".template"
 
 @dataclass(frozen=True)
 class Kind:
-    """What a kind of model is made of: folders of templates, the manifest's runtime, and how the artifact is made."""
+    """What a kind of model is made of: folders of templates, the manifest's runtime, and how the artifact is made.
+
+    `artifact` is the file that training writes for the runtime `python`.
+    """
 
     templates: tuple[str, ...]
     runtime: str
     memory_mb: int
     trained: bool = False
+    artifact: str | None = None
     exported: str = ""
 
 
 KINDS = {
     "python": Kind(("common", "python"), "python", 512),
-    "sklearn": Kind(("common", "sklearn"), "python", 1024, trained=True),
+    "sklearn": Kind(("common", "sklearn"), "python", 1024, trained=True, artifact="model.joblib"),
     "onnx": Kind(("common", "torch"), "onnx", 1769, trained=True, exported="onnx"),
     "torch": Kind(("common", "torch"), "torchscript", 1769, trained=True, exported="torchscript"),
 }
@@ -81,7 +85,7 @@ def make_artifact(folder: Path, kind: Kind) -> None:
     """
     if kind.trained:
         note(f"training a tiny model ({folder / 'training' / 'train.py'}) ...")
-        if run_in_model(folder, [str(folder / "training" / "train.py")]):
+        if train(folder, kind.artifact):
             raise Failure(f"training failed (see above): correct it, then `make train-model MODEL={folder.name}`")
     if kind.exported:
         note(f"exporting it for {kind.runtime} ...")

@@ -102,9 +102,17 @@ def build_wanted(out: Path, environment: str, wanted: Wanted, *, images: bool = 
         images: all workers run from images, which are built elsewhere.
 
     Raises:
-        Failure: see `make_zips`; or a model can't be imported, or Lambda would refuse its zip.
+        Failure: see `make_zips`; or a model can't be imported, or Lambda would refuse its zip, or the environment names
+            an artifact that the manifest doesn't.
     """
     models = by_name(wanted.folders)
+    for model in wanted.models.values():
+        if model.artifact and not model.own_package and not read_manifest(model.folder).get("artifacts"):
+            raise Failure(
+                f"{environment} takes the artifact of {model.name} from {model.artifact}, but "
+                f"{model.folder}/manifest.json names none: declare it in artifacts.python (file, sha256, bytes), "
+                "or remove artifact from `models`"
+            )
     zipped = {
         model.folder.name: model.folder
         for model in wanted.models.values()

@@ -38,6 +38,9 @@ def verified(path: Path, sha256: str) -> Path:
     """Return `path` if its SHA-256 (hex) is the expected one; raises ArtifactError."""
     try:
         actual = _sha256(path)
+    except FileNotFoundError as error:
+        remedy = 'put it there, or set artifact = "s3://bucket/key" in the stack\'s models'
+        raise ArtifactError(f"artifact {path}: there is no such file; {remedy}") from error
     except OSError as error:
         raise ArtifactError(f"artifact {path}: cannot be read: {error.strerror}") from error
     if actual != sha256:
@@ -45,12 +48,19 @@ def verified(path: Path, sha256: str) -> Path:
     return path
 
 
-def download(uri: str, sha256: str, s3_client: Callable[[], S3Client] | None, *, cache: Path | None = None) -> Path:
+def download(
+    uri: str,
+    sha256: str,
+    s3_client: Callable[[], S3Client] | None,
+    *,
+    suffix: str = "",
+    cache: Path | None = None,
+) -> Path:
     """Fetch `s3://bucket/key[#sha256=<hex>]` into `cache` (default: a folder of the system's temporary one).
 
     It is verified by `sha256`, the manifest's digest, unless the URI has one: that is how one deploys an artifact that
-    the manifest doesn't know. The file is named by its digest, so that a warm disk saves the download.
-    Raises ArtifactError.
+    the manifest doesn't know. The file is named by its digest, so that a warm disk saves the download, and `suffix`,
+    by which some libraries choose a format. Raises ArtifactError.
     """
     match = re.fullmatch(r"s3://([^/#]+)/([^#]+)(?:#sha256=([0-9a-f]{64}))?", uri)
     if match is None:
@@ -60,7 +70,7 @@ def download(uri: str, sha256: str, s3_client: Callable[[], S3Client] | None, *,
     bucket, key, named = match.groups()
     sha256 = named or sha256
     cache = cache or Path(tempfile.gettempdir()) / "model-artifacts"
-    path, part = cache / sha256, cache / "part"
+    path, part = cache / f"{sha256}{suffix}", cache / "part"
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with (cache / "lock").open("w") as lock:

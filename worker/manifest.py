@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.errors import ManifestError
-from worker.runtimes import KINDS, PYTHON, RUNTIMES
+from worker.runtimes import KINDS, PYTHON
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Manifest:
     """A checked manifest.json. Schemas are JSON Schema draft-07 objects; times in seconds, memory in MB.
 
     `artifacts` has one entry for each runtime the model was exported for; `runtime` chooses, and only that one ships.
+    `python` may go without.
     `permanent_errors` names exception types, with or without their module: what raises one is not tried again.
     """
 
@@ -45,7 +46,7 @@ class Manifest:
 
     @property
     def artifact(self) -> Artifact | None:
-        """The artifact of the chosen runtime; None for plain Python."""
+        """The artifact of the chosen runtime; None for plain Python without one."""
         return self.artifacts.get(self.runtime)
 
     @classmethod
@@ -94,12 +95,11 @@ class Manifest:
 
 def _artifacts(check: _Checker, runtime: str) -> dict[str, Artifact]:
     declared = check.data.get("artifacts")
-    if runtime == PYTHON:
-        check.that("artifacts", declared is None, "must be absent when runtime is 'python'")
+    if runtime == PYTHON and declared is None:
         return {}
     if not check.has("artifacts"):
         return {}
-    outer = _Checker(declared, "artifacts", set(RUNTIMES), check.problems)
+    outer = _Checker(declared, "artifacts", set(KINDS), check.problems)
     there = ", ".join(outer.data) or "none"
     if isinstance(declared, dict):
         check.that("artifacts", runtime in declared, f"must have one for runtime {runtime!r}; there is {there}")

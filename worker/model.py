@@ -1,7 +1,7 @@
 """The model seam: what a model author writes and how the worker loads it, once.
 
-A model is a folder with `model.py` (one subclass of `Model`), `manifest.json` and, unless its runtime is
-`python`, an artifact in the folder or in S3.
+A model is a folder with `model.py` (one subclass of `Model`), `manifest.json` and an artifact in the folder or in S3,
+which a model whose runtime is `python` may go without.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from worker.artifact import S3Client, download, verified
 from worker.bucketing import groups_by_size
 from worker.errors import ArtifactError, InputError, ManifestError, ModelError, OutputError
 from worker.manifest import Manifest
-from worker.runtimes import NoRuntime, Runtime, open_runtime
+from worker.runtimes import PYTHON, NoRuntime, Runtime, open_runtime
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,9 +54,19 @@ class Model:
     """What one more forward pass costs, in units of `size`: about 16 tokens for a small transformer."""
 
     def __init__(self, runtime: Runtime, manifest: Manifest) -> None:
-        """Override to prepare what every batch needs. `runtime` has the artifact open."""
+        """Override to prepare what every batch needs. `runtime` has the artifact open, unless it is `python`."""
         self.runtime = runtime
         self.manifest = manifest
+
+    def load(self, path: Path) -> None:
+        """Override to read the artifact, where the runtime is `python` and the manifest names one for it.
+
+        Called once, after `__init__`, with a local file that has the right digest and stays as long as the worker; its
+        name ends as that in the manifest does. Never called for other runtimes, which open their artifacts themselves.
+        """
+        raise ModelError(
+            "model.py must define load(self, path) in its class: manifest.json names an artifact for runtime 'python'"
+        )
 
     def predict(self, inputs: list[dict[str, Any]]) -> Sequence[dict[str, Any] | InputError]:
         """Predict a batch in ONE forward pass; outputs are JSON objects in the order of the inputs.
@@ -144,15 +154,21 @@ def load(
     """
     manifest = Manifest.read(source_dir / "manifest.json")
     add_libraries(source_dir)
-    runtime: Runtime = NoRuntime()
-    if manifest.artifact is not None:
+    declared = manifest.artifact
+    if declared is None:
         if artifact:
-            path = download(artifact, manifest.artifact.sha256, s3_client)
-        else:
-            path = verified(source_dir / manifest.artifact.file, manifest.artifact.sha256)
-        runtime = open_runtime(manifest.runtime, path, threads=threads)
-    elif artifact:
-        raise ArtifactError(f"model {manifest.name}: runtime 'python' takes no artifact; remove {artifact}")
+            remedy = "declare it in artifacts.python (file, sha256, bytes), or remove it from the stack's models"
+            raise ArtifactError(f"artifact {artifact}: the manifest of {manifest.name} names no artifact; {remedy}")
+        return LoadedModel(manifest, model_class(source_dir)(NoRuntime(), manifest))
+    if artifact:
+        path = download(artifact, declared.sha256, s3_client, suffix=Path(declared.file).suffix)
+    else:
+        path = verified(source_dir / declared.file, declared.sha256)
+    if manifest.runtime == PYTHON:
+        model = model_class(source_dir)(NoRuntime(), manifest)
+        model.load(path)
+        return LoadedModel(manifest, model)
+    runtime = open_runtime(manifest.runtime, path, threads=threads)
     return LoadedModel(manifest, model_class(source_dir)(runtime, manifest))
 
 

@@ -1,4 +1,4 @@
-"""A model's artifact in S3, fetched with the client that the worker has."""
+"""A model's artifact in S3, fetched with the client that the worker has, and loaded."""
 
 import hashlib
 from pathlib import Path
@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from inference import aws
+from tests.unit.model_folders import weights_model
 from worker import artifact as artifacts
 from worker.errors import ArtifactError
+from worker.model import load
 
 CONTENT = bytes(range(256)) * 10
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -30,3 +32,20 @@ def test_an_object_comes_in_parts_and_is_verified(
         artifacts.download(URI, "0" * 64, s3, cache=tmp_path)
     with pytest.raises(ArtifactError, match=r"s3://models/nothing: cannot be downloaded: .*Not Found"):
         artifacts.download("s3://models/nothing", "0" * 64, s3, cache=tmp_path)
+
+
+def test_a_plain_python_model_reads_its_artifact_from_s3(
+    on_moto: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "tmp"))
+    weights, uri = b"1 2 3 4 5", "s3://plain/weights.txt"
+    folder = weights_model(tmp_path / "mine", weights)
+    (folder / "weights.txt").unlink()
+    aws.client("s3").create_bucket(Bucket="plain")
+    with pytest.raises(ArtifactError, match=f"artifact {uri}: cannot be downloaded: .*there is no such object: upload"):
+        load(folder, artifact=uri, threads=1, s3_client=s3)
+    aws.client("s3").put_object(Bucket="plain", Key="weights.txt", Body=b"other")
+    with pytest.raises(ArtifactError, match=f"{uri}: the object's SHA-256 is .* upload the right file, or deploy this"):
+        load(folder, artifact=uri, threads=1, s3_client=s3)
+    aws.client("s3").put_object(Bucket="plain", Key="weights.txt", Body=weights)
+    assert load(folder, artifact=uri, threads=1, s3_client=s3).predict([{"text": "x"}]) == [{"words": 5}]

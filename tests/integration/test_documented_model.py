@@ -1,4 +1,4 @@
-"""The model of docs/models.md that takes a key of S3 as its input, as the page has it."""
+"""The models of docs/models.md, as the page has them: one with weights, one that takes a key of S3 as its input."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from inference import aws
+from scripts.model_files import read_manifest
+from scripts.model_process import train
 from scripts.package import find_models
 from worker.errors import InputError
 from worker.model import LoadedModel, load
@@ -15,16 +17,38 @@ from worker.model import LoadedModel, load
 ROOT = Path(__file__).resolve().parents[2]
 
 
+def documented(folder: Path, name: str) -> list[str]:
+    """Write the files that the page shows of a model into `folder`; returns their names."""
+    page = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    files = re.findall(rf"`worker/models/{name}/([a-z./]+)`:\n\n```\w+\n(.*?)```", page, re.S)
+    for path, text in files:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(text, encoding="utf-8")
+    return [path for path, _ in files]
+
+
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """The folder that the page says to make."""
-    page = (ROOT / "docs" / "models.md").read_text().split("## Inputs in S3")[1].split("\n## ")[0]
-    files = re.findall(r"`worker/models/(photos/[a-z.]+)`:\n\n```\w+\n(.*?)```", page, re.S)
-    assert [name for name, _ in files] == ["photos/manifest.json", "photos/model.py"]
-    (tmp_path / "photos").mkdir()
-    for name, text in files:
-        (tmp_path / name).write_text(text)
+    assert documented(tmp_path / "photos", "photos") == ["manifest.json", "model.py"]
     return tmp_path / "photos"
+
+
+def test_a_model_reads_its_weights_from_its_folder_and_from_s3(
+    on_moto: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "tmp"))
+    folder = tmp_path / "linear"
+    assert documented(folder, "linear") == ["manifest.json", "model.py", "training/train.py"]
+    assert train(folder) == 0
+    assert read_manifest(folder)["artifacts"]["python"]["bytes"] == (folder / "weights.npz").stat().st_size
+    expected = [{"score": pytest.approx(2.15)}]
+    assert load(folder, threads=1).predict([{"features": [5.0, 4.0, 0.4, 0.5]}]) == expected
+    aws.client("s3").create_bucket(Bucket="my-models")
+    aws.client("s3").upload_file(str(folder / "weights.npz"), "my-models", "linear/weights.npz")
+    (folder / "weights.npz").unlink()
+    model = load(folder, artifact="s3://my-models/linear/weights.npz", threads=1, s3_client=lambda: aws.client("s3"))
+    assert model.predict([{"features": [5.0, 4.0, 0.4, 0.5]}]) == expected
 
 
 def test_a_model_reads_its_input_from_s3(on_moto: None, photos: Path) -> None:

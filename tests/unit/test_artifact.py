@@ -8,9 +8,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.unit.fake_s3 import URI, FakeS3
-from tests.unit.model_folders import SENTIMENT, WORDCOUNT
+from tests.unit.model_folders import SENTIMENT, WORDCOUNT, weights_model
 from worker import artifact as artifacts
-from worker.model import ArtifactError, LoadedModel, Manifest, load
+from worker.model import ArtifactError, LoadedModel, Manifest, ModelError, load
 
 
 @pytest.fixture
@@ -43,7 +43,12 @@ def test_a_tampered_artifact_is_refused(tmp_path: Path, opened: list[Path]) -> N
 def test_a_missing_artifact_is_named(tmp_path: Path, opened: list[Path]) -> None:
     source = _sentiment(tmp_path, b"")
     (source / "sentiment.onnx").unlink()
-    with pytest.raises(ArtifactError, match=r"sentiment\.onnx: cannot be read: No such file"):
+    with pytest.raises(
+        ArtifactError, match=r"sentiment\.onnx: there is no such file; put it there, or set artifact = "
+    ):
+        load(source, threads=1)
+    (source / "sentiment.onnx").mkdir()
+    with pytest.raises(ArtifactError, match=r"sentiment\.onnx: cannot be read: Is a directory"):
         load(source, threads=1)
 
 
@@ -170,6 +175,44 @@ def test_a_failed_download_is_named(tmp_path: Path) -> None:
         artifacts.download(URI, "0" * 64, denied, cache=tmp_path)
 
 
-def test_a_plain_python_model_takes_no_artifact() -> None:
-    with pytest.raises(ArtifactError, match="'python' takes no artifact"):
+# --- of a plain Python model
+
+
+def test_a_plain_python_model_is_given_the_path_of_its_artifact(tmp_path: Path) -> None:
+    source = weights_model(tmp_path / "mine")
+    model = load(source, threads=1)
+    assert model.predict([{}]) == [{"words": 3}]
+    assert model.model.path == source / "weights.txt"  # type: ignore[attr-defined]
+
+
+def test_its_artifact_in_s3_is_downloaded_verified_and_keeps_its_suffix(disk: Path, tmp_path: Path) -> None:
+    source = weights_model(tmp_path / "mine", b"1 2 3 4")
+    (source / "weights.txt").unlink()
+    model = load(source, artifact=URI, threads=1, s3_client=lambda: FakeS3(b"1 2 3 4"))
+    assert model.predict([{}]) == [{"words": 4}]
+    path: Path = model.model.path  # type: ignore[attr-defined]
+    assert path == disk / "model-artifacts" / f"{_digest(b'1 2 3 4')}.txt"
+    with pytest.raises(ArtifactError, match=f"artifact {URI}: the object's SHA-256 is {_digest(b'other')}, but"):
+        load(weights_model(tmp_path / "mine", b"5"), artifact=URI, threads=1, s3_client=lambda: FakeS3(b"other"))
+
+
+def test_its_artifact_that_is_altered_or_missing_is_named_before_the_model_is_made(tmp_path: Path) -> None:
+    source = weights_model(tmp_path / "mine", code="raise RuntimeError('imported')")
+    (source / "weights.txt").write_bytes(b"altered")
+    with pytest.raises(ArtifactError, match=rf"weights\.txt: SHA-256 is {_digest(b'altered')}, not "):
+        load(source, threads=1)
+    (source / "weights.txt").unlink()
+    with pytest.raises(ArtifactError, match=r"weights\.txt: there is no such file"):
+        load(source, threads=1)
+
+
+def test_a_model_without_load_is_told_that_its_artifact_is_not_read(tmp_path: Path) -> None:
+    with pytest.raises(
+        ModelError, match=r"^model\.py must define load\(self, path\) in its class: manifest\.json names"
+    ):
+        load(weights_model(tmp_path / "mine", code="weights = ()"), threads=1)
+
+
+def test_an_artifact_that_the_manifest_does_not_name_is_refused() -> None:
+    with pytest.raises(ArtifactError, match=r"of wordcount names no artifact; declare it in artifacts\.python"):
         load(WORDCOUNT, artifact=URI, threads=1)

@@ -100,6 +100,17 @@ def test_a_runtime_needs_an_artifact(plain: dict[str, Any]) -> None:
         Manifest.parse(plain | {"runtime": "onnx", "artifacts": {"tensorflow": ARTIFACT}})
 
 
+def test_plain_python_may_have_an_artifact(plain: dict[str, Any]) -> None:
+    both = Manifest.parse(plain | {"artifacts": {"python": ARTIFACT | {"file": "w.npz"}, "onnx": ARTIFACT}})
+    assert both.artifact is not None
+    assert both.artifact.file == "w.npz"
+    assert Manifest.parse(plain | {"artifacts": None}).artifact is None
+    with pytest.raises(ManifestError, match="artifacts must have one for runtime 'python'; there is onnx"):
+        Manifest.parse(plain | {"artifacts": {"onnx": ARTIFACT}})
+    with pytest.raises(ManifestError, match=r"artifacts\.python\.sha256 must be"):
+        Manifest.parse(plain | {"artifacts": {"python": ARTIFACT | {"sha256": "0"}}})
+
+
 def test_a_batch_over_ten_needs_a_window(plain: dict[str, Any]) -> None:
     Manifest.parse(plain | {"batch_size": 11, "batch_window_seconds": 1})
     with pytest.raises(ManifestError, match="batch_window_seconds must be >= 1"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import re
@@ -13,9 +14,11 @@ from pathlib import Path
 import pytest
 
 from scripts.console import ROOT, Failure
-from scripts.model_process import model_folder
+from scripts.model_process import model_folder, train
 from scripts.new_model import KINDS, write
 from scripts.package import build
+from tests.unit.model_folders import weights_model
+from worker.manifest import Manifest
 from worker.model import model_class
 
 
@@ -95,6 +98,35 @@ def test_what_a_request_would_end_with_is_shown(tmp_path: Path, code: str, code_
     assert error["code"] == code_told
     assert re.search(told, tried.stderr + error["message"])
     assert "peak memory of this process" in tried.stderr
+
+
+def test_a_try_hands_over_the_artifact_and_says_where_it_is_missing(tmp_path: Path) -> None:
+    folder = weights_model(tmp_path / "mine")
+    assert command("try_model", str(folder), "--input", '{"text": "x"}').stdout == '{"words": 3}\n'
+    (folder / "weights.txt").unlink()
+    tried = command("try_model", str(folder), "--input", '{"text": "x"}')
+    assert tried.returncode == 1
+    assert f"error: {folder}: artifact {folder}/weights.txt: there is no such file; put it there" in tried.stderr
+
+
+def test_training_declares_the_artifact_that_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = new(tmp_path / "mine")
+    (folder / "training").mkdir()
+    script = folder / "training" / "train.py"
+    script.write_text("from pathlib import Path\nPath(__file__).parents[1].joinpath('w.bin').write_bytes(b'one')\n")
+    before = (folder / "manifest.json").read_text()
+    assert train(folder) == 0
+    assert (folder / "manifest.json").read_text() == before, "a model without an artifact stays so"
+    with pytest.raises(Failure, match=r"training ended, but \S+other\.bin, the artifact for python, is missing"):
+        train(folder, "other.bin")
+    assert train(folder, "w.bin") == 0
+    script.write_text(script.read_text().replace("one", "three"))
+    assert train(folder) == 0
+    artifact = Manifest.read(folder / "manifest.json").artifact
+    assert artifact is not None
+    assert (artifact.file, artifact.bytes, artifact.sha256) == ("w.bin", 5, hashlib.sha256(b"three").hexdigest())
+    script.write_text("raise SystemExit(3)\n")
+    assert train(folder) == 3
 
 
 def test_several_lines_of_a_file_are_one_batch(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from scripts.console import Failure
 from scripts.libraries import libraries_of
 from scripts.package import build_wanted, check_size
 from scripts.wanted import Wanted, WantedModel
-from tests.unit.model_folders import SENTIMENT, plain_manifest
+from tests.unit.model_folders import SENTIMENT, plain_manifest, weights_model
 from worker.model import add_libraries
 
 
@@ -59,12 +59,31 @@ def test_a_half_finished_folder_that_no_environment_names_blocks_nothing(tmp_pat
     assert "validators/mine.py" in names(packages.lambda_zip)
 
 
-def test_an_artifact_in_s3_does_not_ship_unless_another_model_of_the_folder_needs_it(tmp_path: Path) -> None:
-    artifact = "worker/models/sentiment/sentiment.onnx"
-    remote = WantedModel("sentiment", SENTIMENT, artifact="s3://bucket/key")
-    assert artifact not in names(packaged(tmp_path, remote).workers["sentiment"])
-    both = packaged(tmp_path, remote, WantedModel("again", SENTIMENT))
-    assert artifact in names(both.workers["sentiment"])
+@pytest.mark.parametrize("source", ["sentiment", "plain"])
+def test_an_artifact_in_s3_does_not_ship_unless_another_model_of_the_folder_needs_it(
+    tmp_path: Path, source: str
+) -> None:
+    folder = SENTIMENT if source == "sentiment" else weights_model(tmp_path / "plain")
+    artifact = f"worker/models/{source}/{'sentiment.onnx' if source == 'sentiment' else 'weights.txt'}"
+    remote = WantedModel(source, folder, artifact="s3://bucket/key")
+    assert artifact not in names(packaged(tmp_path, remote).workers[source])
+    both = packaged(tmp_path, remote, WantedModel("again", folder))
+    assert artifact in names(both.workers[source])
+
+
+def test_an_artifact_in_s3_that_the_manifest_does_not_name_is_refused(tmp_path: Path) -> None:
+    remote = WantedModel("mine", plain(tmp_path / "mine"), artifact="s3://bucket/key")
+    with pytest.raises(
+        Failure, match=r"of mine from s3://bucket/key, but \S+/mine/manifest\.json names none: declare it"
+    ):
+        packaged(tmp_path, remote)
+
+
+def test_a_plain_models_artifact_that_was_altered_is_not_packaged(tmp_path: Path) -> None:
+    folder = weights_model(tmp_path / "plain")
+    (folder / "weights.txt").write_bytes(b"3 2 1")
+    with pytest.raises(Failure, match=r"artifacts\.python\.sha256 is \w+, but that of weights\.txt is "):
+        packaged(tmp_path, WantedModel("plain", folder))
 
 
 def test_what_runs_from_an_image_or_a_package_of_its_own_has_no_zip_and_is_known_to_the_api(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_an_unknown_runtime_is_refused_with_the_known_ones() -> None:
 
 def test_plain_python_has_nothing_to_run() -> None:
     assert "python" in KINDS
-    with pytest.raises(RuntimeError, match="no artifact to run"):
+    with pytest.raises(RuntimeError, match="nothing to run"):
         NoRuntime().run({})
 
 

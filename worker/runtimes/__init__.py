@@ -20,7 +20,7 @@ RUNTIMES = {
     "torchscript": "worker.runtimes.torchscript:TorchScript",
     "aotinductor": "worker.runtimes.aotinductor:AotInductor",
 }
-PYTHON = "python"  # the model is plain Python: no artifact, nothing to execute
+PYTHON = "python"  # the model is plain Python: nothing to execute; it reads its artifact itself, if it has one
 KINDS = (PYTHON, *RUNTIMES)
 
 
@@ -35,7 +35,7 @@ class NoRuntime:
     """Stands in for models whose manifest says `python`, so that a model always holds a runtime."""
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
-        raise RuntimeError("the manifest's runtime is 'python': there is no artifact to run")
+        raise RuntimeError("the manifest's runtime is 'python': there is nothing to run")
 
 
 def open_runtime(kind: str, path: Path, *, threads: int) -> Runtime:

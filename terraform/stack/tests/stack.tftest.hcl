@@ -116,12 +116,16 @@ run "artifact_in_s3" {
   command = plan
 
   variables {
-    models = { sentiment = {}, absent = { artifact = "s3://bucket/absent.onnx" } }
+    models = {
+      sentiment = {}
+      absent    = { artifact = "s3://bucket/absent.onnx" }
+      weights   = { artifact = "s3://bucket/weights.npz" }
+    }
   }
 
   assert {
-    condition     = local.models["absent"].artifact == "s3://bucket/absent.onnx"
-    error_message = "an artifact in S3 need not be in the folder"
+    condition     = local.models["absent"].artifact == "s3://bucket/absent.onnx" && local.models["weights"].artifact == "s3://bucket/weights.npz"
+    error_message = "an artifact in S3 need not be in the folder, whatever the runtime"
   }
 }
 
