@@ -4,11 +4,18 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from typing import Any
+
+Receive = Callable[[], Awaitable[Any]]
+App = Callable[[dict[str, Any], Receive, Any], Awaitable[None]]
 
 PAUSE_SECONDS = 0.02
 HOT_PAUSE_SECONDS = 0.002
 """For what functions call all the time; Terraform calls none of it."""
+
+SETTLING_ROUNDS = 8
+"""Turns of a loop that was busy meanwhile until it has seen that a connection was closed."""
 
 _HOT = (b"dynamodb_20120810.", b"amazonsqs.")
 
@@ -21,21 +28,45 @@ def serve(lifetime_seconds: int) -> int:
 
     emulator_patches.patch()
     emulator_functions.patch()
-    inner = app.app
-
-    async def unhurried(scope: dict[str, Any], receive: Any, send: Any) -> None:
-        # MiniStack answers some writes before the provider's connection is ready for it; the provider then closes it
-        # and sends the request again, which fails because the thing exists: about one apply of five, without a pause.
-        if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
-            await asyncio.sleep(HOT_PAUSE_SECONDS if _is_hot(scope) else PAUSE_SECONDS)
-        await inner(scope, receive, send)
-
-    app.app = unhurried
+    app.app = unhurried(app.app)
     signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     signal.alarm(lifetime_seconds)
     sys.argv = ["ministack"]
     app.main()
     return 0
+
+
+def unhurried(inner: App) -> App:
+    """Wait a little before each write, and leave out a write whose client is gone by then.
+
+    MiniStack answers some writes before the provider's connection is ready for it; the provider then closes it and
+    sends the request again, which fails because the thing exists: about one apply of five, without a pause. After
+    Ctrl-C the provider closes its connections, and Terraform's state would not have what is created all the same.
+    """
+
+    async def paused(scope: dict[str, Any], receive: Receive, send: Any) -> None:
+        if scope["type"] != "http" or scope["method"] in ("GET", "HEAD"):
+            await inner(scope, receive, send)
+            return
+        events = [await receive()]
+        while events[-1].get("more_body"):
+            events.append(await receive())
+        end = asyncio.ensure_future(receive())
+        await asyncio.wait({end}, timeout=HOT_PAUSE_SECONDS if _is_hot(scope) else PAUSE_SECONDS)
+        for _ in range(SETTLING_ROUNDS):
+            await asyncio.sleep(0)
+        if end.done() or events[-1]["type"] == "http.disconnect":
+            return
+
+        async def again() -> Any:
+            return events.pop(0) if events else await end
+
+        try:
+            await inner(scope, again, send)
+        finally:
+            end.cancel()
+
+    return paused
 
 
 def _is_hot(scope: dict[str, Any]) -> bool:

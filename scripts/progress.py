@@ -11,6 +11,8 @@ from scripts.console import note
 
 SILENCE_SECONDS = 9.0  # Terraform tells every 10 s what it is still at
 
+INTERRUPTED = 130  # as a shell has it
+
 _PLAN = re.compile(r"Plan: (\d+) to add, (\d+) to change, (\d+) to destroy|No changes\.")
 _DONE = re.compile(r"(?:module\.stack\.)?(\S.*): (Creation|Modifications|Destruction) complete after (\S+)")
 _AT_WORK = re.compile(
@@ -49,10 +51,14 @@ class Progress:
 
 
 def run(command: Sequence[str], env: Mapping[str, str], log: Path) -> tuple[int, str]:
-    """Run the command; all it prints goes to `log`, and to the user where it fails. Returns exit code and output."""
+    """Run the command; all it prints goes to `log`, and to the user where it fails. Returns exit code and output.
+
+    The exit code is INTERRUPTED where it failed after Ctrl-C, which Terraform got too.
+    """
     log.parent.mkdir(parents=True, exist_ok=True)
     progress = Progress()
     lines: list[str] = []
+    interrupted = False
     with (
         log.open("w", encoding="utf-8") as file,
         subprocess.Popen(
@@ -69,9 +75,10 @@ def run(command: Sequence[str], env: Mapping[str, str], log: Path) -> tuple[int,
                         print(text, flush=True)
                 break
             except KeyboardInterrupt:
+                interrupted = True
                 note("interrupted: Terraform got the signal too, and writes its state")
     output = "".join(lines)
     if process.returncode:
         sys.stderr.write(output)
     note(f"all that Terraform said: {log}")
-    return process.returncode, output
+    return (INTERRUPTED if interrupted and process.returncode else process.returncode), output

@@ -1,6 +1,6 @@
 """Run Terraform (or OpenTofu) on one environment: the right binary, provider, credentials, readable failures.
 
-    python -m scripts.terraform init|plan|apply|destroy|output|validate|test [--env ENVIRONMENT] [ARGUMENT]...
+    python -m scripts.terraform init|plan|apply|destroy|output|import|validate|test [--env ENVIRONMENT] [ARGUMENT]...
     python -m scripts.terraform fmt [-check]    all HCL of the repository
     python -m scripts.terraform check           is there a Terraform that will do?
 
@@ -36,8 +36,8 @@ ENVIRONMENTS = TERRAFORM / "environments"
 LOCAL = "local"
 MINIMUM = (1, 10)  # the S3 backend's native locking
 
-_COMMANDS = ("check", "init", "plan", "apply", "destroy", "output", "validate", "test", "fmt")
-_NEEDS_INIT = ("plan", "apply", "destroy", "validate", "test", "output")
+_COMMANDS = ("check", "init", "plan", "apply", "destroy", "output", "import", "validate", "test", "fmt")
+_NEEDS_INIT = ("plan", "apply", "destroy", "import", "validate", "test", "output")
 _NEEDS_EMULATOR = ("plan", "apply", "destroy")
 
 _QUIET = {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
@@ -157,11 +157,16 @@ def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
     compact = name == LOCAL and command in ("apply", "destroy")
     if compact:
         options = ["-auto-approve", "-input=false", *options]
+    first = compact and command == "apply" and not (folder / "terraform.tfstate").is_file()
     started = time.monotonic()
     log = BUILD / "terraform" / f"{command}.log" if compact else None
     code = _stream([binary, f"-chdir={folder}", command, *options], env, name, log=log)
     if command in ("apply", "destroy") and code == 0:
         note(f"{command} of {name} took {time.monotonic() - started:.0f} s")
+    elif first and code == progress.INTERRUPTED:
+        # What was just being created may exist without the state knowing it, and nothing was ever asked of the rest.
+        emulator.current().stop()
+        note("the emulator was stopped too: the next `make up` starts from nothing")
     return code
 
 

@@ -28,6 +28,11 @@ _REMEDIES = (
         "{env} -reconfigure` to go on with the state there, or with -migrate-state to take this one along",
     ),
     (
+        ("AlreadyExists", "ResourceConflictException", "already exists"),
+        "something of {env} exists that its state does not have, as when an apply was killed (see above for its name "
+        "and address): {exists}",
+    ),
+    (
         ("No value for required variable",),
         "a variable of {env} has no value (see above): set it in terraform/environments/{env}/terraform.tfvars",
     ),
@@ -42,8 +47,15 @@ def remedy(text: str, name: str) -> str | None:
     """One line that says what to do about what Terraform printed; None where that is not known."""
     for marks, remedy in _REMEDIES:
         if any(mark in text for mark in marks):
-            return remedy.format(host=registry_host(), env=name)
+            return remedy.format(host=registry_host(), env=name, exists=_exists(name))
     return None
+
+
+def _exists(name: str) -> str:
+    if name == "local":
+        return "`make down && make up` starts from nothing"
+    run = f".venv/bin/python -m scripts.terraform import --env {name} ADDRESS NAME"
+    return f"take it into the state (`{run}`) if it is this deployment's, else rename or delete it; then apply again"
 
 
 def error_line(text: str) -> str:

@@ -40,7 +40,7 @@ FAULT_POINTS = ("before-claim", "after-claim", "during-predict", "before-finish"
 """Each has a model of its own, so that they can be tested at the same time."""
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -58,7 +58,7 @@ def emulator(folder: Path) -> Iterator[Emulator]:
     """The emulator of this test session, on a port that was free, with IAM enforced."""
     place = folder / "emulator"
     place.mkdir(parents=True, exist_ok=True)
-    port = Emulator(folder=place).running_port or _free_port()
+    port = Emulator(folder=place).running_port or free_port()
     emulator = Emulator(port, place, lifetime_seconds=3600)
     if emulator.start():
         shutil.rmtree(folder / "tree", ignore_errors=True)
@@ -172,3 +172,13 @@ def api(deployment: Deployment) -> Api:
 def control(addition: Addition) -> Control:
     """The deployment with all its models, from behind."""
     return Control(addition.deployment)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """The repository's files in a folder with spaces in its name, without what was built."""
+    folder = tmp_path / "a clone with spaces"
+    ignored = shutil.ignore_patterns("__pycache__", ".terraform*", "*.tfstate*", "*_override.tf", "*.auto.tfvars*")
+    for name in ("terraform", "lambda", "worker", "scripts"):
+        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
+    return folder

@@ -7,7 +7,6 @@ and direct connections included. Elsewhere (macOS) only what goes through an HTT
 from __future__ import annotations
 
 import os
-import shutil
 import socketserver
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e import loopback_only
-from tests.e2e.conftest import ROOT, _free_port
+from tests.e2e.conftest import free_port
 
 CONFIG = """\
 [default]
@@ -72,16 +71,6 @@ def trap() -> Iterator[Trap]:
 
 
 @pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """The repository's files in a folder with spaces in its name, without what was built."""
-    folder = tmp_path / "a clone with spaces"
-    ignored = shutil.ignore_patterns("__pycache__", ".terraform*", "*.tfstate*", "*_override.tf", "*.auto.tfvars*")
-    for name in ("terraform", "lambda", "worker", "scripts"):
-        shutil.copytree(ROOT / name, folder / name, ignore=ignored)
-    return folder
-
-
-@pytest.fixture
 def shell(tmp_path: Path, trap: Trap) -> dict[str, str]:
     """Everything in one shell that public reports of such tools name."""
     home = tmp_path / "home"
@@ -92,7 +81,7 @@ def shell(tmp_path: Path, trap: Trap) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_VAR_"))}
     return kept | {
         "HOME": str(home),
-        "EMULATOR_PORT": str(_free_port()),
+        "EMULATOR_PORT": str(free_port()),
         "AWS_PROFILE": "prod",
         "AWS_CONFIG_FILE": str(home / ".aws" / "config"),
         "AWS_ENDPOINT_URL": "https://example.com",

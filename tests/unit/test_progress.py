@@ -46,3 +46,14 @@ def test_a_long_wait_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "SILENCE_SECONDS", -1.0)
     line = "module.stack.module.q.aws_sqs_queue.this: Still creating... [00m20s elapsed]"
     assert progress.Progress().shown(line) == "  0 of 0 module.q.aws_sqs_queue.this: still creating after 00m20s"
+
+
+def test_ctrl_c_lets_terraform_end_and_is_told_by_the_exit_code(tmp_path: Path) -> None:
+    """The program sends the signal to us, as a terminal sends it to both, and then says one thing more."""
+    program = (
+        "import os, signal, sys, time; time.sleep(0.2); "
+        "os.kill(os.getppid(), signal.SIGINT); time.sleep(0.2); print('state written'); sys.exit(1)"
+    )
+    code, output = progress.run([sys.executable, "-c", program], {}, tmp_path / "log")
+    assert code == progress.INTERRUPTED
+    assert output.endswith("state written\n")

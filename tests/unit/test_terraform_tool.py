@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import provider_mirror, terraform, terraform_errors
+from scripts import emulator, provider_mirror, terraform, terraform_errors
 from scripts.console import Failure
 from scripts.emulator import Emulator
 from scripts.provider_mirror import constraints, provider_env, satisfies
@@ -180,6 +180,7 @@ def test_constraints_come_from_the_hcl_and_the_lock_file(tmp_path: Path) -> None
         ("Error: Backend configuration changed", "-reconfigure"),
         ("Error: No value for required variable", "terraform.tfvars"),
         ("Error: open x: read-only file system", "writable"),
+        ("Error: creating Logs Group: ResourceAlreadyExistsException: The group already exists", "import --env dev"),
     ],
 )
 def test_known_failures_end_with_one_line_of_remedy(text: str, told: str) -> None:
@@ -187,6 +188,13 @@ def test_known_failures_end_with_one_line_of_remedy(text: str, told: str) -> Non
     assert remedy is not None
     assert told in remedy
     assert "\n" not in remedy
+
+
+def test_what_exists_without_the_state_knowing_it_has_another_remedy_on_the_emulator() -> None:
+    told = terraform_errors.remedy("Error: creating IAM Role (x): EntityAlreadyExists", "local")
+    assert told is not None
+    assert "`make down && make up`" in told
+    assert "import" not in told
 
 
 def test_an_unknown_failure_gets_no_invented_remedy() -> None:
@@ -255,3 +263,35 @@ def test_what_is_protected_is_said_before_anything_is_destroyed(
     protected.clear()
     assert terraform.execute("destroy", "dev") == 0
     assert ran == ["destroy"]
+
+
+@pytest.mark.parametrize(("deployed", "code", "stopped"), [(False, 130, True), (True, 130, False), (False, 1, False)])
+def test_a_first_apply_that_was_interrupted_leaves_no_half_an_emulator(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deployed: bool, code: int, stopped: bool
+) -> None:
+    """What was being created may exist, unknown to the state; where something was deployed, requests may be in it."""
+    stops: list[bool] = []
+
+    class Running(emulator.Emulator):
+        instance = "one"
+
+        def start(self) -> bool:
+            return False
+
+        def stop(self) -> bool:
+            stops.append(True)
+            return True
+
+    folder = tmp_path / "local"
+    (folder / ".terraform").mkdir(parents=True)
+    (folder / ".terraform" / "emulator").write_text("one")
+    if deployed:
+        (folder / "terraform.tfstate").write_text("{}")
+    monkeypatch.setattr(terraform, "ENVIRONMENTS", tmp_path)
+    monkeypatch.setattr(terraform, "terraform_binary", lambda: "terraform")
+    monkeypatch.setattr(terraform, "_is_initialised", lambda folder, env: True)
+    monkeypatch.setattr(terraform, "_stream", lambda *arguments, **options: code)
+    monkeypatch.setattr(emulator, "current", lambda: Running(4999, tmp_path / "emulator"))
+    monkeypatch.setattr("scripts.removal.check", lambda name, command: None)
+    assert terraform.execute("apply", "local") == code
+    assert stops == [True] * stopped

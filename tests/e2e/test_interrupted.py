@@ -1,0 +1,67 @@
+"""Ctrl-C in an apply, and an emulator that was killed: `make up` goes on from both."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from scripts.emulator import Emulator
+from tests.e2e.conftest import free_port
+
+SECONDS = 240
+CREATED_BEFORE = 4  # lines of the progress: some things exist, most don't
+
+
+def test_an_apply_goes_on_after_ctrl_c_and_after_the_emulator_was_killed(clone: Path) -> None:
+    env = os.environ | {"EMULATOR_PORT": str(free_port())}
+
+    def tool(*arguments: str) -> str:
+        command = [sys.executable, "-m", *arguments]
+        options = {"cwd": clone, "env": env, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        done = subprocess.run(command, encoding="utf-8", errors="replace", timeout=SECONDS, check=False, **options)
+        assert done.returncode == 0, f"{arguments}: {done.stdout[-5000:]}"
+        return str(done.stdout)
+
+    emulator = Emulator(folder=clone / "build" / "emulator")
+    try:
+        tool("scripts.package", "--env", "local")
+        assert _interrupted_apply(clone, env) != 0
+        tool("scripts.terraform", "apply", "--env", "local")
+        assert "positive" in tool("scripts.predict", "what a lovely day")
+        pid = emulator.pid
+        assert pid is not None
+        os.killpg(pid, signal.SIGKILL)
+        assert "has ended: starting from nothing" in tool("scripts.terraform", "apply", "--env", "local")
+        assert "positive" in tool("scripts.predict", "what a lovely day")
+    finally:
+        tool("scripts.emulator", "stop")
+
+
+def _interrupted_apply(clone: Path, env: dict[str, str]) -> int:
+    """The exit code of an apply whose whole process group gets SIGINT, as from a terminal, while it creates."""
+    command = [sys.executable, "-m", "scripts.terraform", "apply", "--env", "local"]
+    with subprocess.Popen(
+        command,
+        cwd=clone,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        created = 0
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            created += "creation took" in line
+            if created == CREATED_BEFORE and "creation took" in line:
+                os.killpg(process.pid, signal.SIGINT)
+        process.wait(SECONDS)
+    said = "".join(lines)
+    assert "interrupted: Terraform got the signal too" in said, said[-5000:]
+    return process.returncode
