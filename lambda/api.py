@@ -35,7 +35,6 @@ service = Service(
         settings.models, settings.default_model, packaged_versions(Path(__file__).parent), packaged_validator
     ),
     limits=Limits(settings.max_attempts, settings.request_deadline_seconds, settings.retention_seconds),
-    clock=now_ms,
     deadline=deadline,
 )
 
@@ -74,7 +73,7 @@ def _submit(request: HttpRequest) -> dict[str, Any]:
     require_json(request)
     key = idempotency_key(request)
     value = parse_input(request.body, settings.max_body_bytes, settings.max_body_depth)
-    record = service.submit(request.path.get("model"), value, request.caller, key)
+    record = service.submit(request.path.get("model"), value, request.caller, now_ms(), key)
     telemetry.info("request_accepted", request_id=record.request_id, model=record.model)
     poll_url = f"/status/{record.request_id}"
     body = {"request_id": record.request_id, "status": "pending", "model": record.model, "poll_url": poll_url}
@@ -82,16 +81,17 @@ def _submit(request: HttpRequest) -> dict[str, Any]:
 
 
 def _status(request: HttpRequest) -> dict[str, Any]:
-    record = service.status(request.path["request_id"], request.caller)
     now = now_ms()
+    record = service.status(request.path["request_id"], request.caller, now)
     wait = retry_after(record, now)
     return respond(200, describe(record, now), {} if wait is None else {"Retry-After": str(wait)})
 
 
 def _cancel(request: HttpRequest) -> dict[str, Any]:
-    record = service.cancel(request.path["request_id"], request.caller)
+    now = now_ms()
+    record = service.cancel(request.path["request_id"], request.caller, now)
     telemetry.info("request_cancelled", request_id=record.request_id, model=record.model)
-    return respond(200, describe(record, now_ms()))
+    return respond(200, describe(record, now))
 
 
 def _no_route(request: HttpRequest) -> dict[str, Any]:

@@ -28,11 +28,10 @@ undertaker = Undertaker(
     settings.worker_log_group_prefix,
     _read_lines,
     telemetry,
-    now_ms,
 )
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Work on one SQS event of a dead-letter queue."""
     telemetry.begin(invocation_id=context.aws_request_id)
-    return {"batchItemFailures": [{"itemIdentifier": name} for name in undertaker.bury(event["Records"])]}
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in undertaker.bury(event["Records"], now_ms)]}

@@ -30,7 +30,6 @@ sweeper = Sweeper(
     _queues,
     settings.sweep_grace_seconds * 1000,
     telemetry,
-    now_ms,
 )
 
 
@@ -38,6 +37,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     """One sweep."""
     telemetry.begin(invocation_id=context.aws_request_id)
     watch = Stopwatch()
-    ended = sweeper.sweep(lambda: context.get_remaining_time_in_millis() > STOP_BEFORE_TIMEOUT_MS)
+    ended = sweeper.sweep(now_ms, lambda: context.get_remaining_time_in_millis() > STOP_BEFORE_TIMEOUT_MS)
     telemetry.info("swept", duration_ms=watch.ms, **ended)
     return ended

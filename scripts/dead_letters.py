@@ -27,8 +27,8 @@ from scripts.aws_errors import told
 from scripts.console import ROOT, Failure, as_json, note, run
 
 sys.path.insert(1, str(ROOT / "lambda"))
+from inference import transitions
 from inference.errors import Unavailable
-from inference.moves import Moves
 from inference.request_queue import RequestQueue
 from inference.request_table import Applied, Refusal, RequestTable
 from inference.requests import Message, Record, Status
@@ -69,7 +69,6 @@ class DeadLetters:
         table: where the records are.
         queues: model name -> its queue; a KeyError for a model that is not deployed any more.
         terms: of a replay.
-        clock: gives the time in epoch milliseconds.
     """
 
     def __init__(
@@ -77,13 +76,10 @@ class DeadLetters:
         table: RequestTable,
         queues: Callable[[str], RequestQueue],
         terms: Terms,
-        clock: Callable[[], int] = now_ms,
     ) -> None:
         self._table = table
         self._queues = queues
         self._terms = terms
-        self._clock = clock
-        self._moves = Moves(clock)
 
     def all(self, model: str | None = None) -> Iterator[Record]:
         """The failed requests that can be replayed, of one model or of all."""
@@ -93,7 +89,7 @@ class DeadLetters:
         """Any request."""
         return self._table.get(request_id, consistent=True)
 
-    def replay(self, request_id: str) -> Done:
+    def replay(self, request_id: str, now: int) -> Done:
         """Make a failed request pending again and send its message.
 
         Two writes, the record first. Between them a crash leaves a pending record that no message knows; such a one
@@ -105,15 +101,16 @@ class DeadLetters:
         if record.status is Status.FAILED and record.input is None:
             return Done(request_id, OK, "nothing to do: failed, and its input was not kept")
         if record.status is not Status.FAILED:
-            return self._finish_replay(record)
+            return self._finish_replay(record, now)
         try:
             self._queues(record.model)
         except KeyError:
             return Done(request_id, FAILED, f"the model {record.model} is not deployed")
-        now = self._clock()
         expires_at = now + self._terms.deadline * 1000
         delete_at = expires_at // 1000 + self._terms.retention
-        update = self._moves.replay(record, expires_at, delete_at, self._terms.attempts)
+        update = transitions.replay(
+            record, now, expires_at=expires_at, delete_at=delete_at, attempts=self._terms.attempts
+        )
         match self._table.apply([update])[0]:
             case Applied(record=pending) if pending is not None:
                 return self._send(pending, "replayed")
@@ -121,7 +118,7 @@ class DeadLetters:
                 return Done(request_id, FAILED, str(error))
         return Done(request_id, OK, "nothing to do: somebody else has replayed it just now")
 
-    def _finish_replay(self, record: Record) -> Done:
+    def _finish_replay(self, record: Record, now: int) -> Done:
         """A replay of what is not failed: either it is over, or its message may never have been sent."""
         untouched = record.started_at is None or record.started_at < (record.replayed_at or 0)
         if (
@@ -131,7 +128,7 @@ class DeadLetters:
             and record.input is not None
         ):
             return self._send(record, "replayed before and not begun; its message was sent again")
-        return Done(record.request_id, OK, f"nothing to do: {record.status_at(self._clock())}")
+        return Done(record.request_id, OK, f"nothing to do: {record.status_at(now)}")
 
     def _send(self, record: Record, text: str) -> Done:
         times = (record.submitted_at, record.expires_at)
@@ -146,7 +143,7 @@ class DeadLetters:
 
     def purge(self, request_id: str) -> Done:
         """Drop the kept input of a failed request: it stays failed and can't be replayed any more."""
-        match self._table.apply([self._moves.forget_input(request_id)])[0]:
+        match self._table.apply([transitions.forget_input(request_id)])[0]:
             case Refusal(record=None):
                 return Done(request_id, NOT_FOUND, "unknown")
             case Refusal(record=record) if record is not None:
@@ -183,10 +180,9 @@ def _run(letters: DeadLetters, args: argparse.Namespace) -> int:
     if args.command == "show":
         return max([_show(letters.find(request_id), request_id) for request_id in args.ids])
     ids: Sequence[str] = args.ids or [record.request_id for record in letters.all(args.model)]
-    work = letters.replay if args.command == "replay" else letters.purge
     code = OK
     for request_id in ids:
-        done = work(request_id)
+        done = letters.replay(request_id, now_ms()) if args.command == "replay" else letters.purge(request_id)
         print(f"{done.request_id}  {done.text}", flush=True)
         code = max(code, done.code)
     if not ids:

@@ -19,7 +19,7 @@ from scripts.console import ROOT, Failure, note
 from scripts.wanted import read_wanted
 
 sys.path.insert(1, str(ROOT / "lambda"))
-from inference.moves import Moves
+from inference import transitions
 from inference.request_table import Applied, Refusal, RequestTable
 from inference.requests import FINAL, Message
 from inference.sweep import model_removed
@@ -102,7 +102,7 @@ def drain(
 
     Returns how many were ended. What is still at work after `seconds` is left to the sweeper.
     """
-    moves, ended, deadline = Moves(clock), 0, time.monotonic() + seconds
+    ended, deadline = 0, time.monotonic() + seconds
     while True:
         answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=RECEIVE_SECONDS)
         for received in answer.get("Messages", ()):
@@ -110,7 +110,8 @@ def drain(
                 message = Message.from_body(received["Body"])
             except (ValueError, RecursionError):
                 continue  # it is nobody's request, and goes with the queue
-            update = moves.bury(message.request_id, model_removed(message.model), json.dumps(message.input))
+            failure, kept = model_removed(message.model), json.dumps(message.input)
+            update = transitions.fail_unleased(message.request_id, failure, clock(), kept)
             match table.apply([update])[0]:
                 case Applied():
                     ended += 1

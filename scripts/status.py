@@ -10,7 +10,7 @@ import argparse
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -73,18 +73,18 @@ class Overview:
 def look(
     table: RequestTable,
     queues: Mapping[str, tuple[RequestQueue, RequestQueue]],
-    model: str | None = None,
-    clock: Callable[[], int] = now_ms,
+    model: str | None,
+    now: int,
 ) -> Overview:
     """Look at a deployment, or at one model of it.
 
     Args:
         queues: model name -> its request queue and its dead-letter queue.
+        now: epoch milliseconds.
 
     Raises:
         Unavailable: AWS did not answer.
     """
-    now = clock()
     wanted = [name for name in queues if model in (None, name)]
     models = {name: _of_queues(*queues[name]) for name in sorted(wanted)}
     found, all_open = table.open_records(now + CLOCK_SKEW_MS, MOST_OPEN)
@@ -191,7 +191,7 @@ def main() -> int:
     }
     table = RequestTable(aws_session.client(args.env, "dynamodb", outputs), outputs["request_table"])
     try:
-        overview = look(table, queues, args.model)
+        overview = look(table, queues, args.model, now_ms())
     except Unavailable as error:
         raise Failure(told(error)) from error
     if args.model is not None and args.model not in overview.models:

@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
+from inference import transitions
 from inference.catalog import InvalidInput, Validate
 from inference.deadline import Deadline
 from inference.errors import Unavailable
-from inference.expressions import Update
-from inference.moves import Moves
 from inference.request_queue import RequestQueue
 from inference.request_table import Applied, Refusal, RequestTable
 from inference.requests import FINAL, ErrorCode, Failure
 from inference.telemetry import Stopwatch, Telemetry
+from inference.transitions import Update
 from worker.claims import RETRY_SECONDS_UNAVAILABLE, Claim, Claimer, Sorted
 from worker.delivery import Delivery, read_records
 from worker.errors import InputError, NotLoadedError
@@ -79,7 +79,6 @@ class Worker:
         validate: checks an input and fills in defaults; the same check that the api function makes.
         table, queue: where the records and messages are.
         retry: how long a retryable error waits.
-        clock: gives the time in epoch milliseconds.
         deadline: that of the calls to table and queue; claims keep time back for what follows them.
     """
 
@@ -91,7 +90,6 @@ class Worker:
         queue: RequestQueue,
         retry: RetryDelay,
         telemetry: Telemetry,
-        clock: Callable[[], int],
         deadline: Deadline | None = None,
     ) -> None:
         self._deadline = deadline or Deadline()
@@ -101,19 +99,17 @@ class Worker:
         self._queue = queue
         self._retry = retry
         self._telemetry = telemetry
-        self._clock = clock
-        self._moves = Moves(clock)
         self._slowest_ms = 0.0
 
     def process(self, records: Sequence[Mapping[str, Any]], invocation: Invocation) -> list[str]:
         """Process the records of an SQS event. Returns the message ids to be reported as failed."""
         watch = Stopwatch()
-        lease_until = self._clock() + invocation.remaining_ms() + LEASE_MARGIN_MS
+        lease_until = invocation.now() + invocation.remaining_ms() + LEASE_MARGIN_MS
         trace = {
             "invocation_id": invocation.invocation_id,
             "model_version": self._model.version,
         }
-        claimer = Claimer(self._table, self._telemetry, self._clock, lease_until, trace)
+        claimer = Claimer(self._table, self._telemetry, lease_until, trace)
         run = Run(claimer, invocation)
         deliveries, unreadable = read_records(records)
         for record in unreadable:
@@ -121,7 +117,7 @@ class Worker:
             run.give_back(record, 0)
         # Should this process be killed, its messages come back when its lease ends, not after the queue's
         # visibility timeout, which is six times as long.
-        lease_seconds = claimer.lease_seconds
+        lease_seconds = claimer.lease_seconds(invocation.now())
         self._show_again({delivery.receipt_handle: lease_seconds for delivery in deliveries})
         self._process_chunks(_without_repeats(deliveries, run, lease_seconds), run)
         self._deadline.release()
@@ -138,7 +134,7 @@ class Worker:
                 for delivery in chunk:
                     run.give_back(delivery, 0)
                 continue
-            found = run.claimer.claim(chunk)
+            found = run.claimer.claim(chunk, run.invocation.now())
             self._settle(found, run)
             suspects += found.suspects
             self._work(found.claimed, run)
@@ -151,7 +147,7 @@ class Worker:
                 continue
             if run.worked:
                 self._let_come_back([later for _, later in suspects[position:]], run)
-            found = run.claimer.take_over(suspect)
+            found = run.claimer.take_over(suspect, run.invocation.now())
             self._settle(found, run)
             self._work(found.claimed, run)
 
@@ -159,7 +155,7 @@ class Worker:
         """Hide the next suspect as long as its lease will last, and the others behind it only as long as a few passes
         take: should it kill the process, they need not wait for a lease that they never had.
         """
-        lease_seconds = run.claimer.lease_seconds
+        lease_seconds = run.claimer.lease_seconds(run.invocation.now())
         seconds = min(math.ceil(self._slowest_ms * PASSES_UNTIL_BACK / 1000) + SECONDS_UNTIL_BACK, lease_seconds)
         if len(suspects) > 1 and seconds < lease_seconds:
             handles = [suspect.receipt_handle for suspect in suspects]
@@ -183,7 +179,7 @@ class Worker:
         self._deadline.release()
         hung = Hung(list(claims))
         seconds = (run.invocation.remaining_ms() - WATCHDOG_MARGIN_MS) / 1000
-        with Watchdog(seconds, lambda: self._give_up(hung)):
+        with Watchdog(seconds, lambda: self._give_up(hung, run.invocation.now())):
             with suppress(NotLoadedError):  # predict raises it again
                 self._model.load()
             hung.loading = False
@@ -216,7 +212,7 @@ class Worker:
             return
         self._telemetry.error("prediction_failed", error, inputs=inputs)
 
-    def _give_up(self, hung: Hung) -> None:
+    def _give_up(self, hung: Hung, now: int) -> None:
         """The watchdog's part: the prediction will not come back before Lambda kills it."""
         with hung.lock:
             claims, hung.claims = hung.claims, []
@@ -225,7 +221,7 @@ class Worker:
             return
         failure = _LOAD_TIMED_OUT if loading else _PREDICTION_TIMED_OUT
         # Alone, since it may be one input's doing, which a load never is.
-        updates = [self._failure(claim, failure, alone=not loading) for claim in claims]
+        updates = [self._failure(claim, failure, now, alone=not loading) for claim in claims]
         delays = {}
         for claim, written in zip(claims, self._table.apply(updates), strict=True):
             request_id = claim.delivery.message.request_id
@@ -242,10 +238,11 @@ class Worker:
 
     def _finish(self, worked: Sequence[tuple[Claim, Outcome]], run: Run, predicted_ms: float) -> None:
         """Write the outcomes, in one call; then settle each message by what became of its write."""
+        now = run.invocation.now()
         updates = [
-            self._moves.succeed(claim.delivery.message.request_id, claim.attempt, outcome.result)
+            transitions.succeed(claim.delivery.message.request_id, claim.attempt, outcome.result, now)
             if isinstance(outcome, Succeeded)
-            else self._failure(claim, outcome, alone=False)
+            else self._failure(claim, outcome, now, alone=False)
             for claim, outcome in worked
         ]
         for (claim, outcome), written in zip(worked, self._table.apply(updates), strict=True):
@@ -258,7 +255,7 @@ class Worker:
                 case Applied():
                     status = "succeeded" if isinstance(outcome, Succeeded) else "failed"
                     run.count(status)
-                    age_ms = self._clock() - message.submitted_at
+                    age_ms = run.invocation.now() - message.submitted_at
                     self._telemetry.info(
                         "request_finished", status=status, predict_ms=predicted_ms, age_ms=age_ms, **fields
                     )
@@ -277,16 +274,16 @@ class Worker:
     def _has_another(self, claim: Claim, failed: Failed) -> bool:
         return failed.retryable and claim.attempt < claim.delivery.message.attempt_limit
 
-    def _failure(self, claim: Claim, failed: Failed, alone: bool) -> Update:
+    def _failure(self, claim: Claim, failed: Failed, now: int, alone: bool) -> Update:
         """Release the request for another attempt, or end it on its last; then its input is kept for a replay."""
         request_id = claim.delivery.message.request_id
         failure = Failure(failed.code, failed.message, claim.attempt)
         if self._has_another(claim, failed):
-            return self._moves.release(request_id, claim.attempt, failure, alone)
+            return transitions.release(request_id, claim.attempt, failure, now, alone)
         # An invalid input fails again however often it is replayed; everything else may be mended.
         keep = failed.code is not ErrorCode.INVALID_INPUT
         kept = json.dumps(claim.delivery.message.input) if keep else None
-        return self._moves.fail(request_id, claim.attempt, failure, kept)
+        return transitions.fail(request_id, claim.attempt, failure, now, kept)
 
 
 def _without_repeats(deliveries: Sequence[Delivery], run: Run, seconds: int) -> list[Delivery]:

@@ -13,15 +13,15 @@ no attempts left                    goes back at once, so that SQS moves it to t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from inference import transitions
 from inference.errors import Unavailable
-from inference.expressions import Update
-from inference.moves import Moves
 from inference.request_table import Applied, Refusal, RequestTable, Written
 from inference.requests import FINAL, Message, Record, Status
 from inference.telemetry import Telemetry
+from inference.transitions import Update
 from worker.delivery import Delivery
 
 RETRY_SECONDS_UNAVAILABLE = 5
@@ -57,46 +57,42 @@ class Claimer:
         self,
         table: RequestTable,
         telemetry: Telemetry,
-        clock: Callable[[], int],
         lease_until: int,
         trace: Mapping[str, str],
     ) -> None:
         self._table = table
         self._telemetry = telemetry
-        self._clock = clock
-        self._moves = Moves(clock)
         self._lease_until = lease_until
         self._trace = trace
 
-    @property
-    def lease_seconds(self) -> int:
+    def lease_seconds(self, now: int) -> int:
         """Until this invocation's leases are over."""
-        return (self._lease_until - self._clock()) // 1000 + 1
+        return (self._lease_until - now) // 1000 + 1
 
-    def claim(self, deliveries: Sequence[Delivery]) -> Sorted:
+    def claim(self, deliveries: Sequence[Delivery], now: int) -> Sorted:
         """Claim what is free. First deliveries go in one call; later ones singly, and not for a last attempt."""
         found = Sorted()
-        updates = [self._update(delivery.message, delivery.receive_count) for delivery in deliveries]
+        updates = [self._update(delivery.message, delivery.receive_count, now) for delivery in deliveries]
         for delivery, written in zip(deliveries, self._table.apply(updates), strict=True):
-            self._sort(delivery, written, found, first_look=True)
+            self._sort(delivery, written, found, now, first_look=True)
         return found
 
-    def _update(self, message: Message, receive_count: int) -> Update:
+    def _update(self, message: Message, receive_count: int, now: int) -> Update:
         request_id, submitted_at = message.request_id, message.submitted_at
         if receive_count == 1:
-            return self._moves.claim_first(request_id, submitted_at, self._lease_until, **self._trace)
+            return transitions.claim_first(request_id, submitted_at, self._lease_until, now, **self._trace)
         limit = message.attempt_limit
-        return self._moves.claim_unless_last(request_id, submitted_at, self._lease_until, limit, self._trace)
+        return transitions.claim_unless_last(request_id, submitted_at, self._lease_until, limit, now, **self._trace)
 
-    def take_over(self, suspect: Delivery) -> Sorted:
+    def take_over(self, suspect: Delivery, now: int) -> Sorted:
         """Claim a suspect."""
         message = suspect.message
-        update = self._moves.take_over(message.request_id, message.submitted_at, self._lease_until, **self._trace)
+        update = transitions.take_over(message.request_id, message.submitted_at, self._lease_until, now, **self._trace)
         found = Sorted()
-        self._sort(suspect, self._table.apply([update])[0], found, first_look=False)
+        self._sort(suspect, self._table.apply([update])[0], found, now, first_look=False)
         return found
 
-    def _sort(self, delivery: Delivery, written: Written, found: Sorted, first_look: bool) -> None:
+    def _sort(self, delivery: Delivery, written: Written, found: Sorted, now: int, first_look: bool) -> None:
         match written:
             case Applied(record=record):
                 found.claimed.append(Claim(delivery, record.attempts if record else 1))
@@ -106,10 +102,9 @@ class Claimer:
             case Refusal(record=None):
                 self._drop(delivery, "no record", found)
             case Refusal(record=record) if record is not None:
-                self._sort_refused(delivery, record, found, first_look)
+                self._sort_refused(delivery, record, found, now, first_look)
 
-    def _sort_refused(self, delivery: Delivery, record: Record, found: Sorted, first_look: bool) -> None:
-        now = self._clock()
+    def _sort_refused(self, delivery: Delivery, record: Record, found: Sorted, now: int, first_look: bool) -> None:
         leased = record.status is Status.RUNNING and (record.lease_until or 0) >= now
         if leased and record.lease_until == self._lease_until and record.invocation_id == self._trace["invocation_id"]:
             # Our own claim: its first answer was lost and the client's retry met what it had written.
@@ -123,7 +118,7 @@ class Claimer:
             self._telemetry.info("message_returned", request_id=record.request_id, reason="leased", seconds=seconds)
             found.returned.append((delivery, seconds))
         elif record.expires_at <= now:
-            self._table.apply([self._moves.expire(record.request_id)])
+            self._table.apply([transitions.expire(record.request_id, now)])
             self._drop(delivery, "is past its deadline", found)
         elif record.attempts >= record.attempt_limit:
             self._telemetry.error("attempts_exhausted", request_id=record.request_id, attempts=record.attempts)

@@ -53,7 +53,6 @@ worker = Worker(
     RequestQueue(aws.lean_client("sqs", deadline), settings.queue_url),
     RetryDelay(settings.retry_base_seconds, settings.retry_max_seconds),
     telemetry,
-    now_ms,
     deadline,
 )
 gc.freeze()  # it lives as long as the process: no collection need look at it again
@@ -68,6 +67,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         return {"warm": True}
     deadline.start(context.get_remaining_time_in_millis() / 1000)
     model.begin_invocation()
-    invocation = Invocation(context.aws_request_id, context.get_remaining_time_in_millis)
+    invocation = Invocation(context.aws_request_id, context.get_remaining_time_in_millis, now_ms)
     failed = worker.process(event["Records"], invocation)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}

@@ -12,10 +12,11 @@ from worker.delivery import Delivery, Unreadable
 
 @dataclass(frozen=True)
 class Invocation:
-    """One invocation's facts: its id, and the milliseconds until Lambda ends it."""
+    """One invocation's facts: its id, the milliseconds until Lambda ends it, and the time in epoch milliseconds."""
 
     invocation_id: str
     remaining_ms: Callable[[], int]
+    now: Callable[[], int]
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from inference import transitions
 from inference.diagnosis import ReadLines, diagnose
 from inference.errors import Unavailable
-from inference.expressions import Update
-from inference.moves import Moves
 from inference.request_table import Applied, Refusal, RequestTable
 from inference.requests import FINAL, ErrorCode, Failure, Message, can_be_id
 from inference.telemetry import Telemetry
+from inference.transitions import Update
 
 
 class Undertaker:
@@ -21,7 +21,6 @@ class Undertaker:
     Args:
         log_group_prefix: the worker of model m logs to this prefix + m.
         read_lines: reads the worker's log.
-        clock: gives the time in epoch milliseconds.
     """
 
     def __init__(
@@ -30,24 +29,22 @@ class Undertaker:
         log_group_prefix: str,
         read_lines: ReadLines,
         telemetry: Telemetry,
-        clock: Callable[[], int],
     ) -> None:
         self._table = table
         self._log_group_prefix = log_group_prefix
         self._read_lines = read_lines
         self._telemetry = telemetry
-        self._clock = clock
-        self._moves = Moves(clock)
 
-    def bury(self, records: Sequence[Mapping[str, Any]]) -> list[str]:
-        """Work on the records of an SQS event. Returns the ids of those that must come again."""
-        return [record["messageId"] for record in records if not self._bury(record["body"])]
+    def bury(self, records: Sequence[Mapping[str, Any]], clock: Callable[[], int]) -> list[str]:
+        """Work on the records of an SQS event, for which it may read logs for seconds each: `clock` gives the time in
+        epoch milliseconds. Returns the ids of those that must come again."""
+        return [record["messageId"] for record in records if not self._bury(record["body"], clock)]
 
-    def _bury(self, body: str) -> bool:
+    def _bury(self, body: str, clock: Callable[[], int]) -> bool:
         try:
             message = Message.from_body(body)
         except (ValueError, RecursionError) as error:
-            return self._bury_unreadable(body, str(error))
+            return self._bury_unreadable(body, str(error), clock())
         try:
             record = self._table.get(message.request_id, consistent=True)
         except Unavailable as error:
@@ -56,13 +53,13 @@ class Undertaker:
         if record is None or record.status in FINAL or record.submitted_at != message.submitted_at:
             self._telemetry.info("message_dropped", request_id=message.request_id, reason="no open request")
             return True
-        if record.expires_at <= self._clock():
-            return self._write(self._moves.expire(message.request_id), message.request_id, "expired")
+        if record.expires_at <= (now := clock()):
+            return self._write(transitions.expire(message.request_id, now), message.request_id, "expired")
         failure = diagnose(record, self._log_group_prefix + record.model, self._read_lines)
-        update = self._moves.bury(message.request_id, failure, json.dumps(message.input))
+        update = transitions.fail_unleased(message.request_id, failure, clock(), json.dumps(message.input))
         return self._write(update, message.request_id, failure.code)
 
-    def _bury_unreadable(self, body: str, reason: str) -> bool:
+    def _bury_unreadable(self, body: str, reason: str, now: int) -> bool:
         """Whatever put it there, somebody may wait for it: its id, if it has one, says for which request."""
         self._telemetry.error("message_unreadable", reason=reason, body=body[:2000])
         try:
@@ -72,7 +69,7 @@ class Undertaker:
         if not isinstance(request_id, str) or not can_be_id(request_id):
             return True
         failure = Failure(ErrorCode.UNREADABLE, f"The request's message could not be read ({reason}); send it again.")
-        return self._write(self._moves.bury(request_id, failure), request_id, failure.code)
+        return self._write(transitions.fail_unleased(request_id, failure, now), request_id, failure.code)
 
     def _write(self, update: Update, request_id: str, outcome: str) -> bool:
         match self._table.apply([update])[0]:

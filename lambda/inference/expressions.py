@@ -1,24 +1,18 @@
-"""One conditional update of one record, written once and spoken in DynamoDB's two languages.
+"""Conditions and transitions in DynamoDB's two languages: expressions and PartiQL.
 
 A single record goes through `UpdateItem`; a batch through PartiQL's `BatchExecuteStatement` (up to 25 statements, each
-with its own condition and its own result). Both are rendered from the same `Update`, so they cannot drift apart.
-
-Conditions name attributes in brackets and values with a colon: `[status] = :pending AND missing[alone]`.
+with its own condition and its own result). Both are rendered from the same `Transition`, so they cannot drift apart:
+once per process, on first use; a call only binds its values.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
-Value = str | int | bool
-
-_MISSING = re.compile(r"missing\[(\w+)\]")
-_NAME = re.compile(r"\[(\w+)\]")
-_VALUE = re.compile(r":(\w+)")
+from inference.conditions import Attribute, Condition, Group, Missing, Param, Value
+from inference.transitions import Increment, Transition, Update
 
 
 def to_attribute(value: Value) -> dict[str, Any]:
@@ -37,80 +31,152 @@ def from_attribute(attribute: Mapping[str, Any]) -> Value:
     return int(value) if kind == "N" else value
 
 
-@dataclass(frozen=True)
-class Update:
-    """Set, increment and remove attributes of one record if a condition holds.
+def to_update_item(update: Update, table: str) -> dict[str, Any]:
+    """Arguments of `UpdateItem`. The record must exist: an update never creates one."""
+    arguments, writer = _update_item(update.transition)
+    return {
+        "TableName": table,
+        "Key": {"request_id": {"S": update.request_id}},
+        **arguments,
+        "ExpressionAttributeValues": writer.bind(update.values),
+    }
 
-    `sets` maps attributes to values; `increments` maps number attributes (which must exist) to what is added;
-    `values` are those that `condition` names.
+
+def to_statement(update: Update, table: str) -> dict[str, Any]:
+    """One statement of `BatchExecuteStatement`, which returns the record as it stands when it is refused.
+
+    Raises:
+        ValueError: the transition increments; arithmetic is not among PartiQL's documented operations.
     """
-
-    request_id: str
-    condition: str
-    sets: Mapping[str, Value] = field(default_factory=dict)
-    increments: Mapping[str, int] = field(default_factory=dict)
-    removes: tuple[str, ...] = ()
-    values: Mapping[str, Value] = field(default_factory=dict)
-
-    def to_update_item(self, table: str) -> dict[str, Any]:
-        """Arguments of `UpdateItem`. The record must exist: an update never creates one."""
-        condition = _MISSING.sub(r"attribute_not_exists(#\1)", self.condition)
-        condition = "attribute_exists(#request_id) AND " + _grouped(_NAME.sub(r"#\1", condition))
-        assignments = [f"#{name} = :set_{name}" for name in self.sets]
-        assignments += [f"#{name} = #{name} + :inc_{name}" for name in self.increments]
-        expression = "SET " + ", ".join(assignments) if assignments else ""
-        if self.removes:
-            expression += " REMOVE " + ", ".join(f"#{name}" for name in self.removes)
-        values = {f":{name}": to_attribute(self.values[name]) for name in _VALUE.findall(self.condition)}
-        values |= {f":set_{name}": to_attribute(value) for name, value in self.sets.items()}
-        values |= {f":inc_{name}": to_attribute(value) for name, value in self.increments.items()}
-        names = set(re.findall(r"#(\w+)", condition + expression))
-        return {
-            "TableName": table,
-            "Key": {"request_id": {"S": self.request_id}},
-            "UpdateExpression": expression,
-            "ConditionExpression": condition,
-            "ExpressionAttributeNames": {f"#{name}": name for name in sorted(names)},
-            "ExpressionAttributeValues": values,
-            "ReturnValues": "ALL_NEW",
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
-
-    def to_statement(self, table: str) -> dict[str, Any]:
-        """One statement of `BatchExecuteStatement`, which returns the record as it stands when it is refused.
-
-        Raises:
-            ValueError: the update increments; arithmetic is not among PartiQL's documented operations.
-        """
-        if self.increments:
-            raise ValueError("an update that increments cannot go in a batch")
-        statement, names = _statement(table, tuple(self.sets), self.removes, self.condition)
-        parameters = [*self.sets.values(), self.request_id, *(self.values[name] for name in names)]
-        return {
-            "Statement": statement,
-            "Parameters": [to_attribute(value) for value in parameters],
-            "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
-        }
+    text, parameters = _statement(update.transition)
+    values = {**update.values, "request_id": update.request_id}
+    return {
+        "Statement": f'UPDATE "{table}" {text}',
+        "Parameters": [to_attribute(values[place.name]) if isinstance(place, Param) else place for place in parameters],
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
 
 
-@lru_cache(maxsize=64)  # a worker writes two or three kinds of statement, a thousand times a second
-def _statement(
-    table: str, sets: tuple[str, ...], removes: tuple[str, ...], condition: str
-) -> tuple[str, tuple[str, ...]]:
-    """The text of a PartiQL statement, and the names of the condition's values in the order of their places."""
-    clauses = [f'SET "{name}" = ?' for name in sets]
-    clauses += [f'REMOVE "{name}"' for name in removes]
-    translated = _MISSING.sub(r'"\1" IS MISSING', condition)
-    translated = _grouped(_VALUE.sub("?", _NAME.sub(r'"\1"', translated)))
-    text = f'UPDATE "{table}" {" ".join(clauses)} WHERE "request_id" = ? AND {translated}'
-    return text, tuple(_VALUE.findall(condition))
+def condition_arguments(condition: Condition, values: Mapping[str, Value]) -> dict[str, Any]:
+    """The arguments that make `PutItem` or `DeleteItem` depend on a condition."""
+    text, writer = _condition(condition)
+    return {
+        "ConditionExpression": text,
+        "ExpressionAttributeNames": writer.names,
+        "ExpressionAttributeValues": writer.bind(values),
+    }
 
 
-def _grouped(condition: str) -> str:
-    """The condition as one group; DynamoDB refuses parentheses around parentheses."""
-    depth = 0
-    for position, character in enumerate(condition):
-        depth += (character == "(") - (character == ")")
-        if depth == 0 and position < len(condition) - 1:
-            return f"({condition})"
-    return condition
+@cache
+def _condition(condition: Condition) -> tuple[str, _Expression]:
+    writer = _Expression()
+    return writer.condition(condition), writer
+
+
+@cache
+def _update_item(transition: Transition) -> tuple[dict[str, Any], _Expression]:
+    writer = _Expression()
+    condition = f"attribute_exists({writer.attribute('request_id')}) AND {writer.condition(transition.condition)}"
+    assignments = [f"{writer.attribute(name)} = {writer.assigned(name, to)}" for name, to in transition.sets.items()]
+    clauses = ["SET " + ", ".join(assignments)] if assignments else []
+    if transition.removes:
+        clauses.append("REMOVE " + ", ".join(map(writer.attribute, transition.removes)))
+    arguments = {
+        "UpdateExpression": " ".join(clauses),
+        "ConditionExpression": condition,
+        "ExpressionAttributeNames": writer.names,
+        "ReturnValues": "ALL_NEW",
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+    return arguments, writer
+
+
+@cache
+def _statement(transition: Transition) -> tuple[str, list[Param | dict[str, Any]]]:
+    """The text of a statement after its table's name, and what is in the places of its parameters."""
+    if not transition.in_batches:
+        raise ValueError("a transition that increments cannot go in a batch")
+    writer = _PartiQL()
+    clauses = [f"SET {writer.attribute(name)} = {writer.assigned(name, to)}" for name, to in transition.sets.items()]
+    clauses += [f"REMOVE {writer.attribute(name)}" for name in transition.removes]
+    key = f"{writer.attribute('request_id')} = {writer.value('request_id', Param('request_id'))}"
+    return f"{' '.join(clauses)} WHERE {key} AND {writer.condition(transition.condition)}", writer.parameters
+
+
+class _Writer:
+    """Writes conditions and assignments; the languages differ in how they name attributes and values."""
+
+    def attribute(self, name: str) -> str:
+        raise NotImplementedError
+
+    def missing(self, name: str) -> str:
+        raise NotImplementedError
+
+    def value(self, attribute: str, value: Value | Param) -> str:
+        raise NotImplementedError
+
+    def condition(self, condition: Condition) -> str:
+        if isinstance(condition, Group):
+            parts = [
+                f"({self.condition(part)})" if isinstance(part, Group) else self.condition(part)
+                for part in condition.parts
+            ]
+            return f" {condition.operator} ".join(parts)
+        if isinstance(condition, Missing):
+            return self.missing(condition.attribute)
+        operand = condition.operand
+        right = (
+            self.attribute(operand.name) if isinstance(operand, Attribute) else self.value(condition.attribute, operand)
+        )
+        return f"{self.attribute(condition.attribute)} {condition.operator} {right}"
+
+    def assigned(self, attribute: str, to: Value | Param | Increment) -> str:
+        if isinstance(to, Increment):
+            return f"{self.attribute(attribute)} + {self.value('added', 1)}"
+        return self.value(attribute, to)
+
+
+class _Expression(_Writer):
+    """`#status = :status_running`: names and values through placeholders, so that no reserved word is in the way."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
+        self._constants: dict[str, dict[str, Any]] = {}
+        self._params: dict[str, str] = {}
+
+    def attribute(self, name: str) -> str:
+        self.names[f"#{name}"] = name
+        return f"#{name}"
+
+    def missing(self, name: str) -> str:
+        return f"attribute_not_exists({self.attribute(name)})"
+
+    def value(self, attribute: str, value: Value | Param) -> str:
+        if isinstance(value, Param):
+            self._params[f":{value.name}"] = value.name
+            return f":{value.name}"
+        placeholder = f":{attribute}_{value}"
+        self._constants[placeholder] = to_attribute(value)
+        return placeholder
+
+    def bind(self, values: Mapping[str, Value]) -> dict[str, Any]:
+        """The values of all placeholders in one call."""
+        bound = {placeholder: to_attribute(values[name]) for placeholder, name in self._params.items()}
+        return {**self._constants, **bound}
+
+
+class _PartiQL(_Writer):
+    """`"status" = ?`: a value that is used twice is bound twice."""
+
+    def __init__(self) -> None:
+        self.parameters: list[Param | dict[str, Any]] = []
+
+    def attribute(self, name: str) -> str:
+        return f'"{name}"'
+
+    def missing(self, name: str) -> str:
+        return f'"{name}" IS MISSING'
+
+    def value(self, attribute: str, value: Value | Param) -> str:
+        self.parameters.append(value if isinstance(value, Param) else to_attribute(value))
+        return "?"

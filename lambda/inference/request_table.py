@@ -21,9 +21,10 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from inference.errors import Unavailable
-from inference.expressions import Update, from_attribute, to_attribute
+from inference.expressions import condition_arguments, from_attribute, to_attribute, to_statement, to_update_item
 from inference.requests import OPEN, Record, Status
 from inference.telemetry import Telemetry
+from inference.transitions import Update, create_if, discard_if
 
 OPEN_INDEX = "open"
 SHARDS = "0123456789abcdef"
@@ -91,8 +92,7 @@ class RequestTable:
             self._client.put_item(
                 TableName=self._name,
                 Item=item,
-                ConditionExpression="attribute_not_exists(request_id) OR delete_at <= :now",
-                ExpressionAttributeValues={":now": to_attribute(record.submitted_at // 1000)},
+                **condition_arguments(*create_if(record)),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
@@ -112,23 +112,11 @@ class RequestTable:
         Raises:
             Unavailable: it could not be removed; the sweeper will end it.
         """
-        values = {
-            ":pending": to_attribute(Status.PENDING),
-            ":none": to_attribute(0),
-            ":submitted_at": to_attribute(record.submitted_at),
-        }
-        same_submit = "attribute_not_exists(submit_id)"
-        if record.submit_id is not None:
-            same_submit = "submit_id = :submit_id"
-            values[":submit_id"] = to_attribute(record.submit_id)
         try:
             self._client.delete_item(
                 TableName=self._name,
                 Key={"request_id": {"S": record.request_id}},
-                ConditionExpression="attribute_not_exists(request_id) OR (#status = :pending AND attempts = :none"
-                f" AND submitted_at = :submitted_at AND {same_submit})",
-                ExpressionAttributeNames={"#status": "status"},
-                ExpressionAttributeValues=values,
+                **condition_arguments(*discard_if(record)),
             )
         except ClientError as error:
             if _code(error) == "ConditionalCheckFailedException":
@@ -246,7 +234,7 @@ class RequestTable:
         a refusal that brings its record is taken from the batch. Whether a batch's refusals have one is contested: the
         API reference says so, measurements on the service say no. So a missing one says nothing about the record.
         """
-        together = [index for index, update in enumerate(updates) if not update.increments]
+        together = [index for index, update in enumerate(updates) if update.transition.in_batches]
         results: dict[int, Written] = {}
         if len(together) > 1 and self._batch > 1:
             for start in range(0, len(together), self._batch):
@@ -256,7 +244,7 @@ class RequestTable:
 
     def _apply(self, update: Update) -> Written:
         try:
-            answer = self._client.update_item(**update.to_update_item(self._name))
+            answer = self._client.update_item(**to_update_item(update, self._name))
         except ClientError as error:
             if _code(error) == "ConditionalCheckFailedException":
                 item = error.response.get("Item")
@@ -267,7 +255,7 @@ class RequestTable:
         return Applied(_to_record(answer["Attributes"]))
 
     def _apply_batch(self, updates: Sequence[Update]) -> list[Written]:
-        statements = [update.to_statement(self._name) for update in updates]
+        statements = [to_statement(update, self._name) for update in updates]
         try:
             responses = self._client.batch_execute_statement(Statements=statements)["Responses"]
         except ClientError as error:

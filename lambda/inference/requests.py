@@ -1,12 +1,4 @@
-"""The vocabulary: a request, its statuses, and the one table of what may follow what.
-
-    pending --claim--> running --finish--> succeeded | failed
-       ^                 |  \\--take over (lease expired)--> running
-       \\----release------/   (a retryable error: the next attempt comes)
-    pending | running --cancel--> cancelled
-    pending | running --deadline passed--> expired
-    pending | running --dead letter, sweep--> failed
-    failed --replay (an operator's decision)--> pending
+"""The vocabulary: a request, its statuses, its record and its message. What may follow what is in `transitions.py`.
 
 Both sides import it: the api function writes `pending`, the worker everything after; nobody else spells a status.
 """
@@ -37,41 +29,6 @@ MAX_ID_CHARACTERS = 64
 
 OPEN = frozenset({Status.PENDING, Status.RUNNING})
 FINAL = frozenset(Status) - OPEN
-
-
-class Move(StrEnum):
-    """What happens to a request; each move is one conditional write."""
-
-    CLAIM = "claim"
-    TAKE_OVER = "take_over"
-    RELEASE = "release"
-    SUCCEED = "succeed"
-    FAIL = "fail"
-    CANCEL = "cancel"
-    EXPIRE = "expire"
-    BURY = "bury"
-    REPLAY = "replay"
-
-
-@dataclass(frozen=True)
-class Transition:
-    """A move's statuses: it applies to a record whose status is in `before`, and leaves it in `after`."""
-
-    before: frozenset[Status]
-    after: Status
-
-
-TRANSITIONS: Mapping[Move, Transition] = {
-    Move.CLAIM: Transition(frozenset({Status.PENDING}), Status.RUNNING),
-    Move.TAKE_OVER: Transition(OPEN, Status.RUNNING),
-    Move.RELEASE: Transition(frozenset({Status.RUNNING}), Status.PENDING),
-    Move.SUCCEED: Transition(frozenset({Status.RUNNING}), Status.SUCCEEDED),
-    Move.FAIL: Transition(frozenset({Status.RUNNING}), Status.FAILED),
-    Move.CANCEL: Transition(OPEN, Status.CANCELLED),
-    Move.EXPIRE: Transition(OPEN, Status.EXPIRED),
-    Move.BURY: Transition(OPEN, Status.FAILED),
-    Move.REPLAY: Transition(frozenset({Status.FAILED}), Status.PENDING),
-}
 
 
 class ErrorCode(StrEnum):
@@ -110,33 +67,50 @@ class Failure:
 class Record:
     """One row of the request table. Times are epoch milliseconds, but `delete_at`, which DynamoDB wants in seconds.
 
-    `submit_id` is there while a keyed submit is not confirmed to have sent its message. It is random, and names the one
-    submit that may discard the record.
+    The fields are grouped by who writes them first. Behind each: the transitions that set it later than the submit, and
+    those that clear it (`transitions.py`); `claim` is any into `running`, `outcome` any into a final status.
     """
 
+    # Submit: what is accepted
+
     request_id: str
-    status: Status
+    status: Status  # set by every transition into another status
     model: str
     caller: str
     submitted_at: int
-    expires_at: int
-    delete_at: int
-    attempt_limit: int
-    attempts: int = 0
-    model_version: str | None = None
-    started_at: int | None = None
-    finished_at: int | None = None
-    lease_until: int | None = None
-    submit_id: str | None = None
-    renewed_at: int | None = None
-    replayed_at: int | None = None
-    suspected_at: int | None = None
+    expires_at: int  # set by replay
+    delete_at: int  # set by replay
+    attempt_limit: int  # set by replay
     input_digest: str | None = None
-    input: str | None = None
-    result: str | None = None
-    error: str | None = None
-    alone: bool = False
-    invocation_id: str | None = None
+
+    # Submit with an Idempotency-Key: random, names the one submit that may discard the record
+
+    submit_id: str | None = None  # set by take_submit_over; cleared by confirm_submit, outcome
+    renewed_at: int | None = None  # set by take_submit_over
+
+    # Attempt
+
+    attempts: int = 0  # set by claim
+    started_at: int | None = None  # set by claim
+    lease_until: int | None = None  # set by claim; cleared by release, outcome, replay
+    invocation_id: str | None = None  # set by claim
+    model_version: str | None = None  # set by claim
+    alone: bool = False  # set by release_alone; cleared by outcome
+
+    # Sweep
+
+    suspected_at: int | None = None  # set by suspect
+
+    # Outcome
+
+    finished_at: int | None = None  # set by outcome; cleared by replay
+    result: str | None = None  # set by succeed
+    error: str | None = None  # set by release, fail; cleared by succeed, cancel
+    input: str | None = None  # set by fail_keeping_input, fail_unleased_keeping_input; cleared by succeed, forget_input
+
+    # Replay
+
+    replayed_at: int | None = None  # set by replay
 
     def status_at(self, now: int) -> Status:
         """The status a reader sees: past its deadline an unclaimed request is expired, whenever it is swept."""

@@ -21,10 +21,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from inference import transitions
 from inference.catalog import Catalog, InvalidInput
 from inference.deadline import Deadline
 from inference.errors import Refused, Unavailable
-from inference.moves import Moves
 from inference.payloads import MAX_MESSAGE_BYTES, too_large
 from inference.request_queue import RequestQueue
 from inference.request_table import Applied, Refusal, RequestTable
@@ -52,14 +52,13 @@ class Limits:
 
 
 class Service:
-    """Accepts, shows and cancels requests.
+    """Accepts, shows and cancels requests. Each call takes `now`, the time in epoch milliseconds.
 
     Args:
         table: where the records are.
         queues: model name -> its queue.
         catalog: the models.
         limits: attempts, deadline and retention of a new request.
-        clock: gives the time in epoch milliseconds.
         deadline: keeps time back for a discard.
     """
 
@@ -69,7 +68,6 @@ class Service:
         queues: Callable[[str], RequestQueue],
         catalog: Catalog,
         limits: Limits,
-        clock: Callable[[], int],
         deadline: Deadline | None = None,
     ) -> None:
         self._deadline = deadline or Deadline()
@@ -77,10 +75,8 @@ class Service:
         self._queues = queues
         self._catalog = catalog
         self._limits = limits
-        self._clock = clock
-        self._moves = Moves(clock)
 
-    def submit(self, model: str | None, value: Any, caller: str, key: str | None = None) -> Record:
+    def submit(self, model: str | None, value: Any, caller: str, now: int, key: str | None = None) -> Record:
         """Accept a request: record and message are written when this returns.
 
         Raises:
@@ -94,7 +90,6 @@ class Service:
             value = entry.validate(value)
         except InvalidInput as error:
             raise Refused(422, "Invalid input", f"The input violates the schema of '{entry.name}': {error}.") from error
-        now = self._clock()
         expires_at = now + self._limits.deadline * 1000
         record = Record(
             request_id=keyed_request_id(caller, key) if key else new_request_id(),
@@ -117,7 +112,7 @@ class Service:
             self._discard(record)  # it may have been written all the same
             raise
         if existing is not None:
-            return self._repeat(record, existing, value)
+            return self._repeat(record, existing, value, now)
         return self._send(record, message)
 
     def _send(self, record: Record, message: Message, taken_over: bool = False) -> Record:
@@ -128,7 +123,7 @@ class Service:
                 raise
             # A worker has it already: SQS did take the message, only its answer was lost. It is accepted after all.
         if record.submit_id is not None:
-            self._table.apply([self._moves.confirm_submit(record)])
+            self._table.apply([transitions.confirm_submit(record)])
         return record
 
     def _discard(self, record: Record) -> bool:
@@ -140,23 +135,23 @@ class Service:
         standing = self._table.get(request_id, consistent=True)
         return standing is not None and _claimed(standing)
 
-    def _repeat(self, record: Record, existing: Record, value: Any) -> Record:
+    def _repeat(self, record: Record, existing: Record, value: Any, now: int) -> Record:
         """The key was used before: the same request again, another one, or one whose message may not have been sent."""
         if existing.input_digest != record.input_digest:
             detail = "This Idempotency-Key was used with another input. A new request needs a new key."
             raise Refused(422, "Idempotency-Key reused", detail, request_id=existing.request_id)
-        if existing.submit_id is None or _claimed(existing) or existing.status_at(self._clock()) is not Status.PENDING:
+        if existing.submit_id is None or _claimed(existing) or existing.status_at(now) is not Status.PENDING:
             return existing
-        match self._table.apply([self._moves.take_submit_over(existing, new_request_id())])[0]:
+        match self._table.apply([transitions.take_submit_over(existing, new_request_id(), now)])[0]:
             case Applied(record=taken) if taken is not None:
                 return self._send(taken, _message(taken, value), taken_over=True)
             case Refusal(record=standing) if standing is not None:
-                return self._repeat(record, standing, value)  # confirmed, claimed, or taken over by another repeat
+                return self._repeat(record, standing, value, now)  # confirmed, claimed, or taken over by another repeat
             case Unavailable() as error:
                 raise error
         raise Unavailable("the first request with this key was withdrawn")
 
-    def status(self, request_id: str, caller: str) -> Record:
+    def status(self, request_id: str, caller: str, now: int) -> Record:
         """A request's record.
 
         Raises:
@@ -164,21 +159,20 @@ class Service:
             Unavailable: the table did not answer.
         """
         record = self._table.find(request_id) if can_be_id(request_id) else None
-        if record is None or record.caller != caller or record.deleted_at(self._clock()):
+        if record is None or record.caller != caller or record.deleted_at(now):
             raise _no_such_request()
         return record
 
-    def cancel(self, request_id: str, caller: str) -> Record:
+    def cancel(self, request_id: str, caller: str, now: int) -> Record:
         """Cancel a request; cancelling it again changes nothing.
 
         Raises:
             Refused: 404 as in `status`; 409, it is final already.
             Unavailable: the table did not answer.
         """
-        record = self.status(request_id, caller)
-        now = self._clock()
+        record = self.status(request_id, caller, now)
         if record.status_at(now) in OPEN:
-            match self._table.apply([self._moves.cancel(request_id)])[0]:
+            match self._table.apply([transitions.cancel(request_id, now)])[0]:
                 case Applied(record=cancelled) if cancelled is not None:
                     return cancelled
                 case Refusal(record=standing) if standing is not None:

@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from functools import cache
 
+from inference import transitions
 from inference.errors import QueueMissing, Unavailable
-from inference.moves import Moves
 from inference.request_queue import RequestQueue
 from inference.request_table import SHARDS, Applied, RequestTable
 from inference.requests import FINAL, ErrorCode, Failure, Record
@@ -47,7 +47,6 @@ class Sweeper:
         models: the names of the models that are deployed.
         queues: model name -> the queues that its messages can be in.
         grace: milliseconds that a request must be untouched before it can be lost; more than SQS's counts need.
-        clock: gives the time in epoch milliseconds.
     """
 
     def __init__(
@@ -57,64 +56,63 @@ class Sweeper:
         queues: Callable[[str], tuple[RequestQueue, ...]],
         grace: int,
         telemetry: Telemetry,
-        clock: Callable[[], int],
     ) -> None:
         self._table = table
         self._models = models
         self._queues = queues
         self._grace = grace
         self._telemetry = telemetry
-        self._clock = clock
-        self._moves = Moves(clock)
 
-    def sweep(self, time_left: Callable[[], bool]) -> dict[str, int]:
+    def sweep(self, clock: Callable[[], int], time_left: Callable[[], bool]) -> dict[str, int]:
         """Sweep until done or out of time (the next sweep goes on). Returns how many requests were seen, how many ended
         by which outcome, and how many are now suspected to be lost.
+
+        Args:
+            clock: gives the time in epoch milliseconds, which goes on during a sweep.
 
         Raises:
             Unavailable: the index could not be read.
         """
         ended = {"expired": 0, "lost": 0, "model_removed": 0, "suspected": 0, "seen": 0}
         idle = cache(self._idle)
-        now = self._clock()
-        for request_id in self._table.open_request_ids(now - self._grace, first_shard=now % len(SHARDS)):
+        begun = clock()
+        for request_id in self._table.open_request_ids(begun - self._grace, first_shard=begun % len(SHARDS)):
             if not time_left():
                 self._telemetry.warning("sweep_cut_short", **ended)
                 break
             ended["seen"] += 1
             record = self._table.get(request_id, consistent=True)
-            if record is None or record.status in FINAL or self._leased(record):
+            now = clock()
+            if record is None or record.status in FINAL or _leased(record, now):
                 continue
-            if record.expires_at <= self._clock():
-                update, outcome = self._moves.expire(request_id), "expired"
+            if record.expires_at <= now:
+                update, outcome = transitions.expire(request_id, now), "expired"
             elif record.model not in self._models:
                 # Not before the grace time: a model is added to the api function and to this one in any order.
-                if not self._untouched(record):
+                if not self._untouched(record, now):
                     continue
-                update, outcome = self._moves.bury_lost(record, model_removed(record.model)), "model_removed"
-            elif not self._may_be_lost(record) or not idle(record.model):
+                update, outcome = transitions.fail_lost(record, model_removed(record.model), now), "model_removed"
+            elif not self._may_be_lost(record, now) or not idle(record.model):
                 continue
             elif self._suspected(record):
-                update, outcome = self._moves.bury_lost(record, LOST), "lost"
+                update, outcome = transitions.fail_lost(record, LOST, now), "lost"
             else:
-                update, outcome = self._moves.suspect(record), "suspected"
+                # The time of the look at the queues, or later: the next look comes SETTLE_MS after it.
+                update, outcome = transitions.suspect(record, clock()), "suspected"
             if isinstance(self._table.apply([update])[0], Applied):
                 ended[outcome] += 1
                 if outcome != "suspected":
                     self._telemetry.error("request_swept", request_id=request_id, outcome=outcome)
         return ended
 
-    def _leased(self, record: Record) -> bool:
-        return record.lease_until is not None and record.lease_until >= self._clock()
-
-    def _may_be_lost(self, record: Record) -> bool:
+    def _may_be_lost(self, record: Record, now: int) -> bool:
         """Nothing has happened to it for the grace time, and the last look, if there was one, is long enough ago."""
-        if self._suspected(record) and (record.suspected_at or 0) > self._clock() - SETTLE_MS:
+        if self._suspected(record) and (record.suspected_at or 0) > now - SETTLE_MS:
             return False
-        return self._untouched(record)
+        return self._untouched(record, now)
 
-    def _untouched(self, record: Record) -> bool:
-        return _touched_at(record) < self._clock() - self._grace
+    def _untouched(self, record: Record, now: int) -> bool:
+        return _touched_at(record) < now - self._grace
 
     def _suspected(self, record: Record) -> bool:
         """An earlier sweep found it untouched for the grace time, and nothing has happened to it since."""
@@ -128,6 +126,10 @@ class Sweeper:
         except Unavailable as error:
             self._telemetry.error("queue_unreadable", error, model=model)
             return False
+
+
+def _leased(record: Record, now: int) -> bool:
+    return record.lease_until is not None and record.lease_until >= now
 
 
 def _touched_at(record: Record) -> int:

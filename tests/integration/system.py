@@ -156,7 +156,6 @@ class System:
             RequestQueue(self.sqs, self.urls[model]),
             RetryDelay(2, 300),
             Telemetry("worker"),
-            self.clock,
         )
 
     def receive(self, queue: str) -> list[dict[str, Any]]:
@@ -191,7 +190,7 @@ class System:
         if not records:
             return []
         context = self._context()
-        invocation = Invocation(context.aws_request_id, context.get_remaining_time_in_millis)
+        invocation = Invocation(context.aws_request_id, context.get_remaining_time_in_millis, self.clock)
         failed = self.worker(model).process(records, invocation)
         self.settle(model, records, failed)
         return failed
@@ -210,7 +209,7 @@ class System:
         context = self._context()
         worker = self.worker()
         worker._model = Dying()
-        worker.process(records, Invocation(context.aws_request_id, context.get_remaining_time_in_millis))
+        worker.process(records, Invocation(context.aws_request_id, context.get_remaining_time_in_millis, self.clock))
 
     def run_dead_letters(self, model: str = "sentiment") -> None:
         records = self.receive(f"{model}-dlq")

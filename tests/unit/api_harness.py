@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
+from inference import transitions
 from inference.errors import Refused
-from inference.moves import Moves
-from inference.request_table import Applied
+from inference.request_table import Applied, Written
 from inference.requests import Message, Record
 from inference.service import Limits, Service
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import Clock
-from tests.unit.samples import DEADLINE, RETENTION, a_catalog
+from tests.unit.samples import DEADLINE, RETENTION, a_catalog, updates_of
 
 ME, YOU = "iam:me", "iam:you"
 INPUT = {"text": "fine"}
@@ -27,16 +27,15 @@ class Api:
         self.clock = Clock()
         self.table = FakeTable()
         self.queues = {name: FakeQueue(self.clock) for name in ("echo", "other")}
-        self.moves = Moves(self.clock)
         limits = Limits(attempts=5, deadline=DEADLINE, retention=RETENTION)
-        self.service = Service(self.table, self.queues.__getitem__, a_catalog(), limits, self.clock)
+        self.service = Service(self.table, self.queues.__getitem__, a_catalog(), limits)
 
     @property
     def queue(self) -> FakeQueue:
         return self.queues["echo"]
 
     def submit(self, value: Any = None, key: str | None = None, caller: str = ME, model: str | None = None) -> Record:
-        return self.service.submit(model, dict(INPUT) if value is None else value, caller, key)
+        return self.service.submit(model, dict(INPUT) if value is None else value, caller, self.clock(), key)
 
     def refusal(self, *args: Any, **kwargs: Any) -> Refused:
         with pytest.raises(Refused) as refused:
@@ -47,5 +46,15 @@ class Api:
         return [Message.from_body(held.body) for held in self.queues[model].messages.values()]
 
     def claim(self, record: Record) -> None:
-        claim = self.moves.claim_first(record.request_id, record.submitted_at, self.clock.now + 33_000)
+        claim = updates_of(record, self.clock.now)["claim_first"]
         assert isinstance(self.table.apply([claim])[0], Applied)
+
+    def status(self, request_id: str) -> Record:
+        return self.service.status(request_id, ME, self.clock())
+
+    def cancel(self, request_id: str) -> Record:
+        return self.service.cancel(request_id, ME, self.clock())
+
+    def succeed(self, request_id: str) -> Written:
+        """The first attempt's outcome."""
+        return self.table.apply([transitions.succeed(request_id, 1, "{}", self.clock())])[0]

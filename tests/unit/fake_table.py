@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
+from inference.conditions import Value
 from inference.errors import Unavailable
-from inference.expressions import Update, Value
 from inference.request_table import SHARDS, Applied, Refusal, Written
 from inference.requests import Record, Status
-from tests.unit.conditions import holds, plain
+from inference.transitions import Increment, Update, create_if, discard_if
+from tests.unit.conditions import bound, holds, plain
 from tests.unit.fakes import Faulty
 
 
@@ -38,24 +39,22 @@ class FakeTable(Faulty):
         return self._step("create", lambda: self._create(record))
 
     def _create(self, record: Record) -> Record | None:
-        existing = self.items.get(record.request_id)
-        if existing is not None and int(existing["delete_at"]) > record.submitted_at // 1000:
-            standing = _record(existing)
-            return None if standing == record else standing
-        self.put(record)
-        return None
+        condition, values = create_if(record)
+        existing = self.items.get(record.request_id, {})
+        if holds(condition, existing, values):
+            self.put(record)
+            return None
+        standing = _record(existing)
+        return None if standing == record else standing
 
     def discard(self, record: Record) -> bool:
         self.calls.append("discard")
         return self._step("discard", lambda: self._discard(record))
 
     def _discard(self, record: Record) -> bool:
-        item = self.items.get(record.request_id)
-        if item is None:
-            return True
-        same = all(item.get(name) == getattr(record, name) for name in ("submitted_at", "submit_id"))
-        if item["status"] == Status.PENDING and item["attempts"] == 0 and same:
-            del self.items[record.request_id]
+        condition, values = discard_if(record)
+        if holds(condition, self.items.get(record.request_id, {}), values):
+            self.items.pop(record.request_id, None)
             return True
         return False
 
@@ -93,7 +92,7 @@ class FakeTable(Faulty):
         return [_bare(record) for record in failed if (record.finished_at or 0) > finished_after], pages > 0
 
     def apply(self, updates: Sequence[Update]) -> list[Written]:
-        together = sum(not update.increments for update in updates)
+        together = sum(update.transition.in_batches for update in updates)
         singles = len(updates) - together
         self.calls += ["apply"] * (singles + (together + 24) // 25)
         written: list[Written] = []
@@ -109,13 +108,15 @@ class FakeTable(Faulty):
         item = self.items.get(update.request_id)
         if item is None:
             return Refusal(None)
-        if not holds(update.condition, item, update.values):
+        transition = update.transition
+        if not holds(transition.condition, item, update.values):
             return Refusal(_record(item))
         before = _record(item)
-        changed = dict(item) | {name: plain(value) for name, value in update.sets.items()}
-        for name, amount in update.increments.items():
-            changed[name] = int(item[name]) + amount
-        for name in update.removes:
+        changed = dict(item)
+        for name, value in transition.sets.items():
+            increments = isinstance(value, Increment)
+            changed[name] = int(item[name]) + 1 if increments else bound(value, update.values)
+        for name in transition.removes:
             changed.pop(name, None)
         self.items[update.request_id] = changed
         self.log.append((update, before, _record(changed)))

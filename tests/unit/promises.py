@@ -1,18 +1,18 @@
-"""The promises, checked: on every move in the table's log, and on what a client can see of each accepted request."""
+"""The promises, checked: on each transition in the table's log, and on what a client can see of an accepted request."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
 
-from inference.expressions import Update
 from inference.requests import FINAL, Record, Status
+from inference.transitions import Update
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import Clock
 from tests.unit.samples import DEADLINE, RETENTION
 
-WAYS_TAKEN: Counter[tuple[Status, Status]] = Counter()
-"""How often a move led from one status to another, over all that was checked in this process."""
+STATUSES_TAKEN: Counter[tuple[Status, Status]] = Counter()
+"""How often a transition led from one status to another, over all that was checked in this process."""
 
 
 class Promises:
@@ -34,13 +34,13 @@ class Promises:
 
     def check(self) -> None:
         for update, before, after in self._table.log[self._checked :]:
-            self._check_move(update, before, after)
+            self._check_transition(update, before, after)
         self._checked = len(self._table.log)
         for request_id, (submitted_at, text) in self._accepted.items():
             self._check_accepted(request_id, submitted_at, text)
 
-    def _check_move(self, update: Update, before: Record, after: Record) -> None:
-        WAYS_TAKEN[before.status, after.status] += 1
+    def _check_transition(self, update: Update, before: Record, after: Record) -> None:
+        STATUSES_TAKEN[before.status, after.status] += 1
         if before.status in FINAL:
             assert (before.status, after.status) == (Status.FAILED, Status.PENDING), "a final status changed"
             self._replayed.add(update.request_id)

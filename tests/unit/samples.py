@@ -1,14 +1,16 @@
-"""What most tests need: a record, its message, a catalog of two models, and every move as an update."""
+"""What most tests need: a record, its message, a catalog of two models, and every transition."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
+from inference import transitions
 from inference.catalog import Catalog, InvalidInput
-from inference.expressions import Update
-from inference.moves import Moves
-from inference.requests import ErrorCode, Failure, Message, Move, Record, Status
-from tests.unit.fakes import NOW, Clock
+from inference.requests import ErrorCode, Failure, Message, Record, Status
+from inference.transitions import Transition, Update
+from tests.unit.fakes import NOW
 
 DEADLINE = 86_400
 RETENTION = 604_800
@@ -51,21 +53,45 @@ def a_catalog() -> Catalog:
     return Catalog(models, "echo", {"echo": "1.0.0"}, lambda _: validate_text)
 
 
-def updates_by_move(record: Record, clock: Clock) -> dict[Move, list[Update]]:
-    """Every move as an update for a record, made so that only the status can be in its way."""
-    moves, name, failure = Moves(clock), record.request_id, Failure(ErrorCode.CRASHED, "died", 1)
-    lease = clock.now + 33_000
+TRANSITIONS: Mapping[str, Transition] = {
+    name.lower(): it for name, it in vars(transitions).items() if isinstance(it, Transition)
+}
+"""Every transition by its name."""
+
+
+def updates_of(record: Record, now: int = NOW) -> dict[str, Update]:
+    """Every transition as an update of a record, by the transition's name.
+
+    It is made so that only the record can be in its way: those of keyed submits want `submit_id` s.
+    """
+    name, attempt, failure = record.request_id, record.attempts, Failure(ErrorCode.CRASHED, "died", 1)
+    keyed, keyless = replace(record, submit_id="s"), replace(record, submit_id=None)
+    claim = (name, record.submitted_at, now + 33_000)
+    trace = {"invocation_id": "i", "model_version": "1"}
     return {
-        Move.CLAIM: [
-            moves.claim_first(name, record.submitted_at, lease),
-            moves.claim(name, record.submitted_at, lease),
-        ],
-        Move.TAKE_OVER: [moves.take_over(name, record.submitted_at, lease)],
-        Move.RELEASE: [moves.release(name, record.attempts, failure, alone=alone) for alone in (True, False)],
-        Move.SUCCEED: [moves.succeed(name, record.attempts, "{}")],
-        Move.FAIL: [moves.fail(name, record.attempts, failure, kept) for kept in (None, "1")],
-        Move.CANCEL: [moves.cancel(name)],
-        Move.EXPIRE: [moves.expire(name)],
-        Move.BURY: [moves.bury(name, failure), moves.bury_lost(record, failure)],
-        Move.REPLAY: [moves.replay(record, NOW * 2, NOW, 5)],
+        "confirm_submit": transitions.confirm_submit(keyed),
+        "take_submit_over": transitions.take_submit_over(keyed, "u", now),
+        "claim_first": transitions.claim_first(*claim, now, **trace),
+        "claim_unless_last": transitions.claim_unless_last(*claim, record.attempt_limit, now, **trace),
+        "take_over": transitions.take_over(*claim, now, **trace),
+        "release": transitions.release(name, attempt, failure, now, alone=False),
+        "release_alone": transitions.release(name, attempt, failure, now, alone=True),
+        "succeed": transitions.succeed(name, attempt, "{}", now),
+        "fail": transitions.fail(name, attempt, failure, now),
+        "fail_keeping_input": transitions.fail(name, attempt, failure, now, "1"),
+        "cancel": transitions.cancel(name, now),
+        "expire": transitions.expire(name, now),
+        "fail_unleased": transitions.fail_unleased(name, failure, now),
+        "fail_unleased_keeping_input": transitions.fail_unleased(name, failure, now, "1"),
+        "suspect": transitions.suspect(keyless, now),
+        "suspect_keyed": transitions.suspect(keyed, now),
+        "fail_lost": transitions.fail_lost(keyless, failure, now),
+        "fail_lost_keyed": transitions.fail_lost(keyed, failure, now),
+        "replay": transitions.replay(record, now, expires_at=now * 2, delete_at=now, attempts=5),
+        "forget_input": transitions.forget_input(name),
     }
+
+
+def for_request(update: Update, request_id: str) -> Update:
+    """The same update of another record."""
+    return Update(update.transition, request_id, update.values)

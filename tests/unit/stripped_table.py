@@ -10,8 +10,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from inference.expressions import Update
+from inference.expressions import to_statement, to_update_item
 from inference.request_table import Applied, Refusal, RequestTable, Written, _to_item
+from inference.transitions import Update
 from tests.unit.fake_table import FakeTable
 
 NAME = "t"
@@ -39,15 +40,15 @@ class _Client:
 
     def batch_execute_statement(self, *, Statements: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         self._table.calls.append("apply")
-        plain = [update for update in self._updates if not update.increments]
-        updates = [next(each for each in plain if each.to_statement(NAME) == statement) for statement in Statements]
+        plain = [update for update in self._updates if update.transition.in_batches]
+        updates = [next(each for each in plain if to_statement(each, NAME) == statement) for statement in Statements]
         keys = {update.request_id for update in updates}
         assert len(keys) == len(updates), "two statements on one key: AWS refuses the whole batch"
         refused = {"Error": {"Code": "ConditionalCheckFailed"}}
         return {"Responses": [refused if isinstance(self._table.run(update), Refusal) else {} for update in updates]}
 
     def update_item(self, **arguments: Any) -> dict[str, Any]:
-        update = next(each for each in self._updates if each.to_update_item(NAME) == arguments)
+        update = next(each for each in self._updates if to_update_item(each, NAME) == arguments)
         self._table.calls.append("apply")
         match self._table.run(update):
             case Applied(record=record) if record is not None:

@@ -1,7 +1,7 @@
 """What a request table does, whoever plays it: the fake of the unit tests, moto, or the emulator.
 
-A subclass gives the fixture `subject`. Updates are checked against the fake's own reading of their conditions, so the
-two renderings (UpdateItem and PartiQL) and the evaluation here are three witnesses of one language.
+A subclass gives the fixture `subject`. Updates are compared with what the fake makes of them, which evaluates the
+conditions themselves, so the two renderings (UpdateItem and PartiQL) are held to one tree.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from typing import Any
 
 import pytest
 
-from inference.expressions import Update
-from inference.moves import Moves
+from inference import transitions
 from inference.request_table import Applied, Refusal
-from inference.requests import FINAL, ErrorCode, Failure, Move, Record, Status
+from inference.requests import FINAL, ErrorCode, Failure, Record, Status
 from tests.unit.fake_table import FakeTable
-from tests.unit.fakes import NOW, Clock
-from tests.unit.samples import a_record, updates_by_move
+from tests.unit.fakes import NOW
+from tests.unit.samples import TRANSITIONS, a_record, for_request, updates_of
 
 FULL = Record(
     request_id="f-full",
@@ -80,13 +79,6 @@ def interesting_records() -> list[Record]:
                 records.append(a_record(status=status, lease_until=lease, **changes))
     records += [a_record(), a_record(submitted_at=NOW - 1), a_record(submit_id="s"), a_record(submit_id="t")]
     return records
-
-
-def all_updates(record: Record) -> list[Update]:
-    moves, clock = Moves(Clock()), Clock()
-    updates = [update for group in updates_by_move(record, clock).values() for update in group]
-    keyed = dataclasses.replace(record, submit_id="s")
-    return [*updates, moves.confirm_submit(keyed), moves.take_submit_over(keyed, "u"), moves.forget_input("a1")]
 
 
 class TableContract:
@@ -155,7 +147,7 @@ class TableContract:
         ages = {"c-new": NOW, "c-2": NOW - 2, "c-1": NOW - 1, "0-5": NOW - 5, "f-3": NOW - 3, "c-9": NOW - 9}
         for request_id, submitted_at in ages.items():
             subject.table.create(a_record(request_id, submitted_at=submitted_at))
-        subject.table.apply([Moves(Clock()).cancel("c-2")])
+        subject.table.apply([transitions.cancel("c-2", NOW)])
         found = [request_id for request_id in subject.table.open_request_ids(NOW) if request_id in ages]
         assert sorted(found) == ["0-5", "c-1", "c-9", "f-3"]
         assert found.index("c-9") < found.index("c-1")
@@ -166,7 +158,7 @@ class TableContract:
         record = fresh(status=Status.FAILED, finished_at=NOW, submitted_at=NOW - 9)
         subject.put(record)
         assert record.request_id not in list(subject.table.open_request_ids(NOW))
-        subject.table.apply([Moves(Clock()).replay(record, NOW * 2, NOW, 5)])
+        subject.table.apply([updates_of(record)["replay"]])
         assert record.request_id in list(subject.table.open_request_ids(NOW))
 
     def test_the_failed_requests_that_can_be_replayed(self, subject: Subject) -> None:
@@ -202,40 +194,40 @@ class TableContract:
         oracle = FakeTable()
         updates = []
         for record in interesting_records():
-            for update in all_updates(record):
+            for update in updates_of(record).values():
                 request_id = next(IDS)
                 oracle.put(dataclasses.replace(record, request_id=request_id))
-                updates.append(dataclasses.replace(update, request_id=request_id))
+                updates.append(for_request(update, request_id))
         subject.put(*[oracle.record(update.request_id) for update in updates])
         results = subject.table.apply(updates)
         for update, here, there in zip(updates, results, oracle.apply(updates), strict=True):
-            assert type(here) is type(there), update
+            name = next(name for name, transition in TRANSITIONS.items() if transition is update.transition)
+            assert type(here) is type(there), name
             standing = here.record or subject.table.get(update.request_id, consistent=True)
-            assert standing == oracle.record(update.request_id), update
+            assert standing == oracle.record(update.request_id), name
         applied = sum(isinstance(result, Applied) for result in results)
         assert len(updates) // 10 < applied < len(updates)
 
     def test_a_single_update_brings_the_new_record(self, subject: Subject) -> None:
         record = fresh()
         subject.put(record)
-        (applied,) = subject.table.apply([Moves(Clock()).cancel(record.request_id)])
+        (applied,) = subject.table.apply([transitions.cancel(record.request_id, NOW)])
         assert applied.record.status is Status.CANCELLED
 
-    @pytest.mark.parametrize("move", Move, ids=lambda move: move.value)
-    def test_no_update_makes_a_record(self, subject: Subject, move: Move) -> None:
+    @pytest.mark.parametrize("name", TRANSITIONS)
+    def test_no_update_makes_a_record(self, subject: Subject, name: str) -> None:
         record = fresh()
-        for update in updates_by_move(record, Clock())[move]:
-            both = [update, dataclasses.replace(update, request_id=next(IDS))]
-            assert subject.table.apply(both) == [Refusal(None)] * 2
-            assert subject.table.get(record.request_id, consistent=True) is None
+        update = updates_of(record)[name]
+        both = [update, for_request(update, next(IDS))]
+        assert subject.table.apply(both) == [Refusal(None)] * 2
+        assert subject.table.get(record.request_id, consistent=True) is None
 
     def test_many_updates_keep_their_order(self, subject: Subject) -> None:
-        moves = Moves(Clock())
         records = [fresh(attempts=n % 2) for n in range(60)]
         for record in records[:50]:
             subject.put(record)
-        updates = [moves.claim_first(record.request_id, NOW, NOW + 1) for record in records]
-        updates.insert(7, moves.claim(records[1].request_id, NOW, NOW + 1))
+        updates = [updates_of(record)["claim_first"] for record in records]
+        updates.insert(7, updates_of(records[1])["claim_unless_last"])
         results = subject.table.apply(updates)
         later = results.pop(7)
         assert isinstance(later, Applied)
@@ -254,9 +246,8 @@ class TableContract:
         failure = Failure(ErrorCode.MODEL_ERROR, "ü\ud800\x00\"'\\ ?", 1)
         other = fresh(status=Status.RUNNING, attempts=1, lease_until=NOW + 1)
         subject.put(other)
-        moves = Moves(Clock())
         results = subject.table.apply(
-            [moves.fail(r.request_id, 1, failure, '{"text": "\\ud800"}') for r in (record, other)]
+            [transitions.fail(r.request_id, 1, failure, NOW, '{"text": "\\ud800"}') for r in (record, other)]
         )
         assert [type(result) for result in results] == [Applied] * 2
         for each in (record, other):

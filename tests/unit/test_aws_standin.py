@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from inference.moves import Moves
+from inference import transitions
 from inference.request_queue import RequestQueue
 from inference.request_table import Applied, RequestTable
 from inference.requests import Message, Record, Status
@@ -62,8 +62,8 @@ def test_a_record_can_be_written_and_read(client: Callable[[str], Any]) -> None:
 
 
 def test_claims_apply_one_by_one_and_together(answers: Answers, client: Callable[[str], Any]) -> None:
-    table, moves = RequestTable(client("dynamodb"), "requests"), Moves(lambda: 2000)
-    claims = [moves.claim_first(str(number), 1000, 5000, invocation_id="i") for number in range(3)]
+    table, trace = RequestTable(client("dynamodb"), "requests"), {"invocation_id": "i", "model_version": "1"}
+    claims = [transitions.claim_first(str(number), 1000, 5000, 2000, **trace) for number in range(3)]
     (one,) = table.apply(claims[:1])
     assert isinstance(one, Applied) and one.record is not None
     assert (one.record.status, one.record.attempts, one.record.lease_until) == (Status.RUNNING, 1, 5000)

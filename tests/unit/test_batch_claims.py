@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from inference import transitions
 from inference.request_table import Applied
 from inference.requests import Status
 from tests.unit.fakes import NOW, Killed
@@ -65,7 +66,7 @@ def test_a_message_of_an_earlier_submit_with_the_same_key_is_dropped(bench: Benc
 
 def test_a_cancelled_request_is_never_computed(bench: Bench) -> None:
     (name,) = bench.add("a")
-    assert isinstance(bench.table.apply([bench.worker._moves.cancel(name)])[0], Applied)
+    assert isinstance(bench.table.apply([transitions.cancel(name, NOW)])[0], Applied)
     assert bench.run() == []
     assert bench.model.passes == []
 

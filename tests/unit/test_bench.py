@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from inference import transitions
+from inference.expressions import to_statement, to_update_item
 from inference.http import read_event
-from inference.moves import Moves
 from inference.requests import Message
 from scripts.bench import cost, show, traffic
 from scripts.bench.packages import artifacts
@@ -137,8 +138,8 @@ def test_item_sizes() -> None:
 
 
 def test_what_a_worker_writes_is_read_off_its_calls() -> None:
-    update = Moves(lambda: 1000).succeed("r-1", 1, '{"a":1}')
-    single, batch = update.to_update_item("t"), {"Statements": [update.to_statement("t")]}
+    update = transitions.succeed("r-1", 1, '{"a":1}', 1000)
+    single, batch = to_update_item(update, "t"), {"Statements": [to_statement(update, "t")]}
     # status succeeded, finished_at 1000, result {"a":1}
     expected = len("statussucceeded") + len("finished_at") + 4 + len('result{"a":1}')
     assert cost.written_bytes({"DynamoDB_20120810.UpdateItem": [single]}) == expected

@@ -13,7 +13,7 @@ from inference.requests import Record, Status
 from tests.unit.fake_queue import sqs_record
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW, Clock, Fault, Recorder
-from tests.unit.samples import a_message, a_record
+from tests.unit.samples import a_message, a_record, updates_of
 
 
 class Cemetery:
@@ -23,14 +23,14 @@ class Cemetery:
         self.log = Recorder()
         self.lines: list[str] = []
         self.asked: list[str] = []
-        self.undertaker = Undertaker(self.table, "/aws/lambda/p-worker-", self.read, self.log, self.clock)
+        self.undertaker = Undertaker(self.table, "/aws/lambda/p-worker-", self.read, self.log)
 
     def read(self, group: str, text: str, since: int) -> list[str]:
         self.asked.append(group)
         return self.lines
 
     def bury(self, *bodies: str) -> list[str]:
-        return self.undertaker.bury([sqs_record(f"m{n}", body) for n, body in enumerate(bodies, 1)])
+        return self.undertaker.bury([sqs_record(f"m{n}", body) for n, body in enumerate(bodies, 1)], self.clock)
 
     def bury_record(self, record: Record, value: Any = None) -> list[str]:
         self.table.put(record)
@@ -161,6 +161,6 @@ def test_an_unreadable_message_of_a_running_request_waits_for_its_lease(yard: Ce
 
 def test_what_was_buried_can_be_replayed(yard: Cemetery) -> None:
     yard.bury_record(a_dead_one())
-    replay = yard.undertaker._moves.replay(yard.table.record("a1"), NOW + 9, NOW, 5)
+    replay = updates_of(yard.table.record("a1"))["replay"]
     assert isinstance(yard.table.apply([replay])[0], Applied)
     assert yard.table.record("a1").input is not None

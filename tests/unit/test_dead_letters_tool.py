@@ -29,7 +29,7 @@ class Setting:
         self.clock = Clock(NOW + 50_000)
         self.table = FakeTable()
         self.queue = FakeQueue(self.clock)
-        self.letters = DeadLetters(self.table, {"echo": self.queue}.__getitem__, TERMS, self.clock)  # type: ignore[arg-type]
+        self.letters = DeadLetters(self.table, {"echo": self.queue}.__getitem__, TERMS)  # type: ignore[arg-type]
 
     def put(self, **changes: Any) -> None:
         self.table.put(a_failed_record(**changes))
@@ -57,7 +57,7 @@ def setting() -> Setting:
 
 def test_a_replay_keeps_the_id_and_gives_new_attempts_and_a_new_deadline(setting: Setting) -> None:
     setting.put()
-    assert setting.letters.replay("a1") == dead_letters.Done("a1", OK, "replayed")
+    assert setting.letters.replay("a1", setting.clock()) == dead_letters.Done("a1", OK, "replayed")
     record = setting.table.record("a1")
     expires_at = NOW + 150_000
     assert (record.status, record.attempts, record.attempt_limit) == (Status.PENDING, 5, 9)
@@ -70,10 +70,10 @@ def test_a_replay_keeps_the_id_and_gives_new_attempts_and_a_new_deadline(setting
 def test_a_replay_that_broke_off_between_its_two_writes_is_finished_by_the_next(setting: Setting) -> None:
     setting.put()
     setting.queue.faults.append(Fault("send"))
-    first = setting.letters.replay("a1")
+    first = setting.letters.replay("a1", setting.clock())
     assert (first.code, setting.sent()) == (FAILED, [])
     assert "replay it again" in first.text
-    again = setting.letters.replay("a1")
+    again = setting.letters.replay("a1", setting.clock())
     assert (again.code, len(setting.sent())) == (OK, 1)
     assert "sent again" in again.text
 
@@ -93,7 +93,7 @@ def test_a_replay_that_broke_off_between_its_two_writes_is_finished_by_the_next(
 def test_what_needs_no_replay_is_left_alone(setting: Setting, changes: dict[str, Any]) -> None:
     setting.put(**changes)
     before = setting.table.record("a1")
-    done = setting.letters.replay("a1")
+    done = setting.letters.replay("a1", setting.clock())
     assert (done.code, setting.sent(), setting.table.record("a1")) == (OK, [], before)
     assert done.text.startswith("nothing to do")
 
@@ -101,19 +101,19 @@ def test_what_needs_no_replay_is_left_alone(setting: Setting, changes: dict[str,
 def test_two_replays_at_once_send_one_message(setting: Setting) -> None:
     setting.put()
     setting.table.before = lambda step: _let_another_be_faster(setting) if step == "apply" else None
-    done = setting.letters.replay("a1")
+    done = setting.letters.replay("a1", setting.clock())
     assert (done.code, len(setting.sent())) == (OK, 1)
     assert "somebody else" in done.text
 
 
 def _let_another_be_faster(setting: Setting) -> None:
     setting.table.before = lambda _: None
-    assert setting.letters.replay("a1").text == "replayed"
+    assert setting.letters.replay("a1", setting.clock()).text == "replayed"
 
 
 def test_a_model_that_is_gone(setting: Setting) -> None:
     setting.put(model="old")
-    done = setting.letters.replay("a1")
+    done = setting.letters.replay("a1", setting.clock())
     assert (done.code, done.text) == (FAILED, "the model old is not deployed")
     assert setting.table.record("a1").status is Status.FAILED
 
@@ -121,7 +121,7 @@ def test_a_model_that_is_gone(setting: Setting) -> None:
 def test_a_table_that_does_not_take_the_write(setting: Setting) -> None:
     setting.put()
     setting.table.faults.append(Fault("apply"))
-    assert setting.letters.replay("a1").code == FAILED
+    assert setting.letters.replay("a1", setting.clock()).code == FAILED
     assert setting.sent() == []
 
 
@@ -131,7 +131,7 @@ def test_a_purged_request_stays_failed_and_cannot_be_replayed(setting: Setting) 
     record = setting.table.record("a1")
     assert (record.status, record.input) == (Status.FAILED, None)
     assert record.error is not None
-    done = setting.letters.replay("a1")
+    done = setting.letters.replay("a1", setting.clock())
     assert (done.code, setting.sent()) == (OK, [])
     assert "not kept" in done.text
 
@@ -143,7 +143,7 @@ def test_only_what_failed_is_purged(setting: Setting) -> None:
 
 
 def test_unknown_ids(setting: Setting) -> None:
-    assert (setting.letters.replay("no").code, setting.letters.purge("no").code) == (NOT_FOUND, NOT_FOUND)
+    assert (setting.letters.replay("no", NOW).code, setting.letters.purge("no").code) == (NOT_FOUND, NOT_FOUND)
 
 
 # The command

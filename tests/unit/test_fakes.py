@@ -2,6 +2,7 @@
 
 import pytest
 
+from inference.conditions import And, Attribute, Condition, Eq, Ge, Gt, Le, Lt, Missing, Or, Param
 from tests.unit.conditions import holds
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
@@ -27,30 +28,29 @@ class TestStrippedTable(TableContract):
         return Subject(table, lambda *records: [table.put(record) for record in records] and None)
 
 
+X, ONE, TWO = Param("x"), Param("one"), Param("two")
+
+
 @pytest.mark.parametrize(
     ("condition", "result"),
     [
-        ("[a] = :one", True),
-        ("[a] = :two", False),
-        ("[a] < :two AND [b] = :x", True),
-        ("[a] = :two OR [b] = :x AND [a] < :two", True),
-        ("([a] = :two OR [b] = :x) AND [a] = :two", False),
-        ("missing[c] AND (missing[a] OR [a] <= :one)", True),
-        ("[c] = :one OR [c] < :one OR :one = [c]", False),
-        ("[a] < [d]", True),
-        ("[a] = :x", False),
-        ("[a] >= :one AND [a] > :zero", True),
+        (Eq("a", ONE), True),
+        (Eq("a", TWO), False),
+        (Eq("a", 1), True),
+        (And(Lt("a", TWO), Eq("b", X)), True),
+        (And(Lt("a", TWO), Eq("b", "y")), False),
+        (Or(Eq("a", TWO), And(Eq("b", X), Lt("a", TWO))), True),
+        (And(Or(Eq("a", TWO), Eq("b", X)), Eq("a", TWO)), False),
+        (And(Missing("c"), Or(Missing("a"), Le("a", ONE))), True),
+        (Or(Eq("c", ONE), Lt("c", ONE), Missing("a")), False),
+        (Lt("a", Attribute("d")), True),
+        (Lt("a", Attribute("c")), False),
+        (Eq("a", X), False),
+        (And(Ge("a", ONE), Gt("a", 0)), True),
     ],
 )
-def test_conditions(condition: str, result: bool) -> None:
-    item = {"a": 1, "b": "x", "d": 2}
-    assert holds(condition, item, {"one": 1, "two": 2, "x": "x", "zero": 0}) == result
-
-
-@pytest.mark.parametrize("condition", ["[a] = :one [b]", "[a] != :one", "a = :one"])
-def test_what_is_no_condition(condition: str) -> None:
-    with pytest.raises((ValueError, AssertionError)):
-        holds(condition, {"a": 1}, {"one": 1})
+def test_conditions(condition: Condition, result: bool) -> None:
+    assert holds(condition, {"a": 1, "b": "x", "d": 2}, {"one": 1, "two": 2, "x": "x"}) == result
 
 
 def test_the_queue_hides_brings_back_and_gives_up() -> None:

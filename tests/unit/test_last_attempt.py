@@ -21,7 +21,7 @@ def claimer_of(*records: Record) -> Claimer:
     table = FakeTable()
     for record in records:
         table.put(record)
-    return Claimer(table, Recorder(), Clock(), NOW + 30_000, {"invocation_id": "i", "model_version": "1"})  # type: ignore[arg-type]
+    return Claimer(table, Recorder(), NOW + 30_000, {"invocation_id": "i", "model_version": "1"})  # type: ignore[arg-type]
 
 
 def a_delivery(request_id: str, receive_count: int, limit: int = LIMIT) -> Delivery:
@@ -38,7 +38,7 @@ def test_only_a_last_attempt_of_several_is_claimed_alone(
     attempts: int, receives: int, limit: int, together: bool
 ) -> None:
     delivery = a_delivery("a1", receives, limit)
-    found = claimer_of(a_record("a1", attempts=attempts, attempt_limit=limit)).claim([delivery])
+    found = claimer_of(a_record("a1", attempts=attempts, attempt_limit=limit)).claim([delivery], NOW)
     assert [claim.delivery for claim in found.claimed] == [delivery] * together
     assert found.suspects == ([] if together else [(attempts, delivery)])
 
@@ -46,14 +46,14 @@ def test_only_a_last_attempt_of_several_is_claimed_alone(
 def test_it_is_claimed_when_its_turn_comes() -> None:
     record = a_record("a1", attempts=2, attempt_limit=LIMIT)
     claimer = claimer_of(record)
-    found = claimer.claim([a_delivery("a1", 3)])
-    (claim,) = claimer.take_over(found.suspects[0][1]).claimed
+    found = claimer.claim([a_delivery("a1", 3)], NOW)
+    (claim,) = claimer.take_over(found.suspects[0][1], NOW).claimed
     assert claim.attempt == 3
 
 
 def test_a_late_copy_of_what_is_final_is_dropped_all_the_same() -> None:
     claimer = claimer_of(a_record("a1", status=Status.SUCCEEDED, attempts=1))
-    assert len(claimer.claim([a_delivery("a1", 3)]).dropped) == 1
+    assert len(claimer.claim([a_delivery("a1", 3)], NOW).dropped) == 1
 
 
 class Order(ReadyModel):
@@ -78,6 +78,6 @@ def test_of_equal_suspects_the_one_that_sqs_gives_up_on_soonest_goes_first() -> 
         message = Message(request_id, record.model, request_id, record.submitted_at, record.expires_at, 5)
         records.append(sqs_record(f"m-{request_id}", message.to_body(), count))
     queue, retry = FakeQueue(clock), RetryDelay(1, 1)
-    worker = Worker(model, lambda value: value, table, queue, retry, Recorder(), clock)  # type: ignore[arg-type]
-    assert worker.process(records, Invocation("i", lambda: 30_000)) == []
+    worker = Worker(model, lambda value: value, table, queue, retry, Recorder())  # type: ignore[arg-type]
+    assert worker.process(records, Invocation("i", lambda: 30_000, clock)) == []
     assert model.seen == ["c1", "d1", "b1", "a1"]

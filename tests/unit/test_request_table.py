@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 
+from inference import transitions
 from inference.errors import Unavailable
-from inference.moves import Moves
 from inference.request_table import Applied, Refusal, RequestTable
-from tests.unit.fakes import Clock, Recorder
+from tests.unit.fakes import NOW, Recorder
 from tests.unit.samples import a_record
 
 TIMED_OUT = ReadTimeoutError(endpoint_url="https://dynamodb")
@@ -49,8 +49,7 @@ class Dynamo:
 
 
 def apply(dynamo: Dynamo) -> list[type]:
-    moves = Moves(Clock())
-    updates = [moves.succeed(a_record(f"a{n}").request_id, 1, "{}") for n in range(4)]
+    updates = [transitions.succeed(a_record(f"a{n}").request_id, 1, "{}", NOW) for n in range(4)]
     return [type(written) for written in RequestTable(dynamo, "t").apply(updates)]
 
 
@@ -70,9 +69,9 @@ def test_a_batch_that_is_refused_is_tried_one_by_one() -> None:
 
 def test_a_refused_batch_is_logged_once_in_an_invocation() -> None:
     """A role without the right to batches works on, singly: nothing else would show it."""
-    moves, log = Moves(Clock()), Recorder()
+    log = Recorder()
     table = RequestTable(Dynamo(refused("AccessDeniedException")), "t", batch=3, telemetry=log)
-    updates = [moves.succeed(f"a{n}", 1, "{}") for n in range(5)]
+    updates = [transitions.succeed(f"a{n}", 1, "{}", NOW) for n in range(5)]
     for _ in range(2):  # as a worker does: the claims, then the outcomes
         assert [type(written) for written in table.apply(updates)] == [Applied] * 5
     line = {"level": "WARNING", "event": "batch_refused", "code": "AccessDeniedException", "statements": 3}
@@ -84,8 +83,10 @@ def test_a_refused_batch_is_logged_once_in_an_invocation() -> None:
 
 @pytest.mark.parametrize("batch", [TIMED_OUT, [{}] * 4])
 def test_no_other_batch_is_logged_as_refused(batch: Any) -> None:
-    moves, log = Moves(Clock()), Recorder()
-    RequestTable(Dynamo(batch), "t", telemetry=log).apply([moves.succeed(f"a{n}", 1, "{}") for n in range(4)])
+    log = Recorder()
+    RequestTable(Dynamo(batch), "t", telemetry=log).apply(
+        [transitions.succeed(f"a{n}", 1, "{}", NOW) for n in range(4)]
+    )
     assert log.lines == []
 
 
@@ -104,8 +105,7 @@ def test_a_refusal_without_its_record_is_asked_again_alone() -> None:
     leased = ClientError({"Error": {"Code": "ConditionalCheckFailedException"}, "Item": ITEM}, "UpdateItem")
     absent = refused("ConditionalCheckFailedException")
     dynamo = Dynamo([CONDITION_FAILED, {}, CONDITION_FAILED, CONDITION_FAILED], leased, absent)
-    moves = Moves(Clock())
-    written = RequestTable(dynamo, "t").apply([moves.succeed(f"a{n}", 1, "{}") for n in range(4)])
+    written = RequestTable(dynamo, "t").apply([transitions.succeed(f"a{n}", 1, "{}", NOW) for n in range(4)])
     assert [type(one) for one in written] == [Refusal, Applied, Refusal, Applied]
     assert written[0].record is not None and written[0].record.status == "succeeded"  # type: ignore[union-attr]
     assert written[2] == Refusal(None), "UpdateItem always tells the record that refused it: here there is none"
@@ -129,10 +129,9 @@ class OneStatementAKey(Dynamo):
 
 
 def test_two_updates_of_one_record_are_applied_though_aws_refuses_their_batch() -> None:
-    moves = Moves(Clock())
     dynamo = OneStatementAKey([])
     table = RequestTable(dynamo, "t")
-    updates = [moves.succeed(name, 1, "{}") for name in ("a1", "b2", "a1")]
+    updates = [transitions.succeed(name, 1, "{}", NOW) for name in ("a1", "b2", "a1")]
     assert [type(written) for written in table.apply(updates)] == [Applied] * 3
     assert dynamo.calls == 3
     assert [type(written) for written in table.apply(updates[:2])] == [Applied] * 2

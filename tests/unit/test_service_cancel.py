@@ -21,10 +21,10 @@ def _in_status(api: Api, status: Status) -> Record:
 @pytest.mark.parametrize("status", [Status.PENDING, Status.RUNNING])
 def test_cancelling_an_open_request_ends_it_and_again_changes_nothing(api: Api, status: Status) -> None:
     _in_status(api, status)
-    cancelled = api.service.cancel("a1", ME)
+    cancelled = api.cancel("a1")
     assert (cancelled.status, cancelled.finished_at) == (Status.CANCELLED, NOW)
     api.clock.advance(seconds=1)
-    assert api.service.cancel("a1", ME) == cancelled
+    assert api.cancel("a1") == cancelled
     assert api.table.record("a1") == cancelled
 
 
@@ -32,7 +32,7 @@ def test_cancelling_an_open_request_ends_it_and_again_changes_nothing(api: Api, 
 def test_cancelling_a_final_request_is_409(api: Api, status: Status) -> None:
     record = _in_status(api, status)
     with pytest.raises(Refused) as refused:
-        api.service.cancel("a1", ME)
+        api.cancel("a1")
     assert (refused.value.status, refused.value.members["request_status"]) == (409, status)
     assert api.table.record("a1") == record
 
@@ -40,14 +40,14 @@ def test_cancelling_a_final_request_is_409(api: Api, status: Status) -> None:
 def test_cancelling_an_unswept_expired_request_is_409(api: Api) -> None:
     api.table.put(a_record(caller=ME, expires_at=NOW))
     with pytest.raises(Refused) as refused:
-        api.service.cancel("a1", ME)
+        api.cancel("a1")
     assert refused.value.members["request_status"] == "expired"
 
 
 def test_cancelling_anothers_request_is_404_and_changes_nothing(api: Api) -> None:
     record = api.submit(caller=YOU)
     with pytest.raises(Refused) as refused:
-        api.service.cancel(record.request_id, ME)
+        api.cancel(record.request_id)
     assert refused.value.status == 404
     assert api.table.record(record.request_id) == record
 
@@ -68,10 +68,10 @@ def test_a_request_that_ends_while_it_is_being_cancelled(api: Api, status: Statu
 
     api.table.before = end
     if answer == 200:
-        assert api.service.cancel("a1", ME).status is Status.CANCELLED
+        assert api.cancel("a1").status is Status.CANCELLED
     else:
         with pytest.raises(Refused) as refused:
-            api.service.cancel("a1", ME)
+            api.cancel("a1")
         assert refused.value.status == answer
 
 
@@ -80,20 +80,20 @@ def test_a_cancel_that_the_table_does_not_take_is_unavailable(api: Api, operatio
     _in_status(api, Status.PENDING)
     api.table.faults = [Fault(operation)]
     with pytest.raises(Unavailable):
-        api.service.cancel("a1", ME)
+        api.cancel("a1")
 
 
 def test_a_cancel_whose_answer_was_lost_can_be_repeated(api: Api) -> None:
     _in_status(api, Status.PENDING)
     api.table.faults = [Fault("apply", done=True)]
     with pytest.raises(Unavailable):
-        api.service.cancel("a1", ME)
-    assert api.service.cancel("a1", ME).status is Status.CANCELLED
+        api.cancel("a1")
+    assert api.cancel("a1").status is Status.CANCELLED
 
 
 def test_a_running_attempts_result_is_refused_after_a_cancel(api: Api) -> None:
     record = api.submit()
     api.claim(record)
-    api.service.cancel(record.request_id, ME)
-    assert not isinstance(api.table.apply([api.moves.succeed(record.request_id, 1, "{}")])[0], Applied)
+    api.cancel(record.request_id)
+    assert not isinstance(api.succeed(record.request_id), Applied)
     assert api.table.record(record.request_id).result is None

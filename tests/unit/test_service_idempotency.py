@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from inference.errors import Unavailable
-from inference.requests import ErrorCode, Failure, Record, Status
+from inference.requests import Record, Status
 from tests.unit.api_harness import ME, YOU, Api
 from tests.unit.fakes import NOW, Fault, Killed
-from tests.unit.samples import DEADLINE, RETENTION
+from tests.unit.samples import DEADLINE, RETENTION, updates_of
 
 
 def test_a_repeat_is_answered_like_the_first(api: Api) -> None:
@@ -137,7 +137,7 @@ def test_what_a_worker_has_is_answered_without_another_message(api: Api, finishe
     (request_id,) = api.table.items
     api.claim(api.table.record(request_id))
     if finished:
-        api.table.apply([api.moves.succeed(request_id, 1, "{}")])
+        api.succeed(request_id)
     assert api.submit(key="k").request_id == request_id
     assert api.queue.calls == ["send"]
 
@@ -146,7 +146,7 @@ def test_a_request_that_waits_for_its_next_attempt_is_not_sent_again(api: Api) -
     _killed_at(api, "apply")
     (request_id,) = api.table.items
     api.claim(api.table.record(request_id))
-    api.table.apply([api.moves.release(request_id, 1, Failure(ErrorCode.CRASHED, "died", 1), alone=False)])
+    api.table.apply([updates_of(api.table.record(request_id))["release"]])
     assert api.submit(key="k").request_id == request_id
     assert len(api.messages()) == 1
 
@@ -205,4 +205,4 @@ def test_a_key_is_free_again_when_its_record_is_past_its_retention(api: Api, sec
     assert again.request_id == first.request_id
     assert (again.submitted_at != first.submitted_at) == new
     # Whatever a submit answers, its status can be read.
-    assert api.service.status(again.request_id, ME)
+    assert api.status(again.request_id)

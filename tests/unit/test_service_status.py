@@ -9,14 +9,14 @@ import pytest
 from inference.errors import Refused
 from inference.requests import ErrorCode, Failure, Record, Status
 from inference.service import describe, retry_after
-from tests.unit.api_harness import ME, YOU, Api
+from tests.unit.api_harness import YOU, Api
 from tests.unit.fakes import NOW
 from tests.unit.samples import DEADLINE, RETENTION, a_record
 
 
 def test_the_status_of_a_request(api: Api) -> None:
     record = api.submit()
-    assert api.service.status(record.request_id, ME) == record
+    assert api.status(record.request_id) == record
 
 
 def test_another_callers_request_is_404_like_no_request(api: Api) -> None:
@@ -24,7 +24,7 @@ def test_another_callers_request_is_404_like_no_request(api: Api) -> None:
     details = []
     for request_id in (record.request_id, "6f1c2b1e-5d0a-4c57-9a3e-0d6b7f3a9c11"):
         with pytest.raises(Refused) as refused:
-            api.service.status(request_id, ME)
+            api.status(request_id)
         details.append((refused.value.status, refused.value.detail, refused.value.members))
     assert details[0] == details[1]
     assert details[0][0] == 404
@@ -33,7 +33,7 @@ def test_another_callers_request_is_404_like_no_request(api: Api) -> None:
 @pytest.mark.parametrize("request_id", ["", "x" * 65, "x" * 5000, "\ud800", "ü"])
 def test_what_cannot_be_an_id_is_404_without_a_look(api: Api, request_id: str) -> None:
     with pytest.raises(Refused) as refused:
-        api.service.status(request_id, ME)
+        api.status(request_id)
     assert refused.value.status == 404
     assert api.table.calls == []
 
@@ -43,10 +43,10 @@ def test_a_record_past_its_retention_is_404_before_it_is_deleted(api: Api, secon
     record = api.submit()
     api.clock.advance(seconds=seconds)
     if there:
-        assert api.service.status(record.request_id, ME)
+        assert api.status(record.request_id)
     else:
         with pytest.raises(Refused):
-            api.service.status(record.request_id, ME)
+            api.status(record.request_id)
 
 
 def test_a_read_that_misses_is_repeated_consistently(api: Api) -> None:
@@ -58,7 +58,7 @@ def test_a_read_that_misses_is_repeated_consistently(api: Api) -> None:
         return real(request_id) if consistent else None
 
     api.table.get = stale  # type: ignore[method-assign]
-    assert api.service.status(record.request_id, ME) == record
+    assert api.status(record.request_id) == record
     assert asked == [False, True]
 
 

@@ -50,7 +50,7 @@ def test_two_requests_without_a_key_are_two(api: Api) -> None:
 @pytest.mark.parametrize("value", [{"text": ""}, {}, [1], "x", None, 5])
 def test_an_invalid_input_is_422_and_leaves_nothing(api: Api, value: Any) -> None:
     with pytest.raises(Refused) as refused:
-        api.service.submit(None, value, ME)
+        api.service.submit(None, value, ME, NOW)
     assert refused.value.status == 422
     assert "data" in refused.value.detail
     assert api.table.calls == api.queue.calls == []
@@ -112,7 +112,7 @@ class TestWhenAWSFails:
             (request_id,) = api.table.items
             api.claim(api.table.record(request_id))
             if finished:
-                api.table.apply([api.moves.succeed(request_id, 1, "{}")])
+                api.succeed(request_id)
 
         api.queue.faults = [Fault("send", done=True)]
         api.queue.after = work

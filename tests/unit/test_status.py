@@ -28,7 +28,7 @@ class Setting:
         self.queues = {name: (FakeQueue(self.clock), FakeQueue(self.clock)) for name in ("other", "echo")}
 
     def look(self, model: str | None = None) -> status.Overview:
-        return status.look(self.table, self.queues, model, self.clock)  # type: ignore[arg-type]
+        return status.look(self.table, self.queues, model, self.clock())  # type: ignore[arg-type]
 
     def put(self, request_id: str, age_ms: int, **changes: Any) -> None:
         self.table.put(a_record(request_id, submitted_at=self.clock() - age_ms, **changes))

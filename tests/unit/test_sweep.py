@@ -31,12 +31,11 @@ class Floor:
             lambda m: (self.queues[m], self.queues[f"{m}-dlq"]),
             GRACE,
             self.log,
-            self.clock,
         )
 
     def sweep(self, passes: int = 10**9) -> dict[str, int]:
         left = iter(range(passes))
-        return self.sweeper.sweep(lambda: next(left, None) is not None)
+        return self.sweeper.sweep(self.clock, lambda: next(left, None) is not None)
 
     def status_after(self, record: Record) -> Status:
         self.table.put(record)

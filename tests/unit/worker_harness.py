@@ -52,9 +52,7 @@ class Bench:
         self.log = Recorder()
         self.remaining: Callable[[], int] = lambda: REMAINING
         self.invocations = 0
-        self.worker = Worker(
-            self.model, validate_text, self.table, self.queue, RetryDelay(2, 300), self.log, self.clock
-        )
+        self.worker = Worker(self.model, validate_text, self.table, self.queue, RetryDelay(2, 300), self.log)
 
     def add(self, *texts: str, **changes: Any) -> list[str]:
         """Accept requests. Returns their ids."""
@@ -75,7 +73,7 @@ class Bench:
 
     def process(self, records: Sequence[Any]) -> list[str]:
         self.invocations += 1
-        return self.worker.process(records, Invocation(f"i{self.invocations}", lambda: self.remaining()))
+        return self.worker.process(records, Invocation(f"i{self.invocations}", lambda: self.remaining(), self.clock))
 
     def statuses(self) -> list[str]:
         return [str(item["status"]) for item in self.table.items.values()]

@@ -23,8 +23,10 @@ from botocore.exceptions import (
 )
 
 from inference import aws, wire
-from inference.expressions import Update
+from inference.conditions import Eq
+from inference.expressions import to_statement, to_update_item
 from inference.lean import LeanClient
+from inference.transitions import ANY, Increment, Transition, Update
 from tests.integration.clients.conftest import Maker
 from tests.integration.clients.scripted_server import (
     Answer,
@@ -39,6 +41,9 @@ from tests.integration.clients.scripted_server import (
 )
 
 ITEM = {"request_id": {"S": "a"}}
+IF_ONE = (Eq("n", 1),)
+PLAIN = Update(Transition(ANY, None, IF_ONE, removes=("r",)), "a", {})
+LARGE = Update(Transition(ANY, None, IF_ONE, {"s": "x" * 300_000, "i": Increment()}, ("r",)), "a", {})
 
 
 def get(client: Any) -> Any:
@@ -53,12 +58,9 @@ def test_both_send_the_same(make: Maker, server: ScriptedServer) -> None:
         "dynamodb": [
             ("put_item", {"TableName": "t", "Item": {"a": {"S": "ünï\u2028 \U0001f600"}, "b": {"BOOL": True}}}),
             ("get_item", {"TableName": "t", "Key": ITEM, "ConsistentRead": False}),
-            (
-                "update_item",
-                Update("a", "[n] = :n", {"s": "x" * 300_000}, {"i": 1}, ("r",), {"n": 1}).to_update_item("t"),
-            ),
+            ("update_item", to_update_item(LARGE, "t")),
             ("delete_item", {"TableName": "t", "Key": ITEM}),
-            ("batch_execute_statement", {"Statements": [Update("a", "[n] = :n", values={"n": 1}).to_statement("t")]}),
+            ("batch_execute_statement", {"Statements": [to_statement(PLAIN, "t")]}),
         ],
         "sqs": [
             ("send_message", {"QueueUrl": "http://q/1/q", "MessageBody": "\ud800 lone"}),

@@ -11,10 +11,10 @@ from botocore.exceptions import (
     ClientError,
 )
 
-from inference.expressions import Update
 from inference.request_queue import RequestQueue
 from inference.request_table import Applied, Refusal, RequestTable
 from inference.requests import Message, Record, Status
+from inference.transitions import PENDING, Transition, Update
 from scripts.emulator import Emulator
 from tests.integration.clients.conftest import Maker
 
@@ -54,18 +54,18 @@ def test_the_request_table_works(make: Maker, emulator: Emulator, table: str) ->
     assert requests.create(record("a", attempts=1)) == first, "the item of the failed condition comes back"
     assert requests.find("nobody") is None
 
-    start = {"sets": {"status": "running"}, "condition": "[status] = :pending", "values": {"pending": "pending"}}
-    [applied] = requests.apply([Update("a", **start)])
+    start = Transition(PENDING, Status.RUNNING)
+    [applied] = requests.apply([Update(start, "a", {})])
     assert isinstance(applied, Applied)
     assert applied.record is not None
     assert applied.record.status is Status.RUNNING
-    [refused] = requests.apply([Update("a", **start)])
+    [refused] = requests.apply([Update(start, "a", {})])
     assert isinstance(refused, Refusal)
     assert refused.record == applied.record
 
     assert not requests.discard(first), "it runs already"
     requests.create(record("b"))
-    together = requests.apply([Update("a", **start), Update("b", **start), Update("nobody", **start)])
+    together = requests.apply([Update(start, name, {}) for name in ("a", "b", "nobody")])
     assert [type(written) for written in together] == [Refusal, Applied, Refusal]
     requests.create(record("c"))
     assert requests.discard(record("c"))

@@ -1,0 +1,310 @@
+"""What may happen to a request: one table of transitions, each of which is one conditional write.
+
+    pending --claim--> running --succeed, fail--> succeeded | failed
+       ^                 |  \\--take over (lease expired)--> running
+       \\----release------/   (a retryable error: the next attempt comes)
+    pending | running --cancel--> cancelled
+    pending | running --expire (deadline passed)--> expired
+    pending | running --fail_unleased, fail_lost (dead letter, sweep)--> failed
+    failed --replay (an operator's decision)--> pending
+
+A transition is data. `expressions.py` renders it for DynamoDB, once; the tests' table evaluates the same tree. The
+functions below bind a transition to one request and its values. They take `now`, the time in epoch milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from inference.conditions import And, Attribute, Condition, Eq, Ge, Gt, Le, Lt, Missing, Or, Param, Value
+from inference.requests import OPEN, Failure, Record, Status
+
+ANY = frozenset(Status)
+PENDING = frozenset({Status.PENDING})
+RUNNING = frozenset({Status.RUNNING})
+FAILED = frozenset({Status.FAILED})
+
+
+class Increment:
+    """Adds one to a number, which the record must have."""
+
+
+class Transition:
+    """What one write requires and what it changes.
+
+    Args:
+        before: the statuses that it applies to.
+        after: the status that it leaves; None leaves the status as it is.
+        only_if: what else must hold.
+        sets: attribute -> the value that it gets.
+        removes: attributes that go.
+    """
+
+    __slots__ = ("after", "before", "condition", "in_batches", "removes", "sets")
+
+    def __init__(
+        self,
+        before: frozenset[Status],
+        after: Status | None,
+        only_if: tuple[Condition, ...] = (),
+        sets: Mapping[str, Value | Param | Increment] | None = None,
+        removes: tuple[str, ...] = (),
+    ) -> None:
+        self.before = before
+        self.after = after
+        self.sets = ({} if after is None else {"status": after}) | dict(sets or {})
+        self.removes = removes
+        statuses: tuple[Condition, ...] = tuple(Eq("status", status) for status in sorted(before))
+        in_before = () if before == ANY else (Or(*statuses),) if len(statuses) > 1 else statuses
+        self.condition = And(*in_before, *only_if)
+        # Arithmetic is not among the documented operations of PartiQL.
+        self.in_batches = not any(isinstance(value, Increment) for value in self.sets.values())
+
+
+class Update:
+    """A transition of one request, with its values: what a table applies."""
+
+    __slots__ = ("request_id", "transition", "values")
+
+    def __init__(self, transition: Transition, request_id: str, values: Mapping[str, Value]) -> None:
+        self.transition = transition
+        self.request_id = request_id
+        self.values = values
+
+
+_NOW = Param("now")
+
+
+def _bound(*names: str) -> dict[str, Param]:
+    """Attributes that are set to the values that a call binds by the same names."""
+    return {name: Param(name) for name in names}
+
+
+# A request's submit. Creating and discarding a record are no updates, but have their conditions here too.
+
+CREATE_IF = Or(Missing("request_id"), Le("delete_at", Param("now_seconds")))
+
+_NEVER_CLAIMED = (Eq("status", Status.PENDING), Eq("attempts", 0), Eq("submitted_at", Param("submitted_at")))
+DISCARD_IF = Or(Missing("request_id"), And(*_NEVER_CLAIMED, Missing("submit_id")))
+DISCARD_KEYED_IF = Or(Missing("request_id"), And(*_NEVER_CLAIMED, Eq("submit_id", Param("submit_id"))))
+
+CONFIRM_SUBMIT = Transition(ANY, None, only_if=(Eq("submit_id", Param("seen")),), removes=("submit_id",))
+TAKE_SUBMIT_OVER = Transition(
+    PENDING, None, only_if=(Eq("submit_id", Param("seen")),), sets={"submit_id": Param("submit_id"), "renewed_at": _NOW}
+)
+
+# Claims. Each names the submit that its message is from: a message that outlived its own (503, yet SQS had taken it)
+# must not bring its input to a later request with the same Idempotency-Key.
+
+_CLAIMABLE = (Eq("submitted_at", Param("submitted_at")), Gt("expires_at", _NOW))
+_CLAIMED = _bound("lease_until", "invocation_id", "model_version") | {"started_at": _NOW}
+_ATTEMPTS_LEFT = Lt("attempts", Attribute("attempt_limit"))
+
+CLAIM_FIRST = Transition(  # sets plain values only, so that it can go in a batch
+    PENDING,
+    Status.RUNNING,
+    only_if=(Missing("alone"), Eq("attempts", 0), *_CLAIMABLE),
+    sets={**_CLAIMED, "attempts": 1},
+)
+CLAIM_UNLESS_LAST = Transition(
+    PENDING,
+    Status.RUNNING,
+    only_if=(Missing("alone"), *_CLAIMABLE, _ATTEMPTS_LEFT, Lt("attempts", Param("last"))),
+    sets={**_CLAIMED, "attempts": Increment()},
+)
+TAKE_OVER = Transition(
+    OPEN,
+    Status.RUNNING,
+    only_if=(Or(Eq("status", Status.PENDING), Lt("lease_until", _NOW)), *_CLAIMABLE, _ATTEMPTS_LEFT),
+    sets={**_CLAIMED, "attempts": Increment()},
+)
+
+# An attempt's end, while it holds the lease.
+
+_HELD = (Eq("attempts", Param("attempt")), Ge("lease_until", _NOW))
+_ENDED = {"finished_at": _NOW}
+_WITH_ERROR = {"finished_at": _NOW, **_bound("error")}
+_WITH_INPUT = {**_WITH_ERROR, **_bound("input")}
+_OF_OPEN = ("lease_until", "open_shard", "alone", "submit_id")
+"""What only a request has that is not final."""
+
+RELEASE = Transition(RUNNING, Status.PENDING, only_if=_HELD, sets=_bound("error"), removes=("lease_until",))
+RELEASE_ALONE = Transition(
+    RUNNING, Status.PENDING, only_if=_HELD, sets={**_bound("error"), "alone": True}, removes=("lease_until",)
+)
+SUCCEED = Transition(
+    RUNNING, Status.SUCCEEDED, only_if=_HELD, sets={**_ENDED, **_bound("result")}, removes=(*_OF_OPEN, "error", "input")
+)
+FAIL = Transition(RUNNING, Status.FAILED, only_if=_HELD, sets=_WITH_ERROR, removes=_OF_OPEN)
+FAIL_KEEPING_INPUT = Transition(RUNNING, Status.FAILED, only_if=_HELD, sets=_WITH_INPUT, removes=_OF_OPEN)
+
+# An end from outside. But for a cancel, not while an attempt holds a live lease.
+
+_NOT_LEASED = Or(Missing("lease_until"), Lt("lease_until", _NOW))
+_UNCHANGED = (_NOT_LEASED, Eq("attempts", Param("attempts")), Eq("expires_at", Param("expires_at")))
+"""No attempt and no replay has come since the record was read; with the same `submit_id`, no submit either."""
+_SAME_SUBMIT = Eq("submit_id", Param("submit_id"))
+
+CANCEL = Transition(OPEN, Status.CANCELLED, sets=_ENDED, removes=(*_OF_OPEN, "error"))
+EXPIRE = Transition(OPEN, Status.EXPIRED, only_if=(Le("expires_at", _NOW), _NOT_LEASED), sets=_ENDED, removes=_OF_OPEN)
+FAIL_UNLEASED = Transition(OPEN, Status.FAILED, only_if=(_NOT_LEASED,), sets=_WITH_ERROR, removes=_OF_OPEN)
+FAIL_UNLEASED_KEEPING_INPUT = Transition(
+    OPEN, Status.FAILED, only_if=(_NOT_LEASED,), sets=_WITH_INPUT, removes=_OF_OPEN
+)
+SUSPECT = Transition(OPEN, None, only_if=(*_UNCHANGED, Missing("submit_id")), sets={"suspected_at": _NOW})
+SUSPECT_KEYED = Transition(OPEN, None, only_if=(*_UNCHANGED, _SAME_SUBMIT), sets={"suspected_at": _NOW})
+FAIL_LOST = Transition(
+    OPEN, Status.FAILED, only_if=(*_UNCHANGED, Missing("submit_id")), sets=_WITH_ERROR, removes=_OF_OPEN
+)
+FAIL_LOST_KEYED = Transition(
+    OPEN, Status.FAILED, only_if=(*_UNCHANGED, _SAME_SUBMIT), sets=_WITH_ERROR, removes=_OF_OPEN
+)
+
+# An operator's decisions on a failed request.
+
+REPLAY = Transition(
+    FAILED,
+    Status.PENDING,
+    only_if=(Eq("finished_at", Param("finished_at")),),
+    sets={**_bound("expires_at", "delete_at", "attempt_limit", "open_shard"), "replayed_at": _NOW},
+    removes=("finished_at", "lease_until"),
+)
+FORGET_INPUT = Transition(FAILED, None, removes=("input",))
+
+
+def create_if(record: Record) -> tuple[Condition, Mapping[str, Value]]:
+    """On what a record may be created, and its values: it may replace one past its retention, which DynamoDB's TTL
+    deletes late."""
+    return CREATE_IF, {"now_seconds": record.submitted_at // 1000}
+
+
+def discard_if(record: Record) -> tuple[Condition, Mapping[str, Value]]:
+    """On what the record of a submit may be discarded, and its values: no worker and no other submit has it."""
+    if record.submit_id is None:
+        return DISCARD_IF, {"submitted_at": record.submitted_at}
+    return DISCARD_KEYED_IF, {"submitted_at": record.submitted_at, "submit_id": record.submit_id}
+
+
+def confirm_submit(record: Record) -> Update:
+    """The message of a keyed submit is on its queue: a repeated submit need not send it again."""
+    return Update(CONFIRM_SUBMIT, record.request_id, {"seen": record.submit_id or ""})
+
+
+def take_submit_over(record: Record, submit_id: str, now: int) -> Update:
+    """Make a keyed submit whose message is not confirmed another's, so that the first can't discard the record."""
+    values: dict[str, Value] = {"seen": record.submit_id or "", "submit_id": submit_id, "now": now}
+    return Update(TAKE_SUBMIT_OVER, record.request_id, values)
+
+
+def claim_first(
+    request_id: str, submitted_at: int, lease_until: int, now: int, *, invocation_id: str, model_version: str
+) -> Update:
+    """The first attempt."""
+    return Update(CLAIM_FIRST, request_id, _claim(submitted_at, lease_until, now, invocation_id, model_version))
+
+
+def claim_unless_last(
+    request_id: str,
+    submitted_at: int,
+    lease_until: int,
+    attempt_limit: int,
+    now: int,
+    *,
+    invocation_id: str,
+    model_version: str,
+) -> Update:
+    """A later attempt that is not the last one. Not for a request that has to run alone, nor for one past its
+    deadline."""
+    values = _claim(submitted_at, lease_until, now, invocation_id, model_version)
+    return Update(CLAIM_UNLESS_LAST, request_id, {**values, "last": attempt_limit - 1})
+
+
+def take_over(
+    request_id: str, submitted_at: int, lease_until: int, now: int, *, invocation_id: str, model_version: str
+) -> Update:
+    """Claim what an earlier attempt left `running` when its lease is over, or what has to run alone."""
+    return Update(TAKE_OVER, request_id, _claim(submitted_at, lease_until, now, invocation_id, model_version))
+
+
+def _claim(
+    submitted_at: int, lease_until: int, now: int, invocation_id: str, model_version: str
+) -> Mapping[str, Value]:
+    return {
+        "submitted_at": submitted_at,
+        "lease_until": lease_until,
+        "now": now,
+        "invocation_id": invocation_id,
+        "model_version": model_version,
+    }
+
+
+def release(request_id: str, attempt: int, failure: Failure, now: int, alone: bool) -> Update:
+    """Give a request back for another attempt; the error stays visible. `alone`: never again in a batch."""
+    values: dict[str, Value] = {"attempt": attempt, "error": failure.to_json(), "now": now}
+    return Update(RELEASE_ALONE if alone else RELEASE, request_id, values)
+
+
+def succeed(request_id: str, attempt: int, result: str, now: int) -> Update:
+    """Write the result (JSON), if this attempt still holds the lease."""
+    return Update(SUCCEED, request_id, {"attempt": attempt, "result": result, "now": now})
+
+
+def fail(request_id: str, attempt: int, failure: Failure, now: int, kept_input: str | None = None) -> Update:
+    """Write the failure, if this attempt still holds the lease; `kept_input` (JSON) makes a replay possible."""
+    values: dict[str, Value] = {"attempt": attempt, "error": failure.to_json(), "now": now}
+    if kept_input is None:
+        return Update(FAIL, request_id, values)
+    return Update(FAIL_KEEPING_INPUT, request_id, {**values, "input": kept_input})
+
+
+def cancel(request_id: str, now: int) -> Update:
+    """End a request that its caller does not want any more; a running attempt's result will be refused."""
+    return Update(CANCEL, request_id, {"now": now})
+
+
+def expire(request_id: str, now: int) -> Update:
+    """End a request whose deadline has passed, unless an attempt holds a live lease."""
+    return Update(EXPIRE, request_id, {"now": now})
+
+
+def fail_unleased(request_id: str, failure: Failure, now: int, kept_input: str | None = None) -> Update:
+    """End a request whose message is a dead letter, or whose model is removed; `kept_input` as in `fail`."""
+    values: dict[str, Value] = {"error": failure.to_json(), "now": now}
+    if kept_input is None:
+        return Update(FAIL_UNLEASED, request_id, values)
+    return Update(FAIL_UNLEASED_KEEPING_INPUT, request_id, {**values, "input": kept_input})
+
+
+def suspect(record: Record, now: int) -> Update:
+    """Note that a request looks lost, if nothing has happened to it since `record` was read."""
+    transition = SUSPECT if record.submit_id is None else SUSPECT_KEYED
+    return Update(transition, record.request_id, {**_seen(record), "now": now})
+
+
+def fail_lost(record: Record, failure: Failure, now: int) -> Update:
+    """End a request that looks lost, if nothing has happened to it since `record` was read."""
+    transition = FAIL_LOST if record.submit_id is None else FAIL_LOST_KEYED
+    return Update(transition, record.request_id, {**_seen(record), "error": failure.to_json(), "now": now})
+
+
+def _seen(record: Record) -> Mapping[str, Value]:
+    values: dict[str, Value] = {"attempts": record.attempts, "expires_at": record.expires_at}
+    return values if record.submit_id is None else {**values, "submit_id": record.submit_id}
+
+
+def replay(record: Record, now: int, *, expires_at: int, delete_at: int, attempts: int) -> Update:
+    """Make a failed request `pending` again, with new attempts and a new deadline; repeating it changes nothing."""
+    values: dict[str, Value] = {
+        "finished_at": record.finished_at or 0,
+        "expires_at": expires_at,
+        "delete_at": delete_at,
+        "attempt_limit": record.attempts + attempts,
+        "open_shard": record.request_id[0],
+        "now": now,
+    }
+    return Update(REPLAY, record.request_id, values)
+
+
+def forget_input(request_id: str) -> Update:
+    """Drop the kept input of a failed request: it can't be replayed any more."""
+    return Update(FORGET_INPUT, request_id, {})
