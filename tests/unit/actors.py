@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from hypothesis import currently_in_test_context, note
+
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fakes import Killed, ReadyModel
 from worker.errors import InputError
@@ -17,8 +19,8 @@ COUNTS_LAG_MS = 60_000
 class Actor(threading.Thread):
     """An operation that stops before each of its steps until it is told to go on."""
 
-    def __init__(self, operation: Callable[[], None], started_at: int, limit_ms: int = TIMEOUT_MS) -> None:
-        super().__init__(daemon=True)
+    def __init__(self, name: str, operation: Callable[[], None], started_at: int, limit_ms: int = TIMEOUT_MS) -> None:
+        super().__init__(name=name, daemon=True)
         self._operation = operation
         self._go = threading.Semaphore(0)
         self._stopped = threading.Semaphore(0)
@@ -53,10 +55,19 @@ class Actor(threading.Thread):
 
     def step(self, fault: str | None = None) -> None:
         self.fault = fault
+        stood_at = self.at
         self._go.release()
         self._stopped.acquire()
+        self._tell(f"{stood_at}{', ' + fault if fault else ''} -> {'ended' if self.done else self.at}")
+
+    def _tell(self, what: str) -> None:
+        """Hypothesis prints it with the example that failed, above the step in which it happened."""
+        if currently_in_test_context() and not self._killed:
+            note(f"#   {self.name}: {what}")
 
     def kill(self) -> None:
+        if not self.done:
+            self._tell(f"killed before {self.at}")
         self._killed = True
         while not self.done:
             self.step()

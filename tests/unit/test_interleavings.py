@@ -4,20 +4,32 @@ The real service, worker, undertaker and sweeper run on the fakes, each operatio
 call to AWS and inside every prediction. Hypothesis decides who makes the next step, whose call fails or loses its
 answer, who is killed, what is delivered twice, and when time passes. The invariants are checked after each step; at
 the end everything left is run down, and every request must have ended.
+
+A failure prints its schedule: the steps that were drawn, as Python, and above each, as comments, what each actor did in
+it. Nothing is random but the draw, so these lines as the body of a test function here replay the failure.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import re
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, currently_in_test_context, note, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from inference import service, transitions
 from inference.burial import Undertaker
@@ -48,6 +60,8 @@ NAMED_STEPS = {transitions.TAKE_OVER: "take_over", transitions.CONFIRM_SUBMIT: "
 class Interleavings(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
+        if currently_in_test_context():
+            note("# To replay it, make a test function of the lines from 'state = ...' on, in test_interleavings.py.")
         self.clock = Clock()
         self.table = FakeTable()
         self.dead_letters = LaggingQueue(self.clock, max_receives=10**6)
@@ -61,7 +75,7 @@ class Interleavings(RuleBasedStateMachine):
         for target in (self.table, self.queue, self.dead_letters):
             target.before = lambda operation, target=target: self._pause(target, operation)
         self.actors: list[Actor] = []
-        self.invocations = 0
+        self.invocations = self.acts = 0
         ids, self.keys = itertools.count(), itertools.count()
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(batch, "Watchdog", ScheduledWatchdog)
@@ -77,10 +91,11 @@ class Interleavings(RuleBasedStateMachine):
             if actor.fault:
                 target.faults.append(Fault(operation, done=actor.fault == "lost"))
 
-    def _act(self, operation: Callable[[], None], until: str = "start", limit_ms: int = TIMEOUT_MS) -> None:
+    def _act(self, what: str, operation: Callable[[], None], until: str = "start", limit_ms: int = TIMEOUT_MS) -> None:
         """Start an operation, and let it go on until it is about to make a step of this name."""
         self.clock.advance(ms=1)
-        actor = Actor(operation, self.clock.now, limit_ms)
+        self.acts += 1
+        actor = Actor(f"{what} {self.acts}", operation, self.clock.now, limit_ms)
         self.actors.append(actor)
         go_on(actor, until)
         self._reap()
@@ -109,7 +124,7 @@ class Interleavings(RuleBasedStateMachine):
         until=st.sampled_from(["start", "send", "confirm", "end"]),
     )
     def submit(self, text: str, key: str | None, until: str) -> None:
-        self._act(self._submission(text, key), until, API_TIMEOUT_MS)
+        self._act("submit", self._submission(text, key), until, API_TIMEOUT_MS)
 
     @precondition(lambda self: len(self.actors) + 2 <= MOST_ACTORS and len(self.table.items) < MOST_REQUESTS)
     @rule(
@@ -121,7 +136,7 @@ class Interleavings(RuleBasedStateMachine):
         """Two submits with a new key at once; each stops before some step, the second then the first meet a fault."""
         submission = self._submission(text, f"k{next(self.keys)}")
         for step in until:
-            self._act(submission, step, API_TIMEOUT_MS)
+            self._act("submit", submission, step, API_TIMEOUT_MS)
         for actor, fault in zip(reversed(self.actors[-2:]), faults, strict=False):
             if fault:
                 actor.step(fault)
@@ -150,7 +165,7 @@ class Interleavings(RuleBasedStateMachine):
             "sweep": lambda: self.sweeper.sweep(self.clock, lambda: True),
             "bury": self._burial(),
         }
-        self._act(operations[what], until)
+        self._act(what, operations[what], until)
 
     def _in(self, *statuses: str) -> list[str]:
         return [name for name, item in self.table.items.items() if item["status"] in statuses]
@@ -164,7 +179,7 @@ class Interleavings(RuleBasedStateMachine):
         if twice:
             ready = next(held for held in self.queue.messages.values() if held.visible_at <= self.clock.now)
             self.queue.put(ready.body)
-        self._act(self._invocation(most), until)
+        self._act("worker", self._invocation(most), until)
 
     @precondition(lambda self: self._room() and self._ready())
     @rule(first=st.sampled_from(WORKER_STEPS), second=st.sampled_from(WORKER_STEPS))
@@ -182,7 +197,7 @@ class Interleavings(RuleBasedStateMachine):
     @precondition(_ready)
     @rule(until=st.sampled_from(WORKER_STEPS))
     def deliver_and_die(self, until: str) -> None:
-        self._act(self._invocation(10), until)
+        self._act("worker", self._invocation(10), until)
         if self.actors:
             self.actors[-1].kill()
         self._reap()
@@ -261,7 +276,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule()
     def bark(self) -> None:
         bark = next(actor.bark for actor in self.actors if actor.bark)
-        self._act(bark)
+        self._act("bark", bark)
 
     @rule(seconds=st.sampled_from([0.001, 5, 31, 34, 34, 200, 1000, DEADLINE]))
     def time_passes(self, seconds: float) -> None:
@@ -321,3 +336,26 @@ def test_the_machine_gets_everywhere() -> None:
         pytest.skip("judges the machine's run")
     possible = {(before, it.after) for it in TRANSITIONS.values() if it.after for before in it.before}
     assert possible <= STATUSES_TAKEN.keys()
+
+
+class NothingEnds(Interleavings):
+    """Fails as soon as a request has a final status, which takes a few steps."""
+
+    @invariant()
+    def nothing_is_final(self) -> None:
+        assert not self._in("succeeded", "failed"), "a request ended"
+
+
+def test_a_failure_prints_its_schedule_and_the_schedule_replays_it() -> None:
+    drawn = settings(max_examples=50, phases=[Phase.generate])
+    with pytest.raises(AssertionError, match="a request ended") as failure:
+        run_state_machine_as_test(NothingEnds, settings=drawn)
+    printed = "\n".join(failure.value.__notes__)
+    assert "To replay it, make a test function" in printed
+    assert re.search(r"^#   worker \d+: predict -> apply$", printed, re.MULTILINE), "what an actor did in a step"
+    script = printed[printed.index("state = NothingEnds()") :]
+    replayed: dict[str, Any] = {"NothingEnds": NothingEnds}
+    with pytest.raises(AssertionError, match="a request ended"):
+        exec(script, replayed)
+    with suppress(AssertionError):
+        replayed["state"].teardown()
