@@ -13,15 +13,13 @@ first: after Ctrl-C, a crash or a timeout, --resume JOURNAL sends what was not s
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import sys
-import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Event, Thread
 from typing import Any
 
 if not __package__:  # started as a file: make the repository importable
@@ -134,13 +132,25 @@ def _inputs(args: argparse.Namespace) -> Iterator[Any]:
 
 
 def _wait(client: Client, request_id: str, seconds: float) -> Mapping[str, Any]:
-    seen = {"status": "pending"}
     try:
-        with _spinner(seen):
-            return client.wait(request_id, seconds, lambda answer: seen.update(status=answer["status"]))
+        # Where only Python is installed, a request can be sent all the same.
+        if not sys.stderr.isatty() or importlib.util.find_spec("rich") is None:
+            return client.wait(request_id, seconds)
+        return _wait_on_terminal(client, request_id, seconds)
     except KeyboardInterrupt:
         note(f"it goes on: --resume {request_id}")
         raise
+
+
+def _wait_on_terminal(client: Client, request_id: str, seconds: float) -> Mapping[str, Any]:
+    """Wait, and show the status and how long it takes so far."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("pending")
+        return client.wait(request_id, seconds, lambda answer: shown.update(task, description=answer["status"]))
 
 
 def _finish(answer: Mapping[str, Any]) -> int:
@@ -151,33 +161,6 @@ def _finish(answer: Mapping[str, Any]) -> int:
     reason = f": {error.get('code')}: {error.get('message')}" if error else ""
     note(f"error: request {answer['request_id']} {answer['status']}{reason}")
     return FAILED
-
-
-@contextmanager
-def _spinner(seen: Mapping[str, str]) -> Iterator[None]:
-    """Show that something is going on, and for how long, on a terminal."""
-    if not sys.stderr.isatty():
-        yield
-        return
-    done = Event()
-    started = time.monotonic()
-
-    def turn() -> None:
-        step = 0
-        while not done.wait(0.1):
-            step += 1
-            mark = "|/-\\"[step % 4]
-            sys.stderr.write(f"\r{mark} {seen['status']} {time.monotonic() - started:.1f} s ")
-            sys.stderr.flush()
-        sys.stderr.write("\r\033[K")
-
-    thread = Thread(target=turn, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 if __name__ == "__main__":

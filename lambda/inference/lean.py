@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -26,7 +27,6 @@ from botocore.exceptions import (
     HTTPClientError,
     ReadTimeoutError,
 )
-from botocore.retries.quota import RetryQuota
 
 from inference.deadline import Deadline, OutOfTimeError
 from inference.signing import Credentials, Signer
@@ -62,6 +62,7 @@ RETRIED_CODES = frozenset(
         *("EC2ThrottledException", "ReplicatedWriteConflictException"),
     }
 )
+RETRY_CAPACITY = 500
 RETRY_COST = 5
 RETRY_COST_TIMEOUT = 10
 REFUND_WITHOUT_RETRY = 1
@@ -108,7 +109,7 @@ class LeanClient:
         self._attempts = attempts
         self._left = (deadline or Deadline()).left
         self._pause = pause
-        self._quota = RetryQuota()
+        self._quota = _RetryQuota()
         for method, operation in _OPERATIONS[service].items():
             setattr(self, method, partial(self._call, operation))
 
@@ -196,6 +197,27 @@ class LeanClient:
             return {**json.loads(reply.body or b"{}"), "ResponseMetadata": metadata}
         except (ValueError, TypeError) as error:
             raise HTTPClientError(error=error) from error
+
+
+class _RetryQuota:
+    """What a client may spend on retries: without an end to it, clients that retry keep a service down."""
+
+    def __init__(self) -> None:
+        self._left = RETRY_CAPACITY
+        self._lock = threading.Lock()
+
+    def acquire(self, cost: int) -> bool:
+        """Take so much; False, and nothing is taken, if there is less."""
+        with self._lock:
+            if cost > self._left:
+                return False
+            self._left -= cost
+            return True
+
+    def release(self, amount: int) -> None:
+        """Give so much back, up to the capacity."""
+        with self._lock:
+            self._left = min(self._left + amount, RETRY_CAPACITY)
 
 
 def _refusal(reply: Reply, operation: str, metadata: Mapping[str, Any]) -> ClientError:

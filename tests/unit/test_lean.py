@@ -108,6 +108,7 @@ def test_retries_what_botocore_retries() -> None:
     assert set(transient._TRANSIENT_STATUS_CODES) == lean.RETRIED_STATUSES
     checker = standard.RetryQuotaChecker(quota.RetryQuota())
     assert (checker._RETRY_COST, checker._TIMEOUT_RETRY_REQUEST) == (lean.RETRY_COST, lean.RETRY_COST_TIMEOUT)
+    assert quota.RetryQuota.INITIAL_CAPACITY == lean.RETRY_CAPACITY
     assert checker._NO_RETRY_INCREMENT == lean.REFUND_WITHOUT_RETRY
     assert standard.ExponentialBackoff._MAX_BACKOFF == lean.MAX_BACKOFF_SECONDS
 

@@ -22,7 +22,16 @@ from tests.integration.clients.scripted_server import ScriptedServer, says
 ROOT = Path(__file__).parents[3]
 LEFT_OUT = frozenset(
     {
-        *("boto3", "botocore.session", "botocore.client", "botocore.auth", "s3transfer", "jmespath", "dateutil"),
+        *(
+            "boto3",
+            "botocore.session",
+            "botocore.client",
+            "botocore.auth",
+            "botocore.retries",
+            "s3transfer",
+            "jmespath",
+            "dateutil",
+        ),
         *("urllib3", "http.client", "email", "ssl", "asyncio", "xml", "importlib.metadata", "unittest"),
     }
 )
