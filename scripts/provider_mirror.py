@@ -1,71 +1,54 @@
 """Where Terraform gets the AWS provider from, without an edit by the user.
 
-The first of: TF_PROVIDER_MIRROR; the user's own CLI configuration, left alone; a filesystem mirror in one
-of the usual places that has a version the environments accept; the registry.
+The first of: TF_PROVIDER_MIRROR; the user's own CLI configuration, left alone; a filesystem mirror that has the version
+which the environments pin, in one of Terraform's implied mirror directories or in a folder of /opt; the registry.
 """
 
 import platform
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from scripts.console import BUILD, ROOT, Failure
 
 CONFIG = BUILD / "terraform" / "cli.tfrc"
 CACHE = BUILD / "terraform" / "plugins"
+ENVIRONMENTS = ROOT / "terraform" / "environments"
 PROVIDER = "hashicorp/aws"
-TERRAFORM = ROOT / "terraform"
+SEARCHED = Path("/opt")
 
-_PLACES = (
-    "~/.terraform.d/*",
-    "~/.local/share/terraform/*",
-    "~/Library/Application Support/io.terraform/*",
-    "/usr/local/share/terraform",
-    "/usr/local/share/terraform/*",
-    "/usr/share/terraform",
-    "/usr/share/terraform/*",
-    "/usr/local/share/*",
-    "/usr/local/lib/*",
-    "/usr/lib/terraform/*",
-    "/var/lib/terraform/*",
-    "/opt/*",
-    "/opt/*/*",
-    "/srv/*",
-)
-
-Version = tuple[int, ...]
+_PINNED = re.compile(rf'source\s*=\s*"{PROVIDER}"\s*version\s*=\s*"=?\s*(\d+\.\d+\.\d+)"')
 
 
-def provider_env(base: Mapping[str, str], *, host: str, terraform: Path = TERRAFORM) -> dict[str, str]:
+def provider_env(base: Mapping[str, str], *, host: str, environments: Path = ENVIRONMENTS) -> dict[str, str]:
     """`base` with what makes `init` find the AWS provider.
 
     Args:
         base: an environment.
         host: the registry's host name, which is also the mirror's first folder.
-        terraform: the folder whose files say which versions are accepted.
+        environments: the folder whose files pin the provider's version.
 
     Raises:
-        Failure: TF_PROVIDER_MIRROR is set and has no provider that fits.
+        Failure: TF_PROVIDER_MIRROR is set and has no such provider, or no version is pinned.
     """
     env = dict(base)
     config = env.get("TF_CLI_CONFIG_FILE")
     if config and not Path(config).is_file():
         del env["TF_CLI_CONFIG_FILE"]  # it would only make every command warn
         config = None
-    accepted = constraints(terraform)
+    version = pinned_version(environments)
     explicit = env.get("TF_PROVIDER_MIRROR")
     if explicit:
         mirror: Path | None = Path(explicit).expanduser().resolve()
-        if mirror is None or not _has_provider(mirror, host, accepted):
-            wanted = ", ".join(sorted(set(accepted))) or "any version"
+        if mirror is None or not _has_provider(mirror, host, version):
             raise Failure(
-                f"TF_PROVIDER_MIRROR={explicit} has no {host}/{PROVIDER} ({wanted}) for {_platform()}: "
+                f"TF_PROVIDER_MIRROR={explicit} has no {host}/{PROVIDER} {version} for {_platform()}: "
                 "correct it, or unset it to use the registry"
             )
     elif config or any(Path(name).expanduser().is_file() for name in ("~/.terraformrc", "~/.tofurc")):
         return env
     else:
-        mirror = next((m for m in _places(env) if _has_provider(m, host, accepted)), None)
+        mirror = next((place for place in _places(env) if _has_provider(place, host, version)), None)
     if mirror is None:
         # The provider is some 700 MB: one copy for all environments and module tests.
         CACHE.mkdir(parents=True, exist_ok=True)
@@ -79,79 +62,42 @@ def provider_env(base: Mapping[str, str], *, host: str, terraform: Path = TERRAF
     return env | {"TF_CLI_CONFIG_FILE": str(CONFIG)}
 
 
-def constraints(folder: Path) -> list[str]:
-    """Every version constraint on the AWS provider under a folder; a lock file counts as `= version`."""
-    found = []
-    for path in folder.rglob("*.tf"):
-        if ".terraform" not in path.parts:
-            blocks = re.findall(r"\baws\s*=\s*\{([^}]*)\}", path.read_text(encoding="utf-8"))
-            for block in blocks:
-                if f'"{PROVIDER}"' in block:
-                    found += re.findall(r'\bversion\s*=\s*"([^"]+)"', block)
-    for path in folder.rglob(".terraform.lock.hcl"):
-        locked = rf'provider "[^"]*/{PROVIDER}" \{{\s*version\s*=\s*"([^"]+)"'
-        found += [f"= {version}" for version in re.findall(locked, path.read_text(encoding="utf-8"))]
-    return found
+def pinned_version(environments: Path) -> str:
+    """The AWS provider's version, which all environments pin exactly.
 
-
-def satisfies(version: str, constraint: str) -> bool:
-    """True when a version like `5.100.0` fits a constraint like `~> 5.90, != 5.95.0`."""
-    have = parse_version(version)
-    for part in constraint.split(","):
-        match = re.fullmatch(r"\s*(=|!=|>=|<=|>|<|~>)?\s*v?(\d+(?:\.\d+)*)\s*", part)
-        if match is None:
-            return False
-        operator, text = match[1] or "=", match[2]
-        bound = parse_version(text)
-        width = max(len(have), len(bound))
-        left, right = _padded(have, width), _padded(bound, width)
-        fits = {
-            "=": left == right,
-            "!=": left != right,
-            ">=": left >= right,
-            "<=": left <= right,
-            ">": left > right,
-            "<": left < right,
-            "~>": left >= right and have[: max(len(bound) - 1, 1)] == bound[: max(len(bound) - 1, 1)],
-        }
-        if not fits[operator]:
-            return False
-    return True
-
-
-def parse_version(text: str) -> Version:
-    """`1.11.4` -> (1, 11, 4); a suffix like `-rc1` is ignored."""
-    match = re.match(r"v?(\d+(?:\.\d+)*)", text)
-    return tuple(int(part) for part in match[1].split(".")) if match else ()
-
-
-def _padded(version: Version, width: int) -> Version:
-    return version + (0,) * (width - len(version))
+    Raises:
+        Failure: they pin none, or different ones.
+    """
+    texts = (path.read_text(encoding="utf-8") for path in environments.glob("*/*.tf"))
+    versions: list[str] = sorted({version for text in texts for version in _PINNED.findall(text)})
+    if len(versions) != 1:
+        raise Failure(
+            f"{environments}/*/*.tf must pin one version of {PROVIDER}, not {' and '.join(versions) or 'none'}"
+        )
+    return versions[0]
 
 
 def _places(env: Mapping[str, str]) -> Iterator[Path]:
-    data = [env.get("XDG_DATA_HOME", ""), *env.get("XDG_DATA_DIRS", "").split(":")]
-    for pattern in (*(f"{folder}/terraform/*" for folder in data if folder), *_PLACES):
-        path = Path(pattern).expanduser()
-        yield from sorted(Path(path.anchor).glob(str(path.relative_to(path.anchor))))
+    """Where Terraform looks without a CLI configuration, then every folder of /opt.
+
+    https://developer.hashicorp.com/terraform/cli/config/config-file#implied-local-mirror-directories
+    """
+    yield Path("~/.terraform.d/plugins").expanduser()
+    if platform.system() == "Darwin":
+        yield Path("~/Library/Application Support/io.terraform/plugins").expanduser()
+        yield Path("/Library/Application Support/io.terraform/plugins")
+    else:
+        data = [env.get("XDG_DATA_HOME") or "~/.local/share"]
+        data += (env.get("XDG_DATA_DIRS") or "/usr/local/share:/usr/share").split(":")
+        yield from (Path(folder).expanduser() / "terraform" / "plugins" for folder in data if folder)
+    yield from sorted(SEARCHED.glob("*"))
 
 
-def _has_provider(mirror: Path, host: str, accepted: Iterable[str]) -> bool:
-    return any(all(satisfies(v, c) for c in accepted) for v in _versions(mirror / host / PROVIDER))
-
-
-def _versions(folder: Path) -> Iterator[str]:
-    """Versions for this platform, in both layouts that Terraform knows: unpacked and packed."""
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError:
-        return
-    for entry in entries:
-        packed = re.fullmatch(rf"terraform-provider-aws_(.+)_{_platform()}\.zip", entry.name)
-        if packed:
-            yield packed[1]
-        elif (entry / _platform()).is_dir():
-            yield entry.name
+def _has_provider(mirror: Path, host: str, version: str) -> bool:
+    """Whether a mirror has this version for this platform, in one of both layouts that Terraform knows."""
+    folder = mirror / host / PROVIDER
+    unpacked = folder / version / _platform()
+    return unpacked.is_dir() or (folder / f"terraform-provider-aws_{version}_{_platform()}.zip").is_file()
 
 
 def _platform() -> str:

@@ -27,7 +27,7 @@ if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts import emulator, progress
 from scripts.console import BUILD, ROOT, Failure, note, run
-from scripts.provider_mirror import parse_version, provider_env
+from scripts.provider_mirror import provider_env
 from scripts.shell import check_endpoints, data_dir, ignored_in_local, taken, terraform_of_local, without_arguments
 from scripts.terraform_errors import error_line, registry_host, remedy
 
@@ -72,7 +72,7 @@ def terraform_binary() -> str:
     except (ValueError, KeyError) as error:
         said = error_line(shown.stderr or shown.stdout) or f"exit code {shown.returncode}"
         raise Failure(f"{path} does not say its version ({said}): set TF to a Terraform >= {minimum}") from error
-    if parse_version(version) < MINIMUM:
+    if tuple(map(int, re.findall(r"\d+", version)[:2])) < MINIMUM:
         raise Failure(f"{path} is version {version}: Terraform >= {minimum} is needed (set TF to choose another)")
     return path
 

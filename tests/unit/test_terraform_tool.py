@@ -2,6 +2,7 @@
 
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,22 +10,24 @@ import pytest
 from scripts import emulator, provider_mirror, terraform, terraform_errors
 from scripts.console import Failure
 from scripts.emulator import Emulator
-from scripts.provider_mirror import constraints, provider_env, satisfies
+from scripts.provider_mirror import provider_env
 
 HOST = "registry.terraform.io"
 
 
 @pytest.fixture(autouse=True)
-def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """No Terraform settings of this machine, and a home of our own."""
     for name in ("TF", "TF_PROVIDER_MIRROR", "TF_CLI_CONFIG_FILE", "XDG_DATA_HOME", "XDG_DATA_DIRS"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(provider_mirror, "_PLACES", (str(tmp_path / "places" / "*"),))
+    monkeypatch.setattr(provider_mirror, "SEARCHED", tmp_path / "places")
     monkeypatch.setattr(provider_mirror, "CONFIG", tmp_path / "build" / "cli.tfrc")
     monkeypatch.setattr(provider_mirror, "CACHE", tmp_path / "build" / "plugins")
     monkeypatch.setattr(platform, "system", lambda: "Linux")
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    terraform.terraform_binary.cache_clear()
+    yield
     terraform.terraform_binary.cache_clear()
 
 
@@ -46,16 +49,18 @@ def mirror(folder: Path, version: str, *, host: str = HOST, packed: bool = False
     return folder
 
 
-def hcl(folder: Path, version: str) -> Path:
-    folder.mkdir(exist_ok=True)
+def pinned(folder: Path, version: str) -> Path:
+    """The folder of the environments, of which one pins this version."""
+    environment = folder / f"pins-{version}"
+    environment.mkdir(parents=True, exist_ok=True)
     block = f'aws = {{\n source = "hashicorp/aws"\n version = "{version}"\n }}'
-    (folder / "versions.tf").write_text(f"terraform {{\n required_providers {{\n {block}\n }}\n}}\n")
+    (environment / "main.tf").write_text(f"terraform {{\n required_providers {{\n {block}\n }}\n}}\n")
     return folder
 
 
-def find(tmp_path: Path, base: dict[str, str] | None = None, version: str = "~> 5.100") -> dict[str, str]:
-    env = {"HOME": os.environ["HOME"], **(base or {})}
-    return provider_env(env, host=HOST, terraform=hcl(tmp_path / "terraform", version))
+def find(tmp_path: Path, base: dict[str, str] | None = None, version: str = "5.100.0") -> dict[str, str]:
+    env = {"HOME": os.environ["HOME"], "XDG_DATA_DIRS": str(tmp_path / "share"), **(base or {})}
+    return provider_env(env, host=HOST, environments=pinned(tmp_path / "environments", version))
 
 
 @pytest.mark.parametrize("version", ["1.10.0", "1.11.4", "2.0.0", "1.12.0-beta1"])
@@ -92,19 +97,37 @@ def test_a_missing_terraform_is_one_line_with_the_remedy(monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_mirror_in_a_usual_place_is_found(tmp_path: Path, packed: bool) -> None:
-    place = mirror(tmp_path / "places" / "any-name", "5.100.0", packed=packed)
+@pytest.mark.parametrize("place", ["home/.terraform.d/plugins", "share/terraform/plugins", "places/any-name"])
+def test_a_mirror_is_found_where_terraform_looks_and_in_opt(tmp_path: Path, place: str, packed: bool) -> None:
+    mirror(tmp_path / place, "5.100.0", packed=packed)
     env = find(tmp_path)
     config = Path(env["TF_CLI_CONFIG_FILE"]).read_text()
-    assert f'path    = "{place}"' in config
+    assert f'path    = "{tmp_path / place}"' in config
     assert f'include = ["{HOST}/hashicorp/aws"]' in config
     assert f'exclude = ["{HOST}/hashicorp/aws"]' in config
 
 
-@pytest.mark.parametrize("version", ["5.99.0", "6.1.0"])
+def test_terraforms_own_places_come_before_the_search(tmp_path: Path) -> None:
+    mirror(tmp_path / "places" / "a", "5.100.0")
+    implied = mirror(tmp_path / "data" / "terraform" / "plugins", "5.100.0")
+    env = find(tmp_path, {"XDG_DATA_HOME": str(tmp_path / "data")})
+    assert str(implied) in Path(env["TF_CLI_CONFIG_FILE"]).read_text()
+
+
+@pytest.mark.parametrize("version", ["5.99.0", "6.1.0", "5.100.00"])
 def test_a_mirror_without_the_version_that_is_pinned_is_passed_over(tmp_path: Path, version: str) -> None:
     mirror(tmp_path / "places" / "a", version)
     assert "TF_CLI_CONFIG_FILE" not in find(tmp_path)
+
+
+def test_environments_that_pin_different_versions_are_an_error(tmp_path: Path) -> None:
+    pinned(tmp_path / "environments", "5.99.0")
+    with pytest.raises(Failure, match=r"must pin one version of hashicorp/aws, not 5\.100\.0 and 5\.99\.0"):
+        find(tmp_path)
+
+
+def test_this_repositorys_environments_pin_one_version() -> None:
+    assert provider_mirror.pinned_version(provider_mirror.ENVIRONMENTS)
 
 
 def test_without_a_mirror_the_registry_serves_and_one_copy_is_kept(tmp_path: Path) -> None:
@@ -115,13 +138,13 @@ def test_without_a_mirror_the_registry_serves_and_one_copy_is_kept(tmp_path: Pat
 
 def test_the_variable_comes_first(tmp_path: Path) -> None:
     mirror(tmp_path / "places" / "a", "5.100.0")
-    wanted = mirror(tmp_path / "wanted", "5.100.1")
+    wanted = mirror(tmp_path / "wanted", "5.100.0")
     env = find(tmp_path, {"TF_PROVIDER_MIRROR": str(wanted)})
     assert str(wanted) in Path(env["TF_CLI_CONFIG_FILE"]).read_text()
 
 
 def test_a_variable_that_names_no_mirror_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(Failure, match=r"^TF_PROVIDER_MIRROR=/nowhere has no .*hashicorp/aws \(~> 5\.100\)"):
+    with pytest.raises(Failure, match=r"^TF_PROVIDER_MIRROR=/nowhere has no .*hashicorp/aws 5\.100\.0 for linux_amd64"):
         find(tmp_path, {"TF_PROVIDER_MIRROR": "/nowhere"})
 
 
@@ -140,33 +163,6 @@ def test_a_configuration_that_does_not_exist_counts_as_none(tmp_path: Path) -> N
     mirror(tmp_path / "places" / "a", "5.100.0")
     env = find(tmp_path, {"TF_CLI_CONFIG_FILE": str(tmp_path / "gone")})
     assert env["TF_CLI_CONFIG_FILE"] == str(tmp_path / "build" / "cli.tfrc")
-
-
-@pytest.mark.parametrize(
-    ("constraint", "fits"),
-    [
-        ("5.100.0", True),
-        ("= 5.100", True),
-        ("~> 5.100", True),
-        ("~> 5.0", True),
-        ("~> 5.99.0", False),
-        ("~> 5", True),
-        ("~> 5.101", False),
-        (">= 5.90, < 6.0", True),
-        (">= 5.90, != 5.100.0", False),
-        ("> 5.100.0", False),
-        ("nonsense", False),
-    ],
-)
-def test_version_constraints(constraint: str, fits: bool) -> None:
-    assert satisfies("5.100.0", constraint) is fits
-
-
-def test_constraints_come_from_the_hcl_and_the_lock_file(tmp_path: Path) -> None:
-    folder = hcl(tmp_path / "terraform", ">= 5.90")
-    lock = f'provider "{HOST}/hashicorp/aws" {{\n  version     = "5.100.0"\n  constraints = ">= 5.90"\n}}\n'
-    (folder / ".terraform.lock.hcl").write_text(lock)
-    assert sorted(constraints(folder)) == ["= 5.100.0", ">= 5.90"]
 
 
 @pytest.mark.parametrize(
