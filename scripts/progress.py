@@ -1,63 +1,69 @@
-"""Run Terraform with one line for each resource that is done, in the place of the hundreds that it prints."""
+"""Run a Terraform command with -json, and show one line for each resource that is done.
 
-import re
+https://developer.hashicorp.com/terraform/internals/machine-readable-ui
+"""
+
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from scripts.console import note
+from scripts.terraform_errors import Message
 
-SILENCE_SECONDS = 9.0  # Terraform tells every 10 s what it is still at
+SILENCE_SECONDS = 9.0  # Terraform says every 10 s what it still works on
 
 INTERRUPTED = 130  # as a shell has it
 
-_PLAN = re.compile(r"Plan: (\d+) to add, (\d+) to change, (\d+) to destroy|No changes\.")
-_DONE = re.compile(r"(?:module\.stack\.)?(\S.*): (Creation|Modifications|Destruction) complete after (\S+)")
-_AT_WORK = re.compile(
-    r"(?:module\.stack\.)?(\S.*): Still (creating|modifying|destroying)\.\.\. \[(?:.*, )?(\S+) elapsed\]"
-)
+_DONE = {"create": "creation", "update": "modification", "delete": "destruction"}
 
 
 class Progress:
-    """Chooses what to show of Terraform's lines."""
+    """Chooses what to show of Terraform's messages."""
 
     def __init__(self) -> None:
         self._total = 0
         self._done = 0
         self._shown_at = time.monotonic()
 
-    def shown(self, line: str) -> str | None:
-        """What the user sees of a line, if anything."""
-        text = self._text(line.strip())
+    def shown(self, message: Mapping[str, Any]) -> str | None:
+        """What the user sees of a message, if anything."""
+        text = self._text(message)
         if text is not None:
             self._shown_at = time.monotonic()
         return text
 
-    def _text(self, line: str) -> str | None:
-        if plan := _PLAN.match(line):
-            self._total = sum(map(int, filter(None, plan.groups())))
-            return line
-        if done := _DONE.match(line):
+    def _text(self, message: Mapping[str, Any]) -> str | None:
+        kind = message.get("type")
+        if kind == "change_summary" and message["changes"]["operation"] == "plan":
+            changes = message["changes"]
+            self._total = changes["add"] + changes["change"] + changes["remove"]
+            return str(message["@message"])
+        hook = message.get("hook", {})
+        if kind == "apply_complete" and hook["action"] in _DONE:  # data sources are read, and not in the plan's numbers
             self._done += 1
-            return f"{self._count()} {done[1]}: {done[2].lower()} took {done[3]}"
-        if (at_work := _AT_WORK.match(line)) and time.monotonic() - self._shown_at > SILENCE_SECONDS:
-            return f"{self._count()} {at_work[1]}: still {at_work[2]} after {at_work[3]}"
+            return f"{self._count()} {_address(hook)}: {_DONE[hook['action']]} took {hook['elapsed_seconds']}s"
+        if kind == "apply_progress" and time.monotonic() - self._shown_at > SILENCE_SECONDS:
+            return f"{self._count()} {_address(hook)}: {hook['action']} not done after {hook['elapsed_seconds']}s"
         return None
 
     def _count(self) -> str:
         return f"{self._done:3} of {self._total}"
 
 
+def _address(hook: Mapping[str, Any]) -> str:
+    return str(hook["resource"]["addr"]).removeprefix("module.stack.")
+
+
 def run(command: Sequence[str], env: Mapping[str, str], log: Path) -> tuple[int, str]:
-    """Run the command; all it prints goes to `log`, and to the user where it fails. Returns exit code and output.
+    """Run a command whose arguments contain -json; all it says goes to `log`. Returns its exit code and its errors.
 
     The exit code is INTERRUPTED where it failed after Ctrl-C, which Terraform got too.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     progress = Progress()
-    lines: list[str] = []
+    errors: list[str] = []
     interrupted = False
     with (
         log.open("w", encoding="utf-8") as file,
@@ -69,16 +75,15 @@ def run(command: Sequence[str], env: Mapping[str, str], log: Path) -> tuple[int,
         while True:
             try:
                 for line in process.stdout:
-                    lines.append(line)
-                    file.write(line)
-                    if (text := progress.shown(line)) is not None:
+                    message = Message.parse(line)
+                    file.write(f"{message.text}\n")
+                    if message.is_error:
+                        errors.append(message.text)
+                    elif (text := progress.shown(message.fields)) is not None:
                         print(text, flush=True)
                 break
             except KeyboardInterrupt:
                 interrupted = True
                 note("interrupted: Terraform got the signal too, and writes its state")
-    output = "".join(lines)
-    if process.returncode:
-        sys.stderr.write(output)
-    note(f"all that Terraform said: {log}")
-    return (INTERRUPTED if interrupted and process.returncode else process.returncode), output
+    code = INTERRUPTED if interrupted and process.returncode else process.returncode
+    return code, "\n\n".join(errors)

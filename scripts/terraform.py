@@ -156,7 +156,7 @@ def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
     options = list(arguments) if command != "plan" else ["-input=false", *arguments]
     compact = name == LOCAL and command in ("apply", "destroy")
     if compact:
-        options = ["-auto-approve", "-input=false", *options]
+        options = ["-json", "-auto-approve", "-input=false", *options]
     first = compact and command == "apply" and not (folder / "terraform.tfstate").is_file()
     started = time.monotonic()
     log = BUILD / "terraform" / f"{command}.log" if compact else None
@@ -210,7 +210,11 @@ def _init(binary: str, folder: Path, env: Mapping[str, str], name: str, argument
         check_backend(folder, name)
         options.insert(0, "-backend-config=backend.hcl")
     note(f"terraform init of {name} ...")
-    code = _stream([binary, f"-chdir={folder}", "init", *options], env, name, quiet=True)
+    log = None
+    if "-migrate-state" not in options:  # which Terraform does not take together with -json
+        options.insert(0, "-json")
+        log = BUILD / "terraform" / "init.log"
+    code = _stream([binary, f"-chdir={folder}", "init", *options], env, name, quiet=True, log=log)
     if code == 0 and "-backend=false" not in options:
         _stamp(folder, env).write_text(_digest(folder, env), encoding="utf-8")
     return code
@@ -274,25 +278,22 @@ def _stream(
 ) -> int:
     """Run and pass everything on; a known failure ends with its remedy.
 
-    Quiet: the remedy alone where there is one. With a log file: progress alone, and everything where it fails.
+    With a log file (the command has -json): progress and errors, the rest to the file. Quiet: no error whose remedy is
+    known either.
     """
-    colour = [] if sys.stdout.isatty() and log is None else ["-no-color"]
-    command = [*command[:3], *colour, *command[3:]]
-    if quiet:
-        done = subprocess.run(
-            command, env=dict(env), capture_output=True, encoding="utf-8", errors="replace", check=False
-        )
-        code, errors = done.returncode, done.stderr
-    elif log is not None:
-        code, errors = progress.run(command, env, log)
+    if log is None:
+        colour = [] if sys.stdout.isatty() else ["-no-color"]
+        code, errors = _pass_on([*command[:3], *colour, *command[3:]], env)
     else:
-        code, errors = _pass_on(command, env)
-    if code:
-        told = remedy(errors, name)
-        if told:
-            note(f"error: {told}")
-        elif quiet:
+        code, errors = progress.run(command, env, log)
+    known = remedy(errors, name) if code else None
+    if log is not None:
+        if code and not (quiet and known):
             note(errors)
+        if code or not quiet:
+            note(f"Terraform's whole output: {log}")
+    if known:
+        note(f"error: {known}")
     return code
 
 

@@ -1,7 +1,11 @@
 """What Terraform prints when it fails, and one line that says what to do about it."""
 
+import json
 import os
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 # What it prints -> the remedy. The first that matches.
 _REMEDIES = (
@@ -43,6 +47,45 @@ _REMEDIES = (
 )
 
 
+@dataclass(frozen=True)
+class Message:
+    """One line of a command with -json.
+
+    Attributes:
+        fields: what the line holds; empty where it is no JSON (a crash, the dynamic linker, ...).
+        text: it as Terraform would show it to a person.
+        is_error: it is an error, or no JSON.
+    """
+
+    fields: Mapping[str, Any]
+    text: str
+    is_error: bool
+
+    @classmethod
+    def parse(cls, line: str) -> "Message":
+        """Read a line of Terraform's stdout or stderr."""
+        try:
+            fields = json.loads(line)
+            text = str(fields["@message"])
+        except (ValueError, KeyError, TypeError):
+            return cls({}, line.rstrip("\n"), bool(line.strip()))
+        if fields.get("type") == "diagnostic":
+            text = _diagnosis(fields["diagnostic"])
+        return cls(fields, text, fields.get("@level") == "error")
+
+
+def _diagnosis(diagnostic: Mapping[str, Any]) -> str:
+    """An error or a warning, with the place that it names."""
+    place = [f"with {diagnostic['address']}"] if diagnostic.get("address") else []
+    if found := diagnostic.get("range"):
+        context = (diagnostic.get("snippet") or {}).get("context")
+        place.append(f"on {found['filename']} line {found['start']['line']}" + (f", in {context}" if context else ""))
+        if code := (diagnostic.get("snippet") or {}).get("code"):
+            place.append(f"  {code.strip()}")
+    lines = [f"{diagnostic['severity'].title()}: {diagnostic['summary']}", *(f"  {line}" for line in place)]
+    return "\n".join([*lines, *([diagnostic["detail"]] if diagnostic.get("detail") else ())])
+
+
 def remedy(text: str, name: str) -> str | None:
     """One line that says what to do about what Terraform printed; None where that is not known."""
     for marks, remedy in _REMEDIES:
@@ -59,7 +102,7 @@ def _exists(name: str) -> str:
 
 
 def error_line(text: str) -> str:
-    """The line of Terraform's output that names the error."""
+    """The line that names the error, where Terraform has no -json for its errors (`version`, `output`)."""
     lines = [line for line in (line.strip(" │╷╵") for line in text.split("\n")) if line]
     return next((line for line in lines if line.startswith("Error")), lines[0] if lines else "")
 

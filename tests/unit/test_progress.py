@@ -1,59 +1,129 @@
 """What a user sees of an apply to the emulator."""
 
+import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from scripts import progress
+from scripts import progress, terraform
 
-SAID = """\
-Terraform will perform the following actions:
-  # module.stack.module.api.aws_lambda_function.this will be created
-Plan: 2 to add, 0 to change, 1 to destroy.
-module.stack.module.api.aws_lambda_function.this: Creating...
-module.stack.module.api.aws_lambda_function.this: Creation complete after 3s [id=inference-local-api]
-module.stack.module.worker["sentiment"].aws_iam_role.this: Still destroying... [id=a b, 00m10s elapsed]
-module.stack.module.worker["sentiment"].aws_iam_role.this: Destruction complete after 11s
-Outputs:
-api_url = "https://abc.execute-api.us-east-1.amazonaws.com"
-"""
+API = "module.stack.module.api.aws_lambda_function.this"
+ROLE = 'module.stack.module.worker["sentiment"].aws_iam_role.this'
+
+
+def hook(kind: str, address: str, action: str, seconds: int) -> dict[str, Any]:
+    fields = {"resource": {"addr": address}, "action": action, "elapsed_seconds": seconds}
+    return {"@level": "info", "@message": f"{address}: {kind}", "type": kind, "hook": fields}
+
+
+def summary(operation: str) -> dict[str, Any]:
+    changes = {"add": 2, "change": 0, "import": 0, "remove": 1, "operation": operation}
+    return {"@level": "info", "@message": f"{operation}: 2, 0, 1", "changes": changes, "type": "change_summary"}
+
+
+MISSING = {
+    "@level": "error",
+    "@message": "Error: No value for required variable",
+    "type": "diagnostic",
+    "diagnostic": {
+        "severity": "error",
+        "summary": "No value for required variable",
+        "detail": "The variable is not set.",
+        "address": API,
+        "range": {"filename": "main.tf", "start": {"line": 3}},
+        "snippet": {"context": 'variable "x"', "code": '  variable "x" {}'},
+    },
+}
+MISSING_TEXT = f"""\
+Error: No value for required variable
+  with {API}
+  on main.tf line 3, in variable "x"
+    variable "x" {{}}
+The variable is not set."""
+
+SAID = [
+    {"@level": "info", "@message": "Terraform 1.11.4", "type": "version"},
+    summary("plan"),
+    hook("apply_start", API, "create", 0),
+    hook("apply_complete", API, "create", 3),
+    hook("apply_complete", "data.aws_iam_policy_document.queue", "read", 0),
+    hook("apply_progress", ROLE, "delete", 10),
+    hook("apply_complete", ROLE, "delete", 11),
+    hook("apply_complete", "aws_sqs_queue.this", "update", 1),
+    summary("apply"),
+]
 SHOWN = [
-    "Plan: 2 to add, 0 to change, 1 to destroy.",
+    "plan: 2, 0, 1",
     "  1 of 3 module.api.aws_lambda_function.this: creation took 3s",
     '  2 of 3 module.worker["sentiment"].aws_iam_role.this: destruction took 11s',
+    "  3 of 3 aws_sqs_queue.this: modification took 1s",
 ]
 
 
-def ran(log: Path, code: int) -> tuple[int, str]:
-    program = "import sys; print(sys.argv[1], end=''); sys.exit(int(sys.argv[2]))"
-    return progress.run([sys.executable, "-c", program, SAID, str(code)], {}, log)
+def program(code: int, *messages: dict[str, Any] | str) -> list[str]:
+    """A command that prints these lines and ends with this code."""
+    lines = [message if isinstance(message, str) else json.dumps(message) for message in messages]
+    source = "import sys; print(sys.argv[1]); sys.exit(int(sys.argv[2]))"
+    return [sys.executable, "-c", source, "\n".join(lines), str(code)]
 
 
 def test_each_resource_has_one_line_and_the_log_has_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     log = tmp_path / "new" / "apply.log"
-    assert ran(log, 0) == (0, SAID)
+    assert progress.run(program(0, *SAID), {}, log) == (0, "")
     assert capsys.readouterr().out.splitlines() == SHOWN
-    assert log.read_text() == SAID
+    assert log.read_text().splitlines() == [message["@message"] for message in SAID]
 
 
-def test_a_failure_shows_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ran(tmp_path / "apply.log", 1) == (1, SAID)
-    assert SAID in capsys.readouterr().err
+def test_an_error_is_shown_with_its_place(tmp_path: Path) -> None:
+    log = tmp_path / "apply.log"
+    assert progress.run(program(1, SAID[0], MISSING), {}, log) == (1, MISSING_TEXT)
+    assert log.read_text() == f"Terraform 1.11.4\n{MISSING_TEXT}\n"
 
 
-def test_a_long_wait_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("line", ["panic: out of memory", "[1, 2]", '"text"', "7", "null"])
+def test_a_line_that_is_no_message_is_shown_as_it_is(tmp_path: Path, line: str) -> None:
+    assert progress.run(program(2, line), {}, tmp_path / "apply.log") == (2, line)
+
+
+def test_a_warning_is_no_error(tmp_path: Path) -> None:
+    warning = {
+        **MISSING,
+        "@level": "warn",
+        "diagnostic": {"severity": "warning", "summary": "Deprecated", "detail": ""},
+    }
+    assert progress.run(program(0, warning), {}, tmp_path / "apply.log") == (0, "")
+    assert (tmp_path / "apply.log").read_text() == "Warning: Deprecated\n"
+
+
+def test_a_long_wait_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "SILENCE_SECONDS", -1.0)
-    line = "module.stack.module.q.aws_sqs_queue.this: Still creating... [00m20s elapsed]"
-    assert progress.Progress().shown(line) == "  0 of 0 module.q.aws_sqs_queue.this: still creating after 00m20s"
+    text = progress.Progress().shown(hook("apply_progress", API, "create", 20))
+    assert text == "  0 of 0 module.api.aws_lambda_function.this: create not done after 20s"
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_a_known_failure_ends_with_its_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str], quiet: bool) -> None:
+    log = tmp_path / "log"
+    assert terraform._stream(program(1, MISSING), {}, "local", quiet=quiet, log=log) == 1
+    shown = capsys.readouterr().err
+    assert (MISSING_TEXT in shown) is not quiet
+    assert str(log) in shown
+    assert shown.splitlines()[-1].startswith("error: a variable of local has no value")
+
+
+def test_an_unknown_failure_is_shown_even_when_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert terraform._stream(program(1, "panic: x"), {}, "local", quiet=True, log=tmp_path / "log") == 1
+    assert "panic: x" in capsys.readouterr().err
 
 
 def test_ctrl_c_lets_terraform_end_and_is_told_by_the_exit_code(tmp_path: Path) -> None:
     """The program sends the signal to us, as a terminal sends it to both, and then says one thing more."""
-    program = (
+    source = (
         "import os, signal, sys, time; time.sleep(0.2); "
         "os.kill(os.getppid(), signal.SIGINT); time.sleep(0.2); print('state written'); sys.exit(1)"
     )
-    code, output = progress.run([sys.executable, "-c", program], {}, tmp_path / "log")
+    code, output = progress.run([sys.executable, "-c", source], {}, tmp_path / "log")
     assert code == progress.INTERRUPTED
-    assert output.endswith("state written\n")
+    assert output == "state written"

@@ -26,9 +26,10 @@ def fresh(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr(provider_mirror, "CACHE", tmp_path / "build" / "plugins")
     monkeypatch.setattr(platform, "system", lambda: "Linux")
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
-    terraform.terraform_binary.cache_clear()
+    found = terraform.terraform_binary  # a test may put another in its place
+    found.cache_clear()
     yield
-    terraform.terraform_binary.cache_clear()
+    found.cache_clear()
 
 
 def binary(folder: Path, name: str, version: str) -> None:
