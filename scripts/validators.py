@@ -16,6 +16,9 @@ from types import CodeType, FunctionType
 from typing import Any
 
 import fastjsonschema
+from jsonschema import Draft7Validator
+from jsonschema.exceptions import best_match
+from jsonschema.validators import validator_for
 
 ERRORS_MODULE = '''"""What a generated validator raises, in words that know JSON and no Python."""
 
@@ -76,10 +79,6 @@ _ALLOWED_IMPORTS = sys.stdlib_module_names | {"validators"}
 
 
 _DRAFTS = re.compile(r"https?://json-schema\.org/draft-0[467]/schema#?")
-# Where a schema holds others: keyword -> by name, as a list, or the one.
-_BY_NAME = ("properties", "patternProperties", "definitions", "$defs", "dependencies")
-_LISTED = ("allOf", "anyOf", "oneOf", "items")
-_SINGLE = ("items", "additionalItems", "additionalProperties", "contains", "propertyNames", "not", "if", "then", "else")
 
 
 class SchemaError(ValueError):
@@ -101,12 +100,10 @@ def render_validator(schema: dict[str, Any]) -> str:
         SchemaError: the schema is wrong, or its validator would need more than the standard library.
     """
     _refuse_what_is_elsewhere(schema)
+    _check(schema)
     # References into it begin with #, so its own name adds nothing, and the generator would name the function by it.
     schema = {key: value for key, value in schema.items() if key not in ("$id", "id")}
-    try:
-        code = _compiled(schema)
-    except SchemaError as error:
-        raise SchemaError(_at(_place(schema), str(error))) from error
+    code = _compiled(schema)
     if _GENERATED_IMPORT not in code:
         raise SchemaError("this version of fastjsonschema is unknown: install the one in pyproject.toml")
     code = code.replace(_GENERATED_IMPORT, _OUR_IMPORT, 1)
@@ -164,10 +161,16 @@ def _compiled(schema: dict[str, Any]) -> str:
         ast.parse(code)
     except (fastjsonschema.JsonSchemaException, SyntaxError, re.error) as error:
         raise SchemaError(str(error)) from error
-    except (TypeError, AttributeError, KeyError, ValueError, IndexError) as error:
-        # What the generator raises over a keyword of the wrong type, like `"required": 1`.
-        raise SchemaError(f"is no valid JSON Schema ({type(error).__name__}: {error})") from error
     return code
+
+
+def _check(schema: dict[str, Any]) -> None:
+    """Hold the schema against its draft's own schema: the generator would crash over what is wrong."""
+    draft = validator_for(schema, default=Draft7Validator)
+    error = best_match(draft(draft.META_SCHEMA, format_checker=draft.FORMAT_CHECKER).iter_errors(schema))
+    if error is not None:
+        pointer = "".join(f"/{_escaped(part)}" for part in error.absolute_path)
+        raise SchemaError(f"{pointer}: {error.message}" if pointer else error.message)
 
 
 def _refuse_what_is_elsewhere(schema: dict[str, Any]) -> None:
@@ -191,37 +194,5 @@ def _refs(node: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
             yield from _refs(child, place)
 
 
-def _place(schema: dict[str, Any], pointer: str = "") -> str:
-    """The innermost schema that can't be compiled. A reference leads out of it, and is left out."""
-    for place, inner in _inner(schema):
-        try:
-            _compiled(_without_refs(inner))
-        except SchemaError:
-            return _place(inner, pointer + place)
-    return pointer
-
-
-def _inner(schema: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    found: list[tuple[str, Any]] = [(f"/{key}", schema.get(key)) for key in _SINGLE]
-    for keywords, kind in ((_BY_NAME, dict), (_LISTED, list)):
-        for key in keywords:
-            held = schema.get(key)
-            if isinstance(held, kind):
-                found += [
-                    (f"/{key}/{_escaped(name)}", held[name]) for name in (held if kind is dict else range(len(held)))
-                ]
-    return ((place, inner) for place, inner in found if isinstance(inner, dict))
-
-
-def _without_refs(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {k: _without_refs(v) for k, v in node.items() if not (k == "$ref" and isinstance(v, str))}
-    return [_without_refs(item) for item in node] if isinstance(node, list) else node
-
-
 def _escaped(key: object) -> str:
     return str(key).replace("~", "~0").replace("/", "~1")
-
-
-def _at(pointer: str, message: str) -> str:
-    return f"{pointer}: {message}" if pointer else message

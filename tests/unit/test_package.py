@@ -303,5 +303,5 @@ def test_the_output_schema_is_checked_too(root: Path, tmp_path: Path) -> None:
     model_folder(
         root / "worker" / "models" / "sentiment", output_schema={"type": "object", "properties": {"a": {"type": "x"}}}
     )
-    with pytest.raises(Failure, match=r"sentiment/manifest\.json: output_schema: /properties/a: "):
+    with pytest.raises(Failure, match=r"sentiment/manifest\.json: output_schema: /properties/a/type: "):
         make(root, tmp_path / "out")

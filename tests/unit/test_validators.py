@@ -16,10 +16,10 @@ from scripts.validators import ERRORS_MODULE, SchemaError, render_validator
 @pytest.mark.parametrize(
     ("schema", "told"),
     [
-        ({"type": "object", "properties": {"text": {"type": "text"}}}, "/properties/text: Unknown type"),
-        ({"type": "object", "properties": {"a/b": {"items": [{}, {"pattern": "("}]}}}, "/properties/a~1b/items/1: "),
-        ({"anyOf": [{"$ref": "#/definitions/a"}], "definitions": {"a": {"required": 1}}}, "/definitions/a: "),
-        ({"type": "object", "properties": 1}, "is no valid JSON Schema"),
+        ({"type": "object", "properties": {"text": {"type": "text"}}}, "/properties/text/type: 'text' is not valid"),
+        ({"type": "object", "properties": {"a/b": {"items": [{}, {"pattern": "("}]}}}, "b/items/1/pattern: "),
+        ({"anyOf": [{"$ref": "#/definitions/a"}], "definitions": {"a": {"required": 1}}}, "/definitions/a/required: "),
+        ({"type": "object", "properties": 1}, "/properties: 1 is not of type 'object'"),
         ({"type": "object", "properties": {"a": {"$ref": "#/definitions/none"}}}, "Unresolvable ref"),
         ({"properties": {"a": {"$ref": "http://127.0.0.1:9/a.json"}}}, "/properties/a/$ref: refers to http://127.0.0.1:9/"),
         ({"properties": {"a": {"$ref": "other.json#/a"}}}, "/properties/a/$ref: refers to other.json"),
