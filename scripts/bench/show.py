@@ -46,6 +46,8 @@ def _verdicts(results: Mapping[str, Any]) -> Iterator[Verdict]:
     yield Verdict(f"{name}: memory after INIT / reference's", 1 / 3, _ratio(ours, theirs, _median("init_memory_mb")))
     ours, theirs = _line(api, "api"), _line(api, REFERENCE)
     yield Verdict("api: start to first answer / reference's", 1 / 2, _ratio(ours, theirs, _median("first_result_ms")))
+    wire = _line(api, "api with urllib3")
+    yield Verdict("api: start to first answer / with urllib3", 0.85, _ratio(ours, wire, _median("first_result_ms")))
     yield Verdict("api: warm CPU per invocation / reference's", 1 / 2, _ratio(ours, theirs, _warm))
     ours = _line(worker, runtime, BATCH)
     calls = None if ours is None else ours["calls_per_request"]

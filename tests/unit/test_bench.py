@@ -240,11 +240,12 @@ def _worker(cpu_ms: float) -> dict[str, Any]:
 
 def test_promises_are_kept_missed_or_not_measured() -> None:
     verdicts = {verdict.promise: verdict for verdict in show.verdicts({"worker": _worker(0.5)})}
-    assert len(verdicts) == 8
+    assert len(verdicts) == 9
     cpu = verdicts["worker, onnx, batch 10: CPU per request / reference worker's"]
     assert (cpu.value, cpu.passed) == (pytest.approx(1 / 6), True)
     assert verdicts["worker, batch 10: AWS calls per request"].passed is True
     assert verdicts["worker, 1,000 requests in one process: CPU per request, end / start"].passed is False
     assert verdicts["api: start to first answer / reference's"].passed is None
+    assert verdicts["api: start to first answer / with urllib3"].passed is None
     (slower, *_) = show.verdicts({"worker": _worker(0.51)})
     assert slower.passed is False
