@@ -128,15 +128,15 @@ def _inject() -> None:
     def text(delivery: Any) -> str:
         return str(delivery.message.input["text"])
 
-    def faulty_claim(self: Any, deliveries: Any) -> Any:
+    def faulty_claim(self: Any, deliveries: Any, *arguments: Any) -> Any:
         _strike("before_claim", map(text, deliveries))
-        found = claim(self, deliveries)
+        found = claim(self, deliveries, *arguments)
         _strike("after_claim", [text(claimed.delivery) for claimed in found.claimed])
         return found
 
-    def faulty_take_over(self: Any, suspect: Any) -> Any:
+    def faulty_take_over(self: Any, suspect: Any, *arguments: Any) -> Any:
         _strike("before_claim", [text(suspect)])
-        found = take_over(self, suspect)
+        found = take_over(self, suspect, *arguments)
         _strike("after_claim", [text(claimed.delivery) for claimed in found.claimed])
         return found
 
