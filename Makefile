@@ -100,16 +100,17 @@ destroy: terraform-ready venv ## destroy ENV; asks first, except for local
 venv: .venv/.base ## make .venv with what running needs
 
 .PHONY: test
+test: export COVERAGE := 1
 test: check test-slow test-image test-e2e ## everything, end to end included
 
 # Terraform's tests and Python's side by side: the first wait for the provider most of the time.
 .PHONY: check
-check: terraform-ready fmt-check lint build/checkov/.installed ## the offline part of test; edits nothing
+check: terraform-ready fmt-check lint hcl-lint docs-check build/checkov/.installed ## the offline part of test; edits nothing
 	@$(MAKE) -j2 $(if $(filter output-sync,$(.FEATURES)),-Otarget) test-terraform test-python
 
 .PHONY: test-python
 test-python:
-	@$(MAKE) -j1 types test-unit test-integration
+	@$(MAKE) -j1 types test-unit test-integration $(if $(COVERAGE),coverage-floor)
 
 .PHONY: fmt
 fmt: .venv/.dev ## format all Python and HCL
@@ -126,13 +127,29 @@ fmt-check: .venv/.dev
 lint: .venv/.dev ## ruff
 	.venv/bin/ruff check $(SOURCES)
 
+.PHONY: hcl-lint
+hcl-lint: ## tflint, where it is installed
+	@if command -v tflint >/dev/null; then tflint --chdir=terraform --recursive --config="$(CURDIR)/.tflint.hcl"; \
+	else echo 'tflint: skipped: not installed'; fi
+
+.PHONY: docs
+docs: .venv/.dev ## write the tables of the modules' READMEs
+	@$(RUN).module_tables
+
+.PHONY: docs-check
+docs-check: .venv/.dev
+	@$(RUN).module_tables --check
+	@if command -v terraform-docs >/dev/null; then \
+	for module in terraform/stack terraform/modules/*; do terraform-docs -c .terraform-docs.yml --output-check "$$module" || exit 1; done; \
+	else echo 'terraform-docs: skipped: not installed'; fi
+
 .PHONY: types
 types: .venv/.dev ## mypy, strict
 	.venv/bin/mypy
 
 .PHONY: test-unit
 test-unit: .venv/.dev ## rules, no sockets
-	$(PYTEST) tests/unit -m "not slow"
+	$(PYTEST) tests/unit -m "not slow" $(if $(COVERAGE),--cov --cov-report=)
 
 .PHONY: test-slow
 test-slow: .venv/.dev ## unit tests that compile a model to machine code
@@ -140,7 +157,15 @@ test-slow: .venv/.dev ## unit tests that compile a model to machine code
 
 .PHONY: test-integration
 test-integration: .venv/.dev ## adapters against moto
-	$(PYTEST) tests/integration
+	$(PYTEST) tests/integration $(if $(COVERAGE),--cov --cov-append --cov-report=)
+
+.PHONY: coverage
+coverage: ## unit and integration tests, what they cover, and the floor (make test has it too)
+	@$(MAKE) -j1 test-unit test-integration coverage-floor COVERAGE=1
+
+.PHONY: coverage-floor
+coverage-floor: .venv/.dev
+	.venv/bin/python -m coverage report
 
 .PHONY: test-terraform
 test-terraform: .venv/.dev build/checkov/.installed package ## validate, terraform test, policy checks, checkov

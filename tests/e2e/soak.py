@@ -130,7 +130,7 @@ def run_soak(api: Api, control: Control, emulator: Emulator, requests: int = 500
 
 
 def _plan(requests: int, chosen: random.Random) -> list[Request]:
-    planned = []
+    planned: list[Request] = []
     poisons = [REFUSES, RAISES, KILLS]
     for number in range(requests):
         poison = chosen.random() < POISON
@@ -216,7 +216,7 @@ def _judge(
         summary.attempts[final["attempts"]] += 1
         summary.interrupted += request.kind == SUCCEEDS and final["attempts"] > 1
         if status == "failed":
-            summary.failed[code] += 1
+            summary.failed[str(code)] += 1
             summary.lost += code in ("lost", "undelivered")
         wrong = _wrong(request, final, code, predict, control.record(request.request_id))
         if wrong:

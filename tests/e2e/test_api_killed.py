@@ -60,7 +60,8 @@ def _submit(api: Api, value: dict[str, Any], statuses: Counter[int]) -> str:
 def test_a_repeat_with_the_key_is_accepted_soon_and_has_one_outcome(
     api: Api, control: Control, emulator: Emulator
 ) -> None:
-    over, kills = threading.Event(), []
+    over = threading.Event()
+    kills: list[int] = []
     statuses: Counter[int] = Counter()
     accepted: dict[str, str] = {}
     until, run = time.monotonic() + SUBMIT_SECONDS, str(uuid.uuid4())

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from scripts.emulator import Emulator
 from tests.e2e.conftest import free_port
@@ -20,7 +21,7 @@ def test_an_apply_goes_on_after_ctrl_c_and_after_the_emulator_was_killed(clone: 
 
     def tool(*arguments: str) -> str:
         command = [sys.executable, "-m", *arguments]
-        options = {"cwd": clone, "env": env, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        options: dict[str, Any] = {"cwd": clone, "env": env, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
         done = subprocess.run(command, encoding="utf-8", errors="replace", timeout=SECONDS, check=False, **options)
         assert done.returncode == 0, f"{arguments}: {done.stdout[-5000:]}"
         return str(done.stdout)

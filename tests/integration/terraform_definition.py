@@ -122,5 +122,6 @@ def create_queues(sqs: Any, name: str, worker_timeout_seconds: int) -> tuple[str
     arn = sqs.get_queue_attributes(QueueUrl=dead_letter_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     redrive = module.resource("aws_sqs_queue")["redrive_policy"]
     limit = re.search(r"maxReceiveCount\s*=\s*([\w.]+)", redrive)
+    assert limit is not None
     policy = {"deadLetterTargetArn": arn, "maxReceiveCount": module._evaluate(limit[1])}
     return create("this", RedrivePolicy=json.dumps(policy)), dead_letter_url

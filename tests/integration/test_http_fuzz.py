@@ -79,7 +79,7 @@ OUTPUT_SCHEMA = jsonschema.Draft7Validator(MANIFEST.output_schema)
 
 @pytest.fixture(scope="module")
 def fuzzed(moto_system: System) -> System:
-    moto_system.model = Loaded(MANIFEST, Sentiment(NoRuntime(), MANIFEST))
+    moto_system.model = Loaded(MANIFEST, Sentiment(NoRuntime(), MANIFEST))  # type: ignore[assignment]
     return moto_system
 
 

@@ -54,7 +54,7 @@ class HangingAws(Hanging):
     def _answer(self, connection: socket.socket, received: Received) -> bool:
         skipped = self.calls(received.operation) <= self._skip
         if received.operation == "BatchExecuteStatement" and (skipped or received.operation not in self._operations):
-            responses = [{} for _ in json.loads(received.body)["Statements"]]
+            responses: list[dict[str, Any]] = [{} for _ in json.loads(received.body)["Statements"]]
             return says({"Responses": responses})(connection, received)
         return super()._answer(connection, received)
 

@@ -84,7 +84,7 @@ class FakeQueue(Faulty):
 
     def receive(self, most: int = 10) -> list[dict[str, Any]]:
         """What the mapping would hand to a worker now, as records of an SQS event."""
-        records = []
+        records: list[dict[str, Any]] = []
         for held in list(self.messages.values()):
             if held.visible_at > self._clock() or len(records) == most:
                 continue

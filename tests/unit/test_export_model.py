@@ -10,6 +10,7 @@ import pytest
 
 from scripts import export_model
 from scripts.console import Failure
+from scripts.export_formats import FORMATS
 from scripts.export_trial import Candidate, Trial
 from scripts.model_process import run_in_model
 from tests.unit.model_folders import plain_manifest
@@ -89,7 +90,7 @@ def test_what_is_wrong_with_an_export_is_told(folder: Folder, change: tuple[str,
 @pytest.mark.parametrize(
     ("options", "made"),
     [
-        ([], [*export_model.FORMATS]),
+        ([], [*FORMATS]),
         (["--install", "torchscript"], ["torchscript"]),
         (["--install", "aotinductor", "--install", "onnx"], ["onnx", "aotinductor"]),
         (["--install", "onnx", "--format", "torchscript"], ["onnx", "torchscript"]),
@@ -126,8 +127,8 @@ def test_a_format_that_fails_does_not_keep_the_others_from_it(
     def fails(source: Any, path: Path) -> None:
         raise RuntimeError("data-dependent shape\n\n" + "a line of a trace\n" * 80)
 
-    broken = dataclasses.replace(export_model.FORMATS["onnx"], write=fails)
-    monkeypatch.setitem(export_model.FORMATS, "onnx", broken)
+    broken = dataclasses.replace(FORMATS["onnx"], write=fails)
+    monkeypatch.setitem(FORMATS, "onnx", broken)
     judged = export_model.export(folder(), ["onnx", "torchscript"], None, tmp_path / "out")
     assert [one.label for one in judged] == ["torchscript"]
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("onnx: failed")]
@@ -141,14 +142,14 @@ def test_where_no_format_can_be_made_the_export_fails(
     def fails(source: Any, path: Path) -> None:
         raise RuntimeError
 
-    broken = dataclasses.replace(export_model.FORMATS["onnx"], write=fails)
-    monkeypatch.setitem(export_model.FORMATS, "onnx", broken)
+    broken = dataclasses.replace(FORMATS["onnx"], write=fails)
+    monkeypatch.setitem(FORMATS, "onnx", broken)
     with pytest.raises(Failure, match="double could be exported to none of onnx"):
         export_model.export(folder(), ["onnx"], None, tmp_path / "out")
 
 
 def test_every_format_has_a_way_out() -> None:
-    assert export_model.WAYS_OUT.keys() == export_model.FORMATS.keys()
+    assert export_model.WAYS_OUT.keys() == FORMATS.keys()
 
 
 def test_the_order_of_sets_is_the_same_in_every_export(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

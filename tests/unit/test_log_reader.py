@@ -29,7 +29,7 @@ class Logs:
     """One stream, in pages of which the first is empty, as CloudWatch does when it has looked enough."""
 
     def __init__(self, lines: list[str], error: ClientError | None = None) -> None:
-        self._events = [
+        self._events: list[dict[str, Any]] = [
             {"message": line, "timestamp": number, "logStreamName": "s"} for number, line in enumerate(lines)
         ]
         self._error = error

@@ -1,5 +1,6 @@
 """Many inputs: all are sent first, each line comes in its turn, and the journal survives every interruption."""
 
+import concurrent.futures
 import json
 import os
 from collections import defaultdict
@@ -106,7 +107,7 @@ def test_interrupted_after_everything_was_sent_the_journal_has_every_id(
 def test_interrupted_while_sending_the_journal_has_what_was_accepted_and_nothing_is_accepted_twice(
     monkeypatch: pytest.MonkeyPatch, api: Api, journals: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real, calls = predict_many.wait, 0
+    real, calls = concurrent.futures.wait, 0
 
     def wait(*arguments: Any) -> Any:
         nonlocal calls

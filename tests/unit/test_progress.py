@@ -23,25 +23,25 @@ def summary(operation: str) -> dict[str, Any]:
     return {"@level": "info", "@message": f"{operation}: 2, 0, 1", "changes": changes, "type": "change_summary"}
 
 
-MISSING = {
+LOCKED = {
     "@level": "error",
-    "@message": "Error: No value for required variable",
+    "@message": "Error: Error acquiring the state lock",
     "type": "diagnostic",
     "diagnostic": {
         "severity": "error",
-        "summary": "No value for required variable",
-        "detail": "The variable is not set.",
+        "summary": "Error acquiring the state lock",
+        "detail": "Somebody has it.",
         "address": API,
         "range": {"filename": "main.tf", "start": {"line": 3}},
         "snippet": {"context": 'variable "x"', "code": '  variable "x" {}'},
     },
 }
-MISSING_TEXT = f"""\
-Error: No value for required variable
+LOCKED_TEXT = f"""\
+Error: Error acquiring the state lock
   with {API}
   on main.tf line 3, in variable "x"
     variable "x" {{}}
-The variable is not set."""
+Somebody has it."""
 
 SAID = [
     {"@level": "info", "@message": "Terraform 1.11.4", "type": "version"},
@@ -78,8 +78,8 @@ def test_each_resource_has_one_line_and_the_log_has_all(tmp_path: Path, capsys: 
 
 def test_an_error_is_shown_with_its_place(tmp_path: Path) -> None:
     log = tmp_path / "apply.log"
-    assert progress.run(program(1, SAID[0], MISSING), {}, log) == (1, MISSING_TEXT)
-    assert log.read_text() == f"Terraform 1.11.4\n{MISSING_TEXT}\n"
+    assert progress.run(program(1, SAID[0], LOCKED), {}, log) == (1, LOCKED_TEXT)
+    assert log.read_text() == f"Terraform 1.11.4\n{LOCKED_TEXT}\n"
 
 
 @pytest.mark.parametrize("line", ["panic: out of memory", "[1, 2]", '"text"', "7", "null"])
@@ -89,7 +89,7 @@ def test_a_line_that_is_no_message_is_shown_as_it_is(tmp_path: Path, line: str) 
 
 def test_a_warning_is_no_error(tmp_path: Path) -> None:
     warning = {
-        **MISSING,
+        **LOCKED,
         "@level": "warn",
         "diagnostic": {"severity": "warning", "summary": "Deprecated", "detail": ""},
     }
@@ -106,11 +106,11 @@ def test_a_long_wait_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("quiet", [False, True])
 def test_a_known_failure_ends_with_its_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str], quiet: bool) -> None:
     log = tmp_path / "log"
-    assert terraform._stream(program(1, MISSING), {}, "local", quiet=quiet, log=log) == 1
+    assert terraform._stream(program(1, LOCKED), {}, "local", quiet=quiet, log=log) == 1
     shown = capsys.readouterr().err
-    assert (MISSING_TEXT in shown) is not quiet
+    assert (LOCKED_TEXT in shown) is not quiet
     assert str(log) in shown
-    assert shown.splitlines()[-1].startswith("error: a variable of local has no value")
+    assert shown.splitlines()[-1].startswith("error: the state of local is locked")
 
 
 def test_an_unknown_failure_is_shown_even_when_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

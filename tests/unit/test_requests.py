@@ -4,6 +4,8 @@ import dataclasses
 import json
 import re
 import uuid
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -90,7 +92,7 @@ def test_a_lone_surrogate_survives() -> None:
         ],
     ],
 )
-def test_a_body_that_is_no_message(change: object, text: str) -> None:
+def test_a_body_that_is_no_message(change: Callable[[Any], Any], text: str) -> None:
     body = change(json.loads(a_message(a_record()).to_body()))
     with pytest.raises(ValueError, match=re.escape(text)):
         Message.from_body(body if isinstance(body, str) else json.dumps(body))

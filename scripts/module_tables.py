@@ -1,0 +1,106 @@
+"""The input and output tables in the READMEs of the Terraform modules, between terraform-docs' markers.
+
+    python -m scripts.module_tables            write them
+    python -m scripts.module_tables --check    say which are out of date; exit code 1 if any is
+
+The tables are those that terraform-docs writes with .terraform-docs.yml, for machines that do not have it.
+"""
+
+import argparse
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import hcl2
+from hcl2 import SerializationOptions
+
+if not __package__:  # started as a file: make the repository importable
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
+from scripts.console import ROOT, Failure, note, run
+
+TERRAFORM = ROOT / "terraform"
+BEGIN, END = "<!-- BEGIN_TF_DOCS -->", "<!-- END_TF_DOCS -->"
+
+_OPTIONS = SerializationOptions(with_comments=False, explicit_blocks=False, strip_string_quotes=True)
+_BETWEEN = re.compile(rf"{BEGIN}\n.*?{END}", re.DOTALL)
+
+Blocks = Mapping[str, Mapping[str, Any]]
+
+
+def folders() -> list[Path]:
+    """The folders whose READMEs have tables: the stack and every module."""
+    return [TERRAFORM / "stack", *sorted(path.parent for path in TERRAFORM.glob("modules/*/main.tf"))]
+
+
+def tables(folder: Path) -> str:
+    """What belongs between the markers of a module's README."""
+    variables, outputs = _blocks(folder, "variable"), _blocks(folder, "output")
+    inputs = [[name, _cell(body), "no" if "default" in body else "yes"] for name, body in variables.items()]
+    parts = [
+        *_table("Inputs", ("Name", "Description", "Required"), ("----", "-----------", ":------:"), inputs),
+        "",
+        *_table(
+            "Outputs", ("Name", "Description"), ("----", "-----------"), [[n, _cell(b)] for n, b in outputs.items()]
+        ),
+    ]
+    return "\n".join(parts)
+
+
+def with_tables(readme: str, folder: Path) -> str:
+    """A README's text with the tables as they should be.
+
+    Raises:
+        Failure: it has no markers.
+    """
+    if not _BETWEEN.search(readme):
+        raise Failure(f"{folder / 'README.md'} has no lines {BEGIN} and {END}: put them where the tables belong")
+    return _BETWEEN.sub(lambda _: f"{BEGIN}\n{tables(folder)}\n{END}", readme)
+
+
+def _blocks(folder: Path, kind: str) -> Blocks:
+    """All blocks of a kind in a module, by name, in the order of names."""
+    found = {}
+    for path in folder.glob("*.tf"):
+        parsed = hcl2.loads(path.read_text(encoding="utf-8"), serialization_options=_OPTIONS)
+        for block in parsed.get(kind, ()):
+            found.update(block)
+    return dict(sorted(found.items()))
+
+
+def _cell(body: Mapping[str, Any]) -> str:
+    """A description in a cell: terraform-docs escapes what would end it, outside of code."""
+    parts = str(body.get("description") or "n/a").split("`")
+    return "`".join(part if index % 2 else part.replace("|", "\\|") for index, part in enumerate(parts))
+
+
+def _table(title: str, head: tuple[str, ...], rule: tuple[str, ...], rows: list[list[str]]) -> Iterator[str]:
+    yield from (f"## {title}", "")
+    if not rows:
+        yield f"No {title.lower()}."
+        return
+    yield from (f"| {' | '.join(cells)} |" for cells in (head, rule, *rows))
+
+
+def main() -> int:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(prog="module_tables", description=__doc__.split("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when a table is out of date")
+    args = parser.parse_args()
+    stale = []
+    for folder in folders():
+        path = folder / "README.md"
+        readme = path.read_text(encoding="utf-8")
+        wanted = with_tables(readme, folder)
+        if readme != wanted:
+            stale.append(path.relative_to(ROOT))
+            if not args.check:
+                path.write_text(wanted, encoding="utf-8")
+    for path in stale:
+        note(f"{path}: its tables are out of date: run `make docs`" if args.check else f"{path}: written")
+    return 1 if args.check and stale else 0
+
+
+if __name__ == "__main__":
+    run(main)
