@@ -21,9 +21,6 @@ from scripts.console import Failure, note, run
 from scripts.image import build, push
 from scripts.wanted import Wanted, read_wanted
 
-FILE_OF_BEFORE = "worker_images.auto.tfvars.json"
-"""Where earlier versions kept the images, in one person's checkout: it would win over the parameters."""
-
 REGISTRY = "-target=module.stack.module.container_registry"
 
 
@@ -36,27 +33,51 @@ def deploy(environment: str, builder: Builder, build_args: list[str]) -> int:
     wanted = read_wanted(environment)
     if terraform.execute("init", environment):
         raise Failure(f"terraform init of {environment} failed: see above")
-    repository = _repository(environment)
+    repository = _repository(environment, wanted)
     log_in(builder, repository)
     images: dict[str, str] = {}
     for folder, names in images_of(wanted).items():
         in_s3 = folder in wanted.in_s3
         built = build(builder, repository, folder, wanted.architecture, build_args, fresh=True, in_s3=in_s3)
         images |= dict.fromkeys(names, push(builder, built))
-    _drop_file_of_before(environment)
     _note_images(repository, wanted.prefix, images)
     return terraform.execute("apply", environment)
 
 
-def _repository(environment: str) -> str:
+def _repository(environment: str, wanted: Wanted) -> str:
     """The registry's URL; it is made first where there is none."""
-    try:
-        return str(terraform.outputs(environment)["ecr_repository_url"])
-    except (Failure, KeyError):
-        note("first the registry, so that there is somewhere to push to")
+    if url := registry_url(wanted):
+        return url
+    note("first the registry, so that there is somewhere to push to")
     if terraform.execute("apply", environment, [REGISTRY]):
         raise Failure("the registry was not created: see above")
-    return str(terraform.outputs(environment)["ecr_repository_url"])
+    if url := registry_url(wanted):
+        return url
+    raise Failure(f"the registry {wanted.prefix}-worker is not in the region that AWS_REGION or the profile names")
+
+
+def registry_url(wanted: Wanted) -> str | None:
+    """Where an environment's images are pushed to; None where there is no such registry yet.
+
+    Raises:
+        Failure: ECR does not answer, or refuses to.
+    """
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    name = f"{wanted.prefix}-worker"
+    try:
+        client = boto3.Session(region_name=wanted.region).client("ecr")
+        found = client.describe_repositories(repositoryNames=[name])["repositories"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "RepositoryNotFoundException":
+            return None
+        raise Failure(
+            f"ECR does not say whether {name} exists ({error}): ecr:DescribeRepositories is needed"
+        ) from error
+    except BotoCoreError as error:
+        raise Failure(f"ECR can't be asked for {name}: {error}") from error
+    return str(found[0]["repositoryUri"])
 
 
 def log_in(builder: Builder, repository: str) -> None:
@@ -92,13 +113,6 @@ def _note_images(repository: str, prefix: str, images: Mapping[str, str]) -> Non
     note(
         f"noted in SSM, for the next plan of whoever makes it: the images of {', '.join(sorted(images)) or 'no model'}"
     )
-
-
-def _drop_file_of_before(environment: str) -> None:
-    path = terraform.ENVIRONMENTS / environment / FILE_OF_BEFORE
-    if path.exists():
-        path.unlink()
-        note(f"removed: {path.name}, since which images are deployed is in SSM parameters now")
 
 
 def images_of(wanted: Wanted) -> dict[Path, list[str]]:

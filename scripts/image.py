@@ -31,7 +31,7 @@ from worker.runtimes import PYTHON
 CONTEXT = BUILD / "image"
 TARGETS = {"onnx": {PYTHON, "onnx"}, "torch": {PYTHON, "torchscript", "aotinductor"}}
 """Stage of the Dockerfile -> the runtimes that it has the libraries of."""
-ARCHITECTURE = "x86_64"  # the stack's default too
+ARCHITECTURE = "x86_64"  # of the environments as shipped, too
 
 _COPIED = (
     "Dockerfile",

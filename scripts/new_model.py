@@ -114,7 +114,7 @@ def main() -> int:
 {shown} is ready. What to do next:
   make try MODEL={shown if elsewhere else args.name} INPUT=@{shown}/tests/input.json
   make test-model MODEL={shown if elsewhere else args.name}
-  add to `models` in terraform/environments/local/terraform.tfvars:   {args.name} = {{{elsewhere}}}
+  add to `models` in terraform/environments/local/main.tf:   {args.name} = {{{elsewhere}}}
   make up
   make predict MODEL={args.name} INPUT="$(cat {shown}/tests/input.json)" """.rstrip()
     )

@@ -22,7 +22,6 @@ import argparse
 import hashlib
 import io
 import json
-import re
 import sys
 import zipfile
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -45,7 +44,8 @@ from scripts.model_files import (
     worker_files,
 )
 from scripts.model_import import check_import
-from scripts.terraform import LOCAL, TERRAFORM
+from scripts.stack_defaults import defaults
+from scripts.terraform import LOCAL
 from scripts.wanted import MODELS, Wanted, read_wanted
 from worker.runtimes import PYTHON
 
@@ -201,12 +201,8 @@ def python_of(environment: str) -> str | None:
 
 
 def stack_version() -> str:
-    """The minor version of Python that AWS runs zips with, as the module that makes the functions says."""
-    path = TERRAFORM / "modules" / "function" / "variables.tf"
-    match = re.search(r'\bruntime\s*=\s*optional\(string, "python(3\.\d+)"\)', path.read_text(encoding="utf-8"))
-    if match is None:
-        raise Failure(f"{path.relative_to(ROOT)} has no default for runtime: which Python is to compile?")
-    return match[1]
+    """The minor version of Python that AWS runs zips with, as the stack says."""
+    return str(defaults("zip")["runtime"]).removeprefix("python")
 
 
 def _needs_libraries(folder: Path) -> bool:

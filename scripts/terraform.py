@@ -99,7 +99,7 @@ def environment_env(name: str) -> dict[str, str]:
 
 
 def outputs(name: str) -> dict[str, Any]:
-    """The outputs of a deployed environment.
+    """What a deployed environment tells of itself: its output `deployment`.
 
     Raises:
         Failure: nothing is deployed.
@@ -115,9 +115,10 @@ def outputs(name: str) -> dict[str, Any]:
     shown = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", env=env, check=False)
     if shown.returncode:
         raise Failure(remedy(shown.stderr, name) or f"cannot read the outputs of {name}: {error_line(shown.stderr)}")
-    values = {key: output["value"] for key, output in json.loads(shown.stdout or "{}").items()}
-    if not values:
+    told = json.loads(shown.stdout or "{}").get("deployment")
+    if told is None:
         raise Failure(nothing)
+    values: dict[str, Any] = told["value"]
     return values
 
 
@@ -199,7 +200,7 @@ def _check_protection(name: str) -> None:
         names = ", ".join(f"{what.replace('_', ' ')} {called}" for what, called in sorted(protected.items()))
         raise Failure(
             f"{name} has deletion_protection: {names} can't be destroyed, and everything else would be gone before "
-            f"that is refused. Set deletion_protection = false in terraform/environments/{name}/terraform.tfvars, "
+            f"that is refused. Set deletion_protection = false in terraform/environments/{name}/main.tf, "
             "apply, and destroy then. What stays all the same is in docs/deploy.md, Destroy"
         )
 

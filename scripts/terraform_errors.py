@@ -37,10 +37,6 @@ _REMEDIES = (
         "and address): {exists}",
     ),
     (
-        ("No value for required variable",),
-        "a variable of {env} has no value (see above): set it in terraform/environments/{env}/terraform.tfvars",
-    ),
-    (
         ("connection refused",),
         "an address that Terraform calls does not answer (see above): is the emulator up?",
     ),

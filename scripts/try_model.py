@@ -22,9 +22,10 @@ from scripts.libraries import libraries_of
 from scripts.model_files import read_manifest, validators
 from scripts.model_import import told
 from scripts.model_process import model_folder
+from scripts.stack_defaults import defaults
 
-BODY_BYTES = 131_072
-"""What the API takes by default: `requests.max_body_bytes` of the stack."""
+BODY_BYTES: int = defaults("requests")["max_body_bytes"]
+"""What the API takes by default."""
 
 INIT_SECONDS = 10
 """A load that takes longer is done again inside the first invocation, within the function's timeout."""

@@ -1,11 +1,11 @@
 """Which models an environment names, and where their folders are: what is to be packaged, or built as images.
 
-Terraform itself reads the environment's variables (all of its files, and what the shell says), in a folder that holds
-nothing else: that needs no `init`, no provider and no backend.
+Terraform itself evaluates the environment's files, in a folder in which a module that returns its input stands
+in for the stack, and Terraform's built-in provider for AWS's. That needs no provider, no backend and no credentials.
 """
 
 import json
-import shutil
+import re
 import subprocess
 import tempfile
 from collections.abc import Mapping
@@ -18,13 +18,18 @@ from scripts.console import BUILD, ROOT, Failure, note
 
 MODELS = ROOT / "worker" / "models"
 
-_PATTERNS = ("variables.tf", "*.tfvars", "*.tfvars.json")
-_EXPRESSION = """jsonencode({architecture = var.architecture, prefix = "${var.project}-${var.environment}",
- region = try(var.region, null), parameters = var.images_from_parameters && var.worker_images == null, models = {
- for name, model in var.models : name => {
- source = try(coalesce(model.source, name), name), models_dir = try(model.models_dir, null),
- artifact = try(model.artifact, null), package = try(model.package, null) != null,
- image = try(contains(keys(var.worker_images), name), false)
+_AWS = {"aws": {"source": "terraform.io/builtin/terraform"}}
+_STAND_IN = "stack-stand-in"
+_OVERRIDE = {
+    "terraform": {"required_providers": _AWS, "backend": {"local": {}}},
+    "module": {"stack": {"source": f"./{_STAND_IN}"}},
+}
+_EXPRESSION = """jsonencode({architecture = module.stack.deployment.architecture, prefix =
+ module.stack.deployment.name_prefix, region = local.region, parameters =
+ module.stack.deployment.images_from_parameters, models = {
+ for name, model in module.stack.deployment.models : name => {
+ source = try(coalesce(model.source), name), models_dir = try(model.models_dir, null),
+ artifact = try(model.artifact, null), package = try(model.package, null) != null
  }}})"""
 
 
@@ -37,7 +42,7 @@ class WantedModel:
         folder: its model folder.
         artifact: `s3://bucket/key` when its artifact comes from there.
         own_package: the environment names a zip or an image of its own for it.
-        image: the environment names the image that `make deploy` built for it.
+        image: `make deploy` has built an image for it.
     """
 
     name: str
@@ -49,11 +54,19 @@ class WantedModel:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What an environment names. `architecture` is x86_64 or arm64; `prefix` begins all names of its deployment."""
+    """What an environment names.
+
+    Attributes:
+        architecture: x86_64 or arm64.
+        models: by name.
+        prefix: begins all names of its deployment.
+        region: of AWS; None is the one that the shell names.
+    """
 
     architecture: str
     models: Mapping[str, WantedModel]
     prefix: str = ""
+    region: str | None = None
 
     @property
     def folders(self) -> set[Path]:
@@ -71,7 +84,7 @@ def read_wanted(environment: str) -> Wanted:
     """What an environment names.
 
     Raises:
-        Failure: Terraform can't read its variables, or a model has no folder.
+        Failure: Terraform can't read its files, or a model has no folder.
     """
     folder = terraform.ENVIRONMENTS / environment
     if not folder.is_dir():
@@ -85,9 +98,8 @@ def read_wanted(environment: str) -> Wanted:
         parent = folder / said["models_dir"] if said["models_dir"] else MODELS
         model_folder = Path((parent / said["source"]).resolve())
         _check(environment, name, model_folder)
-        image = said["image"] or name in deployed
-        models[name] = WantedModel(name, model_folder, said["artifact"], said["package"], image)
-    return Wanted(answer["architecture"], models, answer["prefix"])
+        models[name] = WantedModel(name, model_folder, said["artifact"], said["package"], name in deployed)
+    return Wanted(answer["architecture"], models, answer["prefix"], answer["region"])
 
 
 def _deployed_images(region: str | None, prefix: str) -> frozenset[str]:
@@ -114,27 +126,51 @@ def _asked(environment: str, folder: Path) -> dict[str, Any]:
     BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILD, prefix="wanted-") as name:
         work = Path(name)
-        for pattern in _PATTERNS:
-            for path in folder.glob(pattern):
-                shutil.copy(path, work)
-        shown = subprocess.run(
-            [terraform.terraform_binary(), f"-chdir={work}", "console", "-no-color"],
-            input=_EXPRESSION.replace("\n", " ") + "\n",
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            env=env,
-            check=False,
-        )
+        for path in folder.iterdir():
+            if not path.name.startswith((".", "terraform.tfstate")):
+                (work / path.name).symlink_to(path)
+        (work / "zzz_override.tf.json").write_text(json.dumps(_OVERRIDE), encoding="utf-8")
+        (work / _STAND_IN).mkdir()
+        (work / _STAND_IN / "main.tf.json").write_text(json.dumps(_stand_in()), encoding="utf-8")
+        for arguments in (("init", "-input=false"), ("console",)):
+            shown = subprocess.run(
+                [terraform.terraform_binary(), f"-chdir={work}", *arguments, "-no-color"],
+                input=_EXPRESSION.replace("\n", " ") + "\n",
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                env=env,
+                check=False,
+            )
+            if shown.returncode:
+                break
+    # The console complains of resources that the built-in provider does not have, and answers all the same.
     answer = next((line for line in reversed(shown.stdout.splitlines()) if line.startswith('"')), None)
     if answer is None:
         said = (shown.stderr or shown.stdout).strip()[-1000:]
-        raise Failure(f"Terraform can't read the variables of {environment} ({folder}): {said}")
+        raise Failure(f"Terraform can't read what {environment} names ({folder}): {said}")
     try:
         read: dict[str, Any] = json.loads(json.loads(answer))
     except ValueError as error:
         raise Failure(f"Terraform's answer about {environment} can't be read: {answer[:200]}") from error
+    if unset := [key for key in ("architecture", "prefix", "parameters") if read[key] is None]:
+        raise Failure(f"{folder / 'main.tf'}: the module stack is not given {', '.join(unset)}")
     return read
+
+
+def _stand_in() -> dict[str, Any]:
+    """A module with the stack's variables, which take anything, and its output: their values."""
+    stack = sorted((terraform.TERRAFORM / "stack").glob("*.tf"))
+    variables = [
+        name
+        for path in stack
+        for name in re.findall(r'^variable "(\w+)"', path.read_text(encoding="utf-8"), re.MULTILINE)
+    ]
+    return {
+        "terraform": {"required_providers": _AWS},
+        "variable": {name: {"type": "any", "default": None} for name in variables},
+        "output": {"deployment": {"value": {name: f"${{var.{name}}}" for name in variables}}},
+    }
 
 
 def _check(environment: str, name: str, folder: Path) -> None:
@@ -144,6 +180,6 @@ def _check(environment: str, name: str, folder: Path) -> None:
     missing = folder / "manifest.json" if folder.is_dir() else folder
     raise Failure(
         f"the environment {environment} names the model {name}, but {missing} does not exist: run "
-        f"`make new-model NAME={name}`, or correct `models` in the environment's terraform.tfvars "
+        f"`make new-model NAME={name}`, or correct `models` in the environment's main.tf "
         "(source: the folder's name; models_dir: where it is)"
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+from scripts import stack_defaults
 from scripts.bench import traffic
 from scripts.bench.cold_bench import summary
 from scripts.bench.contestants import reference_environment
@@ -53,13 +54,17 @@ def measure(plan: Plan, packages: Packages, standin: StandIn, say: Say) -> dict[
 
 def _environment(standin: StandIn) -> dict[str, str]:
     """The settings of the api function, as Terraform gives them."""
-    return standin.environment | {
-        "REQUEST_TABLE": "bench-requests",
-        "MODELS": json.dumps({MODEL: MODEL}),
-        "DEFAULT_MODEL": MODEL,
-        "AWS_LAMBDA_FUNCTION_NAME": "bench-api",
-        "QUEUE_URL_PREFIX": standin.queue_url("bench-"),
-    }
+    return (
+        standin.environment
+        | stack_defaults.api_environment()
+        | {
+            "REQUEST_TABLE": "bench-requests",
+            "MODELS": json.dumps({MODEL: MODEL}),
+            "DEFAULT_MODEL": MODEL,
+            "AWS_LAMBDA_FUNCTION_NAME": "bench-api",
+            "QUEUE_URL_PREFIX": standin.queue_url("bench-"),
+        }
+    )
 
 
 def _warm(functions: list[Function], plan: Plan, standin: StandIn, say: Say) -> dict[str, dict[str, Any]]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from scripts import stack_defaults
 from scripts.bench.processes import Memory, StandIn, Talker, clean_environment, cores
 from scripts.bench.traffic import MODEL
 from scripts.console import ROOT
@@ -79,14 +80,18 @@ class Handler:
 
 def worker_environment(standin: StandIn) -> dict[str, str]:
     """The settings of the real worker, as Terraform gives them."""
-    return standin.environment | {
-        "REQUEST_TABLE": "bench-requests",
-        "MODEL": MODEL,
-        "MODEL_SOURCE": MODEL,
-        "QUEUE_URL": standin.queue_url(f"bench-{MODEL}"),
-        "AWS_LAMBDA_FUNCTION_NAME": f"bench-worker-{MODEL}",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",  # one vCPU
-    }
+    return (
+        standin.environment
+        | stack_defaults.worker_environment()
+        | {
+            "REQUEST_TABLE": "bench-requests",
+            "MODEL": MODEL,
+            "MODEL_SOURCE": MODEL,
+            "QUEUE_URL": standin.queue_url(f"bench-{MODEL}"),
+            "AWS_LAMBDA_FUNCTION_NAME": f"bench-worker-{MODEL}",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",  # one vCPU
+        }
+    )
 
 
 def reference_environment(standin: StandIn, artifact: Path) -> dict[str, str]:

@@ -3,13 +3,16 @@
 module "dead_letters" {
   source = "../modules/function"
 
-  name               = "${var.name_prefix}-dead-letters"
-  description        = "Ends the requests whose messages died."
-  package            = { zip = { path = local.lambda_package, handler = "dead_letters.handler" } }
-  architecture       = var.architecture
-  memory_mb          = var.dead_letters.memory_mb
-  timeout_seconds    = var.dead_letters.timeout_seconds
-  log_retention_days = var.log_retention_days
+  name                    = "${var.name_prefix}-dead-letters"
+  description             = "Ends the requests whose messages died."
+  package                 = { zip = { path = local.lambda_package, handler = "dead_letters.handler", runtime = local.defaults.zip.runtime } }
+  architecture            = var.architecture
+  memory_mb               = local.dead_letters.memory_mb
+  ephemeral_storage_mb    = local.least_disk_mb
+  timeout_seconds         = local.dead_letters.timeout_seconds
+  provisioned_concurrency = 0
+  reserved_concurrency    = null
+  log_retention_days      = var.log_retention_days
 
   environment = {
     REQUEST_TABLE           = module.request_table.name
@@ -36,20 +39,23 @@ resource "aws_lambda_event_source_mapping" "dead_letters" {
 module "sweeper" {
   source = "../modules/function"
 
-  name               = "${var.name_prefix}-sweeper"
-  description        = "Ends the requests that are neither in a queue nor leased."
-  package            = { zip = { path = local.lambda_package, handler = "sweeper.handler" } }
-  architecture       = var.architecture
-  memory_mb          = var.sweeper.memory_mb
-  timeout_seconds    = var.sweeper.timeout_seconds
-  log_retention_days = var.log_retention_days
+  name                    = "${var.name_prefix}-sweeper"
+  description             = "Ends the requests that are neither in a queue nor leased."
+  package                 = { zip = { path = local.lambda_package, handler = "sweeper.handler", runtime = local.defaults.zip.runtime } }
+  architecture            = var.architecture
+  memory_mb               = local.sweeper.memory_mb
+  ephemeral_storage_mb    = local.least_disk_mb
+  timeout_seconds         = local.sweeper.timeout_seconds
+  provisioned_concurrency = 0
+  reserved_concurrency    = null
+  log_retention_days      = var.log_retention_days
 
   environment = {
     REQUEST_TABLE       = module.request_table.name
     LOG_LEVEL           = var.log_level
     MODELS              = local.models_json
     QUEUE_URL_PREFIX    = local.queue_url_prefix
-    SWEEP_GRACE_SECONDS = tostring(var.sweeper.grace_seconds)
+    SWEEP_GRACE_SECONDS = tostring(local.sweeper.grace_seconds)
   }
 
   policies = {
@@ -61,7 +67,7 @@ module "sweeper" {
 resource "aws_cloudwatch_event_rule" "sweep" {
   name                = "${var.name_prefix}-sweep"
   description         = "Looks for requests that nothing will end."
-  schedule_expression = var.sweeper.schedule
+  schedule_expression = local.sweeper.schedule
 }
 
 resource "aws_cloudwatch_event_target" "sweep" {

@@ -1,8 +1,8 @@
 locals {
-  lambda_package = coalesce(var.lambda_package, "${local.packages_dir}/lambda.zip")
+  lambda_package = "${local.packages_dir}/lambda.zip"
 
   # A message must not vanish before its request's deadline has passed; four days is SQS's own default.
-  queue_retention_seconds = max(345600, var.requests.deadline_seconds)
+  queue_retention_seconds = max(345600, local.requests.deadline_seconds)
 
   routes = ["POST /predict", "POST /predict/{model}", "GET /status/{request_id}", "POST /cancel/{request_id}"]
 }
@@ -29,8 +29,8 @@ module "request_queue" {
   name                         = local.queue_names[each.key]
   worker_timeout_seconds       = each.value.timeout_seconds
   batch_window_seconds         = each.value.batch_window_seconds
-  dlq_consumer_timeout_seconds = var.dead_letters.timeout_seconds
-  max_receive_count            = var.requests.max_receive_count
+  dlq_consumer_timeout_seconds = local.dead_letters.timeout_seconds
+  max_receive_count            = local.requests.max_receive_count
   retention_seconds            = local.queue_retention_seconds
   tls_only                     = var.tls_only
 }
@@ -61,8 +61,8 @@ module "worker" {
   provisioned_concurrency = each.value.provisioned_concurrency
   reserved_concurrency    = each.value.reserved_concurrency
   retry = {
-    base_seconds = var.requests.retry_base_seconds
-    max_seconds  = var.requests.retry_max_seconds
+    base_seconds = local.requests.retry_base_seconds
+    max_seconds  = local.requests.retry_max_seconds
   }
 
   environment        = each.value.environment
@@ -75,11 +75,13 @@ module "api" {
 
   name                    = "${var.name_prefix}-api"
   description             = "Accepts requests and tells their status."
-  package                 = { zip = { path = local.lambda_package, handler = "api.handler" } }
+  package                 = { zip = { path = local.lambda_package, handler = "api.handler", runtime = local.defaults.zip.runtime } }
   architecture            = var.architecture
-  memory_mb               = var.api.memory_mb
-  timeout_seconds         = var.api.timeout_seconds
-  provisioned_concurrency = var.api.provisioned_concurrency
+  memory_mb               = local.api.memory_mb
+  ephemeral_storage_mb    = local.least_disk_mb
+  timeout_seconds         = local.api.timeout_seconds
+  provisioned_concurrency = local.api.provisioned_concurrency
+  reserved_concurrency    = null
   log_retention_days      = var.log_retention_days
 
   environment = {
@@ -88,12 +90,12 @@ module "api" {
     MODELS                   = module.sweeper.environment.MODELS # the sweeper ends requests of models that it does not know
     DEFAULT_MODEL            = var.default_model
     QUEUE_URL_PREFIX         = local.queue_url_prefix
-    MAX_BODY_BYTES           = tostring(var.requests.max_body_bytes)
-    MAX_BODY_DEPTH           = tostring(var.requests.max_body_depth)
-    MAX_ATTEMPTS             = tostring(var.requests.max_attempts)
-    REQUEST_DEADLINE_SECONDS = tostring(var.requests.deadline_seconds)
-    RETENTION_SECONDS        = tostring(var.requests.retention_seconds)
-    CALLER_IDENTITY          = var.authorizer.caller
+    MAX_BODY_BYTES           = tostring(local.requests.max_body_bytes)
+    MAX_BODY_DEPTH           = tostring(local.requests.max_body_depth)
+    MAX_ATTEMPTS             = tostring(local.requests.max_attempts)
+    REQUEST_DEADLINE_SECONDS = tostring(local.requests.deadline_seconds)
+    RETENTION_SECONDS        = tostring(local.requests.retention_seconds)
+    CALLER_IDENTITY          = local.authorizer.caller
   }
 
   policies = {
@@ -107,9 +109,9 @@ module "http_api" {
 
   name               = var.name_prefix
   routes             = local.routes
-  authorizer         = var.authorizer
-  throttling         = var.throttling
-  cors               = var.cors
+  authorizer         = local.authorizer
+  throttling         = local.throttling
+  cors               = local.cors
   log_retention_days = var.log_retention_days
 
   function = {

@@ -1,14 +1,13 @@
-# What a model is made of: what `models` says, else what the model's manifest says, else the worker module's default.
+# What a model is made of: what `models` says, else what the model's manifest says, else its default.
 
 locals {
-  models_dir   = coalesce(var.models_dir, "${path.module}/../../worker/models")
   packages_dir = coalesce(var.packages_dir, "${path.module}/../../build/packages")
 
-  sources = { for name, model in var.models : name => coalesce(model.source, name) }
+  given = { for name, model in var.models : name => merge(local.defaults.models, { source = name }, { for key, value in model : key => value if value != null }) }
 
   manifest_paths = {
-    for name, model in var.models :
-    name => "${coalesce(model.models_dir, local.models_dir)}/${local.sources[name]}/manifest.json"
+    for name, model in local.given :
+    name => "${coalesce(model.models_dir, "${path.module}/../../worker/models")}/${model.source}/manifest.json"
   }
   manifests = { for name, path in local.manifest_paths : name => jsondecode(file(path)) }
 
@@ -19,56 +18,38 @@ locals {
   }
   missing_artifacts = [
     for name, path in local.artifact_paths : "${path} of ${name}"
-    if path == null ? false : var.models[name].artifact == null && var.models[name].package == null && !fileexists(path)
+    if path == null ? false : local.given[name].artifact == null && local.given[name].package == null && !fileexists(path)
   ]
 
   models = {
-    for name, model in var.models : name => {
-      source    = local.sources[name]
-      artifact  = model.artifact
-      memory_mb = coalesce(model.memory_mb, try(local.manifests[name].memory_mb, null), 1769)
-
-      timeout_seconds      = coalesce(model.timeout_seconds, try(local.manifests[name].timeout_seconds, null), 60)
-      batch_size           = coalesce(model.batch_size, try(local.manifests[name].batch_size, null), 10)
-      batch_window_seconds = coalesce(model.batch_window_seconds, try(local.manifests[name].batch_window_seconds, null), 0)
-
-      maximum_concurrency     = model.maximum_concurrency
-      provisioned_concurrency = model.provisioned_concurrency
-      reserved_concurrency    = model.reserved_concurrency
-      ephemeral_storage_mb    = model.ephemeral_storage_mb
-      read_buckets            = model.read_buckets
-      read_kms_key_arns       = model.read_kms_key_arns
-      environment             = model.environment
-      package                 = local.packages[name]
-    }
+    for name, model in local.given : name => merge(
+      model,
+      { for key in ["memory_mb", "timeout_seconds", "batch_size", "batch_window_seconds"] : key => coalesce(model[key], local.manifests[name][key]) },
+      { package = local.packages[name] },
+    )
   }
 
   # Which images are deployed is kept where everybody who deploys finds it, and not in one person's files: `make deploy`
   # writes a parameter for each model.
   images_path = "/${var.name_prefix}/worker-images/"
-  deployed_images = merge([
+  images = merge([
     for found in data.aws_ssm_parameters_by_path.images :
     { for index, name in found.names : trimprefix(name, local.images_path) => nonsensitive(found.values[index]) }
   ]...)
 
   # The model's own package, else its image, else the zip that was built for it.
-  images = {
-    for name, uri in coalesce(var.worker_images, local.deployed_images) : name => { uri = uri, command = null }
-  }
   packages = {
-    for name, model in var.models : name => {
-      zip = model.package != null ? model.package.zip : contains(keys(local.images), name) ? null : {
-        path    = "${local.packages_dir}/worker-${local.sources[name]}.zip"
-        handler = "worker.handler.handler"
-        runtime = "python3.13"
-      }
-      image = model.package != null ? model.package.image : lookup(local.images, name, null)
+    for name, model in local.given : name => {
+      zip = try(merge(local.defaults.zip, model.package.zip), model.package != null || contains(keys(local.images), name) ? null : merge(
+        local.defaults.zip, { path = "${local.packages_dir}/worker-${model.source}.zip" }
+      ))
+      image = try(merge(model.package.image, {}), model.package != null || !contains(keys(local.images), name) ? null : { uri = local.images[name] })
     }
   }
 }
 
 data "aws_ssm_parameters_by_path" "images" {
-  count = var.images_from_parameters && var.worker_images == null ? 1 : 0
+  count = var.images_from_parameters ? 1 : 0
 
   path = local.images_path
 

@@ -27,5 +27,5 @@ locals {
   queue_url_prefix = "https://${data.aws_service.sqs.dns_name}/${data.aws_caller_identity.current.account_id}/${var.name_prefix}-"
 
   # Lambda's environment holds 4 KB in all, hence the validation of `models`.
-  models_json = jsonencode(local.sources)
+  models_json = jsonencode({ for name, model in local.given : name => model.source })
 }

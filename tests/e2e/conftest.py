@@ -82,7 +82,7 @@ def edge(emulator: Emulator, folder: Path) -> Iterator[Edge]:
 def tree(folder: Path, emulator: Emulator) -> Path:
     """A copy of what Terraform reads: its own folder, the models' manifests, and the packages."""
     tree = folder / "tree"
-    ignored = shutil.ignore_patterns(".terraform*", "*.tfstate*", "tests")
+    ignored = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*_override.tf*", "tests")
     shutil.copytree(ROOT / "terraform", tree / "terraform", ignore=ignored, dirs_exist_ok=True)
     shutil.copytree(MODELS, tree / "worker" / "models", dirs_exist_ok=True)
     packages = build(tree / "build" / "packages", [MODELS, E2E_MODELS])
@@ -117,7 +117,7 @@ def aimed_at(emulator: Emulator) -> Iterator[None]:
 
 
 def with_models(**others: dict[str, Any]) -> dict[str, Any]:
-    """The variable `models` of environments/local with others beside its own."""
+    """The setting `models` of environments/local with others beside its own."""
     return {"models": {"sentiment": {"timeout_seconds": 15, "maximum_concurrency": 2}, **others}}
 
 
@@ -178,7 +178,7 @@ def control(addition: Addition) -> Control:
 def clone(tmp_path: Path) -> Path:
     """The repository's files in a folder with spaces in its name, without what was built."""
     folder = tmp_path / "a clone with spaces"
-    ignored = shutil.ignore_patterns("__pycache__", ".terraform*", "*.tfstate*", "*_override.tf", "*.auto.tfvars*")
+    ignored = shutil.ignore_patterns("__pycache__", ".terraform*", "*.tfstate*", "*_override.tf*")
     for name in ("terraform", "lambda", "worker", "scripts"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     return folder

@@ -30,20 +30,20 @@ class Deployment:
         self.folder = folder
         self.tree = tree
         self._emulator = emulator
-        self._overrides = folder / "e2e.auto.tfvars.json"
+        self._overrides = folder / "e2e_override.tf.json"
         self._terraform = Terraform(working_dir=str(folder), terraform_bin_path=terraform_binary())
         self._initialised = False
         self._outputs: dict[str, Any] = {}
 
-    def override(self, **variables: Any) -> None:
-        """Set variables beside the environment's own terraform.tfvars, for the next plan or apply."""
-        self._overrides.write_text(json.dumps(variables))
+    def override(self, **settings: Any) -> None:
+        """Give these settings to the stack in the place of the environment's own, from the next plan or apply on."""
+        self._overrides.write_text(json.dumps({"module": {"stack": settings}}))
 
     def apply(self) -> None:
-        """Apply what the variables say."""
+        """Apply what the environment and the overrides say."""
         self._init()
         self._run(self._terraform.apply(skip_plan=True))
-        self._outputs = {name: output["value"] for name, output in self._terraform.output().items()}
+        self._outputs = self._terraform.output()["deployment"]["value"]
 
     def plan(self) -> dict[str, Any]:
         """The plan, as JSON (`terraform show -json`)."""
@@ -80,7 +80,7 @@ class Deployment:
         return {kind: names for kind, names in found.items() if names}
 
     def output(self, name: str) -> Any:
-        """An output of the environment."""
+        """What the environment tells of itself, by its output's keys."""
         return self._outputs[name]
 
     @property

@@ -39,14 +39,14 @@ class Changing:
         self.packages = tree / "build" / "packages"
         folder = tree / "terraform" / "environments" / "changes"
         if not folder.exists():
-            ignored = shutil.ignore_patterns("*.tfstate*", "e2e.*")
+            ignored = shutil.ignore_patterns("*.tfstate*", "e2e*")
             shutil.copytree(folder.with_name("local"), folder, ignore=ignored)
         self.deployment = Deployment(folder, emulator, tree)
 
     def apply(self, **models: dict[str, Any]) -> Control:
         """Deploy these models."""
         self.deployment.override(
-            environment="changes",
+            name_prefix="inference-changes",
             models=models,
             default_model="moving",
             sweeper={"schedule": "rate(1 minute)", "grace_seconds": GRACE_SECONDS},

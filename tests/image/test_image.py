@@ -11,6 +11,7 @@ import pytest
 from inference.requests import Message
 from scripts.bench.processes import StandIn
 from scripts.bench.runtime_api import FunctionError, RuntimeApi
+from scripts.stack_defaults import worker_environment
 from tests.image import container
 from tests.image.container import REPORT, Image
 
@@ -59,6 +60,7 @@ def settings(api: RuntimeApi, standin: StandIn) -> dict[str, str]:
             "REQUEST_TABLE": "requests",
             "QUEUE_URL": standin.queue_url("sentiment"),
         }
+        | worker_environment()
     )
 
 

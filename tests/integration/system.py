@@ -21,6 +21,7 @@ from inference.catalog import packaged_validator
 from inference.request_queue import RequestQueue
 from inference.request_table import RequestTable
 from inference.telemetry import Telemetry
+from scripts.stack_defaults import api_environment
 from tests.events import golden
 from tests.integration.terraform_definition import create_queues, create_table
 from tests.unit.fakes import ReadyModel
@@ -98,7 +99,7 @@ class System:
             "QUEUE_URL_PREFIX": self.urls["sentiment"].removesuffix("sentiment"),
             "WORKER_LOG_GROUP_PREFIX": f"/aws/lambda/{PREFIX}-worker-",
             "SWEEP_GRACE_SECONDS": str(GRACE_SECONDS),
-        }
+        } | api_environment()
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(telemetry, "now_ms", self.clock)

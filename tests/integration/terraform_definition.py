@@ -1,6 +1,6 @@
 """The table and the queues, made from the Terraform modules: what the tests run against is what is deployed.
 
-A tiny reading of HCL: literals, `var.x` (given, or its default), `local.x`, and sums and products of them.
+A tiny reading of HCL: literals, `var.x`, `local.x`, and sums and products of them.
 """
 
 from __future__ import annotations
@@ -16,8 +16,12 @@ from typing import Any
 import hcl2
 from hcl2 import SerializationOptions
 
+from scripts.stack_defaults import defaults
+
 MODULES = Path(__file__).resolve().parents[2] / "terraform" / "modules"
 _OPTIONS = SerializationOptions(with_comments=False, explicit_blocks=False, strip_string_quotes=True)
+MAX_RECEIVE_COUNT: int = defaults("requests")["max_receive_count"]
+QUEUE_RETENTION_SECONDS = 345_600  # what the stack makes of the default deadline
 _OPERATORS = {ast.Add: operator.add, ast.Mult: operator.mul}
 
 
@@ -39,11 +43,10 @@ class Module:
             for label, body in named.items()
         }
         self._locals = {k: v for block in parsed["main"].get("locals", []) for k, v in block.items()}
-        defaults = {k: v for block in parsed["variables"]["variable"] for k, v in block.items()}
-        unknown = variables.keys() - defaults.keys()
-        if unknown:
+        known = {name for block in parsed["variables"]["variable"] for name in block}
+        if unknown := variables.keys() - known:
             raise KeyError(f"the module {folder} has no variable {', '.join(sorted(unknown))}")
-        self._variables = {k: variables.get(k, body.get("default")) for k, body in defaults.items()}
+        self._variables = variables
 
     def resource(self, kind: str, label: str = "this") -> dict[str, Any]:
         """The arguments of a resource, unresolved."""
@@ -105,7 +108,15 @@ def create_table(dynamodb: Any, name: str) -> None:
 
 def create_queues(sqs: Any, name: str, worker_timeout_seconds: int) -> tuple[str, str]:
     """The module request_queue's two queues. Returns the URLs of the request queue and its dead-letter queue."""
-    module = Module("request_queue", name=name, worker_timeout_seconds=worker_timeout_seconds)
+    module = Module(
+        "request_queue",
+        name=name,
+        worker_timeout_seconds=worker_timeout_seconds,
+        batch_window_seconds=0,
+        dlq_consumer_timeout_seconds=defaults("dead_letters")["timeout_seconds"],
+        max_receive_count=MAX_RECEIVE_COUNT,
+        retention_seconds=QUEUE_RETENTION_SECONDS,
+    )
 
     def create(label: str, **more: str) -> str:
         queue = module.resource("aws_sqs_queue", label)

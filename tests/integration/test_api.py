@@ -11,6 +11,7 @@ import pytest
 
 from tests.events import golden
 from tests.integration.system import System, calls_of, sentiment_of
+from tests.integration.terraform_definition import MAX_RECEIVE_COUNT
 
 UNKNOWN = "6f1c2b1e-5d0a-4c57-9a3e-0d6b7f3a9c11"
 TEXT = {"text": "worst delay of my life, never again"}
@@ -308,7 +309,7 @@ def test_a_request_past_its_retention_is_404_before_dynamodb_deletes_it(system: 
 
 def test_an_undelivered_message_makes_its_request_failed(system: System) -> None:
     request_id = system.predict(TEXT)["json"]["request_id"]
-    for _ in range(9):  # deliveries that nobody could take, until SQS gives up
+    for _ in range(MAX_RECEIVE_COUNT + 1):  # deliveries that nobody could take, until SQS gives up
         system.receive("sentiment")
         system.time_passes(0)
     assert (system.messages("sentiment"), system.messages("sentiment-dlq")) == (0, 1)

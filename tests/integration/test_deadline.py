@@ -18,6 +18,7 @@ import pytest
 from inference import aws
 from inference.deadline import Deadline
 from inference.lean import LeanClient
+from scripts.stack_defaults import api_environment
 from tests.events import golden
 from tests.integration.clients.scripted_server import Received, ScriptedServer, says
 from tests.integration.system import load
@@ -89,7 +90,7 @@ def call(kind: str, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "MODELS": '{"sentiment": "sentiment"}',
         "DEFAULT_MODEL": "sentiment",
         "QUEUE_URL_PREFIX": "http://127.0.0.1/1/",
-    }
+    } | api_environment()
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
@@ -173,7 +174,7 @@ def test_an_address_that_takes_no_connection_ends_too(call: Call, seconds: float
 
 
 def test_the_least_time_that_the_stack_allows_is_enough_for_a_call(call: Call) -> None:
-    limit = re.search(r"api\.timeout_seconds >= (\d+)", (MODULES.parent / "stack" / "variables.tf").read_text())
+    limit = re.search(r"api\.timeout_seconds >= (\d+)", (MODULES.parent / "stack" / "variables_api.tf").read_text())
     assert limit is not None
     with Hanging() as server:
         response, _ = call(server, golden("http_predict"), float(limit[1]))

@@ -16,6 +16,7 @@ from inference import aws
 from inference.sweep import SETTLE_MS
 from tests.integration.aws_faults import DONE_KINDS, FOREVER, KINDS, SLOW, THROTTLED, UNREACHABLE, AwsFault, injected
 from tests.integration.system import GRACE_SECONDS, System, sentiment_of
+from tests.integration.terraform_definition import MAX_RECEIVE_COUNT
 
 TEXT = {"text": "worst delay of my life, never again"}
 RESULT = sentiment_of(TEXT | {"threshold": 0.5})
@@ -155,7 +156,7 @@ def test_a_workers_calls(
 @pytest.mark.parametrize("operation", ["GetItem", "UpdateItem"])
 def test_a_burials_calls(system: System, operation: str, kind: str, done: bool) -> None:
     request_id = system.predict(TEXT)["json"]["request_id"]
-    for _ in range(9):
+    for _ in range(MAX_RECEIVE_COUNT + 1):
         system.receive("sentiment")
         system.time_passes(0)
     with injected(AwsFault(operation, kind, done, FOREVER)):
@@ -172,7 +173,7 @@ def test_a_log_that_cannot_be_read_hides_no_end(system: System) -> None:
     records = system.receive("sentiment")
     with pytest.raises(KeyboardInterrupt):  # a worker that dies in its first attempt, and is never followed by another
         system.die_in_predict(records)
-    for _ in range(9):
+    for _ in range(MAX_RECEIVE_COUNT + 1):
         system.time_passes(0)
         system.receive("sentiment")
     system.time_passes(40)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.emulator import Emulator
+from scripts.stack_defaults import worker_environment
 from tests.integration.system import TABLE, System
 
 SECONDS = 20
@@ -55,7 +56,7 @@ def test_its_requests_are_told_by_the_second_start_within_one_timeout(
 ) -> None:
     system = emulated_system
     worker = {"REQUEST_TABLE": TABLE, "MODEL": "wordcount", "MODEL_SOURCE": "wordcount", "TMPDIR": str(tmp_path)}
-    environment = emulator.env | worker | {"QUEUE_URL": system.urls["wordcount"]}
+    environment = emulator.env | worker_environment() | worker | {"QUEUE_URL": system.urls["wordcount"]}
     request_id = system.predict({"text": "one"}, model="wordcount")["json"]["request_id"]
     event = {"Records": system.receive("wordcount")}
     with process(slow_package, "import worker.handler", environment):

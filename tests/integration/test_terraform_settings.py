@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
 
 from inference.payloads import MAX_MESSAGE_BYTES
 from inference.settings import ApiSettings, DeadLettersSettings, Settings, SweeperSettings, WorkerSettings
+from scripts.stack_defaults import api_environment, worker_environment
 from tests.integration.terraform_definition import Module
 
 TERRAFORM = Path(__file__).resolve().parents[2] / "terraform"
 STACK = TERRAFORM / "stack"
-BY_LAMBDA = {"MODEL_ARTIFACT"}  # set where the model has one
+OPTIONAL = {"MODEL_ARTIFACT"}
+"""Set where the model has one; every other setting is required."""
 
 
 def names_in(text: str) -> set[str]:
@@ -41,18 +43,30 @@ def block(file: Path, start: str) -> str:
 def test_the_environment_is_what_the_settings_read(file: Path, start: str, settings: type[Settings]) -> None:
     text = block(file, start) if start else file.read_text()
     known = {field.name.upper() for field in fields(settings)}
-    assert names_in(text) | BY_LAMBDA & known == known
+    assert names_in(text) | (OPTIONAL & known) == known
 
 
 def test_a_message_that_the_api_makes_fits_in_the_queue() -> None:
-    queue = Module("request_queue", name="q", worker_timeout_seconds=1).resource("aws_sqs_queue")
+    queue = Module("request_queue", name="q").resource("aws_sqs_queue")
     assert queue["max_message_size"] > MAX_MESSAGE_BYTES
 
 
 def test_the_sweepers_grace_outlives_a_submit() -> None:
-    text = (STACK / "variables.tf").read_text()
-    longest = re.search(r"api\.timeout_seconds <= (\d+)", text)
-    grace = re.search(r"sweeper\.grace_seconds >= (\d+)", text)
+    longest = re.search(r"api\.timeout_seconds <= (\d+)", (STACK / "variables_api.tf").read_text())
+    grace = re.search(r"sweeper\.grace_seconds >= (\d+)", (STACK / "variables_requests.tf").read_text())
     assert longest is not None
     assert grace is not None
     assert int(longest[1]) < int(grace[1])
+
+
+@pytest.mark.parametrize("settings", [ApiSettings, DeadLettersSettings, SweeperSettings, WorkerSettings])
+def test_a_setting_has_no_default_of_its_own(settings: type[Settings]) -> None:
+    optional = {field.name.upper() for field in fields(settings) if field.default is not MISSING}
+    assert optional <= OPTIONAL
+
+
+def test_what_tests_and_benchmarks_take_for_terraforms_settings_is_complete() -> None:
+    names = {"MODELS", "DEFAULT_MODEL", "QUEUE_URL_PREFIX", "REQUEST_TABLE"}
+    assert api_environment().keys() | names == {field.name.upper() for field in fields(ApiSettings)}
+    names = {"MODEL", "MODEL_SOURCE", "QUEUE_URL", "REQUEST_TABLE"}
+    assert worker_environment().keys() | names | OPTIONAL == {field.name.upper() for field in fields(WorkerSettings)}

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from scripts.emulator import Emulator
+from scripts.stack_defaults import worker_environment
 from tests.events import golden
 from tests.integration.conftest import E2E_MODELS
 from tests.integration.package_process import CONTEXT, run_script, unpacked_worker
@@ -36,7 +37,7 @@ def run(package: Path, events: list[Any], environment: dict[str, str]) -> list[d
 
 def environment_of(system: System, emulator: Emulator) -> dict[str, str]:
     worker = {"REQUEST_TABLE": TABLE, "MODEL": "wordcount", "MODEL_SOURCE": "wordcount"}
-    return emulator.env | worker | {"QUEUE_URL": system.urls["wordcount"], "LOG_LEVEL": "DEBUG"}
+    return emulator.env | worker_environment() | worker | {"QUEUE_URL": system.urls["wordcount"], "LOG_LEVEL": "DEBUG"}
 
 
 def test_a_warmup_and_then_a_batch(worker_package: Path, emulated_system: System, emulator: Emulator) -> None:
@@ -66,5 +67,5 @@ def test_a_bad_message_is_reported_by_its_id(worker_package: Path, emulated_syst
 def test_a_worker_without_its_settings_names_them_all(worker_package: Path) -> None:
     process = run_script(worker_package, "import worker.handler", {})
     assert process.returncode != 0
-    for name in ("REQUEST_TABLE", "MODEL", "MODEL_SOURCE", "QUEUE_URL"):
+    for name in ("REQUEST_TABLE", "MODEL", "MODEL_SOURCE", "QUEUE_URL", *worker_environment()):
         assert f"{name} is missing" in process.stderr

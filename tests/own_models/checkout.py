@@ -74,11 +74,11 @@ class Checkout:
         return folder
 
     def name_model(self, name: str, settings: str = "{}", environment: str = "local") -> None:
-        """The line in terraform.tfvars that deploys a model."""
+        """The line in main.tf that deploys a model."""
         self.models[name] = settings
-        path = self.folder / "terraform" / "environments" / environment / "terraform.tfvars"
-        lines = "".join(f"  {model} = {said}\n" for model, said in self.models.items())
-        text, count = re.subn(r"(?ms)^models = \{\n.*?^\}\n", f"models = {{\n{lines}}}\n", path.read_text())
+        path = self.folder / "terraform" / "environments" / environment / "main.tf"
+        lines = "".join(f"    {model} = {said}\n" for model, said in self.models.items())
+        text, count = re.subn(r"(?ms)^  models = \{\n.*?^  \}\n", f"  models = {{\n{lines}  }}\n", path.read_text())
         assert count == 1
         path.write_text(text)
 

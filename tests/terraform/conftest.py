@@ -11,7 +11,9 @@ import pytest
 
 from scripts.terraform import terraform_env
 from tests.terraform.plans import ACCOUNT, DIGEST, PARTITIONS, REGION, Json, Plan
-from tests.terraform.runner import SOURCE, Terraform
+from tests.terraform.runner import ENVIRONMENTS, SOURCE, Terraform
+
+MANIFEST = {"batch_size": 10, "batch_window_seconds": 3, "memory_mb": 1769, "timeout_seconds": 40}
 
 IDENTITY = f"""\
 <GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
@@ -27,12 +29,14 @@ IDENTITY = f"""\
 def terraform(tmp_path_factory: pytest.TempPathFactory, sts: str) -> Terraform:
     """Terraform in a fresh copy: the checkout stays as it is."""
     copy = tmp_path_factory.mktemp("repository") / "terraform"
-    shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.auto.tfvars*"))
-    for backend in copy.glob("environments/*/backend.tf"):
-        backend.unlink()  # plans are made from nothing, and no bucket is there
+    shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "*_override.tf*"))
+    (copy.parent / "worker").symlink_to(SOURCE.parent / "worker")  # the manifests, which the stack reads
     own = {name: value for name, value in terraform_env().items() if not name.startswith(("AWS_", "TF_VAR_"))}
     credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION}
-    return Terraform(copy, own | credentials | {"AWS_ENDPOINT_URL": sts, "AWS_EC2_METADATA_DISABLED": "true"})
+    terraform = Terraform(copy, own | credentials | {"AWS_ENDPOINT_URL": sts, "AWS_EC2_METADATA_DISABLED": "true"})
+    for environment in ENVIRONMENTS:
+        terraform.override(f"environments/{environment}", {})  # no bucket is there
+    return terraform
 
 
 @pytest.fixture(scope="session")
@@ -74,19 +78,24 @@ def plan_of(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> C
     stand_in.write_text("stands for a zip")
 
     @cache
-    def make(environment: str, models: tuple[str, ...]) -> Plan:
-        variables: Json = {"packages_dir": str(inputs), "default_model": models[0], "models": {}}
+    def make(environment: str, models: tuple[str, ...], region: str | None) -> Plan:
+        settings: Json = {
+            "packages_dir": str(inputs),
+            "default_model": models[0],
+            "images_from_parameters": False,  # nobody answers for SSM
+            "models": {},
+        }
         for name in models:
             manifest = inputs / name / "manifest.json"
             manifest.parent.mkdir(exist_ok=True)
-            manifest.write_text(json.dumps({"name": name, "timeout_seconds": 40, "batch_window_seconds": 3}))
+            manifest.write_text(json.dumps({"name": name} | MANIFEST))
             shutil.copy(stand_in, inputs / f"worker-{name}.zip")
-            variables["models"][name] = {"models_dir": str(inputs), "ephemeral_storage_mb": 1024}
-        if environment != "local":
-            variables["worker_images"] = dict.fromkeys(models, f"repository@{DIGEST}")
-        return terraform.plan(f"environments/{environment}", variables)
+            settings["models"][name] = {"models_dir": str(inputs), "ephemeral_storage_mb": 1024}
+            if environment != "local":
+                settings["models"][name]["package"] = {"image": {"uri": f"repository@{DIGEST}"}}
+        return terraform.plan(f"environments/{environment}", settings, region)
 
-    def plan_of(environment: str, *models: str) -> Plan:
-        return make(environment, models or ("sentiment",))
+    def plan_of(environment: str, *models: str, region: str | None = None) -> Plan:
+        return make(environment, models or ("sentiment",), region)
 
     return plan_of

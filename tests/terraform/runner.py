@@ -17,7 +17,7 @@ ENVIRONMENTS = ("local", "dev", "prod")
 
 def folders() -> list[str]:
     """Every folder that Terraform can be run in: modules, stack, environments."""
-    found = (path.parent.relative_to(SOURCE) for path in SOURCE.rglob("versions.tf"))
+    found = (path.parent.relative_to(SOURCE) for path in SOURCE.rglob("main.tf"))
     return sorted(str(folder) for folder in found if ".terraform" not in folder.parts)
 
 
@@ -43,13 +43,25 @@ class Terraform:
         assert done.returncode == 0, f"terraform {' '.join(arguments)} in {folder}:\n{done.stdout}{done.stderr}"
         return done.stdout
 
-    def plan(self, folder: str, variables: Mapping[str, Any]) -> Plan:
-        """The plan of applying an environment for the first time, with these variables over its own."""
+    def override(self, folder: str, settings: Mapping[str, Any], region: str | None = None) -> None:
+        """Let an environment give these settings to the stack in the place of its own, and have its state here."""
+        override: Json = {"terraform": {"backend": {"local": {}}}, "module": {"stack": settings}}
+        if region:
+            override["locals"] = {"region": region}
+        (self.copy / folder / "test_override.tf.json").write_text(json.dumps(override))
+
+    def overridden(self, folder: str) -> Json:
+        """What an environment gives to the stack in the place of its own settings."""
+        settings: Json = json.loads((self.copy / folder / "test_override.tf.json").read_text())["module"]["stack"]
+        return settings
+
+    def plan(self, folder: str, settings: Mapping[str, Any], region: str | None = None) -> Plan:
+        """The plan of applying an environment for the first time, with these settings over its own."""
+        self.override(folder, settings, region)
         self.init(folder)
-        (self.copy / folder / "test.auto.tfvars.json").write_text(json.dumps(variables))
-        self.run(folder, "plan", "-input=false", "-lock=false", "-out=plan")
+        self.run(folder, "plan", "-no-color", "-input=false", "-lock=false", "-out=plan")
         plan: Json = json.loads(self.run(folder, "show", "-json", "plan"))
         return Plan(plan)
 
     def _init(self, folder: str) -> None:
-        self.run(folder, "init", "-input=false", "-backend=false")
+        self.run(folder, "init", "-input=false")

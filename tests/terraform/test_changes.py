@@ -21,7 +21,7 @@ JWT = {"type": "JWT", "issuer": "https://issuer.example", "audience": ["inferenc
 IAM = {"type": "AWS_IAM"}
 NONE = {"type": "NONE"}
 
-ZIP = {"zip": {"path": "api.zip", "handler": "api.handler"}}
+ZIP = {"zip": {"path": "api.zip", "handler": "api.handler", "runtime": "python3.13"}}
 IMAGE = {"image": {"uri": f"repository@{DIGEST}"}}
 
 
@@ -40,7 +40,15 @@ class Changing:
                 "name": "changes",
                 "description": "Is changed.",
                 "package": package,
+                "architecture": "x86_64",
+                "memory_mb": 256,
+                "ephemeral_storage_mb": 512,
+                "timeout_seconds": 30,
+                "environment": {},
+                "policies": {},
                 "provisioned_concurrency": 1,
+                "reserved_concurrency": None,
+                "log_retention_days": 1,
             }
         }
         if authorizer:
@@ -52,6 +60,9 @@ class Changing:
                 },
                 "routes": ["POST /predict", "GET /status/{request_id}"],
                 "authorizer": authorizer,
+                "throttling": {"burst": 100, "rate": 50},
+                "cors": None,
+                "log_retention_days": 1,
             }
         root = {"provider": {"aws": {"region": REGION}}, "module": modules}
         (self._folder / "main.tf.json").write_text(json.dumps(root))

@@ -9,9 +9,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
+from tests.terraform.plans import Json
 from tests.terraform.runner import ENVIRONMENTS, SOURCE, Terraform, folders
 
 pytestmark = pytest.mark.terraform
+
+DEFAULTS: dict[str, Json] = json.loads((SOURCE / "stack" / "defaults.json").read_text())
+DEFAULTS.pop("zip")  # of `package` in a model's settings
+CHECKED_BY_KEY = {("stack", name) for name in DEFAULTS}
+CALL = re.compile(r'^module "(\w+)" \{\n  source\s*= "([^"]+)"', re.M)
 
 TESTED = [folder for folder in folders() if not folder.startswith("environments/")]
 
@@ -21,7 +27,7 @@ def test_formatted(terraform: Terraform) -> None:
 
 
 def test_valid(terraform: Terraform) -> None:
-    # The environments have the same files, and one reaches the stack and every module.
+    # The plans of the others show that they are valid; one reaches the stack and every module.
     terraform.init("environments/local")
     found = json.loads(terraform.run("environments/local", "validate", "-json"))
     assert found["diagnostics"] == [], "no warning either: what is deprecated comes as one"
@@ -59,14 +65,40 @@ def test_every_validation_has_a_run_that_breaks_it(folder: str) -> None:
 def test_variables_and_outputs_are_described(folder: str) -> None:
     for name, body in _blocks(folder, "variable").items():
         assert re.search(r"^  description\s*=", body, re.M), f"variable {name} has no description"
-        assert re.search(r"^  type\s*=", body, re.M), f"variable {name} has no type"
-        checked_below = folder.startswith("environments/") and name == "models"
+        assert re.search(r"^  nullable\s*=", body, re.M), f"variable {name} does not say whether it may be null"
         takes_anything = re.search(r"^  type\s*=\s*.*\bany\b|\(any\)", body, re.M)
-        assert not takes_anything or checked_below, f"variable {name} takes anything"
-        may_be_null = re.search(r"^  default\s*=\s*null", body, re.M) or name == "worker_images"
-        assert may_be_null or re.search(r"^  nullable\s*=\s*false", body, re.M), f"variable {name} may be null"
+        assert not takes_anything or (folder, name) in CHECKED_BY_KEY, f"variable {name} takes anything"
+        assert re.search(r"^  type\s*=", body, re.M), f"variable {name} has no type"
     for name, body in _blocks(folder, "output").items():
         assert re.search(r"^  description\s*=", body, re.M), f"output {name} has no description"
+
+
+@pytest.mark.parametrize("folder", [folder for folder in folders() if folder.startswith("modules/")])
+def test_defaults_are_in_the_stack_alone(folder: str) -> None:
+    for name, body in _blocks(folder, "variable").items():
+        assert not re.search(r"^  default\s*=|optional\([^()]*(\([^()]*\))?,", body, re.M), f"{name} has a default"
+
+
+@pytest.mark.parametrize("name", sorted(DEFAULTS))
+def test_every_setting_is_described_where_it_is_given(name: str) -> None:
+    description = _blocks("stack", "variable")[name].split("  type ")[0]
+    assert [key for key in DEFAULTS[name] if not re.search(rf"\b{key}\b", description)] == []
+
+
+@pytest.mark.parametrize("folder", [folder for folder in folders() if folder.startswith("modules/")])
+def test_every_output_of_a_module_is_read(folder: str) -> None:
+    texts = [_hcl(caller) for caller in folders()]
+    calls = {
+        call
+        for text in texts
+        for call, source in CALL.findall(text)
+        if source.endswith(folder.removeprefix("modules/"))
+    }
+    assert calls
+    for name in _blocks(folder, "output"):
+        read = rf"module\.({'|'.join(calls)})(\[[^]]*\])?\.{name}\b"
+        each = rf"for \w+, (\w+) in module\.({'|'.join(calls)}) : .*?=> \1\.{name}\b"
+        assert any(re.search(read, text) or re.search(each, text) for text in texts), f"nothing reads {name}"
 
 
 @pytest.mark.parametrize("folder", TESTED)
@@ -81,23 +113,18 @@ def test_only_one_module_makes_functions() -> None:
     assert makers == ["modules/function"]
 
 
-def test_environments_differ_in_variables_only() -> None:
-    for name in ("main.tf", "variables.tf", "outputs.tf", "versions.tf"):
-        texts = {(SOURCE / "environments" / environment / name).read_text() for environment in ENVIRONMENTS}
-        assert len(texts) == 1, f"{name} differs between environments"
-
-
-def test_the_environments_know_the_settings_of_a_model_that_the_stack_takes() -> None:
-    known = re.search(r"model_settings = \[(.*?)\]", _hcl("environments/local"), re.S)
-    taken = re.search(r"type = map\(object\(\{\n(.*?)^  \}\)\)", _blocks("stack", "variable")["models"], re.S | re.M)
-    assert known
-    assert taken
-    assert re.findall(r"\w+", known[1]) == re.findall(r"^    (\w+)\s*=", taken[1], re.M)
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_an_environment_is_one_file_without_variables(environment: str) -> None:
+    files = [path.name for path in (SOURCE / "environments" / environment).glob("*.tf*") if path.is_file()]
+    assert [name for name in files if not name.endswith("_override.tf") and ".tfstate" not in name] == ["main.tf"]
+    folder = f"environments/{environment}"
+    assert _blocks(folder, "variable") == {}
+    assert _blocks(folder, "output").keys() == {"deployment"}
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_state_is_kept_in_s3_with_native_locking(environment: str) -> None:
-    text = (SOURCE / "environments" / environment / "backend.tf").read_text()
+    text = _hcl(f"environments/{environment}").partition("locals {")[0]
     assert re.search(r'backend "s3" \{', text)
     assert re.search(r"use_lockfile\s*=\s*true", text)
     assert not re.search(r"(bucket|dynamodb_table)\s*=", text), "the backend must stay partial"
@@ -120,8 +147,7 @@ def test_nothing_is_used_that_version_6_of_the_provider_deprecates() -> None:
 
 def test_the_provider_is_pinned_once() -> None:
     pins = {
-        re.findall(r'version = "([^"]+)"', (SOURCE / "environments" / environment / "versions.tf").read_text())[-1]
-        for environment in ENVIRONMENTS
+        re.findall(r'\bversion\s*= "([^"]+)"', _hcl(f"environments/{environment}"))[-1] for environment in ENVIRONMENTS
     }
     assert pins == {"5.100.0"}
 

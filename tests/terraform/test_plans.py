@@ -3,10 +3,12 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import pytest
 
+from inference.settings import ApiSettings, DeadLettersSettings, Settings, SweeperSettings, WorkerSettings
 from tests.terraform.plans import ACCOUNT, DIGEST, PARTITIONS, REGION, Plan, as_list
 from tests.terraform.runner import ENVIRONMENTS, SOURCE, Terraform
 
@@ -201,12 +203,8 @@ def test_no_image_expires_that_a_function_may_use(plan_of: PlanOf) -> None:
     ("region", "suffix"),
     [("cn-north-1", "amazonaws.com.cn"), ("us-gov-west-1", "amazonaws.com"), ("eusc-de-east-1", "amazonaws.eu")],
 )
-def test_arns_and_urls_are_those_of_the_partition(
-    terraform: Terraform, plan_of: PlanOf, region: str, suffix: str
-) -> None:
-    plan_of("dev")  # its packages are there for the plan below
-    variables = json.loads((terraform.copy / "environments" / "dev" / "test.auto.tfvars.json").read_text())
-    planned = json.dumps(terraform.plan("environments/dev", variables | {"region": region}).resources)
+def test_arns_and_urls_are_those_of_the_partition(plan_of: PlanOf, region: str, suffix: str) -> None:
+    planned = json.dumps(plan_of("dev", region=region).resources)
     assert set(re.findall(r"arn:(aws[a-z-]*):", planned)) == {PARTITIONS[region]}
     assert set(re.findall(r"https://[^/]*", planned)) == {f"https://sqs.{region}.{suffix}"}
 
@@ -256,7 +254,7 @@ def test_fifty_models_fit(plan_of: PlanOf) -> None:
     [
         (
             {"sentiment": {"memory_mb": 2048}, "mine": {"source": "sentiment", "memmory_mb": 1}},
-            r"models: mine has memmory_mb, which is no setting\. There are source, .*memory_mb",
+            r"models: mine has memmory_mb, which is no setting\. There are artifact, .*memory_mb",
         ),
         (
             {"sentiment": {}, "mine": {"source": "sentiment", "memory_mb": 64}},
@@ -282,17 +280,88 @@ def test_fifty_models_fit(plan_of: PlanOf) -> None:
             r"Model mine: read_buckets must be s3://bucket/prefix/ with a slash at the end .*: s3://inputs/mine\.",
         ),
         ({"sentiment": {}, "mine": {}}, r"models: no manifest of mine: "),
+        (
+            {"sentiment": {}, "mine": {"source": "sentiment", "timeout_seconds": "long", "read_buckets": "s3://b/"}},
+            r"models: mine\.read_buckets must be a list, mine\.timeout_seconds must be a number or null\.",
+        ),
+        ({"sentiment": {}, "mine": "sentiment"}, r"models: mine must be an object, such as \{\}\."),
+        (
+            {"sentiment": {}, "mine": {"source": "sentiment", "package": {"zip": {"pth": "x"}}}},
+            r"models: the package of mine must be \{ zip = \{ path, handler, runtime \} \} or",
+        ),
     ],
-    ids=["misspelt", "wrong", "in the queue too", "Lambda's", "the stack's", "no prefix", "no manifest"],
+    ids=[
+        "misspelt",
+        "wrong",
+        "in the queue too",
+        "Lambda's",
+        "the stack's",
+        "no prefix",
+        "no manifest",
+        "another kind",
+        "no object",
+        "package",
+    ],
 )
 def test_a_wrong_setting_is_told_with_its_model(
     terraform: Terraform, plan_of: PlanOf, models: dict[str, Any], told: str
 ) -> None:
-    plan_of("local")  # its variables, packages and all, are there for the plan below
     folder = {"models_dir": str(SOURCE.parent / "worker" / "models")}
-    given = json.dumps({name: {**folder, **settings} for name, settings in models.items()})
-    with pytest.raises(AssertionError) as failed:
-        terraform.run("environments/local", "plan", "-no-color", "-input=false", "-lock=false", f"-var=models={given}")
+    given = {
+        name: {**folder, **settings} if isinstance(settings, dict) else settings for name, settings in models.items()
+    }
+    _told_once(terraform, plan_of, {"models": given}, told)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        (
+            {"requests": {"max_atempts": 3}},
+            r"requests has max_atempts, which is no setting\. There are deadline_seconds, .*max_attempts",
+        ),
+        ({"requests": {"max_attempts": "many"}}, r"requests: max_attempts must be a number\."),
+        ({"api": {"memory_mb": None}}, r"api: memory_mb must be a number\."),
+        (
+            {"authorizer": {"type": "NONE", "isuer": "x"}},
+            r"authorizer has isuer, which is no setting\. There are audience",
+        ),
+        ({"cors": {"allow_origins": "https://a.example"}}, r"cors: allow_origins must be a list\."),
+    ],
+    ids=["misspelt", "text for a number", "null", "authorizer", "cors"],
+)
+def test_a_wrong_setting_of_the_stack_is_told(
+    terraform: Terraform, plan_of: PlanOf, settings: dict[str, Any], told: str
+) -> None:
+    _told_once(terraform, plan_of, settings, told)
+
+
+def _told_once(terraform: Terraform, plan_of: PlanOf, settings: dict[str, Any], told: str) -> None:
+    plan_of("local")  # its packages are there for the plan below
+    before = terraform.overridden("environments/local")
+    try:
+        with pytest.raises(AssertionError) as failed:
+            terraform.plan("environments/local", before | settings)
+    finally:
+        terraform.override("environments/local", before)
     shown = str(failed.value)
     assert re.search(told, " ".join(shown.split()))
     assert shown.count("Error: ") == 1, "one mistake is told once"
+
+
+SETTINGS: dict[str, type[Settings]] = {
+    "api": ApiSettings,
+    "dead-letters": DeadLettersSettings,
+    "sweeper": SweeperSettings,
+}
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_every_setting_of_a_function_is_set_and_no_other(plan_of: PlanOf, environment: str) -> None:
+    for values in plan_of(environment).of("aws_lambda_function").values():
+        variables = values["environment"][0]["variables"]
+        role = values["function_name"].removeprefix(f"inference-{environment}-")
+        settings = SETTINGS.get(role, WorkerSettings)
+        settings.from_environment(variables)
+        known = {field.name.upper() for field in fields(settings)}
+        assert variables.keys() | ({"MODEL_ARTIFACT"} & known) == known, role

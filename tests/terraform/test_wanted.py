@@ -1,9 +1,11 @@
-"""What an environment names, as Terraform reads it from all its files, with no backend, no provider and no `init`."""
+"""What an environment names, as Terraform reads it from all its files, with no backend and no provider."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -31,26 +33,32 @@ def images(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | None, str]]:
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of dev."""
     folder = tmp_path / "environments" / "dev"
-    left_out = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.auto.tfvars*")
+    left_out = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*_override.tf*")
     shutil.copytree(ROOT / "terraform" / "environments" / "dev", folder, ignore=left_out)
     monkeypatch.setattr(terraform, "ENVIRONMENTS", folder.parent)
     return folder
 
 
+def give(environment: Path, **settings: Any) -> None:
+    """Give these settings to the stack, in the place of the environment's own."""
+    (environment / "mine_override.tf.json").write_text(json.dumps({"module": {"stack": settings}}))
+
+
 def test_the_models_are_read_from_all_of_terraforms_files(environment: Path) -> None:
     digest = f"r@sha256:{'0' * 64}"
-    (environment / "mine.auto.tfvars").write_text(
-        'models = {\n  sentiment = { memory_mb = 512 }\n  again = { source = "sentiment", artifact = "s3://b/k" }\n'
-        f'  elsewhere = {{ source = "sentiment", models_dir = "{MODELS}" }}\n'
-        f'  own = {{ source = "sentiment", package = {{ image = {{ uri = "{digest}" }} }} }}\n}}\n'
-        'architecture = "arm64"\n'
+    (environment / "mine.tf").write_text('locals {\n  bucket = "s3://b"\n}\n')
+    (environment / "mine_override.tf").write_text(
+        'module "stack" {\n  models = {\n    sentiment = { memory_mb = 512 }\n'
+        '    again = { source = "sentiment", artifact = "${local.bucket}/k" }\n'
+        f'    elsewhere = {{ source = "sentiment", models_dir = "{MODELS}" }}\n'
+        f'    own = {{ source = "sentiment", package = {{ image = {{ uri = "{digest}" }} }} }}\n  }}\n'
+        '  architecture = "arm64"\n}\n'
     )
-    (environment / "worker_images.auto.tfvars.json").write_text(f'{{"worker_images": {{"again": "{digest}"}}}}')
     found = read_wanted("dev")
     folder = MODELS / "sentiment"
     assert found.architecture == "arm64"
     assert found.models == {
-        "again": WantedModel("again", folder, artifact="s3://b/k", image=True),
+        "again": WantedModel("again", folder, artifact="s3://b/k"),
         "elsewhere": WantedModel("elsewhere", folder),
         "own": WantedModel("own", folder, own_package=True),
         "sentiment": WantedModel("sentiment", folder),
@@ -58,15 +66,25 @@ def test_the_models_are_read_from_all_of_terraforms_files(environment: Path) -> 
     assert found.in_s3 == set()  # one that shares the folder needs the file
 
 
+def test_resources_beside_the_stack_do_not_matter(environment: Path) -> None:
+    """Such as a domain of one's own: they need AWS's provider, which does not run for this."""
+    (environment / "domain.tf").write_text(
+        'data "aws_region" "here" {}\nresource "aws_apigatewayv2_api_mapping" "this" {\n'
+        "  api_id = module.stack.deployment.api_id\n  domain_name = data.aws_region.here.name\n}\n"
+        'output "mapping" {\n  value = aws_apigatewayv2_api_mapping.this.id\n}\n'
+    )
+    assert read_wanted("dev").models.keys() == {"sentiment"}
+
+
 def test_a_relative_models_dir_is_the_environments_as_terraform_takes_it(environment: Path) -> None:
     (environment / "models" / "mine").mkdir(parents=True)
     (environment / "models" / "mine" / "manifest.json").write_text("{}")
-    (environment / "mine.auto.tfvars").write_text('models = { mine = { models_dir = "models" } }\n')
+    give(environment, models={"mine": {"models_dir": "models"}})
     assert read_wanted("dev").folders == {environment / "models" / "mine"}
 
 
 def test_a_model_without_a_folder_or_a_manifest_is_told_with_what_to_do(environment: Path) -> None:
-    (environment / "mine.auto.tfvars").write_text('models = { mine = { models_dir = "models" } }\n')
+    give(environment, models={"mine": {"models_dir": "models"}})
     said = r"dev names the model mine, but \S+/models/mine{} does not exist: run `make new-model NAME=mine`"
     with pytest.raises(Failure, match=said.format("")):
         read_wanted("dev")
@@ -75,9 +93,16 @@ def test_a_model_without_a_folder_or_a_manifest_is_told_with_what_to_do(environm
         read_wanted("dev")
 
 
-def test_what_terraform_cannot_read_is_told_in_its_words(environment: Path) -> None:
-    (environment / "mine.auto.tfvars").write_text("models = {\n")
-    with pytest.raises(Failure, match=r"Terraform can't read the variables of dev \(.*Error: "):
+@pytest.mark.parametrize("text", ["models = {", 'module "stack" {\n  models = local.nothing\n}'])
+def test_what_terraform_cannot_read_is_told_in_its_words(environment: Path, text: str) -> None:
+    (environment / "mine_override.tf").write_text(f"{text}\n")
+    with pytest.raises(Failure, match=r"Terraform can't read what dev names \((?s:.)*Error: "):
+        read_wanted("dev")
+
+
+def test_what_the_stack_has_no_default_for_must_be_said(environment: Path) -> None:
+    give(environment, architecture=None)
+    with pytest.raises(Failure, match=r"main\.tf: the module stack is not given architecture"):
         read_wanted("dev")
 
 
@@ -89,12 +114,12 @@ def test_an_environment_that_is_not_there_is_told(environment: Path) -> None:
 def test_a_model_that_was_deployed_runs_from_its_image_whoever_asks(
     environment: Path, images: list[tuple[str | None, str]]
 ) -> None:
-    (environment / "mine.auto.tfvars").write_text(
-        'models = {\n  sentiment = {}\n  deployed = { source = "sentiment" }\n}\nregion = "eu-west-1"\n'
-    )
+    settings = {"models": {"sentiment": {}, "deployed": {"source": "sentiment"}}}
+    override = {"module": {"stack": settings}, "locals": {"region": "eu-west-1"}}
+    (environment / "mine_override.tf.json").write_text(json.dumps(override))
     found = read_wanted("dev")
     assert {name: model.image for name, model in found.models.items()} == {"sentiment": False, "deployed": True}
-    assert found.prefix == "inference-dev"
+    assert (found.prefix, found.region) == ("inference-dev", "eu-west-1")
     assert images == [("eu-west-1", "inference-dev")]
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import NoCredentialsError
+from botocore.stub import Stubber
 
 from scripts import deploy, terraform
 from scripts.builders import Builder
@@ -37,10 +38,9 @@ class Stage:
         self.deployed = self.deployed or command == "apply"
         return int(command == self.fails)
 
-    def outputs(self, environment: str) -> dict[str, Any]:
-        if not self.deployed:
-            raise Failure("nothing is deployed")
-        return {"ecr_repository_url": REPOSITORY}
+    def registry_url(self, wanted: Wanted) -> str | None:
+        assert wanted is self.wanted
+        return REPOSITORY if self.deployed else None
 
     def build(self, *arguments: Any, fresh: bool, in_s3: bool) -> str:
         _, repository, model, architecture, _ = arguments
@@ -59,7 +59,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     (tmp_path / "dev").mkdir()
     monkeypatch.setattr(terraform, "ENVIRONMENTS", tmp_path)
     monkeypatch.setattr(terraform, "execute", stage.execute)
-    monkeypatch.setattr(terraform, "outputs", stage.outputs)
+    monkeypatch.setattr(deploy, "registry_url", stage.registry_url)
     monkeypatch.setattr(deploy, "read_wanted", lambda _: stage.wanted)
     monkeypatch.setattr(deploy, "log_in", lambda builder, repository: stage.done.append(f"login {builder.name}"))
     monkeypatch.setattr(deploy, "_note_images", lambda repository, prefix, images: stage.written.update(images))
@@ -78,13 +78,6 @@ def test_what_is_built_is_what_terraform_deploys(stage: Stage, tmp_path: Path) -
     assert stage.written == {"first": f"{REPOSITORY}@sha256:{'t' * 64}"}
 
 
-def test_a_file_with_images_of_before_does_not_win_over_the_parameters(stage: Stage, tmp_path: Path) -> None:
-    old = tmp_path / "dev" / "worker_images.auto.tfvars.json"
-    old.write_text('{"worker_images": {"first": "r@sha256:old"}}')
-    assert run() == 0
-    assert not old.exists()
-
-
 def test_the_first_time_the_registry_comes_first(stage: Stage) -> None:
     stage.deployed = False
     assert run() == 0
@@ -97,6 +90,36 @@ def test_where_the_registry_is_not_created_nothing_is_built(stage: Stage) -> Non
     with pytest.raises(Failure, match="the registry was not created"):
         run()
     assert [line.split()[0] for line in stage.done] == ["init", "apply"]
+
+
+def ecr(monkeypatch: pytest.MonkeyPatch) -> Stubber:
+    """ECR, in the region that the environment names."""
+    client = boto3.client("ecr", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+
+    class Session:
+        def __init__(self, region_name: str | None) -> None:
+            assert region_name == "eu-west-1"
+
+        def client(self, service: str) -> Any:
+            assert service == "ecr"
+            return client
+
+    monkeypatch.setattr(boto3, "Session", Session)
+    return Stubber(client)
+
+
+def test_the_registry_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Terraform has no output after an apply of the registry alone."""
+    wanted = Wanted("x86_64", {}, "inference-dev", "eu-west-1")
+    asked = {"repositoryNames": ["inference-dev-worker"]}
+    with ecr(monkeypatch) as stub:
+        stub.add_response("describe_repositories", {"repositories": [{"repositoryUri": REPOSITORY}]}, asked)
+        stub.add_client_error("describe_repositories", "RepositoryNotFoundException", expected_params=asked)
+        stub.add_client_error("describe_repositories", "AccessDeniedException", expected_params=asked)
+        assert deploy.registry_url(wanted) == REPOSITORY
+        assert deploy.registry_url(wanted) is None
+        with pytest.raises(Failure, match="ecr:DescribeRepositories is needed"):
+            deploy.registry_url(wanted)
 
 
 def test_each_folder_has_an_image_of_its_own_and_two_models_of_one_folder_share_it(

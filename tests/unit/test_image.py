@@ -70,10 +70,10 @@ def test_every_target_is_a_stage_of_the_dockerfile() -> None:
     assert set(TARGETS) <= set(stages)
 
 
-def test_the_architecture_is_the_stacks() -> None:
+def test_the_architecture_is_the_environments() -> None:
+    for file in (ROOT / "terraform" / "environments").glob("*/main.tf"):
+        assert re.findall(r'architecture\s*= "(\w+)"', file.read_text()) == [ARCHITECTURE]
     hcl = (ROOT / "terraform" / "stack" / "variables.tf").read_text()
-    (default,) = re.findall(r'variable "architecture" \{[^}]*?default\s*=\s*"(\w+)"', hcl)
-    assert default == ARCHITECTURE
     (allowed,) = re.findall(r"contains\((\[.*\]), var\.architecture\)", hcl)
     assert json.loads(allowed) == list(PLATFORMS)
 

@@ -175,7 +175,6 @@ def test_a_configuration_that_does_not_exist_counts_as_none(tmp_path: Path) -> N
         ("Error: Error acquiring the state lock: open .terraform.tfstate.lock.info: permission denied", "writable"),
         ("dial tcp 127.0.0.1:4566: connect: connection refused", "emulator"),
         ("Error: Backend configuration changed", "-reconfigure"),
-        ("Error: No value for required variable", "terraform.tfvars"),
         ("Error: open x: read-only file system", "writable"),
         ("Error: creating Logs Group: ResourceAlreadyExistsException: The group already exists", "import --env dev"),
     ],

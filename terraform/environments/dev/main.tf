@@ -1,12 +1,36 @@
-# The same file in every environment; terraform.tfvars is what differs.
+# All that dev is: where its state is, its region, what is deployed.
+# A setting that is not here has its default, in terraform/stack/defaults.json; the variables beside it say what each means.
+
+terraform {
+  required_version = ">= 1.10"
+
+  required_providers {
+    # Pinned exactly, and therefore without a lock file: that would hold the hashes of one platform only where the
+    # provider comes from a filesystem mirror.
+    aws = {
+      source  = "hashicorp/aws"
+      version = "5.100.0"
+    }
+  }
+
+  # Partial: bucket, key and region come from backend.hcl (see backend.hcl.example).
+  backend "s3" {
+    encrypt      = true
+    use_lockfile = true
+  }
+}
+
+locals {
+  region = null # null is what AWS_REGION or the profile says
+}
 
 provider "aws" {
-  region = var.region
+  region = local.region
 
   default_tags {
     tags = {
-      Project     = var.project
-      Environment = var.environment
+      Project     = "inference"
+      Environment = "dev"
       ManagedBy   = "terraform"
     }
   }
@@ -15,24 +39,23 @@ provider "aws" {
 module "stack" {
   source = "../../stack"
 
-  name_prefix = "${var.project}-${var.environment}"
+  name_prefix = "inference-dev"
 
-  models                 = var.models
-  default_model          = var.default_model
-  worker_images          = var.worker_images
-  images_from_parameters = var.images_from_parameters
-  packages_dir           = var.packages_dir
-  architecture           = var.architecture
-  requests               = var.requests
-  api                    = var.api
-  dead_letters           = var.dead_letters
-  sweeper                = var.sweeper
-  authorizer             = var.authorizer
-  api_url                = var.api_url
-  throttling             = var.throttling
-  cors                   = var.cors
-  tls_only               = var.tls_only
-  deletion_protection    = var.deletion_protection
-  log_level              = var.log_level
-  log_retention_days     = var.log_retention_days
+  # To add a model, add a line.
+  models = {
+    sentiment = { maximum_concurrency = 5 }
+  }
+  default_model = "sentiment"
+
+  architecture           = "x86_64"
+  images_from_parameters = true # which `make deploy` writes: everybody's plan reads the same
+
+  authorizer          = { type = "AWS_IAM" }
+  deletion_protection = false
+  log_retention_days  = 14
+}
+
+output "deployment" {
+  description = "What scripts and people need to know of the deployment: see terraform/stack/outputs.tf."
+  value       = module.stack.deployment
 }

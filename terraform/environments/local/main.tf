@@ -1,12 +1,30 @@
-# The same file in every environment; terraform.tfvars is what differs.
+# All that local is: an emulator on this machine, which listens on loopback and speaks plain HTTP.
+# A setting that is not here has its default, in terraform/stack/defaults.json; the variables beside it say what each means.
+
+terraform {
+  required_version = ">= 1.10"
+
+  required_providers {
+    # Pinned exactly, and therefore without a lock file: that would hold the hashes of one platform only where the
+    # provider comes from a filesystem mirror.
+    aws = {
+      source  = "hashicorp/aws"
+      version = "5.100.0"
+    }
+  }
+}
+
+locals {
+  region = "us-east-1"
+}
 
 provider "aws" {
-  region = var.region
+  region = local.region
 
   default_tags {
     tags = {
-      Project     = var.project
-      Environment = var.environment
+      Project     = "inference"
+      Environment = "local"
       ManagedBy   = "terraform"
     }
   }
@@ -15,24 +33,30 @@ provider "aws" {
 module "stack" {
   source = "../../stack"
 
-  name_prefix = "${var.project}-${var.environment}"
+  name_prefix = "inference-local"
 
-  models                 = var.models
-  default_model          = var.default_model
-  worker_images          = var.worker_images
-  images_from_parameters = var.images_from_parameters
-  packages_dir           = var.packages_dir
-  architecture           = var.architecture
-  requests               = var.requests
-  api                    = var.api
-  dead_letters           = var.dead_letters
-  sweeper                = var.sweeper
-  authorizer             = var.authorizer
-  api_url                = var.api_url
-  throttling             = var.throttling
-  cors                   = var.cors
-  tls_only               = var.tls_only
-  deletion_protection    = var.deletion_protection
-  log_level              = var.log_level
-  log_retention_days     = var.log_retention_days
+  # To add a model, add a line.
+  models = {
+    # The visibility timeout is six times this: how long a request waits after its worker was killed.
+    sentiment = { timeout_seconds = 15, maximum_concurrency = 2 }
+  }
+  default_model = "sentiment"
+
+  architecture           = "x86_64"
+  images_from_parameters = false # zips
+
+  authorizer          = { type = "NONE" }
+  throttling          = { burst = 1000, rate = 1000 }
+  tls_only            = false
+  deletion_protection = false
+  log_retention_days  = 1
+
+  # Short, so that what is stuck is seen to end.
+  requests = { max_attempts = 3, deadline_seconds = 3600, retention_seconds = 86400, retry_base_seconds = 1 }
+  sweeper  = { schedule = "rate(1 minute)", grace_seconds = 60 }
+}
+
+output "deployment" {
+  description = "What scripts and people need to know of the deployment: see terraform/stack/outputs.tf."
+  value       = module.stack.deployment
 }

@@ -26,7 +26,7 @@ resource "aws_ecr_lifecycle_policy" "this" {
           tagStatus   = "untagged"
           countType   = "sinceImagePushed"
           countUnit   = "days"
-          countNumber = var.untagged_days
+          countNumber = 14
         }
         action = { type = "expire" }
       },

@@ -20,21 +20,8 @@ variable "function_arns" {
   }
 }
 
-variable "untagged_days" {
-  description = "Days after which an image without a tag expires."
-  type        = number
-  default     = 14
-  nullable    = false
-
-  validation {
-    condition     = var.untagged_days >= 1 && floor(var.untagged_days) == var.untagged_days
-    error_message = "untagged_days must be a whole number, 1 or more."
-  }
-}
-
 variable "force_delete" {
   description = "Let terraform destroy delete the repository with the images in it."
   type        = bool
-  default     = false
   nullable    = false
 }

@@ -26,7 +26,7 @@ variable "package" {
     zip = optional(object({
       path    = string
       handler = string
-      runtime = optional(string, "python3.13")
+      runtime = string
     }))
     image = optional(object({
       uri     = string
@@ -64,7 +64,6 @@ variable "package" {
 variable "architecture" {
   description = "Instruction set the package is built for."
   type        = string
-  default     = "x86_64"
   nullable    = false
 
   validation {
@@ -76,7 +75,6 @@ variable "architecture" {
 variable "memory_mb" {
   description = "Memory in MB; Lambda gives one vCPU for each 1769."
   type        = number
-  default     = 256
   nullable    = false
 
   validation {
@@ -88,7 +86,6 @@ variable "memory_mb" {
 variable "ephemeral_storage_mb" {
   description = "Size of /tmp in MB; Lambda bills what is above 512."
   type        = number
-  default     = 512
   nullable    = false
 
   validation {
@@ -100,7 +97,6 @@ variable "ephemeral_storage_mb" {
 variable "timeout_seconds" {
   description = "Longest time of one invocation."
   type        = number
-  default     = 30
   nullable    = false
 
   validation {
@@ -112,7 +108,6 @@ variable "timeout_seconds" {
 variable "environment" {
   description = "Environment variables of the function."
   type        = map(string)
-  default     = {}
   nullable    = false
 
   validation {
@@ -124,7 +119,6 @@ variable "environment" {
 variable "policies" {
   description = "What the function may do: capability name (queue, table, ...) to policy JSON. Each becomes one inline policy of the role."
   type        = map(string)
-  default     = {}
   nullable    = false
 
   validation {
@@ -142,7 +136,6 @@ variable "policies" {
 variable "provisioned_concurrency" {
   description = "Instances kept warm on the alias; 0 is none, and costs nothing."
   type        = number
-  default     = 0
   nullable    = false
 
   validation {
@@ -154,7 +147,7 @@ variable "provisioned_concurrency" {
 variable "reserved_concurrency" {
   description = "Concurrency set aside for the function and at the same time its limit; null is neither."
   type        = number
-  default     = null
+  nullable    = true
 
   validation {
     condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= 1 && floor(var.reserved_concurrency) == var.reserved_concurrency
@@ -170,7 +163,6 @@ variable "reserved_concurrency" {
 variable "log_retention_days" {
   description = "Days that log events are kept; one of the values CloudWatch Logs accepts."
   type        = number
-  default     = 30
   nullable    = false
 
   validation {

@@ -68,10 +68,9 @@ variable "authorizer" {
 variable "throttling" {
   description = "Limit of each route: requests a second (rate) and how many may come at once (burst)."
   type = object({
-    burst = optional(number, 100)
-    rate  = optional(number, 50)
+    burst = number
+    rate  = number
   })
-  default  = {}
   nullable = false
 
   validation {
@@ -88,16 +87,13 @@ variable "throttling" {
 variable "cors" {
   description = "Which web pages of other origins may call; null is none."
   type = object({
-    allow_origins = list(string)
-    allow_methods = optional(list(string), ["GET", "POST"])
-    allow_headers = optional(list(string), [
-      "authorization", "content-type", "idempotency-key", "prefer",
-      "x-amz-content-sha256", "x-amz-date", "x-amz-security-token", # of a request that is signed in the browser
-    ])
-    expose_headers  = optional(list(string), ["location", "retry-after"])
-    max_age_seconds = optional(number, 300)
+    allow_origins   = list(string)
+    allow_methods   = list(string)
+    allow_headers   = list(string)
+    expose_headers  = list(string)
+    max_age_seconds = number
   })
-  default = null
+  nullable = true
 
   validation {
     condition     = var.cors == null ? true : length(var.cors.allow_origins) > 0 && alltrue([for origin in var.cors.allow_origins : can(regex("^https?://[^/*]+$", origin))])
@@ -113,7 +109,6 @@ variable "cors" {
 variable "log_retention_days" {
   description = "Days that the access log is kept; one of the values CloudWatch Logs accepts."
   type        = number
-  default     = 30
   nullable    = false
 
   validation {

@@ -28,7 +28,6 @@ variable "worker_timeout_seconds" {
 variable "batch_window_seconds" {
   description = "Batching window of the event source mapping that reads the queue."
   type        = number
-  default     = 0
   nullable    = false
 
   validation {
@@ -40,7 +39,6 @@ variable "batch_window_seconds" {
 variable "dlq_consumer_timeout_seconds" {
   description = "Timeout of the function that reads the dead-letter queue."
   type        = number
-  default     = 30
   nullable    = false
 
   validation {
@@ -52,7 +50,6 @@ variable "dlq_consumer_timeout_seconds" {
 variable "max_receive_count" {
   description = "Receives after which a message moves to the dead-letter queue. Throttled receives count too."
   type        = number
-  default     = 8
   nullable    = false
 
   validation {
@@ -64,7 +61,6 @@ variable "max_receive_count" {
 variable "retention_seconds" {
   description = "How long SQS keeps a message that nobody takes."
   type        = number
-  default     = 345600
   nullable    = false
 
   validation {
@@ -76,6 +72,5 @@ variable "retention_seconds" {
 variable "tls_only" {
   description = "Refuse calls that do not come by TLS. Only an emulator that speaks plain HTTP needs false."
   type        = bool
-  default     = true
   nullable    = false
 }

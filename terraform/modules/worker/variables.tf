@@ -28,8 +28,8 @@ variable "package" {
   type = object({
     zip = optional(object({
       path    = string
-      handler = optional(string, "worker.handler.handler")
-      runtime = optional(string, "python3.13")
+      handler = string
+      runtime = string
     }))
     image = optional(object({
       uri     = string
@@ -47,7 +47,7 @@ variable "package" {
 variable "artifact" {
   description = "Where the model's artifact is, as s3://bucket/key. It must have the SHA-256 of the manifest, or the one that #sha256=<hex> after it names. null is the one inside the package."
   type        = string
-  default     = null
+  nullable    = true
 
   validation {
     condition     = var.artifact == null ? true : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*?#$]+(#sha256=[0-9a-f]{64})?$", var.artifact))
@@ -58,7 +58,6 @@ variable "artifact" {
 variable "read_buckets" {
   description = "Where the model's code may read in S3, as s3://bucket/prefix/; s3://bucket/ is the whole bucket."
   type        = list(string)
-  default     = []
   nullable    = false
 
   validation {
@@ -75,7 +74,6 @@ variable "read_buckets" {
 variable "read_kms_key_arns" {
   description = "KMS keys that encrypt what the worker reads in S3, where the bucket does not use S3's own or AWS's managed key."
   type        = list(string)
-  default     = []
   nullable    = false
 
   validation {
@@ -122,7 +120,6 @@ variable "table" {
 variable "architecture" {
   description = "Instruction set the package is built for."
   type        = string
-  default     = "x86_64"
   nullable    = false
 
   validation {
@@ -134,7 +131,6 @@ variable "architecture" {
 variable "memory_mb" {
   description = "Memory in MB; Lambda gives one vCPU for each 1769."
   type        = number
-  default     = 1769
   nullable    = false
 
   validation {
@@ -146,7 +142,6 @@ variable "memory_mb" {
 variable "ephemeral_storage_mb" {
   description = "Size of /tmp in MB, where an artifact from S3 is kept; Lambda bills what is above 512."
   type        = number
-  default     = 512
   nullable    = false
 
   validation {
@@ -158,7 +153,6 @@ variable "ephemeral_storage_mb" {
 variable "timeout_seconds" {
   description = "Longest time of one invocation. The last 1.5 s belong to the watchdog, which gives up a prediction that hangs."
   type        = number
-  default     = 60
   nullable    = false
 
   validation {
@@ -170,7 +164,6 @@ variable "timeout_seconds" {
 variable "batch_size" {
   description = "Most messages of one invocation, hence of one forward pass."
   type        = number
-  default     = 10
   nullable    = false
 
   validation {
@@ -182,7 +175,6 @@ variable "batch_size" {
 variable "batch_window_seconds" {
   description = "How long the mapping waits for a batch to fill; each second is one of latency for a lone request."
   type        = number
-  default     = 0
   nullable    = false
 
   validation {
@@ -199,7 +191,7 @@ variable "batch_window_seconds" {
 variable "maximum_concurrency" {
   description = "Most workers at once; what is over it waits in the queue instead of being throttled. null is no limit."
   type        = number
-  default     = null
+  nullable    = true
 
   validation {
     condition     = var.maximum_concurrency == null ? true : var.maximum_concurrency >= 2 && var.maximum_concurrency <= 1000
@@ -210,7 +202,6 @@ variable "maximum_concurrency" {
 variable "provisioned_concurrency" {
   description = "Instances kept warm on the alias; 0 is none, and costs nothing."
   type        = number
-  default     = 0
   nullable    = false
 
   validation {
@@ -222,7 +213,7 @@ variable "provisioned_concurrency" {
 variable "reserved_concurrency" {
   description = "Concurrency set aside for the worker and at the same time its limit; null is neither."
   type        = number
-  default     = null
+  nullable    = true
 
   validation {
     condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= coalesce(var.maximum_concurrency, 1)
@@ -233,10 +224,9 @@ variable "reserved_concurrency" {
 variable "retry" {
   description = "After a failure that may pass, a message comes back after base_seconds, doubled with each attempt up to max_seconds."
   type = object({
-    base_seconds = optional(number, 2)
-    max_seconds  = optional(number, 300)
+    base_seconds = number
+    max_seconds  = number
   })
-  default  = {}
   nullable = false
 
   validation {
@@ -248,7 +238,6 @@ variable "retry" {
 variable "environment" {
   description = "Environment variables of the model's own, beside those that Lambda and the worker set."
   type        = map(string)
-  default     = {}
   nullable    = false
 
   validation {
@@ -271,7 +260,6 @@ variable "environment" {
 variable "log_level" {
   description = "Lowest level that is logged."
   type        = string
-  default     = "INFO"
   nullable    = false
 
   validation {
@@ -283,7 +271,6 @@ variable "log_level" {
 variable "log_retention_days" {
   description = "Days that log events are kept; one of the values CloudWatch Logs accepts."
   type        = number
-  default     = 30
   nullable    = false
 
   validation {

@@ -3,11 +3,12 @@ mock_provider "aws" {
 }
 
 variables {
-  name_prefix   = "inference-test"
-  models        = { sentiment = {} }
-  default_model = "sentiment"
-  models_dir    = "tests/models"
-  packages_dir  = "tests/packages"
+  name_prefix            = "inference-test"
+  models                 = { sentiment = { models_dir = "tests/models" } }
+  default_model          = "sentiment"
+  architecture           = "x86_64"
+  images_from_parameters = false
+  packages_dir           = "tests/packages"
 }
 
 run "one_model" {
@@ -17,17 +18,12 @@ run "one_model" {
   }
 
   assert {
-    condition     = module.request_queue["sentiment"].visibility_timeout_seconds == 272
-    error_message = "the queue must follow the worker: 6 x 45 + 2"
-  }
-
-  assert {
     condition     = toset(local.routes) == toset(["POST /predict", "POST /predict/{model}", "GET /status/{request_id}", "POST /cancel/{request_id}"])
     error_message = "the API has these routes"
   }
 
   assert {
-    condition     = output.function_names == { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper", "worker/sentiment" = "inference-test-worker-sentiment" }
+    condition     = output.deployment.function_names == { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper", "worker/sentiment" = "inference-test-worker-sentiment" }
     error_message = "every function is named after its role"
   }
 
@@ -49,22 +45,22 @@ run "one_model" {
   }
 
   assert {
-    condition     = output.protected == { request_table = "inference-test-requests", image_repository = "inference-test-worker" }
+    condition     = output.deployment.protected == { request_table = "inference-test-requests", image_repository = "inference-test-worker" }
     error_message = "what destroy refuses to delete must be named"
   }
 
   assert {
-    condition     = output.api_url == "https://mockapi.execute-api.eu-west-1.amazonaws.com" && keys(output.worker_role_arns) == ["sentiment"]
+    condition     = output.deployment.api_url == "https://mockapi.execute-api.eu-west-1.amazonaws.com" && keys(output.deployment.worker_role_arns) == ["sentiment"]
     error_message = "the API's address and the workers' roles must be told"
   }
 
   assert {
-    condition     = var.authorizer.type == "AWS_IAM"
+    condition     = local.authorizer.type == "AWS_IAM"
     error_message = "an API that is open to everyone must be asked for"
   }
 
   assert {
-    condition     = var.cors == null && var.tls_only && var.deletion_protection
+    condition     = local.cors == null && var.tls_only && var.deletion_protection
     error_message = "the defaults must be the safe ones"
   }
 }
@@ -72,11 +68,12 @@ run "one_model" {
 run "models_differ" {
   variables {
     models = {
-      sentiment = { batch_size = 5, batch_window_seconds = 0, memory_mb = 2048, timeout_seconds = 20, ephemeral_storage_mb = 4096 }
-      other     = { source = "tiny" }
+      sentiment = { models_dir = "tests/models", batch_size = 5, batch_window_seconds = 0, memory_mb = 2048, timeout_seconds = 20, ephemeral_storage_mb = 4096 }
+      other     = { models_dir = "tests/models", source = "tiny" }
       tuned = {
-        source  = "tiny"
-        package = { image = { uri = "repository@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" } }
+        models_dir = "tests/models"
+        source     = "tiny"
+        package    = { image = { uri = "repository@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" } }
       }
     }
   }
@@ -93,7 +90,7 @@ run "models_differ" {
 
   assert {
     condition     = local.models["other"].batch_size == 10 && local.models["other"].batch_window_seconds == 0 && local.models["other"].memory_mb == 1769 && local.models["other"].timeout_seconds == 60
-    error_message = "what neither says must have its default"
+    error_message = "another model's settings come from its own manifest"
   }
 
   assert {
@@ -107,7 +104,7 @@ run "models_differ" {
   }
 
   assert {
-    condition     = toset(keys(output.queue_urls)) == toset(["other", "sentiment", "tuned"]) && toset(keys(output.dead_letter_queue_urls)) == toset(["other", "sentiment", "tuned"])
+    condition     = toset(keys(output.deployment.queue_urls)) == toset(["other", "sentiment", "tuned"]) && toset(keys(output.deployment.dead_letter_queue_urls)) == toset(["other", "sentiment", "tuned"])
     error_message = "each model must have a queue and a dead-letter queue of its own"
   }
 }
@@ -117,9 +114,9 @@ run "artifact_in_s3" {
 
   variables {
     models = {
-      sentiment = {}
-      absent    = { artifact = "s3://bucket/absent.onnx" }
-      weights   = { artifact = "s3://bucket/weights.npz" }
+      sentiment = { models_dir = "tests/models" }
+      absent    = { models_dir = "tests/models", artifact = "s3://bucket/absent.onnx" }
+      weights   = { models_dir = "tests/models", artifact = "s3://bucket/weights.npz" }
     }
   }
 
@@ -135,24 +132,17 @@ run "own_domain" {
   variables {
     api_url             = "https://inference.example.com"
     deletion_protection = false
+    cors                = { allow_origins = ["https://app.example.com"] }
   }
 
   assert {
-    condition     = output.api_url == "https://inference.example.com" && length(output.protected) == 0
+    condition     = local.cors.allow_origins == ["https://app.example.com"] && length(setsubtract(["authorization", "content-type", "idempotency-key", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"], local.cors.allow_headers)) == 0
+    error_message = "a page that signs its requests must be able to send the signature's headers"
+  }
+
+  assert {
+    condition     = output.deployment.api_url == "https://inference.example.com" && length(output.deployment.protected) == 0
     error_message = "clients must be sent to the domain that was given"
-  }
-}
-
-run "images" {
-  command = plan
-
-  variables {
-    worker_images = { sentiment = "repository@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
-  }
-
-  assert {
-    condition     = local.models["sentiment"].package.zip == null && local.models["sentiment"].package.image.uri == var.worker_images["sentiment"]
-    error_message = "the model must run from its image"
   }
 }
 
@@ -169,7 +159,7 @@ run "long_deadline" {
   }
 
   assert {
-    condition     = output.replay_limits == { max_attempts = 5, deadline_seconds = 864000, retention_seconds = 1209600 }
+    condition     = output.deployment.replay_limits == { max_attempts = 5, deadline_seconds = 864000, retention_seconds = 1209600 }
     error_message = "a replay must have the deployment's limits"
   }
 }
@@ -220,17 +210,25 @@ run "no_parameter_yet" {
   }
 }
 
-run "images_win_over_parameters" {
+run "a_package_wins_over_the_parameter" {
   command = plan
 
   variables {
     images_from_parameters = true
-    worker_images          = { sentiment = "repository@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }
+    models                 = { sentiment = { models_dir = "tests/models", package = { zip = { path = "tests/packages/worker-tiny.zip" } } } }
+  }
+
+  override_data {
+    target = data.aws_ssm_parameters_by_path.images
+    values = {
+      names  = ["/inference-test/worker-images/sentiment"]
+      values = ["r@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"]
+    }
   }
 
   assert {
-    condition     = length(data.aws_ssm_parameters_by_path.images) == 0
-    error_message = "what is said needs no look-up"
+    condition     = local.models["sentiment"].package.image == null && local.models["sentiment"].package.zip == { path = "tests/packages/worker-tiny.zip", handler = "worker.handler.handler", runtime = "python3.13" }
+    error_message = "a model's own package must run it, with the defaults of what it leaves out"
   }
 }
 

@@ -6,18 +6,19 @@ mock_provider "aws" {
 }
 
 variables {
-  name_prefix   = "inference-test"
-  models        = { sentiment = {} }
-  default_model = "sentiment"
-  models_dir    = "tests/models"
-  packages_dir  = "tests/packages"
+  name_prefix            = "inference-test"
+  models                 = { sentiment = { models_dir = "tests/models" } }
+  default_model          = "sentiment"
+  architecture           = "x86_64"
+  images_from_parameters = false
+  packages_dir           = "tests/packages"
 }
 
 run "valid" {
   command = plan
 
   assert {
-    condition     = output.default_model == "sentiment"
+    condition     = output.deployment.default_model == "sentiment"
     error_message = "the default model is told"
   }
 }
@@ -26,7 +27,6 @@ run "invalid_1" {
   command = plan
   expect_failures = [
     var.name_prefix,
-    var.worker_images,
     var.architecture,
     var.requests,
     var.api,
@@ -39,8 +39,6 @@ run "invalid_1" {
   variables {
     # prefix too long
     name_prefix = "aaaaaaaaaaaaaaaaaaaaaaaaaa"
-    # image of no model
-    worker_images = { sentiment = "r@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", tiny = "r@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }
     # architecture unknown
     architecture = "riscv"
     # body too large
@@ -60,13 +58,11 @@ run "invalid_1" {
 
 run "invalid_2" {
   command         = plan
-  expect_failures = [var.name_prefix, var.worker_images, var.requests, var.sweeper]
+  expect_failures = [var.name_prefix, var.requests, var.sweeper]
 
   variables {
     # prefix that ends in a hyphen
     name_prefix = "inference-"
-    # image by tag
-    worker_images = { sentiment = "repository:latest" }
     # body too deep
     requests = { max_body_depth = 101 }
     # sweeper too eager
@@ -178,7 +174,7 @@ run "model_with_underscore" {
   expect_failures = [var.models]
 
   variables {
-    models = { sentiment = {}, my_model = { source = "tiny" } }
+    models = { sentiment = { models_dir = "tests/models" }, my_model = { source = "tiny", models_dir = "tests/models" } }
   }
 }
 
@@ -187,7 +183,7 @@ run "model_named_as_a_dlq" {
   expect_failures = [var.models]
 
   variables {
-    models = { sentiment = {}, sentiment-dlq = { source = "tiny" } }
+    models = { sentiment = { models_dir = "tests/models" }, sentiment-dlq = { source = "tiny", models_dir = "tests/models" } }
   }
 }
 
@@ -196,7 +192,7 @@ run "model_without_manifest" {
   expect_failures = [var.models]
 
   variables {
-    models = { sentiment = {}, unknown = {} }
+    models = { sentiment = { models_dir = "tests/models" }, unknown = { models_dir = "tests/models" } }
   }
 }
 
@@ -205,7 +201,7 @@ run "models_beyond_the_environment" {
   expect_failures = [var.models]
 
   variables {
-    models = merge({ sentiment = {} }, { for i in range(90) : format("a-rather-long-model-name-%03d", i) => { source = "tiny" } })
+    models = merge({ sentiment = { models_dir = "tests/models" } }, { for i in range(90) : format("a-rather-long-model-name-%03d", i) => { source = "tiny", models_dir = "tests/models" } })
   }
 }
 
@@ -218,22 +214,12 @@ run "default_model_unknown" {
   }
 }
 
-run "model_without_image" {
-  command         = plan
-  expect_failures = [var.worker_images]
-
-  variables {
-    models        = { sentiment = {}, tiny = {} }
-    worker_images = { sentiment = "r@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }
-  }
-}
-
 run "artifact_nowhere" {
   command         = plan
-  expect_failures = [var.worker_images]
+  expect_failures = [var.images_from_parameters]
 
   variables {
-    models = { sentiment = {}, absent = {} }
+    models = { sentiment = { models_dir = "tests/models" }, absent = { models_dir = "tests/models" } }
   }
 }
 
@@ -242,7 +228,7 @@ run "timeout_too_long" {
   expect_failures = [var.models, var.api_url]
 
   variables {
-    models  = { sentiment = { timeout_seconds = 901 } }
+    models  = { sentiment = { models_dir = "tests/models", timeout_seconds = 901 } }
     api_url = "https://inference.example.com/"
   }
 }
@@ -252,6 +238,60 @@ run "window_too_long" {
   expect_failures = [var.models]
 
   variables {
-    models = { sentiment = { batch_window_seconds = 301 } }
+    models = { sentiment = { models_dir = "tests/models", batch_window_seconds = 301 } }
+  }
+}
+
+run "misspelt_keys" {
+  command = plan
+  expect_failures = [
+    var.models, var.requests, var.api, var.dead_letters, var.sweeper, var.authorizer, var.throttling, var.cors
+  ]
+
+  variables {
+    models       = { sentiment = { models_dir = "tests/models", memmory_mb = 512 } }
+    requests     = { max_atempts = 3 }
+    api          = { memory = 512 }
+    dead_letters = { memory = 512 }
+    sweeper      = { grace = 60 }
+    authorizer   = { kind = "NONE" }
+    throttling   = { bursts = 1 }
+    cors         = { allow_origin = ["https://app.example.com"] }
+  }
+}
+
+run "values_of_another_kind" {
+  command = plan
+  expect_failures = [
+    var.models, var.requests, var.api, var.dead_letters, var.sweeper, var.authorizer, var.throttling, var.cors
+  ]
+
+  variables {
+    models       = { sentiment = { models_dir = "tests/models", memory_mb = "much" } }
+    requests     = { max_attempts = "many" }
+    api          = { provisioned_concurrency = null }
+    dead_letters = { memory_mb = true }
+    sweeper      = { schedule = 5 }
+    authorizer   = { type = "JWT", issuer = "https://issuer.example", audience = "inference" }
+    throttling   = { rate = [1] }
+    cors         = { allow_origins = "https://app.example.com" }
+  }
+}
+
+run "model_that_is_no_object" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    models = { sentiment = { models_dir = "tests/models" }, tiny = "tests/models" }
+  }
+}
+
+run "package_with_another_key" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    models = { sentiment = { models_dir = "tests/models", package = { zip = { path = "tests/packages/worker-tiny.zip", handlr = "x.y" } } } }
   }
 }

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from scripts.package import Packages, build
+from scripts.stack_defaults import api_environment, worker_environment
 from tests.events import golden
 from tests.integration.clients.scripted_server import ScriptedServer, says
 
@@ -77,6 +78,7 @@ def run(package: Path, folder: Path, handler: str, event: Any, server: ScriptedS
 def test_the_api_function(packages: Packages, tmp_path: Path) -> None:
     event = golden("http_predict")
     models = {"MODELS": '{"wordcount": "wordcount"}', "DEFAULT_MODEL": "wordcount", "QUEUE_URL_PREFIX": "http://q/1/"}
+    models |= api_environment()
     with ScriptedServer() as server:
         answer, modules = run(packages.lambda_zip, tmp_path, "api.handler", event, server, **models)
         assert answer["statusCode"] == 202, answer
@@ -89,6 +91,7 @@ def test_a_worker(packages: Packages, tmp_path: Path) -> None:
     [record] = event["Records"]
     record["body"] = json.dumps(json.loads(record["body"]) | {"input": {"text": "two words"}})
     model = {"MODEL": "wordcount", "MODEL_SOURCE": "wordcount", "QUEUE_URL": "http://q/1/wordcount"}
+    model |= worker_environment()
     claimed = {"request_id": {"S": "a"}, "status": {"S": "running"}, "model": {"S": "wordcount"}, "caller": {"S": "x"}}
     numbers = {"submitted_at": 1, "expires_at": 2, "delete_at": 3, "attempt_limit": 5, "attempts": 1}
     claimed |= {name: {"N": str(number)} for name, number in numbers.items()}

@@ -5,6 +5,7 @@ mock_provider "aws" {
 variables {
   name          = "inference-test-worker"
   function_arns = ["arn:aws:lambda:eu-west-1:123456789012:function:inference-test-worker-*"]
+  force_delete  = false
 }
 
 run "repository" {

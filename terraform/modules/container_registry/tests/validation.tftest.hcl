@@ -8,6 +8,7 @@ mock_provider "aws" {
 variables {
   name          = "inference-test-worker"
   function_arns = ["arn:aws:lambda:eu-west-1:123456789012:function:inference-test-worker-*"]
+  force_delete  = false
 }
 
 run "valid" {
@@ -21,14 +22,12 @@ run "valid" {
 
 run "invalid_1" {
   command         = plan
-  expect_failures = [var.name, var.function_arns, var.untagged_days]
+  expect_failures = [var.name, var.function_arns]
 
   variables {
     # name with capitals
     name = "Worker"
     # functions by name
     function_arns = ["inference-test-worker-*"]
-    # untagged for no day
-    untagged_days = 0
   }
 }

@@ -5,8 +5,17 @@ mock_provider "aws" {
 variables {
   name        = "inference-test-api"
   description = "Answers."
-  package     = { zip = { path = "main.tf", handler = "api.handler" } }
+  package     = { zip = { path = "main.tf", handler = "api.handler", runtime = "python3.13" } }
   policies    = { table = "{\"Version\":\"2012-10-17\",\"Statement\":[]}", queue = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
+
+  architecture            = "x86_64"
+  memory_mb               = 256
+  ephemeral_storage_mb    = 512
+  timeout_seconds         = 30
+  environment             = { LOG_LEVEL = "INFO" }
+  provisioned_concurrency = 0
+  reserved_concurrency    = null
+  log_retention_days      = 30
 }
 
 run "zip" {

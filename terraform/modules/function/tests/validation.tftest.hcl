@@ -8,7 +8,17 @@ mock_provider "aws" {
 variables {
   name        = "inference-test-api"
   description = "Answers."
-  package     = { zip = { path = "main.tf", handler = "api.handler" } }
+  package     = { zip = { path = "main.tf", handler = "api.handler", runtime = "python3.13" } }
+
+  architecture            = "x86_64"
+  memory_mb               = 256
+  ephemeral_storage_mb    = 512
+  timeout_seconds         = 30
+  environment             = { LOG_LEVEL = "INFO" }
+  provisioned_concurrency = 0
+  reserved_concurrency    = null
+  log_retention_days      = 30
+  policies                = {}
 }
 
 run "valid" {
@@ -17,11 +27,6 @@ run "valid" {
   assert {
     condition     = aws_lambda_function.this.package_type == "Zip"
     error_message = "the zip must be deployed as a zip"
-  }
-
-  assert {
-    condition     = aws_lambda_function.this.runtime == "python3.13"
-    error_message = "the default runtime is python3.13"
   }
 }
 
@@ -78,7 +83,7 @@ run "invalid_2" {
   variables {
     # package of both
     package = {
-      zip   = { path = "main.tf", handler = "api.handler" }
+      zip   = { path = "main.tf", handler = "api.handler", runtime = "python3.13" }
       image = { uri = "repository@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }
     }
     # memory too large
@@ -129,7 +134,7 @@ run "zip_that_is_not_there" {
   expect_failures = [var.package]
 
   variables {
-    package = { zip = { path = "missing.zip", handler = "api.handler" } }
+    package = { zip = { path = "missing.zip", handler = "api.handler", runtime = "python3.13" } }
   }
 }
 
@@ -147,7 +152,7 @@ run "handler_without_module" {
   expect_failures = [var.package]
 
   variables {
-    package = { zip = { path = "main.tf", handler = "handler" } }
+    package = { zip = { path = "main.tf", handler = "handler", runtime = "python3.13" } }
   }
 }
 

@@ -12,8 +12,11 @@ variables {
     alias_name       = "live"
     alias_invoke_arn = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:123456789012:function:inference-test-api:live/invocations"
   }
-  routes     = ["POST /predict", "GET /status/{request_id}"]
-  authorizer = { type = "AWS_IAM" }
+  routes             = ["POST /predict", "GET /status/{request_id}"]
+  authorizer         = { type = "AWS_IAM" }
+  throttling         = { burst = 100, rate = 50 }
+  cors               = null
+  log_retention_days = 30
 }
 
 run "valid" {
@@ -47,9 +50,9 @@ run "invalid_1" {
     # authorizer unknown
     authorizer = { type = "CUSTOM" }
     # burst of zero
-    throttling = { burst = 0 }
+    throttling = { burst = 0, rate = 50 }
     # cors for everyone
-    cors = { allow_origins = ["*"] }
+    cors = { allow_origins = ["*"], allow_methods = ["GET", "POST"], allow_headers = ["content-type"], expose_headers = ["location"], max_age_seconds = 300 }
     # log retention unknown
     log_retention_days = 8
   }
@@ -65,9 +68,9 @@ run "invalid_2" {
     # jwt without issuer
     authorizer = { type = "JWT", audience = ["a"] }
     # rate of zero
-    throttling = { rate = 0 }
+    throttling = { burst = 100, rate = 0 }
     # cors for nobody
-    cors = { allow_origins = [] }
+    cors = { allow_origins = [], allow_methods = ["GET", "POST"], allow_headers = ["content-type"], expose_headers = ["location"], max_age_seconds = 300 }
   }
 }
 
@@ -81,7 +84,7 @@ run "invalid_3" {
     # jwt without audience
     authorizer = { type = "JWT", issuer = "https://issuer.example" }
     # cors too long
-    cors = { allow_origins = ["https://app.example"], max_age_seconds = 86401 }
+    cors = { allow_origins = ["https://app.example"], allow_methods = ["GET", "POST"], allow_headers = ["content-type"], expose_headers = ["location"], max_age_seconds = 86401 }
   }
 }
 

@@ -7,6 +7,9 @@ variables {
   worker_timeout_seconds       = 60
   batch_window_seconds         = 5
   dlq_consumer_timeout_seconds = 20
+  max_receive_count            = 8
+  retention_seconds            = 345600
+  tls_only                     = true
 }
 
 run "queues" {

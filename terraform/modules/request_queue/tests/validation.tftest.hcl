@@ -6,8 +6,13 @@ mock_provider "aws" {
 }
 
 variables {
-  name                   = "inference-test-sentiment"
-  worker_timeout_seconds = 60
+  name                         = "inference-test-sentiment"
+  worker_timeout_seconds       = 60
+  batch_window_seconds         = 0
+  dlq_consumer_timeout_seconds = 30
+  max_receive_count            = 8
+  retention_seconds            = 345600
+  tls_only                     = true
 }
 
 run "valid" {

@@ -6,27 +6,25 @@ mock_provider "aws" {
 }
 
 variables {
-  name        = "inference-test-requests"
-  kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/0b1c2d3e"
+  name                = "inference-test-requests"
+  deletion_protection = true
 }
 
 run "valid" {
   command = plan
 
   assert {
-    condition     = one(aws_dynamodb_table.this.server_side_encryption).kms_key_arn == var.kms_key_arn
-    error_message = "the key that is given encrypts the table"
+    condition     = aws_dynamodb_table.this.name == "inference-test-requests"
+    error_message = "the table takes the name"
   }
 }
 
 run "invalid_1" {
   command         = plan
-  expect_failures = [var.name, var.kms_key_arn]
+  expect_failures = [var.name]
 
   variables {
     # name too short
     name = "ab"
-    # key by alias
-    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:alias/mine"
   }
 }

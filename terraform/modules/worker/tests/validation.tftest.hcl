@@ -8,10 +8,27 @@ mock_provider "aws" {
 variables {
   name      = "inference-test-worker-sentiment"
   model     = { name = "sentiment", source = "sentiment" }
-  package   = { zip = { path = "main.tf" } }
+  package   = { zip = { path = "main.tf", handler = "worker.handler.handler", runtime = "python3.13" } }
   queue     = { name = "inference-test-sentiment", url = "https://sqs.eu-west-1.amazonaws.com/123456789012/inference-test-sentiment" }
   queue_arn = "arn:aws:sqs:eu-west-1:123456789012:inference-test-sentiment"
   table     = { name = "inference-test-requests", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/inference-test-requests" }
+
+  artifact                = null
+  read_buckets            = []
+  read_kms_key_arns       = []
+  architecture            = "x86_64"
+  memory_mb               = 1769
+  ephemeral_storage_mb    = 512
+  timeout_seconds         = 60
+  batch_size              = 10
+  batch_window_seconds    = 0
+  maximum_concurrency     = null
+  provisioned_concurrency = 0
+  reserved_concurrency    = null
+  retry                   = { base_seconds = 2, max_seconds = 300 }
+  environment             = {}
+  log_level               = "INFO"
+  log_retention_days      = 30
 }
 
 run "valid" {
@@ -91,7 +108,7 @@ run "invalid_2" {
     # maximum concurrency too large
     maximum_concurrency = 1001
     # retry beyond sqs
-    retry = { max_seconds = 43201 }
+    retry = { base_seconds = 2, max_seconds = 43201 }
   }
 }
 

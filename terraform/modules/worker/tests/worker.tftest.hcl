@@ -5,13 +5,30 @@ mock_provider "aws" {
 variables {
   name      = "inference-test-worker-sentiment"
   model     = { name = "sentiment", source = "sentiment" }
-  package   = { zip = { path = "main.tf" } }
+  package   = { zip = { path = "main.tf", handler = "worker.handler.handler", runtime = "python3.13" } }
   queue     = { name = "inference-test-sentiment", url = "https://sqs.eu-west-1.amazonaws.com/123456789012/inference-test-sentiment" }
   queue_arn = "arn:aws:sqs:eu-west-1:123456789012:inference-test-sentiment"
   table     = { name = "inference-test-requests", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/inference-test-requests" }
+
+  artifact                = null
+  read_buckets            = []
+  read_kms_key_arns       = []
+  architecture            = "x86_64"
+  memory_mb               = 1769
+  ephemeral_storage_mb    = 512
+  timeout_seconds         = 60
+  batch_size              = 10
+  batch_window_seconds    = 0
+  maximum_concurrency     = null
+  provisioned_concurrency = 0
+  reserved_concurrency    = null
+  retry                   = { base_seconds = 2, max_seconds = 300 }
+  environment             = {}
+  log_level               = "INFO"
+  log_retention_days      = 30
 }
 
-run "defaults" {
+run "least" {
   assert {
     condition     = aws_lambda_event_source_mapping.queue.function_name == module.function.alias_arn && endswith(module.function.alias_arn, ":live")
     error_message = "the mapping must invoke the alias: on $LATEST warm instances stay unused"

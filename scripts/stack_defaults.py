@@ -1,0 +1,38 @@
+"""The stack's defaults, terraform/stack/defaults.json: what a function is given where an environment says nothing."""
+
+import json
+from typing import Any
+
+from scripts.console import ROOT
+
+_FILE = ROOT / "terraform" / "stack" / "defaults.json"
+
+
+def defaults(name: str) -> dict[str, Any]:
+    """The defaults of one of the stack's settings objects, such as `requests`."""
+    found: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))[name]
+    return found
+
+
+def api_environment() -> dict[str, str]:
+    """The settings of the api function that are no names: what Terraform makes of the defaults."""
+    requests = defaults("requests")
+    return {
+        "LOG_LEVEL": "INFO",
+        "MAX_BODY_BYTES": str(requests["max_body_bytes"]),
+        "MAX_BODY_DEPTH": str(requests["max_body_depth"]),
+        "MAX_ATTEMPTS": str(requests["max_attempts"]),
+        "REQUEST_DEADLINE_SECONDS": str(requests["deadline_seconds"]),
+        "RETENTION_SECONDS": str(requests["retention_seconds"]),
+        "CALLER_IDENTITY": defaults("authorizer")["caller"],
+    }
+
+
+def worker_environment() -> dict[str, str]:
+    """The settings of a worker that are no names."""
+    requests = defaults("requests")
+    return {
+        "LOG_LEVEL": "INFO",
+        "RETRY_BASE_SECONDS": str(requests["retry_base_seconds"]),
+        "RETRY_MAX_SECONDS": str(requests["retry_max_seconds"]),
+    }

@@ -1,0 +1,104 @@
+# The models. Any type: an object type would drop a misspelt setting silently.
+
+variable "models" {
+  description = <<-TEXT
+    The models, by the name they have in /predict/{model}. Everything is optional; what is not said comes from the model's
+    manifest (memory_mb, timeout_seconds, batch_size, batch_window_seconds), worker/models/<source>/manifest.json, else from
+    defaults.json.
+    source: the model's folder, when it is not the name. models_dir: where that folder is, when not in worker/models.
+    artifact: s3://bucket/key, when it is not in the package; #sha256=<hex> after it, when it is not the manifest's.
+    package: { zip = { path, handler, runtime } } or { image = { uri, command } } by digest, when not the built zip.
+    read_buckets: where the model's code may read in S3, as s3://bucket/prefix/. read_kms_key_arns: the keys that encrypt
+    what it reads there, the artifact included. environment: variables of its own. maximum_concurrency,
+    reserved_concurrency, provisioned_concurrency, ephemeral_storage_mb: of its function.
+  TEXT
+  type        = any
+  nullable    = false
+
+  validation {
+    condition     = length(var.models) > 0
+    error_message = "models must name at least one model."
+  }
+
+  validation {
+    condition     = alltrue([for name in keys(var.models) : can(regex("^[a-z][a-z0-9-]{0,30}$", name)) && !endswith(name, "-dlq")])
+    error_message = "models: a name must be 1 to 31 lower-case letters, digits and hyphens, start with a letter and not end in -dlq."
+  }
+
+  validation {
+    condition     = alltrue([for model in values(var.models) : can(keys(model))])
+    error_message = "models: ${join(", ", [for name, model in var.models : name if !can(keys(model))])} must be an object, such as {}."
+  }
+
+  validation {
+    condition = alltrue([for model in values(var.models) : length(setsubtract(try(keys(model), []), keys(local.defaults.models))) == 0])
+    error_message = "models: ${join(", ", flatten([
+      for name, model in var.models : [for key in setsubtract(try(keys(model), []), keys(local.defaults.models)) : "${name} has ${key}"]
+    ]))}, which is no setting. There are ${join(", ", keys(local.defaults.models))}."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for model in values(var.models) : [for key, value in try(merge(model), local.no_settings) : try(contains(local.kinds.models[key], lookup(local.kind_of, substr(jsonencode(value), 0, 1), "a number")), true)]
+    ]))
+    error_message = "models: ${join(", ", flatten([for name, model in var.models : [
+      for key, value in try(merge(model), local.no_settings) : "${name}.${key} must be ${join(" or ", local.kinds.models[key])}"
+      if !try(contains(local.kinds.models[key], lookup(local.kind_of, substr(jsonencode(value), 0, 1), "a number")), true)
+    ]]))}."
+  }
+
+  validation {
+    condition = alltrue(flatten([for model in values(var.models) : [
+      for kind, package in try(merge(model.package), local.no_settings) : length(setsubtract(try(keys(package), []), try(local.package_keys[kind], []))) == 0 && contains(keys(local.package_keys), kind)
+    ]]))
+    error_message = "models: the package of ${join(", ", [for name, model in var.models : name if try(length(model.package) > 0, false)])} must be { zip = { ${join(", ", local.package_keys.zip)} } } or { image = { ${join(", ", local.package_keys.image)} } }, with no other key."
+  }
+
+  # These two reach the queue's module as well, whose messages can't name the model. The worker's module checks the rest.
+  validation {
+    condition = alltrue([for model in values(var.models) : try(
+      model.timeout_seconds >= 3 && model.timeout_seconds <= 900 && floor(model.timeout_seconds) == model.timeout_seconds, true
+    )])
+    error_message = "models: timeout_seconds must be a whole number from 3 to 900; given are ${join(", ", [
+      for name, model in var.models : "${name} = ${model.timeout_seconds}" if can(model.timeout_seconds + 0)
+    ])}."
+  }
+
+  validation {
+    condition = alltrue([for model in values(var.models) : try(
+      model.batch_window_seconds >= 0 && model.batch_window_seconds <= 300 && floor(model.batch_window_seconds) == model.batch_window_seconds, true
+    )])
+    error_message = "models: batch_window_seconds must be a whole number from 0 to 300; given are ${join(", ", [
+      for name, model in var.models : "${name} = ${model.batch_window_seconds}" if can(model.batch_window_seconds + 0)
+    ])}."
+  }
+
+  # Spelled out, since a validation must not read the locals that are made of its variable.
+  validation {
+    condition = alltrue([
+      for name, model in var.models :
+      fileexists("${try(coalesce(model.models_dir), "${path.module}/../../worker/models")}/${try(coalesce(model.source), name)}/manifest.json")
+      if can(keys(model))
+    ])
+    error_message = "models: no manifest of ${join(", ", [
+      for name, model in var.models : name
+      if can(keys(model)) && !fileexists("${try(coalesce(model.models_dir), "${path.module}/../../worker/models")}/${try(coalesce(model.source), name)}/manifest.json")
+    ])}: <models_dir>/<source>/manifest.json is missing. Set the model's source or models_dir, or put its folder there."
+  }
+
+  validation {
+    condition     = length(jsonencode({ for name, model in var.models : name => try(coalesce(model.source), name) })) <= 3000
+    error_message = "models: names and sources take more than the 3000 characters that fit in Lambda's 4 KB environment. Shorten names or use a second stack."
+  }
+}
+
+variable "default_model" {
+  description = "Model that POST /predict, without a name, goes to."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = contains(keys(var.models), var.default_model)
+    error_message = "default_model must be one of models: ${join(", ", keys(var.models))}."
+  }
+}
