@@ -47,9 +47,8 @@ def _caller_identity(text: str) -> str:
     return text
 
 
-def _setting(parse: Callable[[str], Any] = str, default: Any = None) -> Any:
-    metadata = {"parse": parse}
-    return field(metadata=metadata) if default is None else field(default=default, metadata=metadata)
+def _setting(parse: Callable[[str], Any] = str) -> Any:
+    return field(metadata={"parse": parse})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +56,7 @@ class Settings:
     """What every function needs. A subclass's field `queue_url` is the variable `QUEUE_URL`."""
 
     request_table: str = _setting()
-    log_level: str = _setting(_log_level, "INFO")
+    log_level: str = _setting(_log_level)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -92,24 +91,24 @@ class ApiSettings(Settings):
     models: Mapping[str, str] = _setting(_models)
     default_model: str = _setting()
     queue_url_prefix: str = _setting()
-    max_body_bytes: int = _setting(_positive, 131_072)
-    max_body_depth: int = _setting(_positive, 32)
-    max_attempts: int = _setting(_positive, 5)
-    request_deadline_seconds: int = _setting(_positive, 86_400)
-    retention_seconds: int = _setting(_positive, 604_800)
-    caller_identity: str = _setting(_caller_identity, "role")
+    max_body_bytes: int = _setting(_positive)
+    max_body_depth: int = _setting(_positive)
+    max_attempts: int = _setting(_positive)
+    request_deadline_seconds: int = _setting(_positive)
+    retention_seconds: int = _setting(_positive)
+    caller_identity: str = _setting(_caller_identity)
 
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings(Settings):
-    """Settings of a worker. `model_artifact` replaces the packaged artifact by one in S3."""
+    """Settings of a worker. `model_artifact`, alone optional, replaces the packaged artifact by one in S3."""
 
     model: str = _setting()
     model_source: str = _setting()
     queue_url: str = _setting()
-    model_artifact: str = _setting(default="")
-    retry_base_seconds: int = _setting(_not_negative, 2)
-    retry_max_seconds: int = _setting(_not_negative, 300)
+    model_artifact: str = field(default="", metadata={"parse": str})
+    retry_base_seconds: int = _setting(_not_negative)
+    retry_max_seconds: int = _setting(_not_negative)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,4 +124,4 @@ class SweeperSettings(Settings):
 
     models: Mapping[str, str] = _setting(_models)
     queue_url_prefix: str = _setting()
-    sweep_grace_seconds: int = _setting(_positive, 900)
+    sweep_grace_seconds: int = _setting(_positive)

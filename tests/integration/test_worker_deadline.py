@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from scripts.stack_defaults import worker_environment
 from tests.events import golden
 from tests.integration.clients.scripted_server import Received, says
 from tests.integration.conftest import E2E_MODELS
@@ -85,7 +86,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
     """A worker's; a configuration file makes it use boto3's client."""
     (tmp_path / "config").touch()
-    return {
+    return worker_environment() | {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_DEFAULT_REGION": "us-east-1",

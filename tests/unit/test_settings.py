@@ -10,15 +10,30 @@ API = {
     "MODELS": '{"sentiment": "sentiment", "fast": "sentiment"}',
     "DEFAULT_MODEL": "sentiment",
     "QUEUE_URL_PREFIX": "https://sqs/1/p-",
+    "LOG_LEVEL": "INFO",
+    "MAX_BODY_BYTES": "1000",
+    "MAX_BODY_DEPTH": "10",
+    "MAX_ATTEMPTS": "3",
+    "REQUEST_DEADLINE_SECONDS": "60",
+    "RETENTION_SECONDS": "120",
+    "CALLER_IDENTITY": "role",
 }
-WORKER = {"REQUEST_TABLE": "t", "MODEL": "m", "MODEL_SOURCE": "s", "QUEUE_URL": "u"}
+WORKER = {
+    "REQUEST_TABLE": "t",
+    "MODEL": "m",
+    "MODEL_SOURCE": "s",
+    "QUEUE_URL": "u",
+    "LOG_LEVEL": "INFO",
+    "RETRY_BASE_SECONDS": "2",
+    "RETRY_MAX_SECONDS": "300",
+}
 
 
-def test_the_defaults_of_the_api() -> None:
+def test_the_settings_of_the_api() -> None:
     settings = ApiSettings.from_environment(API)
     assert settings.models == {"sentiment": "sentiment", "fast": "sentiment"}
-    assert (settings.max_body_bytes, settings.max_body_depth, settings.max_attempts) == (131_072, 32, 5)
-    assert (settings.request_deadline_seconds, settings.retention_seconds) == (86_400, 604_800)
+    assert (settings.max_body_bytes, settings.max_body_depth, settings.max_attempts) == (1000, 10, 3)
+    assert (settings.request_deadline_seconds, settings.retention_seconds) == (60, 120)
     assert settings.log_level == "INFO"
 
 
@@ -37,12 +52,15 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
         ApiSettings.from_environment({})
     for name in API:
         assert f"{name} is missing" in str(error.value)
-    assert "LOG_LEVEL" not in str(error.value)
+
+
+def test_an_artifact_of_its_own_may_be_missing() -> None:
+    assert WorkerSettings.from_environment(WORKER).model_artifact == ""
 
 
 def test_an_empty_value_is_missing() -> None:
     with pytest.raises(ConfigurationError, match=r"^REQUEST_TABLE is missing$"):
-        Settings.from_environment({"REQUEST_TABLE": ""})
+        Settings.from_environment({"REQUEST_TABLE": "", "LOG_LEVEL": "INFO"})
 
 
 def test_missing_and_bad_ones_together() -> None:
@@ -75,6 +93,6 @@ def test_whose_an_assumed_roles_request_is() -> None:
 
 
 def test_the_other_functions() -> None:
-    environment = API | {"WORKER_LOG_GROUP_PREFIX": "/aws/lambda/p-worker-"}
+    environment = API | {"WORKER_LOG_GROUP_PREFIX": "/aws/lambda/p-worker-", "SWEEP_GRACE_SECONDS": "900"}
     assert DeadLettersSettings.from_environment(environment).worker_log_group_prefix == "/aws/lambda/p-worker-"
     assert SweeperSettings.from_environment(environment).sweep_grace_seconds == 900
