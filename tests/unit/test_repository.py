@@ -1,13 +1,16 @@
-"""What the repository's own files promise: the workflow, the hooks, the decisions."""
+"""What the repository's own files promise: the workflow, the tables, the decisions, the version."""
 
+import ast
 import re
 from typing import Any
 
 import pytest
 import yaml
 
+from scripts import module_tables
 from scripts.console import ROOT
 
+LEVELS = ("debug", "info", "warning", "error")
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 MAKE_TARGETS = frozenset(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 
@@ -86,6 +89,12 @@ def test_issue_forms_have_what_github_asks_for(template: Any) -> None:
     assert all(field["attributes"]["label"] for field in fields)
 
 
+@pytest.mark.parametrize("folder", module_tables.folders(), ids=lambda folder: folder.name)
+def test_the_tables_of_a_module_are_up_to_date(folder: Any) -> None:
+    readme = (folder / "README.md").read_text(encoding="utf-8")
+    assert readme == module_tables.with_tables(readme, folder), "run `make docs`"
+
+
 def test_decisions_are_numbered_and_listed() -> None:
     names = sorted(path.name for path in (ROOT / "docs" / "adr").glob("[0-9]*.md"))
     assert [name[:4] for name in names] == [f"{number:04}" for number in range(1, len(names) + 1)]
@@ -94,3 +103,36 @@ def test_decisions_are_numbered_and_listed() -> None:
     for name in names:
         text = (ROOT / "docs" / "adr" / name).read_text(encoding="utf-8")
         assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"], name
+
+
+def _logged(root: str) -> set[str]:
+    """The names of the events that a folder's code logs: literals, or what the variable passed is assigned."""
+    names: set[str] = set()
+    for path in sorted((ROOT / root).rglob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        assigned: dict[str, set[str]] = {}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+                assigned.setdefault(node.targets[0].id, set()).update(_texts(node.value))
+        for call in ast.walk(tree):
+            if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in LEVELS:
+                if ast.unparse(call.func.value).rpartition(".")[2].strip("_") != "telemetry":
+                    continue
+                event = call.args[0]
+                found = assigned.get(event.id, set()) if isinstance(event, ast.Name) else _texts(event)
+                assert found, f"{path.name}: {ast.unparse(call)}: write the event's name where it is logged"
+                names |= found
+    return names
+
+
+def _texts(node: ast.AST) -> set[str]:
+    """The string constants that an expression can come to, conditions aside."""
+    if isinstance(node, ast.IfExp):
+        return _texts(node.body) | _texts(node.orelse)
+    return {node.value} if isinstance(node, ast.Constant) and isinstance(node.value, str) else set()
+
+
+def test_every_log_event_is_documented_and_no_other() -> None:
+    text = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8").partition("## Log events")[2]
+    documented = re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE)
+    assert sorted(documented) == sorted(_logged("lambda") | _logged("worker"))
