@@ -5,8 +5,7 @@ terraform {
   required_version = ">= 1.10"
 
   required_providers {
-    # Pinned exactly, and therefore without a lock file: that would hold the hashes of one platform only where the
-    # provider comes from a filesystem mirror.
+    # Pinned exactly, in the place of a lock file: docs/adr/0007-no-lock-file.md.
     aws = {
       source  = "hashicorp/aws"
       version = "5.100.0"
