@@ -21,7 +21,7 @@ KILLED_LINES = "RequestId: {} Error: Runtime exited with error: signal: killed\n
 
 
 class Functions:
-    """Starts functions\' processes, and watches their memory where the system tells it (Linux).
+    """Starts functions' processes, and watches their memory where the system tells it (Linux).
 
     Args:
         resident: megabytes in use by a process, at the moment and at most; None for one that is gone.
@@ -40,7 +40,9 @@ class Functions:
         name = env.get("AWS_LAMBDA_FUNCTION_NAME")
         if not name:
             return subprocess.Popen(command, **options)
-        folder = Path(env.get("TMPDIR") or "/tmp") / "functions" / name
+        # A version has execution environments of its own: what another one downloaded is not there.
+        version = env.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+        folder = Path(env.get("TMPDIR") or "/tmp") / "functions" / name / version
         folder.mkdir(parents=True, exist_ok=True)
         process = subprocess.Popen(command, **options | {"env": {**env, "TMPDIR": str(folder)}})
         with self._lock:
@@ -73,7 +75,7 @@ class Functions:
             time.sleep(POLL_SECONDS)
 
     def peak(self, name: str) -> int | None:
-        """Megabytes that the function\'s latest process has used at most; None when that is not known."""
+        """Megabytes that the function's latest process has used at most; None when that is not known."""
         with self._lock:
             return self._peaks.get(name)
 
@@ -84,7 +86,7 @@ class Functions:
 
 
 def resident(pid: int) -> tuple[int, int] | None:
-    """What Linux says of a process\'s memory, in megabytes: now, and at most."""
+    """What Linux says of a process's memory, in megabytes: now, and at most."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     except OSError:

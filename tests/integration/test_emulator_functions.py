@@ -21,7 +21,7 @@ import os, pathlib, tempfile
 
 def handler(event, context):
     place = pathlib.Path(tempfile.gettempdir())
-    (place / "mine").touch()
+    (place / os.environ["AWS_LAMBDA_FUNCTION_VERSION"]).touch()
     hoard = bytearray(event["megabytes"] * 2**20)
     hoard[::4096] = b"x" * len(hoard[::4096])
     return {"tmp": str(place), "files": sorted(path.name for path in place.iterdir()), "size": len(hoard)}
@@ -59,7 +59,14 @@ def invoke(client: Callable[[str], Any]) -> Callable[[str, int], Any]:
         )
 
     def invoke(name: str, megabytes: int) -> Any:
-        answer = functions.invoke(FunctionName=name, Payload=json.dumps({"megabytes": megabytes}).encode())
+        name, _, version = name.partition(":")
+        if version:
+            assert functions.publish_version(FunctionName=name)["Version"] == version
+        answer = functions.invoke(
+            FunctionName=name,
+            Qualifier=version or "$LATEST",
+            Payload=json.dumps({"megabytes": megabytes}).encode(),
+        )
         return answer.get("FunctionError"), json.loads(answer["Payload"].read())
 
     return invoke
@@ -68,7 +75,12 @@ def invoke(client: Callable[[str], Any]) -> Callable[[str, int], Any]:
 def test_functions_do_not_see_each_others_files(invoke: Callable[[str, int], Any]) -> None:
     (_, one), (_, two) = invoke("one", 1), invoke("two", 1)
     assert one["tmp"] != two["tmp"]
-    assert one["files"] == two["files"] == ["mine"]
+    assert one["files"] == two["files"] == ["$LATEST"]
+
+
+def test_a_version_does_not_see_the_files_of_another(invoke: Callable[[str, int], Any]) -> None:
+    (_, latest), (_, published) = invoke("one", 1), invoke("one:1", 1)
+    assert (latest["files"], published["files"]) == (["$LATEST"], ["1"])
 
 
 def test_one_that_uses_more_memory_than_it_has_is_killed_and_its_log_says_so(
