@@ -1,30 +1,36 @@
-"""Claiming: which of the received messages this invocation may work on, and what becomes of the others.
+"""Claiming: which of the received messages this invocation may work on, and the verdicts on the others.
 
 record says                         the message
 pending                             is claimed
-running, lease over; or marked      is a suspect: its last attempt ended without an outcome, so it is claimed and run
-to run alone                        alone, after all others, those with the fewest attempts first
+running, lease over; or marked      is claimed alone, after all others, those with the fewest attempts first: its last
+to run alone                        attempt ended without an outcome, and may have killed its worker
 pending, one attempt left of more   is claimed alone too: a neighbour must not take its last attempt with it
-running, live lease                 goes back until that lease ends: another attempt is at work
-final, or no record of its submit   is dropped: a duplicate, or a submit that was answered 503
-past its deadline                   is dropped; the record becomes expired
-no attempts left                    goes back at once, so that SQS moves it to the dead-letter queue
+running, live lease                 is retried when that lease ends: another attempt is at work
+final, or no record of its submit   is done: a duplicate, or a submit that was answered 503
+past its deadline                   is done; the record becomes expired
+no attempts left                    is retried at once, so that SQS moves it to the dead-letter queue
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from inference import transitions
 from inference.errors import Unavailable
 from inference.request_table import Applied, Refusal, RequestTable, Written
 from inference.requests import FINAL, Message, Record, Status
-from inference.telemetry import Telemetry
 from inference.transitions import Update
 from worker.delivery import Delivery
-
-RETRY_SECONDS_UNAVAILABLE = 5
+from worker.verdicts import (
+    UNAVAILABLE_RETRY_SECONDS,
+    Done,
+    DoneReason,
+    Retry,
+    RetryReason,
+    Verdict,
+    Verdicts,
+)
 
 
 @dataclass(frozen=True)
@@ -35,14 +41,21 @@ class Claim:
     attempt: int
 
 
-@dataclass
-class Sorted:
-    """What a round of claiming found. `returned` maps deliveries to the seconds until they come back."""
+@dataclass(frozen=True)
+class Alone:
+    """A delivery that is claimed alone, after all others; `attempts` are those that its request had so far."""
 
-    claimed: list[Claim] = field(default_factory=list)
-    suspects: list[tuple[int, Delivery]] = field(default_factory=list)
-    returned: list[tuple[Delivery, int]] = field(default_factory=list)
-    dropped: list[Delivery] = field(default_factory=list)
+    delivery: Delivery
+    attempts: int
+
+
+@dataclass(frozen=True)
+class ClaimResult:
+    """What a round of claiming found: each delivery is in exactly one of the three."""
+
+    claims: Sequence[Claim]
+    alone: Sequence[Alone]
+    verdicts: Verdicts
 
 
 class Claimer:
@@ -56,12 +69,10 @@ class Claimer:
     def __init__(
         self,
         table: RequestTable,
-        telemetry: Telemetry,
         lease_until: int,
         trace: Mapping[str, str],
     ) -> None:
         self._table = table
-        self._telemetry = telemetry
         self._lease_until = lease_until
         self._trace = trace
 
@@ -69,13 +80,36 @@ class Claimer:
         """Until this invocation's leases are over."""
         return (self._lease_until - now) // 1000 + 1
 
-    def claim(self, deliveries: Sequence[Delivery], now: int) -> Sorted:
+    def claim(self, deliveries: Sequence[Delivery], now: int) -> ClaimResult:
         """Claim what is free. First deliveries go in one call; later ones singly, and not for a last attempt."""
-        found = Sorted()
         updates = [self._update(delivery.message, delivery.receive_count, now) for delivery in deliveries]
+        claims: list[Claim] = []
+        alone: list[Alone] = []
+        verdicts: list[tuple[str, Verdict]] = []
         for delivery, written in zip(deliveries, self._table.apply(updates), strict=True):
-            self._sort(delivery, written, found, now, first_look=True)
-        return found
+            match self._read(delivery, written, now):
+                case Claim() as claim:
+                    claims.append(claim)
+                case Record() as record:
+                    alone.append(Alone(delivery, record.attempts))
+                case verdict:
+                    verdicts.append((delivery.receipt_handle, verdict))
+        return ClaimResult(claims, alone, verdicts)
+
+    def claim_alone(self, delivery: Delivery, now: int) -> ClaimResult:
+        """Claim what `claim` found to be claimed alone."""
+        message = delivery.message
+        update = transitions.take_over(message.request_id, message.submitted_at, self._lease_until, now, **self._trace)
+        match self._read(delivery, self._table.apply([update])[0], now):
+            case Claim() as claim:
+                return ClaimResult([claim], [], [])
+            case Record():
+                verdict: Verdict = Retry(
+                    RetryReason.CLAIM_REFUSED, UNAVAILABLE_RETRY_SECONDS, {"request_id": message.request_id}
+                )
+            case Done() | Retry() as verdict:
+                pass
+        return ClaimResult([], [], [(delivery.receipt_handle, verdict)])
 
     def _update(self, message: Message, receive_count: int, now: int) -> Update:
         request_id, submitted_at = message.request_id, message.submitted_at
@@ -84,50 +118,35 @@ class Claimer:
         limit = message.attempt_limit
         return transitions.claim_unless_last(request_id, submitted_at, self._lease_until, limit, now, **self._trace)
 
-    def take_over(self, suspect: Delivery, now: int) -> Sorted:
-        """Claim a suspect."""
-        message = suspect.message
-        update = transitions.take_over(message.request_id, message.submitted_at, self._lease_until, now, **self._trace)
-        found = Sorted()
-        self._sort(suspect, self._table.apply([update])[0], found, now, first_look=False)
-        return found
-
-    def _sort(self, delivery: Delivery, written: Written, found: Sorted, now: int, first_look: bool) -> None:
+    def _read(self, delivery: Delivery, written: Written, now: int) -> Claim | Record | Verdict:
+        """What a claim's answer means; a record: it was refused, and nothing stands in the way of the request."""
+        request_id = delivery.message.request_id
         match written:
             case Applied(record=record):
-                found.claimed.append(Claim(delivery, record.attempts if record else 1))
+                return Claim(delivery, record.attempts if record else 1)
             case Unavailable() as error:
-                self._telemetry.error("claim_failed", error, request_id=delivery.message.request_id)
-                found.returned.append((delivery, RETRY_SECONDS_UNAVAILABLE))
-            case Refusal(record=None):
-                self._drop(delivery, "no record", found)
-            case Refusal(record=record) if record is not None:
-                self._sort_refused(delivery, record, found, now, first_look)
+                details = {"error": error, "request_id": request_id}
+                return Retry(RetryReason.CLAIM_FAILED, UNAVAILABLE_RETRY_SECONDS, details)
+            case Refusal(record=record):
+                missing = Done(DoneReason.NO_RECORD, {"request_id": request_id})
+                return missing if record is None else self._read_refused(delivery, record, now)
 
-    def _sort_refused(self, delivery: Delivery, record: Record, found: Sorted, now: int, first_look: bool) -> None:
+    def _read_refused(self, delivery: Delivery, record: Record, now: int) -> Claim | Record | Verdict:
+        details = {"request_id": record.request_id}
         leased = record.status is Status.RUNNING and (record.lease_until or 0) >= now
         if leased and record.lease_until == self._lease_until and record.invocation_id == self._trace["invocation_id"]:
             # Our own claim: its first answer was lost and the client's retry met what it had written.
-            found.claimed.append(Claim(delivery, record.attempts))
-        elif record.submitted_at != delivery.message.submitted_at:
-            self._drop(delivery, "is of an earlier submit", found)
-        elif record.status in FINAL:
-            self._drop(delivery, f"is {record.status} already", found)
-        elif leased:
-            seconds = ((record.lease_until or 0) - now) // 1000 + 1
-            self._telemetry.info("message_returned", request_id=record.request_id, reason="leased", seconds=seconds)
-            found.returned.append((delivery, seconds))
-        elif record.expires_at <= now:
+            return Claim(delivery, record.attempts)
+        if record.submitted_at != delivery.message.submitted_at:
+            return Done(DoneReason.EARLIER_SUBMIT, details)
+        if record.status in FINAL:
+            return Done(DoneReason.ALREADY_FINAL, {**details, "status": record.status})
+        if leased:
+            return Retry(RetryReason.LEASED, ((record.lease_until or 0) - now) // 1000 + 1, details)
+        if record.expires_at <= now:
+            # Should this write fail: whoever reads the record sees it expired all the same, and the sweeper writes it.
             self._table.apply([transitions.expire(record.request_id, now)])
-            self._drop(delivery, "is past its deadline", found)
-        elif record.attempts >= record.attempt_limit:
-            self._telemetry.error("attempts_exhausted", request_id=record.request_id, attempts=record.attempts)
-            found.returned.append((delivery, 0))
-        elif first_look:
-            found.suspects.append((record.attempts, delivery))
-        else:
-            found.returned.append((delivery, RETRY_SECONDS_UNAVAILABLE))
-
-    def _drop(self, delivery: Delivery, reason: str, found: Sorted) -> None:
-        self._telemetry.info("message_dropped", request_id=delivery.message.request_id, reason=reason)
-        found.dropped.append(delivery)
+            return Done(DoneReason.EXPIRED, details)
+        if record.attempts >= record.attempt_limit:
+            return Retry(RetryReason.ATTEMPTS_EXHAUSTED, 0, {**details, "attempts": record.attempts})
+        return record

@@ -1,4 +1,4 @@
-"""What SQS hands a worker: records, read one by one so that an unreadable one hurts only itself."""
+"""What SQS hands a worker: records, read one by one so that an unreadable one harms only itself."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from inference.requests import Message
+from worker.verdicts import Retry, RetryReason, Verdict, Verdicts
+
+_LOGGED_CHARACTERS = 500
 
 
 @dataclass(frozen=True)
@@ -19,27 +22,34 @@ class Delivery:
     message: Message
 
 
-@dataclass(frozen=True)
-class Unreadable:
-    """A record whose body is no message of ours; SQS moves it to the dead-letter queue after its receives."""
+def read_records(records: Sequence[Mapping[str, Any]]) -> tuple[list[Delivery], Verdicts]:
+    """Read the records of an SQS event.
 
-    message_id: str
-    receipt_handle: str
-    body: str
-    reason: str
-
-
-def read_records(records: Sequence[Mapping[str, Any]]) -> tuple[list[Delivery], list[Unreadable]]:
-    """Read the records of an SQS event."""
+    A record whose body is no message of ours comes back at once: after its receives SQS moves it to the dead-letter
+    queue.
+    """
     deliveries: list[Delivery] = []
-    unreadable: list[Unreadable] = []
+    unreadable: list[tuple[str, Verdict]] = []
     for record in records:
         ids = (record["messageId"], record["receiptHandle"])
         try:
             message = Message.from_body(record["body"])
         except (ValueError, RecursionError) as error:
-            unreadable.append(Unreadable(*ids, record["body"], str(error)))
+            details = {"reason": str(error), "body": record["body"][:_LOGGED_CHARACTERS]}
+            unreadable.append((ids[1], Retry(RetryReason.UNREADABLE, 0, details)))
         else:
             count = int(record["attributes"]["ApproximateReceiveCount"])
             deliveries.append(Delivery(*ids, count, message))
     return deliveries, unreadable
+
+
+def without_repeats(deliveries: Sequence[Delivery], seconds: int) -> tuple[list[Delivery], Verdicts]:
+    """The first delivery of each request; a second one in the same batch comes back after so many seconds."""
+    firsts: dict[str, Delivery] = {}
+    repeated: list[tuple[str, Verdict]] = []
+    for delivery in deliveries:
+        request_id = delivery.message.request_id
+        if firsts.setdefault(request_id, delivery) is not delivery:
+            verdict = Retry(RetryReason.REPEATED, seconds, {"request_id": request_id})
+            repeated.append((delivery.receipt_handle, verdict))
+    return list(firsts.values()), repeated

@@ -5,7 +5,7 @@
     raises                         tells the requests, loads again    loads again
                                    in the next invocation
     takes longer than Lambda       ended by Lambda, in silence        loads with its first batch: the requests are
-    gives, or kills the process                                       claimed by then, and the watchdog runs
+    gives, or kills the process                                       claimed by then, and the timeout runs
 
 A file says that a load has begun: it is left behind where the process was killed in the middle. Lambda starts such a
 process again in the same environment, and keeps its /tmp.

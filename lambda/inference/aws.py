@@ -33,7 +33,7 @@ class _Tries(NamedTuple):
 
 
 # boto3 can't shorten a single try. So with a deadline all of its tries are short, and when little time is left there is
-# one that is shorter still: it fits in the second that the worker's watchdog has.
+# one that is shorter still: it fits in the second that the worker's timeout handler has.
 _SHORT = _Tries(CONNECT_TIMEOUT_SECONDS, 2, BOUNDED_ATTEMPTS, 1)
 _LAST = _Tries(0.3, 0.5, 1, 0)
 

@@ -46,7 +46,7 @@ class RequestQueue:
         except (ClientError, BotoCoreError) as error:
             raise Unavailable(f"could not send to {self._url}: {error}") from error
 
-    def show_again(self, delays: Mapping[str, int]) -> Sequence[str]:
+    def set_visibility(self, delays: Mapping[str, int]) -> Sequence[str]:
         """Set when received messages come back: receipt handle -> seconds from now.
 
         Returns the handles for which it could not be set; those come back when their visibility timeout ends, so

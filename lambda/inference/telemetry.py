@@ -63,7 +63,7 @@ class Telemetry:
         if _LEVELS[level] < self._level:
             return
         line = {"level": level, "event": event, **self._common, **fields}
-        # One write per line: a second thread (the worker's watchdog) must not get between a line and its end.
+        # One write per line: a second thread (the worker's timeout handler) must not get between a line and its end.
         sys.stdout.write(_to_json(line) + "\n")
         sys.stdout.flush()
 

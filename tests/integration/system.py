@@ -27,6 +27,7 @@ from tests.integration.terraform_definition import create_queues, create_table
 from tests.unit.fakes import ReadyModel
 from worker.batch import Worker
 from worker.invocation import Invocation, RetryDelay
+from worker.prediction import Predictor
 
 PREFIX = "test-it"
 TABLE = f"{PREFIX}-requests"
@@ -149,9 +150,9 @@ class System:
         self._invocations += 1
         return Context(self._invocations)
 
-    def worker(self, model: str = "sentiment") -> Worker:
+    def worker(self, model: str = "sentiment", predictor: Predictor | None = None) -> Worker:
         return Worker(
-            self.model,
+            predictor or self.model,
             packaged_validator(model),
             self.table,
             RequestQueue(self.sqs, self.urls[model]),
@@ -208,8 +209,7 @@ class System:
                 raise KeyboardInterrupt
 
         context = self._context()
-        worker = self.worker()
-        worker._model = Dying()
+        worker = self.worker(predictor=Dying())
         worker.process(records, Invocation(context.aws_request_id, context.get_remaining_time_in_millis, self.clock))
 
     def run_dead_letters(self, model: str = "sentiment") -> None:

@@ -74,7 +74,7 @@ def test_messages_are_shown_again_in_chunks_of_ten(queue: RequestQueue, url: str
     handles = [message["ReceiptHandle"] for _ in range(3) for message in receive(url)]
     assert len(handles) == 23
     assert receive(url) == []
-    assert queue.show_again(dict.fromkeys(handles, 0)) == []
+    assert queue.set_visibility(dict.fromkeys(handles, 0)) == []
     assert sum(len(receive(url)) for _ in range(3)) == 23
 
 
@@ -83,7 +83,7 @@ def test_a_message_that_is_gone_is_told_and_hurts_no_other(queue: RequestQueue, 
         queue.send(a_message(a_record()))
     handles = [message["ReceiptHandle"] for message in receive(url)]
     aws.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=handles[1])
-    assert list(queue.show_again(dict.fromkeys(handles, 0))) in (
+    assert list(queue.set_visibility(dict.fromkeys(handles, 0))) in (
         [handles[1]],
         [],
     )  # SQS takes some of the dead for alive
@@ -95,7 +95,7 @@ def test_a_chunk_that_fails_is_told(queue: RequestQueue, url: str) -> None:
         queue.send(a_message(a_record()))
     handles = [message["ReceiptHandle"] for _ in range(2) for message in receive(url)]
     with injected(AwsFault("ChangeMessageVisibilityBatch", KINDS[0], times=aws.ATTEMPTS)):
-        assert queue.show_again(dict.fromkeys(handles, 0)) == handles[:10]
+        assert queue.set_visibility(dict.fromkeys(handles, 0)) == handles[:10]
     assert len(receive(url)) == 2
 
 
@@ -108,13 +108,13 @@ def test_delays_are_kept_in_the_range_of_sqs() -> None:
             return {"Failed": [{"Id": "1"}]}
 
     queue = RequestQueue(Client(), "url")
-    assert queue.show_again({"a": -5, "b": MAX_VISIBILITY_SECONDS + 1, "c": 7}) == ["b"]
+    assert queue.set_visibility({"a": -5, "b": MAX_VISIBILITY_SECONDS + 1, "c": 7}) == ["b"]
     assert asked == [0, MAX_VISIBILITY_SECONDS, 7]
 
 
-def test_nothing_to_show_again_is_no_call(queue: RequestQueue) -> None:
+def test_nothing_to_change_is_no_call(queue: RequestQueue) -> None:
     with injected(AwsFault("ChangeMessageVisibilityBatch", KINDS[0], times=FOREVER)):
-        assert queue.show_again({}) == []
+        assert queue.set_visibility({}) == []
 
 
 def test_empty_means_nothing_in_sight_and_nothing_in_flight(queue: RequestQueue, url: str) -> None:

@@ -148,7 +148,9 @@ def test_it_ends_in_time_where_the_queue_does_not_answer(package: Path, environm
     assert len(ended.events("visibility_unchanged")) >= 1
 
 
-def test_the_watchdog_has_time_for_its_calls(slow_package: Path, environment: dict[str, str], tmp_path: Path) -> None:
+def test_the_timeout_handler_has_time_for_its_calls(
+    slow_package: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
     """What hangs is the model: its requests are released, and their messages come back, in the last 1.5 s."""
     (tmp_path / "local-model-loading").touch()  # the load at the start was killed: it comes with the first batch
     with HangingAws("none") as server:

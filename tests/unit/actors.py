@@ -29,7 +29,7 @@ class Actor(threading.Thread):
         self.limit_ms = limit_ms
         self.fault: str | None = None
         self.at = ""
-        self.bark: Callable[[], None] | None = None
+        self.on_timeout: Callable[[], None] | None = None
         self.error: BaseException | None = None
         self.done = False
         self.start()
@@ -82,22 +82,22 @@ def go_on(actor: Actor, until: str) -> None:
         actor.step()
 
 
-class ScheduledWatchdog:
-    """Barks when the schedule says so, beside the hung prediction."""
+class ScheduledTimeout:
+    """Ends when the schedule says so, beside the hung prediction."""
 
-    def __init__(self, seconds: float, bark: Callable[[], None]) -> None:
-        self._bark = bark
+    def __init__(self, seconds: float, on_timeout: Callable[[], None]) -> None:
+        self._on_timeout = on_timeout
 
-    def __enter__(self) -> ScheduledWatchdog:
+    def __enter__(self) -> ScheduledTimeout:
         actor = threading.current_thread()
         if isinstance(actor, Actor):
-            actor.bark = self._bark
+            actor.on_timeout = self._on_timeout
         return self
 
     def __exit__(self, *_: object) -> None:
         actor = threading.current_thread()
         if isinstance(actor, Actor):
-            actor.bark = None
+            actor.on_timeout = None
 
 
 class LaggingQueue(FakeQueue):

@@ -53,15 +53,15 @@ class FakeQueue(Faulty):
         name = f"m{next(self._ids)}"
         self.messages[name] = Held(name, body, self._clock())
 
-    def show_again(self, delays: Mapping[str, int]) -> Sequence[str]:
+    def set_visibility(self, delays: Mapping[str, int]) -> Sequence[str]:
         if delays:
-            self.calls += ["show_again"] * ((len(delays) + 9) // 10)
+            self.calls += ["set_visibility"] * ((len(delays) + 9) // 10)
         try:
-            return self._step("show_again", lambda: self._show_again(delays))
+            return self._step("set_visibility", lambda: self._set_visibility(delays))
         except Unavailable:
             return list(delays)
 
-    def _show_again(self, delays: Mapping[str, int]) -> Sequence[str]:
+    def _set_visibility(self, delays: Mapping[str, int]) -> Sequence[str]:
         self.shown.append(dict(delays))
         missed = []
         for handle, seconds in delays.items():

@@ -71,16 +71,16 @@ def test_a_cancelled_request_is_never_computed(bench: Bench) -> None:
     assert bench.model.passes == []
 
 
-# Suspects
+# What runs alone
 
 
-def _suspects(bench: Bench, *texts: str) -> list[str]:
+def _lease_over(bench: Bench, *texts: str) -> list[str]:
     """Requests whose worker was killed in the first attempt."""
     return bench.add(*texts, status=Status.RUNNING, attempts=1, lease_until=NOW - 1)
 
 
-def test_a_suspect_that_kills_again_keeps_those_behind_it_waiting_for_seconds_only(bench: Bench) -> None:
-    _suspects(bench, *"abcd")
+def test_what_kills_again_keeps_those_behind_it_waiting_for_seconds_only(bench: Bench) -> None:
+    _lease_over(bench, *"abcd")
 
     def kill() -> None:
         raise Killed
@@ -98,9 +98,9 @@ def test_a_suspect_that_kills_again_keeps_those_behind_it_waiting_for_seconds_on
     assert bench.table.record("3-d").attempts == 2
 
 
-def test_suspects_whose_passes_take_long_stay_hidden_until_the_lease_ends(bench: Bench) -> None:
-    _suspects(bench, *"abc")
-    bench.worker._slowest_ms = 12_000
+def test_those_whose_passes_take_long_stay_hidden_until_the_lease_ends(bench: Bench) -> None:
+    _lease_over(bench, *"abc")
+    bench.worker._prediction.slowest_ms = 12_000
     assert bench.run() == []
     assert bench.queue.shown == [dict.fromkeys(["m1/1", "m2/1", "m3/1"], LEASE_SECONDS), {}]
 
@@ -125,7 +125,7 @@ def test_an_expired_lease_is_taken_over_alone(bench: Bench) -> None:
     assert [bench.table.record(name).attempts for name in old + new] == [2, 1, 1]
 
 
-def test_suspects_run_one_by_one_those_with_the_fewest_attempts_first(bench: Bench) -> None:
+def test_what_runs_alone_goes_one_by_one_the_fewest_attempts_first(bench: Bench) -> None:
     for text, attempts in (("three", 3), ("one", 1), ("two", 2)):
         bench.add(text, status=Status.RUNNING, attempts=attempts, lease_until=NOW - 1)
     bench.add("fresh")

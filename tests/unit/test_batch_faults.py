@@ -89,7 +89,7 @@ def test_one_finish_that_fails_hurts_no_other(bench: Bench) -> None:
 def test_a_queue_that_does_not_shorten_the_wait_delays_only(bench: Bench, skip: int) -> None:
     bench.add("a")
     bench.model.reactions["a"] = ValueError("bad")
-    bench.queue.faults = [Fault("show_again", skip=skip)]
+    bench.queue.faults = [Fault("set_visibility", skip=skip)]
     assert bench.run() == ["m1"]
     assert bench.statuses() == ["pending"]
     assert bench.hidden_seconds() == ([2] if skip == 0 else [LEASE_SECONDS])

@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
 from inference.requests import Record, Status
 from tests.unit.fakes import NOW
 from tests.unit.worker_harness import REMAINING, Bench
-from worker.batch import WATCHDOG_MARGIN_MS
+from worker.batch import TIMEOUT_MARGIN_MS
 from worker.errors import NotLoadedError
+from worker.timeout import Timeout
 
 
 def test_a_chunk_that_the_time_left_does_not_cover_is_handed_back(bench: Bench) -> None:
@@ -26,7 +27,7 @@ def test_a_chunk_that_the_time_left_does_not_cover_is_handed_back(bench: Bench) 
     assert bench.hidden_seconds() == [0] * 4
 
 
-def test_suspects_that_the_time_left_does_not_cover_are_handed_back(bench: Bench) -> None:
+def test_what_runs_alone_is_handed_back_when_the_time_left_does_not_cover_it(bench: Bench) -> None:
     bench.add("fresh")
     bench.add("old", status=Status.RUNNING, attempts=1, lease_until=NOW - 1)
     bench.model.reactions["fresh"] = lambda: setattr(bench, "remaining", lambda: 1_999)
@@ -36,7 +37,7 @@ def test_suspects_that_the_time_left_does_not_cover_are_handed_back(bench: Bench
 
 
 def test_the_first_chunk_always_runs(bench: Bench) -> None:
-    bench.remaining = lambda: WATCHDOG_MARGIN_MS + 400
+    bench.remaining = lambda: TIMEOUT_MARGIN_MS + 400
     bench.add("a")
     assert bench.run() == []
     assert bench.statuses() == ["succeeded"]
@@ -46,7 +47,7 @@ def test_a_chunk_that_found_nothing_to_do_is_not_the_first(bench: Bench) -> None
     bench.model.batch_size = 1
     bench.add("done", status=Status.SUCCEEDED)
     bench.add("a")
-    bench.remaining = lambda: WATCHDOG_MARGIN_MS + 400
+    bench.remaining = lambda: TIMEOUT_MARGIN_MS + 400
     assert bench.run() == []
     assert bench.model.passes == [["a"]]
 
@@ -54,15 +55,15 @@ def test_a_chunk_that_found_nothing_to_do_is_not_the_first(bench: Bench) -> None
 def test_a_hung_model_is_given_up_before_lambda_kills_it(bench: Bench) -> None:
     ids = bench.add("a", "hung")
     given_up = threading.Event()
-    real = bench.queue.show_again
+    real = bench.queue.set_visibility
 
-    def show_again(delays: dict[str, int]) -> Sequence[str]:
+    def set_visibility(delays: dict[str, int]) -> Sequence[str]:
         missed = real(delays)
         if threading.current_thread() is not threading.main_thread():
             given_up.set()
         return missed
 
-    bench.queue.show_again = show_again  # type: ignore[method-assign,assignment]
+    bench.queue.set_visibility = set_visibility  # type: ignore[method-assign,assignment]
     at_the_end: list[list[Record]] = []
 
     def hang() -> None:
@@ -70,7 +71,7 @@ def test_a_hung_model_is_given_up_before_lambda_kills_it(bench: Bench) -> None:
         at_the_end.append([bench.table.record(name) for name in ids])
 
     bench.model.reactions["hung"] = hang
-    bench.remaining = lambda: WATCHDOG_MARGIN_MS + 50
+    bench.remaining = lambda: TIMEOUT_MARGIN_MS + 50
     failed = bench.run()
     # While it still hung, both were back, with the reason, to be tried alone and soon.
     for record in at_the_end[0]:
@@ -95,19 +96,29 @@ def test_a_hung_model_on_the_last_attempt_fails_the_request(bench: Bench) -> Non
     failed = threading.Event()
     bench.table.after = lambda _: failed.set() if bench.table.record(name).status is Status.FAILED else None
     bench.model.reactions["hung"] = lambda: failed.wait(20)
-    bench.remaining = lambda: WATCHDOG_MARGIN_MS + 50
+    bench.remaining = lambda: TIMEOUT_MARGIN_MS + 50
     assert bench.run() == []
     record = bench.table.record(name)
     assert (record.status, bench.error(name)["code"], record.attempts) == (Status.FAILED, "timeout", 5)
     assert json.loads(str(record.input)) == {"text": "hung", "threshold": 0.5}
 
 
-def test_a_prediction_that_ends_in_time_is_not_given_up(bench: Bench) -> None:
-    bench.add("a")
+def test_a_prediction_that_ends_in_time_does_not_time_out(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Timeout] = []
+
+    class Kept(Timeout):
+        def __enter__(self) -> Self:
+            made.append(self)
+            return super().__enter__()
+
+    monkeypatch.setattr("worker.prediction.Timeout", Kept)
+    (name,) = bench.add("a")
     bench.run()
-    timers = [thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)]
-    assert all(timer.finished.is_set() for timer in timers)
+    before = bench.table.record(name)
+    (timeout,) = made
+    timeout.call()  # as by a timer that was late
     assert bench.log.events("prediction_timed_out") == []
+    assert (before.status, bench.table.record(name)) == (Status.SUCCEEDED, before)
 
 
 def test_a_load_that_hangs_is_told_to_the_requests_before_lambda_kills_it(bench: Bench) -> None:
@@ -121,7 +132,7 @@ def test_a_load_that_hangs_is_told_to_the_requests_before_lambda_kills_it(bench:
         errors.extend(bench.error(name) for name in ids)
 
     bench.model.load = hang  # type: ignore[method-assign]
-    bench.remaining = lambda: WATCHDOG_MARGIN_MS + 50
+    bench.remaining = lambda: TIMEOUT_MARGIN_MS + 50
     bench.run()
     assert [(error["code"], error["attempt"]) for error in errors] == [("model_not_loaded", 1)] * 2
     assert "Raise timeout_seconds" in errors[0]["message"]
@@ -138,12 +149,12 @@ def test_the_time_of_a_load_does_not_count_as_that_of_a_pass(bench: Bench, monke
         def ms(self) -> float:
             return bench.clock.now - self._start
 
-    monkeypatch.setattr("worker.batch.Stopwatch", Watch)
+    monkeypatch.setattr("worker.prediction.Stopwatch", Watch)
     bench.add("a")
     bench.model.load = lambda: bench.clock.advance(seconds=8)  # type: ignore[method-assign]
     bench.model.reactions["a"] = lambda: bench.clock.advance(ms=70)
     assert bench.run() == []
-    assert bench.worker._slowest_ms == 70
+    assert bench.worker._prediction.slowest_ms == 70
 
 
 def test_a_model_that_does_not_load_tells_every_request_why(bench: Bench) -> None:

@@ -61,7 +61,7 @@ def test_the_queue_hides_brings_back_and_gives_up() -> None:
     assert queue.receive() == []
     clock.advance(seconds=10)
     (second,) = queue.receive()
-    assert queue.show_again({first["receiptHandle"]: 0, second["receiptHandle"]: 3}) == [first["receiptHandle"]]
+    assert queue.set_visibility({first["receiptHandle"]: 0, second["receiptHandle"]: 3}) == [first["receiptHandle"]]
     clock.advance(seconds=3)
     assert queue.receive() == []
     assert (queue.dead, queue.is_empty()) == ([first["body"]], True)

@@ -38,12 +38,12 @@ from inference.request_table import Applied
 from inference.requests import Message
 from inference.service import Limits, Service
 from inference.sweep import Sweeper
-from tests.unit.actors import TIMEOUT_MS, Actor, EchoModel, LaggingQueue, ScheduledWatchdog, go_on
+from tests.unit.actors import TIMEOUT_MS, Actor, EchoModel, LaggingQueue, ScheduledTimeout, go_on
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import Clock, Fault, Faulty, Recorder
 from tests.unit.promises import STATUSES_TAKEN, Promises
 from tests.unit.samples import DEADLINE, RETENTION, TRANSITIONS, a_catalog, validate_text
-from worker import batch
+from worker import prediction
 from worker.batch import Worker
 from worker.invocation import Invocation, RetryDelay
 
@@ -78,7 +78,7 @@ class Interleavings(RuleBasedStateMachine):
         self.invocations = self.acts = 0
         ids, self.keys = itertools.count(), itertools.count()
         self.patch = pytest.MonkeyPatch()
-        self.patch.setattr(batch, "Watchdog", ScheduledWatchdog)
+        self.patch.setattr(prediction, "Timeout", ScheduledTimeout)
         # Random ids would make every run another.
         self.patch.setattr(service, "new_request_id", lambda: f"{7 * next(ids) % 16:x}-{next(ids)}")
         self.promises = Promises(self.table, self.clock)
@@ -272,11 +272,11 @@ class Interleavings(RuleBasedStateMachine):
         self.actors[which % len(self.actors)].kill()
         self._reap()
 
-    @precondition(lambda self: self._room() and any(actor.bark for actor in self.actors))
+    @precondition(lambda self: self._room() and any(actor.on_timeout for actor in self.actors))
     @rule()
-    def bark(self) -> None:
-        bark = next(actor.bark for actor in self.actors if actor.bark)
-        self._act("bark", bark)
+    def prediction_times_out(self) -> None:
+        on_timeout = next(actor.on_timeout for actor in self.actors if actor.on_timeout)
+        self._act("on_timeout", on_timeout)
 
     @rule(seconds=st.sampled_from([0.001, 5, 31, 34, 34, 200, 1000, DEADLINE]))
     def time_passes(self, seconds: float) -> None:

@@ -10,9 +10,10 @@ from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW, Clock, ReadyModel, Recorder
 from tests.unit.samples import a_record
 from worker.batch import Worker
-from worker.claims import Claimer
+from worker.claims import Alone, Claimer
 from worker.delivery import Delivery
 from worker.invocation import Invocation, RetryDelay
+from worker.verdicts import DoneReason
 
 LIMIT = 3
 
@@ -21,7 +22,7 @@ def claimer_of(*records: Record) -> Claimer:
     table = FakeTable()
     for record in records:
         table.put(record)
-    return Claimer(table, Recorder(), NOW + 30_000, {"invocation_id": "i", "model_version": "1"})  # type: ignore[arg-type]
+    return Claimer(table, NOW + 30_000, {"invocation_id": "i", "model_version": "1"})  # type: ignore[arg-type]
 
 
 def a_delivery(request_id: str, receive_count: int, limit: int = LIMIT) -> Delivery:
@@ -39,21 +40,22 @@ def test_only_a_last_attempt_of_several_is_claimed_alone(
 ) -> None:
     delivery = a_delivery("a1", receives, limit)
     found = claimer_of(a_record("a1", attempts=attempts, attempt_limit=limit)).claim([delivery], NOW)
-    assert [claim.delivery for claim in found.claimed] == [delivery] * together
-    assert found.suspects == ([] if together else [(attempts, delivery)])
+    assert [claim.delivery for claim in found.claims] == [delivery] * together
+    assert found.alone == ([] if together else [Alone(delivery, attempts)])
 
 
 def test_it_is_claimed_when_its_turn_comes() -> None:
     record = a_record("a1", attempts=2, attempt_limit=LIMIT)
     claimer = claimer_of(record)
     found = claimer.claim([a_delivery("a1", 3)], NOW)
-    (claim,) = claimer.take_over(found.suspects[0][1], NOW).claimed
+    (claim,) = claimer.claim_alone(found.alone[0].delivery, NOW).claims
     assert claim.attempt == 3
 
 
-def test_a_late_copy_of_what_is_final_is_dropped_all_the_same() -> None:
+def test_a_late_copy_of_what_is_final_is_done_all_the_same() -> None:
     claimer = claimer_of(a_record("a1", status=Status.SUCCEEDED, attempts=1))
-    assert len(claimer.claim([a_delivery("a1", 3)], NOW).dropped) == 1
+    ((_, verdict),) = claimer.claim([a_delivery("a1", 3)], NOW).verdicts
+    assert verdict.reason is DoneReason.ALREADY_FINAL
 
 
 class Order(ReadyModel):
@@ -67,7 +69,7 @@ class Order(ReadyModel):
         return [{} for _ in inputs]
 
 
-def test_of_equal_suspects_the_one_that_sqs_gives_up_on_soonest_goes_first() -> None:
+def test_of_equal_ones_that_run_alone_the_one_that_sqs_gives_up_on_soonest_goes_first() -> None:
     """Else one that stands behind others uses up its receives without ever getting an attempt."""
     table, model, clock = FakeTable(), Order(), Clock()
     receives = {"a1": (2, 4), "b1": (1, 2), "c1": (1, 4), "d1": (1, 3)}

@@ -151,13 +151,13 @@ variable "ephemeral_storage_mb" {
 }
 
 variable "timeout_seconds" {
-  description = "Longest time of one invocation. The last 1.5 s belong to the watchdog, which gives up a prediction that hangs."
+  description = "Longest time of one invocation. In the last 1.5 s a prediction that hangs is recorded as timed out."
   type        = number
   nullable    = false
 
   validation {
     condition     = var.timeout_seconds >= 3 && var.timeout_seconds <= 900 && floor(var.timeout_seconds) == var.timeout_seconds
-    error_message = "Model ${var.model.name}: timeout_seconds must be a whole number from 3 to 900: giving up a prediction that hangs takes 1.5 s of it."
+    error_message = "Model ${var.model.name}: timeout_seconds must be a whole number from 3 to 900: recording that a prediction hangs takes 1.5 s of it."
   }
 }
 

@@ -21,8 +21,8 @@ from typing import Any
 signal.alarm(int(os.environ.get("INIT_SECONDS", "0")))
 from inference.telemetry import now_ms
 from worker import handler as real
-from worker.batch import Worker
 from worker.claims import Claimer
+from worker.finish import Finisher
 from worker.loading import LoadableModel
 
 signal.alarm(0)
@@ -123,7 +123,7 @@ _KINDS = {
 
 def _inject() -> None:
     """Put the faults between the real steps."""
-    claim, take_over, finish, predict = Claimer.claim, Claimer.take_over, Worker._finish, LoadableModel.predict
+    claim, claim_alone, finish, predict = Claimer.claim, Claimer.claim_alone, Finisher.finish, LoadableModel.predict
 
     def text(delivery: Any) -> str:
         return str(delivery.message.input["text"])
@@ -131,13 +131,13 @@ def _inject() -> None:
     def faulty_claim(self: Any, deliveries: Any, *arguments: Any) -> Any:
         _strike("before_claim", map(text, deliveries))
         found = claim(self, deliveries, *arguments)
-        _strike("after_claim", [text(claimed.delivery) for claimed in found.claimed])
+        _strike("after_claim", [text(claimed.delivery) for claimed in found.claims])
         return found
 
-    def faulty_take_over(self: Any, suspect: Any, *arguments: Any) -> Any:
-        _strike("before_claim", [text(suspect)])
-        found = take_over(self, suspect, *arguments)
-        _strike("after_claim", [text(claimed.delivery) for claimed in found.claimed])
+    def faulty_claim_alone(self: Any, delivery: Any, *arguments: Any) -> Any:
+        _strike("before_claim", [text(delivery)])
+        found = claim_alone(self, delivery, *arguments)
+        _strike("after_claim", [text(claimed.delivery) for claimed in found.claims])
         return found
 
     def faulty_predict(self: Any, inputs: list[dict[str, Any]]) -> Any:
@@ -147,13 +147,13 @@ def _inject() -> None:
         real.telemetry.info("computed", texts=texts)
         return outputs
 
-    def faulty_finish(self: Any, worked: Any, *arguments: Any) -> None:
-        _strike("before_finish", [text(claimed.delivery) for claimed, _ in worked])
-        finish(self, worked, *arguments)
+    def faulty_finish(self: Any, claims: Any, predicted: Any) -> Any:
+        _strike("before_finish", [text(claimed.delivery) for claimed in claims])
+        return finish(self, claims, predicted)
 
     Claimer.claim = faulty_claim  # type: ignore[method-assign]
-    Claimer.take_over = faulty_take_over  # type: ignore[method-assign]
-    Worker._finish = faulty_finish  # type: ignore[method-assign]
+    Claimer.claim_alone = faulty_claim_alone  # type: ignore[method-assign]
+    Finisher.finish = faulty_finish  # type: ignore[method-assign]
     LoadableModel.predict = faulty_predict  # type: ignore[method-assign]
 
 

@@ -80,7 +80,7 @@ def test_the_request_queue_works(make: Maker, emulator: Emulator, queue_url: str
     assert not queue.is_empty()
     [received] = admin("sqs").receive_message(QueueUrl=queue_url)["Messages"]
     assert Message.from_body(received["Body"]) == sent
-    assert queue.show_again({received["ReceiptHandle"]: 0, "no such handle": 0}) == ["no such handle"]
+    assert queue.set_visibility({received["ReceiptHandle"]: 0, "no such handle": 0}) == ["no such handle"]
     assert admin("sqs").receive_message(QueueUrl=queue_url)["Messages"]
 
 

@@ -74,7 +74,7 @@ run "invalid_1" {
     memory_mb = 127
     # disk too large
     ephemeral_storage_mb = 10241
-    # timeout too short for the watchdog
+    # timeout too short for the timeout handler
     timeout_seconds = 2
     # batch of none
     batch_size = 0

@@ -1,0 +1,116 @@
+"""Finishing: the outcomes are written, in one call, and each message's verdict is what became of its write.
+
+the write                                  the message
+applied: succeeded, or failed for good     is done
+applied: released for another attempt      is retried after a delay that doubles with each attempt
+refused: the request is final, or gone     is done: it was cancelled or ended meanwhile, and the outcome is dropped
+refused: another attempt holds the lease   is retried when that attempt's visibility timeout ends, if not deleted then
+not answered                               is retried soon
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from inference import transitions
+from inference.errors import Unavailable
+from inference.request_table import Applied, Refusal, RequestTable, Written
+from inference.requests import FINAL, ErrorCode, Failure
+from inference.transitions import Update
+from worker.claims import Claim
+from worker.invocation import RetryDelay
+from worker.isolation import Failed, Outcome, Succeeded
+from worker.prediction import Predicted
+from worker.verdicts import UNAVAILABLE_RETRY_SECONDS, Done, DoneReason, Retry, RetryReason, Verdict, Verdicts
+
+_PREDICTION_TIMED_OUT = Failed(
+    ErrorCode.TIMEOUT,
+    "The prediction did not end within the worker's timeout. Raise timeout_seconds, or send smaller inputs.",
+    retryable=True,
+)
+_LOAD_TIMED_OUT = Failed(
+    ErrorCode.MODEL_NOT_LOADED,
+    "The model did not load within the worker's timeout. Raise timeout_seconds, or memory_mb, which brings more CPU.",
+    retryable=True,
+)
+
+
+class Finisher:
+    """Writes the outcomes of claimed requests.
+
+    Args:
+        retry: how long a retryable error waits.
+    """
+
+    def __init__(self, table: RequestTable, retry: RetryDelay) -> None:
+        self._table = table
+        self._retry = retry
+
+    def finish(self, claims: Sequence[Claim], predicted: Predicted, now: int) -> Verdicts:
+        """Write what was predicted."""
+        pairs = list(zip(claims, predicted.outcomes, strict=True))
+        answers = self._table.apply([self._update(claim, outcome, now) for claim, outcome in pairs])
+        return [
+            (
+                claim.delivery.receipt_handle,
+                self._verdict(claim, outcome, written, now, predicted.predict_ms, len(pairs)),
+            )
+            for (claim, outcome), written in zip(pairs, answers, strict=True)
+        ]
+
+    def finish_timed_out(self, claims: Sequence[Claim], loading: bool, now: int, more_seconds: int) -> Verdicts:
+        """Write that the model did not load or predict in time. Lambda will end the invocation, and so keep every
+        message: those that were released come back after their delay and `more_seconds`, when it is over.
+        """
+        # Alone, since it may be one input's doing, which a load never is.
+        failed, alone = (_LOAD_TIMED_OUT, False) if loading else (_PREDICTION_TIMED_OUT, True)
+        reason = RetryReason.LOAD_TIMED_OUT if loading else RetryReason.PREDICTION_TIMED_OUT
+        answers = self._table.apply([self._failure(claim, failed, now, alone) for claim in claims])
+        verdicts: list[tuple[str, Verdict]] = []
+        for claim, written in zip(claims, answers, strict=True):
+            seconds = self._retry.after(claim.attempt) + more_seconds if isinstance(written, Applied) else None
+            details = {"request_id": claim.delivery.message.request_id, "attempt": claim.attempt}
+            verdicts.append((claim.delivery.receipt_handle, Retry(reason, seconds, details)))
+        return verdicts
+
+    def _verdict(
+        self, claim: Claim, outcome: Outcome, written: Written, now: int, predict_ms: float, batch: int
+    ) -> Verdict:
+        message = claim.delivery.message
+        details = {"request_id": message.request_id, "attempt": claim.attempt, "batch": batch}
+        match written:
+            case Applied() if isinstance(outcome, Failed) and self._has_another(claim, outcome):
+                details |= {"code": outcome.code, "reason": outcome.message}
+                return Retry(RetryReason.ATTEMPT_FAILED, self._retry.after(claim.attempt), details)
+            case Applied():
+                reason = DoneReason.SUCCEEDED if isinstance(outcome, Succeeded) else DoneReason.FAILED
+                age_ms = now - message.submitted_at
+                return Done(reason, {"status": reason, "predict_ms": predict_ms, "age_ms": age_ms, **details})
+            case Refusal(record=record) if record is None or record.status in FINAL:
+                standing = record.status if record else "gone"
+                return Done(DoneReason.ENDED_MEANWHILE, {"standing": standing, **details})
+            case Refusal():
+                # Another attempt holds it now. Its message must not be deleted by us: it may yet need it.
+                return Retry(RetryReason.LEASE_LOST, None, details)
+            case Unavailable() as error:
+                return Retry(RetryReason.FINISH_FAILED, UNAVAILABLE_RETRY_SECONDS, {"error": error, **details})
+
+    def _has_another(self, claim: Claim, failed: Failed) -> bool:
+        return failed.retryable and claim.attempt < claim.delivery.message.attempt_limit
+
+    def _update(self, claim: Claim, outcome: Outcome, now: int) -> Update:
+        if isinstance(outcome, Succeeded):
+            return transitions.succeed(claim.delivery.message.request_id, claim.attempt, outcome.result, now)
+        return self._failure(claim, outcome, now, alone=False)
+
+    def _failure(self, claim: Claim, failed: Failed, now: int, alone: bool) -> Update:
+        """Release the request for another attempt, or end it on its last; then its input is kept for a replay."""
+        request_id = claim.delivery.message.request_id
+        failure = Failure(failed.code, failed.message, claim.attempt)
+        if self._has_another(claim, failed):
+            return transitions.release(request_id, claim.attempt, failure, now, alone)
+        # An invalid input fails again however often it is replayed; the cause of everything else may be fixed.
+        keep = failed.code is not ErrorCode.INVALID_INPUT
+        kept = json.dumps(claim.delivery.message.input) if keep else None
+        return transitions.fail(request_id, claim.attempt, failure, now, kept)

@@ -1,0 +1,97 @@
+"""Predicting what was claimed: inputs are checked, predicted in one pass, and each gets its outcome."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from inference.catalog import InvalidInput, Validate
+from inference.requests import ErrorCode
+from inference.telemetry import Stopwatch, Telemetry
+from worker.claims import Claim
+from worker.errors import InputError, NotLoadedError
+from worker.isolation import Failed, Outcome, predict_isolated
+from worker.timeout import Timeout
+
+SLOWEST_DECAY = 0.9
+"""After one slow pass the loop is careful, and less so with each pass that is quicker."""
+
+
+class Predictor(Protocol):
+    """The model as the batch loop sees it."""
+
+    @property
+    def version(self) -> str: ...
+    @property
+    def batch_size(self) -> int: ...
+    @property
+    def permanent_errors(self) -> Sequence[str]: ...
+    def load(self) -> None: ...
+    def predict(self, inputs: list[Any]) -> Sequence[Any]: ...
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The outcomes, in the order of the claims, and how long the model took for them."""
+
+    outcomes: Sequence[Outcome]
+    predict_ms: float
+
+
+class Prediction:
+    """Predicts claimed requests.
+
+    Args:
+        model: predicts.
+        validate: checks an input and fills in defaults; the same check that the api function makes.
+
+    Attributes:
+        slowest_ms: what the slowest of the last passes took.
+    """
+
+    def __init__(self, model: Predictor, validate: Validate, telemetry: Telemetry) -> None:
+        self._model = model
+        self._validate = validate
+        self._telemetry = telemetry
+        self.slowest_ms = 0.0
+
+    def predict(self, claims: Sequence[Claim], seconds: float, on_timeout: Callable[[bool], None]) -> Predicted:
+        """Load the model if need be, and predict.
+
+        Args:
+            seconds: how long both may take.
+            on_timeout: called in a thread of its own when they take longer; told whether the model is still loading.
+        """
+        loading = True
+        with Timeout(seconds, lambda: on_timeout(loading)):
+            with suppress(NotLoadedError):  # predict raises it again
+                self._model.load()
+            loading = False
+            watch = Stopwatch()
+            outcomes = self._outcomes(claims)
+            predict_ms = watch.ms
+        self.slowest_ms = max(self.slowest_ms * SLOWEST_DECAY, predict_ms)
+        return Predicted(outcomes, predict_ms)
+
+    def _outcomes(self, claims: Sequence[Claim]) -> list[Outcome]:
+        outcomes: dict[int, Outcome] = {}
+        inputs: dict[int, Any] = {}
+        for index, claim in enumerate(claims):
+            try:
+                inputs[index] = self._validate(claim.delivery.message.input)
+            except InvalidInput as error:
+                outcomes[index] = Failed(ErrorCode.INVALID_INPUT, str(error), retryable=False)
+        if inputs:
+            predicted = predict_isolated(
+                self._model.predict, list(inputs.values()), self._pass_failed, self._model.permanent_errors
+            )
+            outcomes.update(zip(inputs, predicted, strict=True))
+        return [outcomes[index] for index in range(len(claims))]
+
+    def _pass_failed(self, error: BaseException, inputs: int) -> None:
+        if isinstance(error, InputError):  # the client's fault, and told to the client
+            self._telemetry.info("input_refused", reason=str(error), inputs=inputs)
+            return
+        self._telemetry.error("prediction_failed", error, inputs=inputs)

@@ -1,0 +1,88 @@
+"""Calls a handler shortly before Lambda ends the process, so that requests of a prediction that hangs learn the reason.
+
+Without it a hung model would look like a crash, and its requests would wait for their lease to end. The handler runs in
+a thread, whenever the hung code releases the interpreter lock, as torch, ONNX Runtime, I/O and Python loops do. Code
+that holds the lock to the end is found by its expired lease instead.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+
+class Timeout:
+    """Calls `on_timeout` once, in a thread of its own, when the time is up before the block is left. After the block
+    was left, no call begins.
+
+    Args:
+        seconds: the block's time; the call comes at once when it is not positive.
+        on_timeout: must be safe to run beside the block.
+    """
+
+    def __init__(self, seconds: float, on_timeout: Callable[[], None]) -> None:
+        self.seconds = seconds
+        self._on_timeout = on_timeout
+        self._lock = threading.Lock()
+        self._over = False
+
+    def __enter__(self) -> Self:
+        _timer.add(self)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        _timer.remove(self)
+        with self._lock:
+            self._over = True
+
+    def call(self) -> None:
+        """The time is up."""
+        with self._lock:
+            if self._over:
+                return
+            self._over = True
+        self._on_timeout()
+
+
+class _Timer:
+    """The thread that waits for all timeouts: one for the process, since to start one for each pass costs as much as
+    two small requests. It sleeps until the earliest time that it knew when it fell asleep; who comes and goes does not
+    wake it, unless that was too late.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._times: dict[Timeout, float] = {}
+        self._wakes_at = math.inf
+        self._thread: threading.Thread | None = None
+
+    def add(self, timeout: Timeout) -> None:
+        with self._changed:
+            at = time.monotonic() + timeout.seconds
+            self._times[timeout] = at
+            if self._thread is None or not self._thread.is_alive():  # the child of a fork has no threads
+                self._thread = threading.Thread(target=self._run, name="timeouts", daemon=True)
+                self._thread.start()
+            elif at < self._wakes_at:
+                self._changed.notify()
+
+    def remove(self, timeout: Timeout) -> None:
+        with self._changed:
+            self._times.pop(timeout, None)
+
+    def _run(self) -> None:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                for timeout in [timeout for timeout, at in self._times.items() if at <= now]:
+                    del self._times[timeout]
+                    threading.Thread(target=timeout.call, name="on-timeout", daemon=True).start()
+                self._wakes_at = min(self._times.values(), default=math.inf)
+                self._changed.wait(None if self._wakes_at == math.inf else self._wakes_at - now)
+
+
+_timer = _Timer()
