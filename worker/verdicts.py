@@ -74,7 +74,7 @@ Verdict = Done | Retry
 Verdicts = Sequence[tuple[str, Verdict]]
 """Receipt handles, each with a verdict on its message."""
 
-_EVENTS: Mapping[DoneReason | RetryReason, tuple[Callable[..., None], str]] = {
+EVENTS: Mapping[DoneReason | RetryReason, tuple[Callable[..., None], str]] = {
     DoneReason.SUCCEEDED: (Telemetry.info, "request_finished"),
     DoneReason.FAILED: (Telemetry.info, "request_finished"),
     DoneReason.ALREADY_FINAL: (Telemetry.info, "message_dropped"),
@@ -100,7 +100,7 @@ _EVENTS: Mapping[DoneReason | RetryReason, tuple[Callable[..., None], str]] = {
 
 def log(verdict: Verdict, telemetry: Telemetry) -> None:
     """Write the log line of a verdict."""
-    write, event = _EVENTS[verdict.reason]
+    write, event = EVENTS[verdict.reason]
     if event == "message_dropped":
         write(telemetry, event, reason=verdict.reason, **verdict.details)
     elif event == "message_returned" and isinstance(verdict, Retry):

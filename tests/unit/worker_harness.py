@@ -44,11 +44,13 @@ class EchoModel(ReadyModel):
 class Bench:
     """A worker on fakes, and the queue's side of it."""
 
-    def __init__(self, table: FakeTable | None = None) -> None:
-        self.clock = Clock()
+    def __init__(
+        self, table: FakeTable | None = None, model: EchoModel | None = None, clock: Clock | None = None
+    ) -> None:
+        self.clock = clock or Clock()
         self.table = table or FakeTable()
         self.queue = FakeQueue(self.clock)
-        self.model = EchoModel()
+        self.model = model or EchoModel()
         self.log = Recorder()
         self.remaining: Callable[[], int] = lambda: REMAINING
         self.invocations = 0
