@@ -18,7 +18,7 @@ from tests.integration.clients.scripted_server import Received, says
 from tests.integration.conftest import E2E_MODELS
 from tests.integration.package_process import run_script, unpacked_worker
 from tests.integration.test_deadline import Hanging
-from worker.claims import RETRY_SECONDS_UNAVAILABLE
+from worker.verdicts import UNAVAILABLE_RETRY_SECONDS
 
 SECONDS = 3.0
 """The least timeout of a worker."""
@@ -133,7 +133,7 @@ def test_its_messages_come_back_soon_if_only_their_claims_found_no_answer(
         run(package, server, environment, messages())
         bodies = [json.loads(call.body) for call in server.received if call.operation == "ChangeMessageVisibilityBatch"]
     assert len(bodies) == 2, "for the lease, and for the retry"
-    assert [entry["VisibilityTimeout"] for entry in bodies[1]["Entries"]] == [RETRY_SECONDS_UNAVAILABLE] * 10
+    assert [entry["VisibilityTimeout"] for entry in bodies[1]["Entries"]] == [UNAVAILABLE_RETRY_SECONDS] * 10
 
 
 def test_it_ends_in_time_where_the_queue_does_not_answer(package: Path, environment: dict[str, str]) -> None:

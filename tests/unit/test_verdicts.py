@@ -56,10 +56,14 @@ any_record = st.fixed_dictionaries(
 to_run_alone = st.fixed_dictionaries(
     {"status": st.just(Status.RUNNING), "lease_until": st.sampled_from([NOW - 1, NOW - 1, None]), **later}
 )
+past_its_deadline = st.fixed_dictionaries({"expires_at": st.just(NOW), "attempts": st.integers(0, 2)})
+leased = st.fixed_dictionaries(
+    {"status": st.just(Status.RUNNING), "lease_until": st.just(NOW + 7_500), "invocation_id": st.just("other"), **later}
+)
 fresh: st.SearchStrategy[dict[str, Any]] = st.just({})
 requests = st.builds(
     Request,
-    st.one_of(fresh, any_record, to_run_alone, st.none()),
+    st.one_of(fresh, any_record, to_run_alone, past_its_deadline, leased, st.none()),
     st.sampled_from([[1], [1], [2], [7], [1, 1], [1, 2]]),
     st.sampled_from([5, 5, 3, 1]),
     st.sampled_from([True] * 5 + [False]),
@@ -106,7 +110,7 @@ def is_final_or_was_never_accepted(bench: Bench, message: Message) -> bool:
     return bench.table.record(message.request_id).status_at(bench.clock.now) in FINAL
 
 
-@settings(max_examples=500)
+@settings(max_examples=1000)
 @given(
     known=st.lists(requests, max_size=6),
     other=st.lists(unreadable_or_not, max_size=2),
@@ -177,8 +181,8 @@ def test_a_message_without_exactly_one_verdict_is_kept(
 ) -> None:
     claim = Claimer.claim
 
-    def forgetful(claimer: Claimer, deliveries: Sequence[Delivery]) -> ClaimResult:
-        found = claim(claimer, deliveries[:1])
+    def forgetful(claimer: Claimer, deliveries: Sequence[Delivery], now: int) -> ClaimResult:
+        found = claim(claimer, deliveries[:1], now)
         return ClaimResult(found.claims, [], [(deliveries[1].receipt_handle, verdict) for verdict in verdicts])
 
     monkeypatch.setattr(Claimer, "claim", forgetful)
