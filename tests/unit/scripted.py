@@ -9,9 +9,9 @@ from typing import Any, Self
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from inference.errors import Unavailable
-from inference.expressions import Update
 from inference.request_table import Written
 from inference.requests import Status
+from inference.transitions import Update
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW, Clock, Killed
 from tests.unit.stripped_table import StrippedTable

@@ -80,8 +80,12 @@ unreadable_or_not = st.one_of(
     st.fixed_dictionaries({}, optional=dict.fromkeys(Message.__dataclass_fields__, json_values)).map(json.dumps),
     st.just("[" * 200_000),
 )
-scripts = st.one_of(st.just([]), st.lists(st.sampled_from([Answer.APPLIED] * 6 + list(Answer)), max_size=12))
-times_left = st.one_of(st.just([]), st.lists(st.sampled_from([REMAINING, 1_999]), max_size=10))
+scripts: st.SearchStrategy[list[Answer]] = st.one_of(
+    st.just([]), st.lists(st.sampled_from([Answer.APPLIED] * 6 + list(Answer)), max_size=12)
+)
+times_left: st.SearchStrategy[list[int]] = st.one_of(
+    st.just([]), st.lists(st.sampled_from([REMAINING, 1_999]), max_size=10)
+)
 
 
 def records_of(known: Sequence[Request], other: Sequence[str], order: Random) -> list[dict[str, Any]]:

@@ -147,9 +147,9 @@ def _inject() -> None:
         real.telemetry.info("computed", texts=texts)
         return outputs
 
-    def faulty_finish(self: Any, claims: Any, predicted: Any) -> Any:
+    def faulty_finish(self: Any, claims: Any, *arguments: Any) -> Any:
         _strike("before_finish", [text(claimed.delivery) for claimed in claims])
-        return finish(self, claims, predicted)
+        return finish(self, claims, *arguments)
 
     Claimer.claim = faulty_claim  # type: ignore[method-assign]
     Claimer.claim_alone = faulty_claim_alone  # type: ignore[method-assign]
