@@ -52,7 +52,7 @@ class Control:
         urls = (self.queue_url(model), self._deployment.output("dead_letter_queue_urls")[model])
         return all(RequestQueue(self.sqs, url).is_empty() for url in urls)
 
-    def drained(self, model: str, seconds: float = 60) -> None:
+    def drained(self, model: str, seconds: float = 120) -> None:
         """Wait until all messages of a model are gone."""
         eventually(f"the queues of {model} are empty", seconds, lambda: self.queues_empty(model))
 
