@@ -30,7 +30,7 @@ def deploy(environment: str, builder: Builder, build_args: list[str]) -> int:
     Raises:
         Failure: one of the steps can't be done; those before it are, and a repetition goes on from there.
     """
-    wanted = read_wanted(environment)
+    wanted = read_wanted(environment, images=False)  # it builds them all
     if terraform.execute("init", environment):
         raise Failure(f"terraform init of {environment} failed: see above")
     repository = _repository(environment, wanted)

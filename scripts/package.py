@@ -256,7 +256,7 @@ def main() -> int:
     if args.models_dir or args.only:
         packages = build(args.out, args.models_dir or [MODELS], args.only, python=python_of(args.env))
     else:
-        packages = build_wanted(args.out, args.env, read_wanted(args.env), images=args.images)
+        packages = build_wanted(args.out, args.env, read_wanted(args.env, images=not args.images), images=args.images)
     _show(packages)
     return 0
 

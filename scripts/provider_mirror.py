@@ -39,8 +39,8 @@ def provider_env(base: Mapping[str, str], *, host: str, environments: Path = ENV
     version = pinned_version(environments)
     explicit = env.get("TF_PROVIDER_MIRROR")
     if explicit:
-        mirror: Path | None = Path(explicit).expanduser().resolve()
-        if mirror is None or not _has_provider(mirror, host, version):
+        mirror: Path | None = (named := Path(explicit).expanduser().resolve())
+        if not _has_provider(named, host, version):
             raise Failure(
                 f"TF_PROVIDER_MIRROR={explicit} has no {host}/{PROVIDER} {version} for {_platform()}: "
                 "correct it, or unset it to use the registry"

@@ -57,7 +57,7 @@ def check(environment: str, command: str) -> None:
     except Failure:
         return  # nothing is deployed yet
     urls: Mapping[str, str] = outputs.get("queue_urls", {})
-    removed = sorted(set(urls) - set(read_wanted(environment).models))
+    removed = sorted(set(urls) - set(read_wanted(environment, images=False).models))
     if not removed:
         return
     table = RequestTable(aws_session.client(environment, "dynamodb", outputs), outputs["request_table"])

@@ -16,12 +16,11 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -30,6 +29,7 @@ from scripts.console import BUILD, ROOT, Failure, note, run
 from scripts.provider_mirror import provider_env
 from scripts.shell import check_endpoints, data_dir, ignored_in_local, taken, terraform_of_local, without_arguments
 from scripts.terraform_errors import error_line, registry_host, remedy
+from scripts.terraform_process import stream
 
 TERRAFORM = ROOT / "terraform"
 ENVIRONMENTS = TERRAFORM / "environments"
@@ -161,7 +161,7 @@ def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
     first = compact and command == "apply" and not (folder / "terraform.tfstate").is_file()
     started = time.monotonic()
     log = BUILD / "terraform" / f"{command}.log" if compact else None
-    code = _stream([binary, f"-chdir={folder}", command, *options], env, name, log=log)
+    code = stream([binary, f"-chdir={folder}", command, *options], env, name, log=log)
     if command in ("apply", "destroy") and code == 0:
         note(f"{command} of {name} took {time.monotonic() - started:.0f} s")
     elif first and code == progress.INTERRUPTED:
@@ -215,7 +215,7 @@ def _init(binary: str, folder: Path, env: Mapping[str, str], name: str, argument
     if "-migrate-state" not in options:  # which Terraform does not take together with -json
         options.insert(0, "-json")
         log = BUILD / "terraform" / "init.log"
-    code = _stream([binary, f"-chdir={folder}", "init", *options], env, name, quiet=True, log=log)
+    code = stream([binary, f"-chdir={folder}", "init", *options], env, name, quiet=True, log=log)
     if code == 0 and "-backend=false" not in options:
         _stamp(folder, env).write_text(_digest(folder, env), encoding="utf-8")
     return code
@@ -272,53 +272,6 @@ def _forget_lost_state(folder: Path, local: emulator.Emulator) -> None:
         note("the emulator that was deployed to has ended: starting from nothing")
     mark.parent.mkdir(exist_ok=True)
     mark.write_text(instance, encoding="utf-8")
-
-
-def _stream(
-    command: Sequence[str], env: Mapping[str, str], name: str, *, quiet: bool = False, log: Path | None = None
-) -> int:
-    """Run and pass everything on; a known failure ends with its remedy.
-
-    With a log file (the command has -json): progress and errors, the rest to the file. Quiet: no error whose remedy is
-    known either.
-    """
-    if log is None:
-        colour = [] if sys.stdout.isatty() else ["-no-color"]
-        code, errors = _pass_on([*command[:3], *colour, *command[3:]], env)
-    else:
-        code, errors = progress.run(command, env, log)
-    known = remedy(errors, name) if code else None
-    if log is not None:
-        if code and not (quiet and known):
-            note(errors)
-        if code or not quiet:
-            note(f"Terraform's whole output: {log}")
-    if known:
-        note(f"error: {known}")
-    return code
-
-
-def _pass_on(command: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
-    """Run with the caller's terminal, and keep what goes to stderr: exit code and errors."""
-    errors: list[str] = []
-    with subprocess.Popen(
-        command, env=dict(env), stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
-    ) as process:
-        reader = threading.Thread(target=_copy, args=(process.stderr, errors))
-        reader.start()
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:
-            code = process.wait()  # Terraform got the signal too: let it write its state
-        reader.join()
-    return code, "".join(errors)
-
-
-def _copy(source: TextIO, lines: list[str]) -> None:
-    for line in source:
-        lines.append(line)
-        sys.stderr.write(line)
-        sys.stderr.flush()
 
 
 def _folder(name: str) -> Path:

@@ -80,8 +80,11 @@ class Wanted:
         return self.folders - shipped
 
 
-def read_wanted(environment: str) -> Wanted:
+def read_wanted(environment: str, *, images: bool = True) -> Wanted:
     """What an environment names.
+
+    Args:
+        images: ask AWS which models run from images; without it `image` is False.
 
     Raises:
         Failure: Terraform can't read its files, or a model has no folder.
@@ -91,7 +94,7 @@ def read_wanted(environment: str) -> Wanted:
         known = ", ".join(sorted(path.name for path in terraform.ENVIRONMENTS.iterdir() if path.is_dir()))
         raise Failure(f"there is no environment {environment}: ENV is one of {known}", code=2)
     answer = _asked(environment, folder)
-    deployed = _deployed_images(answer["region"], answer["prefix"]) if answer["parameters"] else frozenset()
+    deployed = _deployed_images(answer["region"], answer["prefix"]) if images and answer["parameters"] else frozenset()
     models = {}
     for name, said in answer["models"].items():
         # As Terraform takes it: relative to the environment's folder.

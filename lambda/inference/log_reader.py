@@ -1,4 +1,4 @@
-"""Reads a worker's log: the lines of a killed invocation are the only witness of its end."""
+"""Reads a worker's log: the lines of a killed invocation are all that tells of its end."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 RESOLVER = ("127.0.0.53", 53)
 ELSEWHERE = ("192.0.2.1", 443)  # TEST-NET-1
@@ -37,6 +37,22 @@ class Report:
     done: list[tuple[int, str]]
     names: list[str]
     unroutable: int
+
+
+def ran(command: list[str], cwd: Path | str, env: Mapping[str, str]) -> tuple[int, str]:
+    """A command's exit code, and what it printed."""
+    done = subprocess.run(
+        command,
+        cwd=cwd,
+        env=dict(env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        timeout=SECONDS,
+        check=False,
+    )
+    return done.returncode, done.stdout
 
 
 def namespace() -> list[str] | None:
@@ -113,15 +129,11 @@ def main() -> None:
     before = _unroutable()
     done: list[tuple[int, str]] = []
     *commands, last = source["commands"]
-    options: dict[str, Any] = {"cwd": source["cwd"], "env": source["env"], "check": False}
-    options |= {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "encoding": "utf-8", "errors": "replace"}
     for command in commands:
-        ended = subprocess.run(command, timeout=SECONDS, **options)
-        done.append((ended.returncode, ended.stdout))
-        if ended.returncode:
+        done.append(ran(command, source["cwd"], source["env"]))
+        if done[-1][0]:
             break
-    ended = subprocess.run(last, timeout=SECONDS, **options)
-    done.append((ended.returncode, ended.stdout))
+    done.append(ran(last, source["cwd"], source["env"]))
     print(json.dumps({"done": done, "names": names, "unroutable": _unroutable() - before}))
 
 

@@ -182,7 +182,7 @@ def test_a_removed_and_a_renamed_model_with_open_requests(
     assert (seen["models"]["leaving"]["waiting"], seen["models"]["leaving"]["pending"]) == (12, 12)
     assert {request["request_id"] for request in seen["requests"]} == set(leaving)
     kept = {name: WantedModel(name, E2E_MODELS / "faulty") for name in ("moving", "old")}
-    monkeypatch.setattr(removal, "read_wanted", lambda _: Wanted("x86_64", kept))
+    monkeypatch.setattr(removal, "read_wanted", lambda _, **__: Wanted("x86_64", kept))
     with pytest.raises(Failure, match="leaving would be removed with open requests"):
         removal.check("local", "apply")
     assert "12 open requests (12 pending)" in capsys.readouterr().err

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import socketserver
-import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -140,16 +139,5 @@ def through_trap(commands: list[list[str]], clone: Path, shell: dict[str, str]) 
     done: list[tuple[int, str]] = []
     for command in commands:
         if command == commands[-1] or all(code == 0 for code, _ in done):
-            ended = subprocess.run(
-                command,
-                cwd=clone,
-                env=shell,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                encoding="utf-8",
-                errors="replace",
-                timeout=loopback_only.SECONDS,
-                check=False,
-            )
-            done.append((ended.returncode, ended.stdout))
+            done.append(loopback_only.ran(command, clone, shell))
     return loopback_only.Report(done, [], 0)

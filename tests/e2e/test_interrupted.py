@@ -7,12 +7,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 from scripts.emulator import Emulator
 from tests.e2e.conftest import free_port
+from tests.e2e.loopback_only import SECONDS, ran
 
-SECONDS = 240
 CREATED_BEFORE = 4  # lines of the progress: some things exist, most don't
 
 
@@ -20,11 +19,9 @@ def test_an_apply_goes_on_after_ctrl_c_and_after_the_emulator_was_killed(clone: 
     env = os.environ | {"EMULATOR_PORT": str(free_port())}
 
     def tool(*arguments: str) -> str:
-        command = [sys.executable, "-m", *arguments]
-        options: dict[str, Any] = {"cwd": clone, "env": env, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-        done = subprocess.run(command, encoding="utf-8", errors="replace", timeout=SECONDS, check=False, **options)
-        assert done.returncode == 0, f"{arguments}: {done.stdout[-5000:]}"
-        return str(done.stdout)
+        code, said = ran([sys.executable, "-m", *arguments], clone, env)
+        assert code == 0, f"{arguments}: {said[-5000:]}"
+        return said
 
     emulator = Emulator(folder=clone / "build" / "emulator")
     try:

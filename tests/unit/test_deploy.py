@@ -60,7 +60,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(terraform, "ENVIRONMENTS", tmp_path)
     monkeypatch.setattr(terraform, "execute", stage.execute)
     monkeypatch.setattr(deploy, "registry_url", stage.registry_url)
-    monkeypatch.setattr(deploy, "read_wanted", lambda _: stage.wanted)
+    monkeypatch.setattr(deploy, "read_wanted", lambda _, **__: stage.wanted)
     monkeypatch.setattr(deploy, "log_in", lambda builder, repository: stage.done.append(f"login {builder.name}"))
     monkeypatch.setattr(deploy, "_note_images", lambda repository, prefix, images: stage.written.update(images))
     monkeypatch.setattr(deploy, "build", stage.build)

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from scripts import emulator, endpoint, terraform
-from scripts.console import Failure
 from scripts.emulator import Emulator
 
 OUTPUTS = {"api_id": "abc", "api_url": "https://abc.execute-api.us-east-1.amazonaws.com/", "default_model": "sentiment"}
@@ -41,9 +40,3 @@ def test_another_model_than_the_demos_is_asked_with_an_input_of_its_own(
     assert "make predict INPUT='{" in shown
     assert "ENV=dev" in shown
     assert "It runs at   https://abc.execute-api.us-east-1.amazonaws.com\n" in shown
-
-
-def test_outputs_of_an_apply_that_was_interrupted_are_no_deployment(outputs: dict[str, Any]) -> None:
-    del outputs["api_id"]
-    with pytest.raises(Failure, match=r"local did not come to its end: run `make up`"):
-        endpoint.base_url("local")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scripts import progress, terraform
+from scripts import progress, terraform_process
 
 API = "module.stack.module.api.aws_lambda_function.this"
 ROLE = 'module.stack.module.worker["sentiment"].aws_iam_role.this'
@@ -106,7 +106,7 @@ def test_a_long_wait_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("quiet", [False, True])
 def test_a_known_failure_ends_with_its_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str], quiet: bool) -> None:
     log = tmp_path / "log"
-    assert terraform._stream(program(1, LOCKED), {}, "local", quiet=quiet, log=log) == 1
+    assert terraform_process.stream(program(1, LOCKED), {}, "local", quiet=quiet, log=log) == 1
     shown = capsys.readouterr().err
     assert (LOCKED_TEXT in shown) is not quiet
     assert str(log) in shown
@@ -114,7 +114,7 @@ def test_a_known_failure_ends_with_its_remedy(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_an_unknown_failure_is_shown_even_when_quiet(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert terraform._stream(program(1, "panic: x"), {}, "local", quiet=True, log=tmp_path / "log") == 1
+    assert terraform_process.stream(program(1, "panic: x"), {}, "local", quiet=True, log=tmp_path / "log") == 1
     assert "panic: x" in capsys.readouterr().err
 
 

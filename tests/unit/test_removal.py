@@ -66,7 +66,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(removal, "now_ms", place.clock)
     monkeypatch.setattr(removal.drain, "__defaults__", (120, place.clock))
     monkeypatch.setattr(removal, "POLL_SECONDS", 0)
-    monkeypatch.setattr(removal, "read_wanted", lambda environment: wanted)
+    monkeypatch.setattr(removal, "read_wanted", lambda environment, **_: wanted)
     return place
 
 

@@ -250,7 +250,7 @@ def test_what_is_protected_is_said_before_anything_is_destroyed(
     monkeypatch.setenv("TF", str(tmp_path / "bin" / "terraform"))
     monkeypatch.setattr(terraform, "_is_initialised", lambda folder, env: True)
     ran: list[str] = []
-    monkeypatch.setattr(terraform, "_stream", lambda command, *_, **__: ran.append(command[2]) or 0)
+    monkeypatch.setattr(terraform, "stream", lambda command, *_, **__: ran.append(command[2]) or 0)
     protected = {"request_table": "inference-dev-requests"}
     monkeypatch.setattr(terraform, "outputs", lambda name: {"protected": protected})
     with pytest.raises(Failure, match=r"dev has deletion_protection: request table inference-dev-requests can't be"):
@@ -286,7 +286,7 @@ def test_a_first_apply_that_was_interrupted_leaves_no_half_an_emulator(
     monkeypatch.setattr(terraform, "ENVIRONMENTS", tmp_path)
     monkeypatch.setattr(terraform, "terraform_binary", lambda: "terraform")
     monkeypatch.setattr(terraform, "_is_initialised", lambda folder, env: True)
-    monkeypatch.setattr(terraform, "_stream", lambda *arguments, **options: code)
+    monkeypatch.setattr(terraform, "stream", lambda *arguments, **options: code)
     monkeypatch.setattr(emulator, "current", lambda: Running(4999, tmp_path / "emulator"))
     monkeypatch.setattr("scripts.removal.check", lambda name, command: None)
     assert terraform.execute("apply", "local") == code
