@@ -13,7 +13,7 @@ def client(environment: str, service: str, outputs: Mapping[str, Any]) -> Any:
     """A boto3 client of a service for a deployed environment, whose outputs say its region.
 
     Raises:
-        Failure: dev or prod are aimed at an emulator.
+        CommandError: dev or prod are aimed at an emulator.
         BotoCoreError: an AWS file can't be read, or names no such profile; `console.run` says which.
     """
     import boto3

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.console import Failure
+from scripts.console import CommandError
 
 BUILDERS = ("docker", "podman", "buildah")
 PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
@@ -59,7 +59,7 @@ class Builder:
         """The digest under which the registry has the image that was pushed.
 
         Raises:
-            Failure: docker does not say it.
+            CommandError: docker does not say it.
         """
         if self.name != "docker":
             return digest_file.read_text(encoding="utf-8").strip()
@@ -70,7 +70,7 @@ class Builder:
         digests: list[str] = json.loads(shown.stdout)[0]["RepoDigests"]
         digest = next((d.partition("@")[2] for d in digests if d.startswith(f"{repository}@")), None)
         if digest is None:
-            raise Failure(f"docker names no digest of {image}: look it up in the registry")
+            raise CommandError(f"docker names no digest of {image}: look it up in the registry")
         return digest
 
 
@@ -78,7 +78,7 @@ def find_builder(choice: str | None = None) -> Builder:
     """The first tool that works, or the chosen one.
 
     Raises:
-        Failure: none works; it says why not, for each that is installed.
+        CommandError: none works; it says why not, for each that is installed.
     """
     refused = {}
     for name in [choice] if choice else BUILDERS:
@@ -89,8 +89,8 @@ def find_builder(choice: str | None = None) -> Builder:
             return Builder(name, buildx=name == "docker" and _answers("docker", "buildx", "version"))
         refused[name] = reason
     if not refused:
-        raise Failure(f"no image builder: install {choice or 'one of ' + ', '.join(BUILDERS)}")
-    raise Failure("no image builder works: " + "; ".join(f"{name}: {reason}" for name, reason in refused.items()))
+        raise CommandError(f"no image builder: install {choice or 'one of ' + ', '.join(BUILDERS)}")
+    raise CommandError("no image builder works: " + "; ".join(f"{name}: {reason}" for name, reason in refused.items()))
 
 
 def _reason_against(name: str) -> str | None:

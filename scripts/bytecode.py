@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import PurePosixPath
 from types import CodeType
 
-from scripts.console import ROOT, Failure, run
+from scripts.console import ROOT, CommandError, run
 
 _UNCHECKED_HASH = (0b01).to_bytes(4, "little")  # PEP 552: trust it; neither dates nor sources are compared
 _NO_REFERENCES = 2  # marshal's later formats depend on what else the interpreter holds: not the same bytes each time
@@ -44,7 +44,7 @@ def compiled(sources: Mapping[str, bytes], python: str = sys.executable) -> dict
     The bytes are the same for everyone with that release of Python (but see `_dump`).
 
     Raises:
-        Failure: a source does not compile.
+        CommandError: a source does not compile.
     """
     code = {name: source for name, source in sources.items() if name.endswith(".py")}
     if python != sys.executable:
@@ -52,7 +52,7 @@ def compiled(sources: Mapping[str, bytes], python: str = sys.executable) -> dict
     try:
         return {_pyc_path(name): _pyc(name, source) for name, source in code.items()}
     except SyntaxError as error:
-        raise Failure(f"{error.filename}, line {error.lineno}: {error.msg}") from error
+        raise CommandError(f"{error.filename}, line {error.lineno}: {error.msg}") from error
 
 
 def _compiled_by(python: str, sources: dict[str, bytes]) -> dict[str, bytes]:
@@ -62,7 +62,7 @@ def _compiled_by(python: str, sources: dict[str, bytes]) -> dict[str, bytes]:
         command, cwd=ROOT, input=marshal.dumps(sources, _NO_REFERENCES), capture_output=True, check=False
     )
     if done.returncode:
-        raise Failure(done.stderr.decode().strip().removeprefix("error: "))
+        raise CommandError(done.stderr.decode().strip().removeprefix("error: "))
     made: dict[str, bytes] = marshal.loads(done.stdout)
     return made
 

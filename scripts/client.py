@@ -13,7 +13,7 @@ from email.message import Message
 from http.client import HTTPException
 from typing import Any
 
-from scripts.console import Failure
+from scripts.console import CommandError
 
 FINAL = frozenset({"succeeded", "failed", "cancelled", "expired"})
 RETRY_SECONDS = 30.0
@@ -67,14 +67,14 @@ def _hint(status: int) -> str:
     return "the api function failed or could not be called: see `make logs`"
 
 
-class Unreachable(Failure):
+class Unreachable(CommandError):
     """The API does not answer."""
 
     def __init__(self, url: str, reason: object) -> None:
         super().__init__(f"no answer from {url}: {reason}", code=2)
 
 
-class Refused(Failure):
+class ApiError(CommandError):
     """The API refused the request; sending it again would not help."""
 
     def __init__(self, reply: Reply) -> None:
@@ -82,14 +82,14 @@ class Refused(Failure):
         self.reply = reply
 
 
-class NotFound(Failure):
+class NotFound(CommandError):
     """No such request, or it is gone, or another caller's."""
 
     def __init__(self, request_id: str) -> None:
         super().__init__(f"there is no request {request_id} (it may have been deleted after its retention)", 3)
 
 
-class TimedOut(Failure):
+class TimedOut(CommandError):
     """The request was not final in time. It goes on: its id is still good."""
 
     def __init__(self, request_id: str, seconds: float) -> None:
@@ -140,7 +140,7 @@ class Client:
         One Idempotency-Key covers all tries of this call, so that a lost answer makes no second request.
 
         Raises:
-            Refused: the API does not take this input.
+            ApiError: the API does not take this input.
             Unreachable: no try reached it.
         """
         key = str(uuid.uuid4())
@@ -149,7 +149,7 @@ class Client:
         while True:
             try:
                 return str(self.send(payload, model, key).body["request_id"])
-            except Failure as error:
+            except CommandError as error:
                 tries += 1
                 pause = submit_again_after(error, tries)
                 if pause is None or time.monotonic() + pause > deadline:
@@ -160,14 +160,14 @@ class Client:
         """Send an input once: a reply with status 202, whose body has the `request_id`.
 
         Raises:
-            Refused: any other answer.
+            ApiError: any other answer.
             Unreachable: no answer; it may have been accepted all the same, so the next try needs the same `key`.
         """
         path = f"/predict/{urllib.parse.quote(model, safe='')}" if model else "/predict"
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
         reply = self.call("POST", path, json.dumps(payload).encode(), headers)
         if reply.status != 202:
-            raise Refused(reply)
+            raise ApiError(reply)
         return reply
 
     def status(self, request_id: str) -> Reply:
@@ -175,13 +175,13 @@ class Client:
 
         Raises:
             NotFound: there is no such request.
-            Refused: any other answer.
+            ApiError: any other answer.
         """
         reply = self.call("GET", f"/status/{urllib.parse.quote(request_id, safe='')}")
         if reply.status == 404:
             raise NotFound(request_id)
         if reply.status != 200:
-            raise Refused(reply)
+            raise ApiError(reply)
         return reply
 
     def wait(
@@ -201,7 +201,7 @@ class Client:
             pause: seconds between two questions, instead of what the API asks for.
 
         Raises:
-            NotFound, Refused, Unreachable: as the single calls do, but passing troubles are tried again.
+            NotFound, ApiError, Unreachable: as the single calls do, but passing troubles are tried again.
             TimedOut: it is not final in time.
         """
         deadline = time.monotonic() + seconds
@@ -215,7 +215,7 @@ class Client:
                     answer: Mapping[str, Any] = reply.body
                     return answer
                 wait = ask_again_after(reply) if pause is None else pause
-            except Failure as error:
+            except CommandError as error:
                 troubles += 1
                 after = try_again_after(error, troubles)
                 if after is None or time.monotonic() > deadline:
@@ -240,21 +240,21 @@ def ask_again_after(reply: Reply) -> float:
     return 1.0 if reply.pause is None else reply.pause
 
 
-def try_again_after(failure: Failure, tries: int) -> float | None:
+def try_again_after(failure: CommandError, tries: int) -> float | None:
     """Seconds until the next try after so many that failed; None where another try would not help.
 
     Where the server names none, they double, and are spread so that clients don't meet.
     """
-    if not isinstance(failure, Unreachable | Refused):
+    if not isinstance(failure, Unreachable | ApiError):
         return None
-    if isinstance(failure, Refused) and failure.reply.status not in _TRY_AGAIN:
+    if isinstance(failure, ApiError) and failure.reply.status not in _TRY_AGAIN:
         return None
-    if isinstance(failure, Refused) and failure.reply.pause is not None:
+    if isinstance(failure, ApiError) and failure.reply.pause is not None:
         return failure.reply.pause
     return float(min(2.0 ** (tries - 1), 10.0) * random.uniform(0.5, 1.0))
 
 
-def submit_again_after(failure: Failure, tries: int) -> float | None:
+def submit_again_after(failure: CommandError, tries: int) -> float | None:
     """As `try_again_after`; where nobody listens, waiting is of no use to a person at a terminal."""
     cause = failure.__cause__
     if isinstance(getattr(cause, "reason", cause), ConnectionRefusedError):

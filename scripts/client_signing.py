@@ -6,7 +6,7 @@ import urllib.parse
 from collections.abc import Mapping
 
 from scripts.client import Sign
-from scripts.console import Failure
+from scripts.console import CommandError
 
 _USAGE = 2
 _API_HOST = re.compile(r"\.execute-api\.([a-z]+(?:-[a-z]+)+-\d+)\.")
@@ -25,7 +25,7 @@ def signer(url: str, *, required: bool, region: str | None = None) -> Sign | Non
     The region is that of the host name, else the given one, else the shell's: a custom domain names none.
 
     Raises:
-        Failure: a signature is required and can't be made, or nothing names the region.
+        CommandError: a signature is required and can't be made, or nothing names the region.
     """
     try:
         from botocore.auth import SigV4Auth
@@ -33,19 +33,21 @@ def signer(url: str, *, required: bool, region: str | None = None) -> Sign | Non
         from botocore.session import get_session
     except ImportError as error:
         if required:
-            raise Failure("--sign needs botocore: run it with .venv/bin/python", _USAGE) from error
+            raise CommandError("--sign needs botocore: run it with .venv/bin/python", _USAGE) from error
         return None
     session = get_session()
     credentials = session.get_credentials()
     if credentials is None:
         if required:
-            raise Failure("--sign found no AWS credentials: set AWS_PROFILE, or log in", _USAGE)
+            raise CommandError("--sign found no AWS credentials: set AWS_PROFILE, or log in", _USAGE)
         return None
     # botocore itself reads AWS_DEFAULT_REGION and the profile, but not AWS_REGION.
     found = region_in(url) or region or os.environ.get("AWS_REGION") or session.get_config_variable("region")
     if not found:
         host = urllib.parse.urlsplit(url).hostname
-        raise Failure(f"{host} does not say its region, which a signature needs: give --region, or set AWS_REGION", 2)
+        raise CommandError(
+            f"{host} does not say its region, which a signature needs: give --region, or set AWS_REGION", 2
+        )
 
     def sign(method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Mapping[str, str]:
         request = AWSRequest(method, url, dict(headers), body)

@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
 
 
-class Failure(Exception):
+class CommandError(Exception):
     """An error for the user: one line that names the thing and the remedy; never a traceback."""
 
     def __init__(self, message: str, code: int = 1) -> None:
@@ -48,7 +48,7 @@ def run(main: Callable[[], int]) -> None:
             )  # Terraform draws its errors: a terminal without UTF-8 is no reason to end
     try:
         code = main()
-    except Failure as failure:
+    except CommandError as failure:
         note(f"error: {failure}")
         code = failure.code
     except OSError as error:

@@ -24,13 +24,13 @@ if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts import aws_session, terraform
 from scripts.aws_errors import told
-from scripts.console import ROOT, Failure, as_json, note, run
+from scripts.console import ROOT, CommandError, as_json, note, run
 
 sys.path.insert(1, str(ROOT / "lambda"))
 from inference import transitions
 from inference.errors import Unavailable
 from inference.request_queue import RequestQueue
-from inference.request_table import Applied, Refusal, RequestTable
+from inference.request_table import Applied, ConditionFailed, RequestTable
 from inference.requests import Message, Record, Status
 from inference.telemetry import now_ms
 
@@ -144,9 +144,9 @@ class DeadLetters:
     def purge(self, request_id: str) -> Done:
         """Drop the kept input of a failed request: it stays failed and can't be replayed any more."""
         match self._table.apply([transitions.forget_input(request_id)])[0]:
-            case Refusal(record=None):
+            case ConditionFailed(record=None):
                 return Done(request_id, NOT_FOUND, "unknown")
-            case Refusal(record=record) if record is not None:
+            case ConditionFailed(record=record) if record is not None:
                 return Done(request_id, OK, f"nothing to do: {record.status}")
             case Unavailable() as error:
                 return Done(request_id, FAILED, str(error))
@@ -162,16 +162,16 @@ def main() -> int:
     try:
         return _run(letters, args)
     except Unavailable as error:
-        raise Failure(told(error), FAILED) from error
+        raise CommandError(told(error), FAILED) from error
 
 
 def _check(args: argparse.Namespace) -> None:
     if args.command == "list" and args.ids:
-        raise Failure("list takes no ids: show does", USAGE)
+        raise CommandError("list takes no ids: show does", USAGE)
     if args.command == "show" and not args.ids:
-        raise Failure("show: name requests; list has their ids", USAGE)
+        raise CommandError("show: name requests; list has their ids", USAGE)
     if args.command in ("replay", "purge") and bool(args.ids) == args.all:
-        raise Failure(f"{args.command}: name requests, or give --all, not both", USAGE)
+        raise CommandError(f"{args.command}: name requests, or give --all, not both", USAGE)
 
 
 def _run(letters: DeadLetters, args: argparse.Namespace) -> int:

@@ -21,7 +21,7 @@ if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts import terraform
 from scripts.client import Client
-from scripts.console import Failure, run
+from scripts.console import CommandError, run
 from scripts.endpoint import base_url, print_next
 
 TIMEOUT_SECONDS = 60.0
@@ -75,7 +75,7 @@ def follow(client: Client, row: Row, console: Console) -> None:
         row.answer = client.wait(request_id, TIMEOUT_SECONDS, answered, pause=POLL_SECONDS)
         if row.status != "succeeded":
             row.error = str((row.answer.get("error") or {}).get("message") or row.status)
-    except Failure as failure:
+    except CommandError as failure:
         row.status, row.error = "failed", str(failure)
 
 
@@ -154,7 +154,7 @@ def main() -> int:
     print_next(environment)
     failed = [row for row in rows if row.error]
     if failed:
-        raise Failure(f"{len(failed)} of {len(rows)} requests did not succeed, the first: {failed[0].error}")
+        raise CommandError(f"{len(failed)} of {len(rows)} requests did not succeed, the first: {failed[0].error}")
     return 0
 
 

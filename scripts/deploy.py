@@ -17,7 +17,7 @@ if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts import deployed_images, preflight, terraform
 from scripts.builders import BUILDERS, Builder
-from scripts.console import Failure, note, run
+from scripts.console import CommandError, note, run
 from scripts.image import build, push
 from scripts.wanted import Wanted, read_wanted
 
@@ -28,11 +28,11 @@ def deploy(environment: str, builder: Builder, build_args: list[str]) -> int:
     """Returns Terraform's exit code.
 
     Raises:
-        Failure: one of the steps can't be done; those before it are, and a repetition goes on from there.
+        CommandError: one of the steps can't be done; those before it are, and a repetition goes on from there.
     """
     wanted = read_wanted(environment, images=False)  # it builds them all
     if terraform.execute("init", environment):
-        raise Failure(f"terraform init of {environment} failed: see above")
+        raise CommandError(f"terraform init of {environment} failed: see above")
     repository = _repository(environment, wanted)
     log_in(builder, repository)
     images: dict[str, str] = {}
@@ -50,17 +50,17 @@ def _repository(environment: str, wanted: Wanted) -> str:
         return url
     note("first the registry, so that there is somewhere to push to")
     if terraform.execute("apply", environment, [REGISTRY]):
-        raise Failure("the registry was not created: see above")
+        raise CommandError("the registry was not created: see above")
     if url := registry_url(wanted):
         return url
-    raise Failure(f"the registry {wanted.prefix}-worker is not in the region that AWS_REGION or the profile names")
+    raise CommandError(f"the registry {wanted.prefix}-worker is not in the region that AWS_REGION or the profile names")
 
 
 def registry_url(wanted: Wanted) -> str | None:
     """Where an environment's images are pushed to; None where there is no such registry yet.
 
     Raises:
-        Failure: ECR does not answer, or refuses to.
+        CommandError: ECR does not answer, or refuses to.
     """
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
@@ -72,11 +72,11 @@ def registry_url(wanted: Wanted) -> str | None:
     except ClientError as error:
         if error.response["Error"]["Code"] == "RepositoryNotFoundException":
             return None
-        raise Failure(
+        raise CommandError(
             f"ECR does not say whether {name} exists ({error}): ecr:DescribeRepositories is needed"
         ) from error
     except BotoCoreError as error:
-        raise Failure(f"ECR can't be asked for {name}: {error}") from error
+        raise CommandError(f"ECR can't be asked for {name}: {error}") from error
     return str(found[0]["repositoryUri"])
 
 
@@ -84,7 +84,7 @@ def log_in(builder: Builder, repository: str) -> None:
     """Let the builder push to ECR, with the caller's AWS credentials, for twelve hours.
 
     Raises:
-        Failure: ECR gives no token, or the builder does not take it.
+        CommandError: ECR gives no token, or the builder does not take it.
     """
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
@@ -93,13 +93,13 @@ def log_in(builder: Builder, repository: str) -> None:
     try:
         answer = boto3.client("ecr", region_name=_region_of(repository)).get_authorization_token()
     except (BotoCoreError, ClientError) as error:
-        raise Failure(f"ECR gives no token to push with ({error}): ecr:GetAuthorizationToken is needed") from error
+        raise CommandError(f"ECR gives no token to push with ({error}): ecr:GetAuthorizationToken is needed") from error
     token = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()
     user, _, password = token.partition(":")
     command = [builder.name, "login", "--username", user, "--password-stdin", registry]
     done = subprocess.run(command, input=password, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode:
-        raise Failure(f"`{builder.name} login {registry}` failed: {done.stderr.strip()}")
+        raise CommandError(f"`{builder.name} login {registry}` failed: {done.stderr.strip()}")
 
 
 def _region_of(repository: str) -> str:
@@ -132,7 +132,9 @@ def main() -> int:
     parser.add_argument("--build-arg", action="append", default=[], help="NAME=VALUE, as the builder takes it")
     args = parser.parse_args()
     if args.env == terraform.LOCAL:
-        raise Failure("the emulator takes zips, not images: `make up` deploys there; say ENV=dev or ENV=prod", code=2)
+        raise CommandError(
+            "the emulator takes zips, not images: `make up` deploys there; say ENV=dev or ENV=prod", code=2
+        )
     return deploy(args.env, preflight.check(args.env, args.builder), args.build_arg)
 
 

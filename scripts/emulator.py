@@ -24,7 +24,7 @@ from pathlib import Path
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-from scripts.console import BUILD, ROOT, Failure, note, run
+from scripts.console import BUILD, ROOT, CommandError, note, run
 from scripts.shell import without_aws
 
 HOST = "127.0.0.1"
@@ -136,7 +136,7 @@ class Emulator:
         """Start it and wait until it answers. Returns False when it already ran.
 
         Raises:
-            Failure: the port is taken, MiniStack is not installed, or it does not come up.
+            CommandError: the port is taken, MiniStack is not installed, or it does not come up.
         """
         self.check_port()
         ran = self.running_port is not None
@@ -146,10 +146,10 @@ class Emulator:
         return not ran
 
     def check_port(self) -> None:
-        """Raise Failure when it runs on another port: whatever is asked of this one would find nobody there."""
+        """Raise CommandError when it runs on another port: whatever is asked of this one would find nobody there."""
         running = self.running_port
         if running is not None and running != self.port:
-            raise Failure(
+            raise CommandError(
                 f"the emulator runs on port {running}, not {self.port}: "
                 "unset EMULATOR_PORT, or run `make down` without it first"
             )
@@ -174,9 +174,11 @@ class Emulator:
 
     def _spawn(self) -> None:
         if importlib.util.find_spec("ministack") is None:
-            raise Failure(f"MiniStack is not installed for {sys.executable}: run `make venv`, use .venv/bin/python")
+            raise CommandError(
+                f"MiniStack is not installed for {sys.executable}: run `make venv`, use .venv/bin/python"
+            )
         if not _port_is_free(self.port):
-            raise Failure(
+            raise CommandError(
                 f"port {self.port} is in use by another program: stop it, or choose another port, "
                 f"for example EMULATOR_PORT={self.port + 100}"
             )
@@ -227,18 +229,18 @@ class Emulator:
             self.log_file.read_text(encoding="utf-8", errors="replace").split("\n") if self.log_file.exists() else []
         )
         last = next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
-        raise Failure(f"the emulator did not come up on port {self.port} (see {self.log_file}): {last}")
+        raise CommandError(f"the emulator did not come up on port {self.port} (see {self.log_file}): {last}")
 
 
 def current() -> Emulator:
     """The emulator of this checkout: on the port it runs on, else on EMULATOR_PORT (default 4566).
 
     Raises:
-        Failure: EMULATOR_PORT is no port, or not the one it runs on.
+        CommandError: EMULATOR_PORT is no port, or not the one it runs on.
     """
     wanted = os.environ.get("EMULATOR_PORT") or ""
     if wanted and (not wanted.isdecimal() or not 0 < int(wanted) < 65536):
-        raise Failure(f"EMULATOR_PORT={wanted} is no port: give a number between 1 and 65535")
+        raise CommandError(f"EMULATOR_PORT={wanted} is no port: give a number between 1 and 65535")
     emulator = Emulator(int(wanted or DEFAULT_PORT))
     running = emulator.running_port
     if not wanted and running is not None:

@@ -22,7 +22,7 @@ def base_url(environment: str) -> str:
     The emulator serves an API under its own address: the name that AWS would give it is in no DNS.
 
     Raises:
-        Failure: nothing is deployed there.
+        CommandError: nothing is deployed there.
     """
     return _url(environment, terraform.outputs(environment))
 

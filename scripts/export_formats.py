@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from scripts.console import Failure
+from scripts.console import CommandError
 
 Feeds = Mapping[str, np.ndarray]
 """One forward pass's inputs by name, in the order of the module's arguments."""
@@ -117,7 +117,7 @@ def to_onnx(source: Source, path: Path) -> None:
         import onnx
         import onnxscript  # noqa: F401  torch.onnx.export needs it
     except ImportError as error:
-        raise Failure(f"{error.name} is not installed: run `python -m pip install -e '.[export]'`") from error
+        raise CommandError(f"{error.name} is not installed: run `python -m pip install -e '.[export]'`") from error
     with quiet():
         program = torch.onnx.export(
             source.exported(),
@@ -152,7 +152,7 @@ def to_onnx_int8(source: Source, path: Path) -> None:
 def to_aotinductor(source: Source, path: Path) -> None:
     """Compile to machine code for `CPU`; needs a C++ compiler."""
     if not any(map(shutil.which, ("g++", "clang++"))):
-        raise Failure("AOTInductor needs a C++ compiler: install g++, or leave the format out")
+        raise CommandError("AOTInductor needs a C++ compiler: install g++, or leave the format out")
     import torch._inductor
 
     options = {"cpp.march": CPU, "cpp.simdlen": SIMD_BITS}

@@ -29,7 +29,7 @@ if not __package__:  # started as a file: make the repository importable
 from rich.console import Console
 from rich.table import Table
 
-from scripts.console import BUILD, Failure, note, run
+from scripts.console import BUILD, CommandError, note, run
 from scripts.export_formats import FORMATS, Feeds, Recorder, Source
 from scripts.export_trial import SIZES, Candidate, Judged, Trial, accuracy
 from scripts.model_files import declare_artifact
@@ -57,7 +57,7 @@ def export(folder: Path, labels: Collection[str], corpus: Path | None, out: Path
     """Write the formats into `out` and judge each; one that fails does not keep the others from it.
 
     Raises:
-        Failure: what export.py gives can't be used, or no format could be made.
+        CommandError: what export.py gives can't be used, or no format could be made.
     """
     candidate = Candidate.read(folder)
     module = candidate.trained()
@@ -84,7 +84,7 @@ def export(folder: Path, labels: Collection[str], corpus: Path | None, out: Path
             log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
             note(f"{label}: failed: {_reason(error)}. {WAYS_OUT[label]} (traceback: {log})")
     if not judged:
-        raise Failure(f"{folder.name} could be exported to none of {', '.join(labels)}: see above")
+        raise CommandError(f"{folder.name} could be exported to none of {', '.join(labels)}: see above")
     return judged
 
 
@@ -92,7 +92,7 @@ def _reason(error: Exception) -> str:
     """The first line that says something."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     text = lines[0].rstrip(".:") if lines else "without a text"
-    return text if isinstance(error, Failure) else f"{type(error).__name__}: {text}"[:300]
+    return text if isinstance(error, CommandError) else f"{type(error).__name__}: {text}"[:300]
 
 
 def feeds_of(candidate: Candidate, module: Any, inputs: Sequence[dict[str, Any]]) -> Feeds:
@@ -144,14 +144,16 @@ def main() -> int:
     args = parser.parse_args()
     folder = find_models([MODELS, *args.models_dir], [args.source])[args.source]
     if len({FORMATS[label].runtime for label in args.install}) < len(args.install):
-        raise Failure(f"--install {' '.join(args.install)}: a manifest has one artifact for each runtime: choose", 2)
+        raise CommandError(
+            f"--install {' '.join(args.install)}: a manifest has one artifact for each runtime: choose", 2
+        )
     asked = {*(args.format or ()), *args.install} or {*FORMATS}
     labels = [label for label in FORMATS if label in asked]
     judged = export(folder, labels, args.corpus, args.out or BUILD / "export" / args.source)
     Console(width=120).print(table(judged))
     paths = {one.label: one.path for one in judged}
     if missing := sorted({*(args.format or ()), *args.install} - paths.keys()):
-        raise Failure(f"{', '.join(missing)} failed (see above): nothing was installed")
+        raise CommandError(f"{', '.join(missing)} failed (see above): nothing was installed")
     if args.install:
         install(folder, {label: paths[label] for label in args.install})
     return 0

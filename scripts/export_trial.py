@@ -13,7 +13,7 @@ import fastjsonschema
 import numpy as np
 import torch
 
-from scripts.console import ROOT, Failure
+from scripts.console import ROOT, CommandError
 from scripts.export_formats import FORMATS, Recorder
 from scripts.validators import SchemaError, render_validator
 from worker.errors import ModelError
@@ -44,7 +44,7 @@ class Candidate:
     def read(cls, folder: Path) -> "Candidate":
         path = folder / "export.py"
         if not path.is_file():
-            raise Failure(f"{path} is missing: it says what to export (see the top of scripts/export_model.py)")
+            raise CommandError(f"{path} is missing: it says what to export (see the top of scripts/export_model.py)")
         try:
             # The artifacts are what is being made: the manifest need not have them yet.
             declared = json.loads((folder / "manifest.json").read_text(encoding="utf-8")) | {"runtime": PYTHON}
@@ -54,34 +54,36 @@ class Candidate:
             # In the package that model.py is in, so that `from .net import Net` works here too.
             export = importlib.import_module(f"{kind.__module__.rpartition('.')[0]}.export")
         except (ModelError, ImportError) as error:
-            raise Failure(f"{folder}: {error}" if isinstance(error, ImportError) else str(error)) from error
+            raise CommandError(f"{folder}: {error}" if isinstance(error, ImportError) else str(error)) from error
         for name in ("module", "held_out"):
             if not callable(getattr(export, name, None)):
-                raise Failure(f"{path}: defines no function {name}()")
+                raise CommandError(f"{path}: defines no function {name}()")
         return cls(folder, manifest, kind, export.module, export.held_out)
 
     def trained(self) -> torch.nn.Module:
         """The module, which must be ready to predict: dropout and the like are off in eval mode alone."""
         module = self.module()
         if not isinstance(module, torch.nn.Module):
-            raise Failure(f"{self.folder / 'export.py'}: module() gives a {type(module).__name__}, no torch.nn.Module")
+            raise CommandError(
+                f"{self.folder / 'export.py'}: module() gives a {type(module).__name__}, no torch.nn.Module"
+            )
         if any(part.training for part in module.modules()):
-            raise Failure(f"{self.folder / 'export.py'}: module() is in training mode: return module.eval()")
+            raise CommandError(f"{self.folder / 'export.py'}: module() is in training mode: return module.eval()")
         return module
 
     def check(self, inputs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-        """The inputs with the schema's defaults filled in, as the worker does. Raises Failure."""
+        """The inputs with the schema's defaults filled in, as the worker does. Raises CommandError."""
         try:
             render_validator(self.manifest.input_schema)
         except SchemaError as error:
-            raise Failure(f"{self.folder / 'manifest.json'}: input_schema: {error}") from error
+            raise CommandError(f"{self.folder / 'manifest.json'}: input_schema: {error}") from error
         check = fastjsonschema.compile(self.manifest.input_schema)
         found = []
         for number, item in enumerate(inputs):
             try:
                 found.append(check(item))
             except fastjsonschema.JsonSchemaValueException as error:
-                raise Failure(f"{self.folder / 'export.py'}: input {number} of held_out(): {error}") from error
+                raise CommandError(f"{self.folder / 'export.py'}: input {number} of held_out(): {error}") from error
         return found
 
     def predict(self, runtime: Any, inputs: Sequence[dict[str, Any]]) -> list[Any]:
@@ -92,7 +94,7 @@ class Candidate:
         for start in range(0, len(inputs), size):
             outputs += loaded.predict(list(inputs[start : start + size]))
         if errors := [output for output in outputs if isinstance(output, Exception)]:
-            raise Failure(f"{self.folder.name}: held_out() has an input without an output: {errors[0]}")
+            raise CommandError(f"{self.folder.name}: held_out() has an input without an output: {errors[0]}")
         return outputs
 
 
@@ -123,7 +125,7 @@ class Trial:
         held_out = candidate.held_out(corpus)
         if len(held_out) <= max(SIZES):
             counts = f"{len(held_out)} inputs; more than {max(SIZES)} are needed"
-            raise Failure(f"{candidate.folder / 'export.py'}: held_out() gives {counts}")
+            raise CommandError(f"{candidate.folder / 'export.py'}: held_out() gives {counts}")
         inputs = candidate.check([item for item, _ in held_out])
         recorder = Recorder(module)
         outputs = candidate.predict(recorder, inputs)
@@ -131,11 +133,13 @@ class Trial:
         for number, (output, wanted) in enumerate(zip(outputs, expected, strict=True)):
             if lacking := sorted(wanted.keys() - output.keys()):
                 where = f"{candidate.folder / 'export.py'}: output {number} of held_out()"
-                raise Failure(f"{where} is expected to have {', '.join(lacking)}; it has {', '.join(sorted(output))}")
+                raise CommandError(
+                    f"{where} is expected to have {', '.join(lacking)}; it has {', '.join(sorted(output))}"
+                )
         return cls(candidate, recorder, inputs, expected, outputs)
 
     def judge(self, label: str, path: Path, feeds_file: Path) -> Judged:
-        """Run the artifact on everything the module was run on. Raises Failure where they don't agree."""
+        """Run the artifact on everything the module was run on. Raises CommandError where they don't agree."""
         kind = FORMATS[label].runtime
         runtime = open_runtime(kind, path, threads=1)
         passes = self.recorder.passes
@@ -143,7 +147,7 @@ class Trial:
         difference = float(np.max([difference_of(runtime.run(feeds), wanted, path) for feeds, wanted in passes]))
         allowed = sys.float_info.max if label == "onnx-int8" else TOLERANCE
         if not difference <= allowed:
-            raise Failure(f"{path}: its outputs differ from the module's by {difference:.3g}: do not use it")
+            raise CommandError(f"{path}: its outputs differ from the module's by {difference:.3g}: do not use it")
         answers = self.candidate.predict(runtime, self.inputs)
         both = zip(answers, self.outputs, self.expected, strict=True)
         other = sum(answer[key] != output[key] for answer, output, wanted in both for key in wanted)
@@ -153,14 +157,14 @@ class Trial:
 
 
 def difference_of(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray], path: Path) -> float:
-    """How far one pass's outputs are from the module's. Raises Failure where they are not even alike."""
+    """How far one pass's outputs are from the module's. Raises CommandError where they are not even alike."""
 
     def alike(outputs: Sequence[np.ndarray]) -> list[tuple[str, tuple[int, ...]]]:
         return [(output.dtype.kind, output.shape) for output in outputs]
 
     if alike(found) != alike(wanted):
         shown = [", ".join(f"{o.dtype} {list(o.shape)}" for o in outputs) or "none" for outputs in (found, wanted)]
-        raise Failure(f"{path}: its outputs are {shown[0]}, but the module's {shown[1]}: do not use it")
+        raise CommandError(f"{path}: its outputs are {shown[0]}, but the module's {shown[1]}: do not use it")
     differences = [0.0]
     for one, other in zip(found, wanted, strict=True):
         same = (one == other) | ((one != one) & (other != other))  # what the module itself answers with NaN or infinity
@@ -175,7 +179,7 @@ def probe(kind: str, path: Path, feeds_file: Path) -> dict[str, float]:
     command = [sys.executable, "-m", "scripts.export_probe", kind, str(path), str(feeds_file)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode:
-        raise Failure(f"{path}: cannot be run in a process of its own: {done.stderr.strip().splitlines()[-1:]}")
+        raise CommandError(f"{path}: cannot be run in a process of its own: {done.stderr.strip().splitlines()[-1:]}")
     found: dict[str, float] = json.loads(done.stdout)
     return found
 

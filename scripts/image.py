@@ -20,7 +20,7 @@ from pathlib import Path
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts.builders import BUILDERS, PLATFORMS, Builder, find_builder
-from scripts.console import BUILD, ROOT, Failure, note, run
+from scripts.console import BUILD, ROOT, CommandError, note, run
 from scripts.libraries import REQUIREMENTS
 from scripts.model_files import find_models, worker_files
 from scripts.wanted import MODELS
@@ -44,11 +44,11 @@ _COPIED = (
 
 
 def target_of(folder: Path) -> str:
-    """The stage of the Dockerfile that runs a model folder. Raises Failure where its manifest is wrong."""
+    """The stage of the Dockerfile that runs a model folder. Raises CommandError where its manifest is wrong."""
     try:
         runtime = Manifest.read(folder / "manifest.json").runtime
     except ManifestError as error:
-        raise Failure(str(error)) from error
+        raise CommandError(str(error)) from error
     return next(name for name, able in TARGETS.items() if runtime in able)
 
 
@@ -116,7 +116,7 @@ def build(
     """Build a model's image, on the newest base if `fresh`; returns its name and tag.
 
     Raises:
-        Failure: it can't be built.
+        CommandError: it can't be built.
     """
     target = target_of(model)
     tag = new_tag(model.name, architecture, make_context(CONTEXT, model, in_s3=in_s3), datetime.now(UTC))
@@ -128,7 +128,7 @@ def build(
 
 
 def push(builder: Builder, image: str) -> str:
-    """Push an image; returns it by digest. Raises Failure where the registry does not take it."""
+    """Push an image; returns it by digest. Raises CommandError where the registry does not take it."""
     digest_file = BUILD / "image.digest"
     _run(builder.push_command(image, digest_file))
     return f"{image.rpartition(':')[0]}@{builder.digest(image, digest_file)}"
@@ -137,7 +137,7 @@ def push(builder: Builder, image: str) -> str:
 def _run(command: Sequence[str]) -> None:
     """Run with the tool's output on stderr: stdout is for the reference alone."""
     if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
-        raise Failure(f"`{' '.join(command[:2])}` failed: see above")
+        raise CommandError(f"`{' '.join(command[:2])}` failed: see above")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.console import BUILD, ROOT, Failure, note
+from scripts.console import BUILD, ROOT, CommandError, note
 
 REQUIREMENTS = "requirements.txt"
 FOLDER = BUILD / "libraries"
@@ -31,7 +31,7 @@ def libraries_of(folder: Path, *, training: bool = False) -> Path | None:
         training: with those of training/requirements.txt, found together: one version of each.
 
     Raises:
-        Failure: pip can't find or install them.
+        CommandError: pip can't find or install them.
     """
     paths = [folder / REQUIREMENTS, *([folder / "training" / REQUIREMENTS] if training else [])]
     paths = [path for path in paths if path.is_file()]
@@ -86,5 +86,5 @@ def _pip(paths: Sequence[Path], *arguments: str) -> str:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         said = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "it printed nothing")
         named = " and ".join(map(str, paths))
-        raise Failure(f"pip can't install what {named} names: {said}. Correct it, or allow access to the index")
+        raise CommandError(f"pip can't install what {named} names: {said}. Correct it, or allow access to the index")
     return done.stdout

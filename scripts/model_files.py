@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.console import ROOT, Failure, note
+from scripts.console import ROOT, CommandError, note
 from scripts.libraries import REQUIREMENTS
 from scripts.validators import ERRORS_MODULE, SchemaError, module_name, render_validator
 from worker.errors import ManifestError
@@ -39,12 +39,12 @@ def find_models(model_dirs: Sequence[Path], sources: Collection[str] | None = No
         sources: take only these.
 
     Raises:
-        Failure: a name is wrong, taken twice or not there.
+        CommandError: a name is wrong, taken twice or not there.
     """
     found: list[Path] = []
     for model_dir in model_dirs:
         if not model_dir.is_dir():
-            raise Failure(f"{model_dir} is no folder: --models-dir names one that holds model folders")
+            raise CommandError(f"{model_dir} is no folder: --models-dir names one that holds model folders")
         found += [
             path.parent
             for path in sorted(model_dir.glob("*/manifest.json"))
@@ -52,7 +52,7 @@ def find_models(model_dirs: Sequence[Path], sources: Collection[str] | None = No
         ]
     missing = sorted(set(sources or ()) - {folder.name for folder in found})
     if missing:
-        raise Failure(f"no model folder {', '.join(missing)} in {', '.join(map(str, model_dirs))}")
+        raise CommandError(f"no model folder {', '.join(missing)} in {', '.join(map(str, model_dirs))}")
     return by_name(found)
 
 
@@ -60,15 +60,15 @@ def by_name(folders: Collection[Path]) -> dict[str, Path]:
     """Model folders by name, in the order of their names.
 
     Raises:
-        Failure: a name is wrong, or two have the same.
+        CommandError: a name is wrong, or two have the same.
     """
     found: dict[str, Path] = {}
     for folder in folders:
         if not _SOURCE.fullmatch(folder.name):
-            raise Failure(f"{folder}: a model folder's name must match {_SOURCE.pattern}")
+            raise CommandError(f"{folder}: a model folder's name must match {_SOURCE.pattern}")
         rival = found.setdefault(module_name(folder.name), folder)
         if rival != folder:
-            raise Failure(f"{folder} and {rival} have the same name: rename one of them")
+            raise CommandError(f"{folder} and {rival} have the same name: rename one of them")
     return {folder.name: folder for folder in sorted(found.values(), key=lambda folder: folder.name)}
 
 
@@ -76,17 +76,17 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     """The checked manifest of a model folder, its artifact verified when the folder has it.
 
     Raises:
-        Failure: the manifest or the artifact is wrong, or there is no model.py.
+        CommandError: the manifest or the artifact is wrong, or there is no model.py.
     """
     path = folder / "manifest.json"
     try:
         manifest = Manifest.read(path)
     except ManifestError as error:
-        raise Failure(str(error)) from error
+        raise CommandError(str(error)) from error
     if manifest.name != folder.name:
-        raise Failure(f"{path}: name is {manifest.name}, but the folder's is {folder.name}: give them the same")
+        raise CommandError(f"{path}: name is {manifest.name}, but the folder's is {folder.name}: give them the same")
     if not (folder / "model.py").is_file():
-        raise Failure(f"{folder / 'model.py'} is missing: it defines the model's class (see worker/model.py)")
+        raise CommandError(f"{folder / 'model.py'} is missing: it defines the model's class (see worker/model.py)")
     artifact = manifest.artifact
     # One that is not in the folder has to be in S3. Only the stack's `models` tell, and its validation refuses others.
     # The worker verifies it by the digest that is declared here, unless the variable names another.
@@ -98,7 +98,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         ):
             if declared != actual:
                 where = f"{path}: artifacts.{manifest.runtime}.{key}"
-                raise Failure(f"{where} is {declared}, but that of {artifact.file} is {actual}")
+                raise CommandError(f"{where} is {declared}, but that of {artifact.file} is {actual}")
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return data
 
@@ -127,7 +127,7 @@ def worker_files(source: str, folder: Path, *, in_s3: bool = False, root: Path =
         root: the repository.
 
     Raises:
-        Failure: a manifest, an artifact or a schema is wrong; it names the file and the key.
+        CommandError: a manifest, an artifact or a schema is wrong; it names the file and the key.
     """
     manifest = read_manifest(folder)
     files = {
@@ -161,7 +161,7 @@ def validators(models: Mapping[str, Path], manifests: Mapping[str, Mapping[str, 
 def files_under(folder: Path, prefix: str) -> Files:
     """All files under a folder that ship."""
     if not folder.is_dir():
-        raise Failure(f"{folder} is missing: this checkout is not whole")
+        raise CommandError(f"{folder} is missing: this checkout is not whole")
     return {
         prefix + path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
@@ -187,7 +187,7 @@ def _validator(folder: Path, manifest: Mapping[str, Any]) -> str:
         try:
             rendered[name] = render_validator(manifest[name])
         except SchemaError as error:
-            raise Failure(f"{folder / 'manifest.json'}: {name}: {error}") from error
+            raise CommandError(f"{folder / 'manifest.json'}: {name}: {error}") from error
     return rendered["input_schema"]
 
 

@@ -9,7 +9,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from scripts.console import BUILD, ROOT, Failure, note
+from scripts.console import BUILD, ROOT, CommandError, note
 
 SECONDS = 300
 """The first import of a large library reads hundreds of megabytes from the disk."""
@@ -21,7 +21,7 @@ def check_import(folder: Path, libraries: Path | None) -> None:
     """Import model.py of a model folder; what was imported once is not imported again until its sources change.
 
     Raises:
-        Failure: it can't be imported, or has no class; it names the file and the line.
+        CommandError: it can't be imported, or has no class; it names the file and the line.
     """
     stamp = _DONE / _digest(folder, libraries)
     if stamp.is_file():
@@ -39,11 +39,11 @@ def check_import(folder: Path, libraries: Path | None) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise Failure(f"{folder / 'model.py'}: the import did not end within {SECONDS} s") from error
+        raise CommandError(f"{folder / 'model.py'}: the import did not end within {SECONDS} s") from error
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         said = lines[-1] if lines else f"the import ended the process with exit code {done.returncode}"
-        raise Failure(said if done.returncode == 1 and lines else f"{folder / 'model.py'}: {said}")
+        raise CommandError(said if done.returncode == 1 and lines else f"{folder / 'model.py'}: {said}")
     stamp.parent.mkdir(parents=True, exist_ok=True)
     stamp.touch()
 

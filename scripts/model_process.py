@@ -13,7 +13,7 @@ from pathlib import Path
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-from scripts.console import ROOT, Failure, run
+from scripts.console import ROOT, CommandError, run
 from scripts.libraries import libraries_of
 from scripts.model_files import declare_artifact
 from scripts.wanted import MODELS
@@ -27,13 +27,13 @@ def model_folder(name: str) -> Path:
     """The folder of a model: one in worker/models by its name, or the folder at that path.
 
     Raises:
-        Failure: there is none.
+        CommandError: there is none.
     """
     for folder in (MODELS / name, Path(name)):
         if folder.is_dir() and (folder / "manifest.json").is_file():
             return folder.resolve()
     known = ", ".join(sorted(path.parent.name for path in MODELS.glob("*/manifest.json")))
-    raise Failure(
+    raise CommandError(
         f"there is no model folder {name}: MODEL is one of {known}, or the path of a folder with a manifest.json; "
         f"`make new-model NAME={Path(name).name}` makes one",
         code=2,
@@ -44,7 +44,7 @@ def run_in_model(folder: Path, arguments: Sequence[str]) -> int:
     """Run this Python with a model's libraries on the path. Returns its exit code.
 
     Raises:
-        Failure: the libraries can't be installed.
+        CommandError: the libraries can't be installed.
     """
     libraries = libraries_of(folder, training=True)
     path = [str(part) for part in (libraries, ROOT / "lambda", ROOT) if part]
@@ -61,14 +61,14 @@ def train(folder: Path, artifact: str | None = None) -> int:
         artifact: name of that file; None: the one that the manifest names already, if any.
 
     Raises:
-        Failure: it ended well, but that file is missing; or the libraries can't be installed.
+        CommandError: it ended well, but that file is missing; or the libraries can't be installed.
     """
     code = run_in_model(folder, [str(folder / "training" / "train.py")])
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     name = artifact or manifest.get("artifacts", {}).get(PYTHON, {}).get("file")
     if code == 0 and name:
         if not (folder / name).is_file():
-            raise Failure(f"training ended, but {folder / name}, the artifact for {PYTHON}, is missing")
+            raise CommandError(f"training ended, but {folder / name}, the artifact for {PYTHON}, is missing")
         declare_artifact(folder, PYTHON, name)
     return code
 
@@ -85,7 +85,7 @@ def main() -> int:
         return run_in_model(folder, ["-m", "scripts.export_model", folder.name, *elsewhere, *more])
     path = folder / ("training/train.py" if args.what == "train" else "tests")
     if not path.exists():
-        raise Failure(f"{path} does not exist: nothing to {args.what}")
+        raise CommandError(f"{path} does not exist: nothing to {args.what}")
     return train(folder) if args.what == "train" else run_in_model(folder, [*_TESTS, str(path)])
 
 

@@ -18,7 +18,7 @@ from hcl2 import SerializationOptions
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-from scripts.console import ROOT, Failure, note, run
+from scripts.console import ROOT, CommandError, note, run
 
 TERRAFORM = ROOT / "terraform"
 BEGIN, END = "<!-- BEGIN_TF_DOCS -->", "<!-- END_TF_DOCS -->"
@@ -52,10 +52,10 @@ def with_tables(readme: str, folder: Path) -> str:
     """A README's text with the tables as they should be.
 
     Raises:
-        Failure: it has no markers.
+        CommandError: it has no markers.
     """
     if not _BETWEEN.search(readme):
-        raise Failure(f"{folder / 'README.md'} has no lines {BEGIN} and {END}: put them where the tables belong")
+        raise CommandError(f"{folder / 'README.md'} has no lines {BEGIN} and {END}: put them where the tables belong")
     return _BETWEEN.sub(lambda _: f"{BEGIN}\n{tables(folder)}\n{END}", readme)
 
 

@@ -15,7 +15,7 @@ from string import Template
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-from scripts.console import ROOT, Failure, note, run
+from scripts.console import ROOT, CommandError, note, run
 from scripts.model_process import run_in_model, train
 from scripts.wanted import MODELS
 
@@ -52,17 +52,17 @@ def write(folder: Path, kind: Kind) -> None:
     """Write the files of a new model folder.
 
     Raises:
-        Failure: the name is wrong, or the folder exists.
+        CommandError: the name is wrong, or the folder exists.
     """
     name = folder.name
     if not _NAME.fullmatch(name) or name.endswith("-dlq"):
-        raise Failure(
+        raise CommandError(
             f"{name!r} can't be a model's name: use 1 to 31 lower-case letters, digits and hyphens, "
             "a letter first, and not -dlq at the end",
             code=2,
         )
     if folder.exists():
-        raise Failure(f"{folder} exists: choose another NAME, or remove that folder")
+        raise CommandError(f"{folder} exists: choose another NAME, or remove that folder")
     words = {
         "name": name,
         "class_name": "".join(part.capitalize() for part in name.split("-")),
@@ -81,18 +81,18 @@ def make_artifact(folder: Path, kind: Kind) -> None:
     """Train and export, each in a process of its own, as `make train-model` and `make export-model` do.
 
     Raises:
-        Failure: one of them fails; the folder stays.
+        CommandError: one of them fails; the folder stays.
     """
     if kind.trained:
         note(f"training a tiny model ({folder / 'training' / 'train.py'}) ...")
         if train(folder, kind.artifact):
-            raise Failure(f"training failed (see above): correct it, then `make train-model MODEL={folder.name}`")
+            raise CommandError(f"training failed (see above): correct it, then `make train-model MODEL={folder.name}`")
     if kind.exported:
         note(f"exporting it for {kind.runtime} ...")
         command = ["-m", "scripts.export_model", folder.name, "--install", kind.exported]
         if run_in_model(folder, [*command, "--models-dir", str(folder.parent)]):
             remedy = f"`make export-model MODEL={folder.name} INSTALL={kind.exported}`"
-            raise Failure(f"the export failed (see above): correct it, then {remedy}")
+            raise CommandError(f"the export failed (see above): correct it, then {remedy}")
 
 
 def main() -> int:

@@ -31,7 +31,7 @@ from pathlib import Path
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts.bytecode import compiled, find_python
-from scripts.console import BUILD, ROOT, Failure, note, run
+from scripts.console import BUILD, ROOT, CommandError, note, run
 from scripts.libraries import REQUIREMENTS, libraries_of
 from scripts.model_files import (
     Files,
@@ -102,13 +102,13 @@ def build_wanted(out: Path, environment: str, wanted: Wanted, *, images: bool = 
         images: all workers run from images, which are built elsewhere.
 
     Raises:
-        Failure: see `make_zips`; or a model can't be imported, or Lambda would refuse its zip, or the environment names
-            an artifact that the manifest doesn't.
+        CommandError: see `make_zips`; or a model can't be imported, or Lambda would refuse its zip, or the environment
+            names an artifact that the manifest doesn't.
     """
     models = by_name(wanted.folders)
     for model in wanted.models.values():
         if model.artifact and not model.own_package and not read_manifest(model.folder).get("artifacts"):
-            raise Failure(
+            raise CommandError(
                 f"{environment} takes the artifact of {model.name} from {model.artifact}, but "
                 f"{model.folder}/manifest.json names none: declare it in artifacts.python (file, sha256, bytes), "
                 "or remove artifact from `models`"
@@ -151,7 +151,7 @@ def make_zips(
         python: path of the Python that compiles; None leaves the bytecode out.
 
     Raises:
-        Failure: a manifest, an artifact, a schema or a source is wrong; it names the file and the key or line.
+        CommandError: a manifest, an artifact, a schema or a source is wrong; it names the file and the key or line.
     """
     manifests = {source: read_manifest(folder) for source, folder in models.items()}
     catalog = {source: {"version": m["version"], "manifest": m} for source, m in manifests.items()}
@@ -168,7 +168,7 @@ def make_zips(
 
 
 def check_size(source: str, files: Files, environment: str) -> None:
-    """Raise Failure where Lambda would refuse the zip; for `local` say so, since the emulator takes it.
+    """Raise CommandError where Lambda would refuse the zip; for `local` say so, since the emulator takes it.
 
     What is stored is not compressed: the zip is at least as large as what is in it.
     """
@@ -185,7 +185,7 @@ def check_size(source: str, files: Files, environment: str) -> None:
         f'{source} = {{ artifact = "s3://bucket/key" }} in `models`'
     )
     if environment != LOCAL:
-        raise Failure(f"{told}: {remedy}")
+        raise CommandError(f"{told}: {remedy}")
     note(f"{told}. The emulator takes it. On AWS {remedy}")
 
 

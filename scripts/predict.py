@@ -26,7 +26,7 @@ if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts.client import Client
 from scripts.client_signing import region_in, signer
-from scripts.console import Failure, argument_text, as_json, note, run
+from scripts.console import CommandError, argument_text, as_json, note, run
 from scripts.predict_journal import Journal
 from scripts.predict_many import run_all
 
@@ -99,10 +99,10 @@ def _client(args: argparse.Namespace) -> Client:
             on_aws = args.env != terraform.LOCAL
             if on_aws and not region:  # a domain of one's own names none
                 region = aws_session.region_of(terraform.outputs(args.env))
-        except Failure as failure:
-            raise Failure(f"{failure} (or give --url)", USAGE) from failure
+        except CommandError as failure:
+            raise CommandError(f"{failure} (or give --url)", USAGE) from failure
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-        raise Failure(f"{url} is no http(s) URL: give --url https://...", USAGE)
+        raise CommandError(f"{url} is no http(s) URL: give --url https://...", USAGE)
     signs = args.sign or on_aws or region_in(url)
     return Client(url, signer(url, required=args.sign, region=region) if signs else None)
 
@@ -114,7 +114,7 @@ def _input(args: argparse.Namespace) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise Failure(f"--input is not JSON: {error}", USAGE) from error
+        raise CommandError(f"--input is not JSON: {error}", USAGE) from error
 
 
 def _inputs(args: argparse.Namespace) -> Iterator[Any]:
@@ -128,7 +128,9 @@ def _inputs(args: argparse.Namespace) -> Iterator[Any]:
         try:
             yield json.loads(line)
         except ValueError as error:
-            raise Failure(f"line {number} of {args.inputs} is not JSON, so nothing was sent: {error}", USAGE) from error
+            raise CommandError(
+                f"line {number} of {args.inputs} is not JSON, so nothing was sent: {error}", USAGE
+            ) from error
 
 
 def _wait(client: Client, request_id: str, seconds: float) -> Mapping[str, Any]:

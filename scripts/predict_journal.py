@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Self, TextIO
 
-from scripts.console import BUILD, Failure
+from scripts.console import BUILD, CommandError
 
 
 @dataclass
@@ -54,8 +54,8 @@ class Journal:
         """Read what an earlier run has written, and drop the half line that a crash left at its end.
 
         Raises:
-            Failure: it is no journal, or of another deployment, or not all of its inputs were written down, so that
-                nothing was sent.
+            CommandError: it is no journal, or of another deployment, or not all of its inputs were written down, so
+                that nothing was sent.
         """
         content = path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
@@ -69,9 +69,11 @@ class Journal:
             if list(items) != list(range(head["inputs"])):
                 raise ValueError("inputs are missing")
         except (IndexError, KeyError, TypeError, ValueError) as error:
-            raise Failure(f"{path} is no journal of predict, or its run ended before it sent anything", 2) from error
+            raise CommandError(
+                f"{path} is no journal of predict, or its run ended before it sent anything", 2
+            ) from error
         if sent_to != url:
-            raise Failure(f"{path} is of {sent_to}, not of {url}: give its --env or --url", 2)
+            raise CommandError(f"{path} is of {sent_to}, not of {url}: give its --env or --url", 2)
         os.truncate(path, len(whole))  # else the next line would be written behind the half one
         return cls(path, model, list(items.values()))
 

@@ -18,16 +18,16 @@ from typing import Any
 from scripts.client import (
     FINAL,
     RETRY_SECONDS,
+    ApiError,
     Client,
     NotFound,
-    Refused,
     Reply,
     TimedOut,
     ask_again_after,
     submit_again_after,
     try_again_after,
 )
-from scripts.console import Failure, as_json, note
+from scripts.console import CommandError, as_json, note
 from scripts.predict_journal import Item, Journal
 
 OK, FAILED = 0, 1
@@ -167,7 +167,7 @@ class _Many:
         now = time.monotonic()
         try:
             reply = _result(task)
-        except Failure as failure:
+        except CommandError as failure:
             self._after_no_acceptance(task, failure, now)
             return
         del self._sending[task.item.index]
@@ -178,10 +178,10 @@ class _Many:
         if self._sent == len(self._journal.items):
             note(self.progress())
 
-    def _after_no_acceptance(self, task: _Task, failure: Failure, now: float) -> None:
+    def _after_no_acceptance(self, task: _Task, failure: CommandError, now: float) -> None:
         task.troubles += 1
         pause = submit_again_after(failure, task.troubles)
-        throttled = isinstance(failure, Refused) and failure.reply.status in _THROTTLED
+        throttled = isinstance(failure, ApiError) and failure.reply.status in _THROTTLED
         # An API that has accepted nothing for so long is asked once for each of the others, not for so long again.
         until = self._moved + self._seconds if throttled else task.since + RETRY_SECONDS
         if pause is None or now + pause > until:
@@ -195,10 +195,10 @@ class _Many:
     def _after_asking(self, task: _Task) -> None:
         now = time.monotonic()
         over = now >= self._give_up_at(task)
-        failure: Failure
+        failure: CommandError
         try:
             reply = _result(task)
-        except Failure as raised:
+        except CommandError as raised:
             task.troubles += 1
             failure, pause = raised, try_again_after(raised, task.troubles)
         else:
@@ -216,7 +216,7 @@ class _Many:
         else:
             task.due = now + pause
 
-    def _fail(self, item: Item, error: Failure) -> None:
+    def _fail(self, item: Item, error: CommandError) -> None:
         state = {NotFound: "unknown", TimedOut: "open"}.get(type(error), "refused")
         self._lines[item.index] = error.code, _line(item, {"status": state, "error": {"message": str(error)}})
 

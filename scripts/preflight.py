@@ -7,7 +7,7 @@ from typing import Any
 
 from scripts import terraform
 from scripts.builders import Builder, find_builder
-from scripts.console import Failure, note
+from scripts.console import CommandError, note
 
 NEW_ACCOUNT_CONCURRENCY = 100
 """A new account may have 10 concurrent executions; the usual quota is 1,000."""
@@ -20,13 +20,13 @@ def check(environment: str, choice: str | None, make_client: MakeClient | None =
     """Check everything, and give the builder.
 
     Raises:
-        Failure: names everything that is missing, each with its remedy.
+        CommandError: names everything that is missing, each with its remedy.
     """
     problems: list[str] = []
     builder: Builder | None = None
     try:
         builder = find_builder(choice)
-    except Failure as failure:
+    except CommandError as failure:
         problems.append(str(failure))
     folder = terraform.ENVIRONMENTS / environment
     settings: dict[str, str] = {}
@@ -34,12 +34,12 @@ def check(environment: str, choice: str | None, make_client: MakeClient | None =
         terraform.environment_env(environment)
         terraform.check_backend(folder, environment)
         settings = backend_settings(folder / "backend.hcl")
-    except Failure as failure:
+    except CommandError as failure:
         problems.append(str(failure))
     problems += _problems_of_account(make_client or _client, settings)
     if problems or builder is None:
         lines = "".join(f"\n  - {problem}" for problem in problems)
-        raise Failure(f"{environment} can't be deployed yet:{lines}")
+        raise CommandError(f"{environment} can't be deployed yet:{lines}")
     return builder
 
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from scripts.console import BUILD, ROOT, Failure
+from scripts.console import BUILD, ROOT, CommandError
 
 CONFIG = BUILD / "terraform" / "cli.tfrc"
 CACHE = BUILD / "terraform" / "plugins"
@@ -29,7 +29,7 @@ def provider_env(base: Mapping[str, str], *, host: str, environments: Path = ENV
         environments: the folder whose files pin the provider's version.
 
     Raises:
-        Failure: TF_PROVIDER_MIRROR is set and has no such provider, or no version is pinned.
+        CommandError: TF_PROVIDER_MIRROR is set and has no such provider, or no version is pinned.
     """
     env = dict(base)
     config = env.get("TF_CLI_CONFIG_FILE")
@@ -41,7 +41,7 @@ def provider_env(base: Mapping[str, str], *, host: str, environments: Path = ENV
     if explicit:
         mirror: Path | None = (named := Path(explicit).expanduser().resolve())
         if not _has_provider(named, host, version):
-            raise Failure(
+            raise CommandError(
                 f"TF_PROVIDER_MIRROR={explicit} has no {host}/{PROVIDER} {version} for {_platform()}: "
                 "correct it, or unset it to use the registry"
             )
@@ -66,12 +66,12 @@ def pinned_version(environments: Path) -> str:
     """The AWS provider's version, which all environments pin exactly.
 
     Raises:
-        Failure: they pin none, or different ones.
+        CommandError: they pin none, or different ones.
     """
     texts = (path.read_text(encoding="utf-8") for path in environments.glob("*/*.tf"))
     versions: list[str] = sorted({version for text in texts for version in _PINNED.findall(text)})
     if len(versions) != 1:
-        raise Failure(
+        raise CommandError(
             f"{environments}/*/*.tf must pin one version of {PROVIDER}, not {' and '.join(versions) or 'none'}"
         )
     return versions[0]

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts import aws_session, terraform
-from scripts.console import ROOT, Failure, note
+from scripts.console import ROOT, CommandError, note
 from scripts.wanted import read_wanted
 
 sys.path.insert(1, str(ROOT / "lambda"))
 from inference import transitions
-from inference.request_table import Applied, Refusal, RequestTable
+from inference.request_table import Applied, ConditionFailed, RequestTable
 from inference.requests import FINAL, Message
 from inference.sweep import model_removed
 from inference.telemetry import now_ms
@@ -50,11 +50,11 @@ def check(environment: str, command: str) -> None:
     """Before plan and apply: say what is open on models that would be removed; before an apply, refuse, or end it.
 
     Raises:
-        Failure: an apply would remove a model that has open requests, and REMOVE does not name it.
+        CommandError: an apply would remove a model that has open requests, and REMOVE does not name it.
     """
     try:
         outputs = terraform.outputs(environment)
-    except Failure:
+    except CommandError:
         return  # nothing is deployed yet
     urls: Mapping[str, str] = outputs.get("queue_urls", {})
     removed = sorted(set(urls) - set(read_wanted(environment, images=False).models))
@@ -69,7 +69,7 @@ def check(environment: str, command: str) -> None:
         return
     named = (os.environ.get("REMOVE") or "").replace(",", " ").split()
     if missing := [model for model in held if model not in named]:
-        raise Failure(
+        raise CommandError(
             f"{', '.join(missing)} would be removed with open requests, whose messages are deleted with the queue: wait"
             f" until they are final, or end them with REMOVE={','.join(held)} (they fail as model_removed; what still"
             " waits keeps its input for a replay)"
@@ -115,7 +115,7 @@ def drain(
             match table.apply([update])[0]:
                 case Applied():
                     ended += 1
-                case Refusal(record=record) if record is None or record.status in FINAL:
+                case ConditionFailed(record=record) if record is None or record.status in FINAL:
                     pass
                 case _:
                     continue  # at work: its message stays, should the attempt fail

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from scripts.console import Failure
+from scripts.console import CommandError
 
 NO_FILE = os.devnull
 """Stands in for both AWS files: their settings would win over the emulator's address (`use_fips_endpoint`, ...)."""
@@ -76,14 +76,14 @@ def check_endpoints(name: str, env: Mapping[str, str]) -> list[str]:
     """Refuse an AWS address of this machine for a real environment; a sentence for each other one.
 
     Raises:
-        Failure: an AWS_ENDPOINT_URL names a loopback address: it is left over from an emulator.
+        CommandError: an AWS_ENDPOINT_URL names a loopback address: it is left over from an emulator.
     """
     sentences = []
     for variable in sorted(env):
         if not variable.startswith("AWS_ENDPOINT_URL") or not env[variable]:
             continue
         if _is_loopback(env[variable]):
-            raise Failure(
+            raise CommandError(
                 f"{variable}={env[variable]} aims ENV={name} at an emulator on this machine: "
                 f"unset {variable}, or use ENV=local"
             )

@@ -18,7 +18,7 @@ if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts import aws_session, terraform
 from scripts.aws_errors import told
-from scripts.console import ROOT, Failure, as_json, run
+from scripts.console import ROOT, CommandError, as_json, run
 
 sys.path.insert(1, str(ROOT / "lambda"))
 from inference.errors import Unavailable
@@ -193,10 +193,10 @@ def main() -> int:
     try:
         overview = look(table, queues, args.model, now_ms())
     except Unavailable as error:
-        raise Failure(told(error)) from error
+        raise CommandError(told(error)) from error
     if args.model is not None and args.model not in overview.models:
         known = ", ".join(sorted(queues))
-        raise Failure(f"{args.env} has no model {args.model}, and no requests of it: its models are {known}", 2)
+        raise CommandError(f"{args.env} has no model {args.model}, and no requests of it: its models are {known}", 2)
     if args.json:
         print(as_json(asdict(overview)))
     else:

@@ -25,7 +25,7 @@ from typing import Any
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts import emulator, progress
-from scripts.console import BUILD, ROOT, Failure, note, run
+from scripts.console import BUILD, ROOT, CommandError, note, run
 from scripts.provider_mirror import provider_env
 from scripts.shell import check_endpoints, data_dir, ignored_in_local, taken, terraform_of_local, without_arguments
 from scripts.terraform_errors import error_line, registry_host, remedy
@@ -49,13 +49,13 @@ def terraform_binary() -> str:
     """Path of the binary: TF, or `terraform`.
 
     Raises:
-        Failure: it is missing, does not run, or is too old.
+        CommandError: it is missing, does not run, or is too old.
     """
     name = os.environ.get("TF") or "terraform"
     minimum = ".".join(map(str, MINIMUM))
     path = shutil.which(name)
     if path is None:
-        raise Failure(f"{name} is not installed: install Terraform >= {minimum}, or OpenTofu and set TF=tofu")
+        raise CommandError(f"{name} is not installed: install Terraform >= {minimum}, or OpenTofu and set TF=tofu")
     try:
         shown = subprocess.run(
             [path, "version", "-json"],
@@ -68,12 +68,12 @@ def terraform_binary() -> str:
         )
         version = str(json.loads(shown.stdout)["terraform_version"])
     except OSError as error:
-        raise Failure(f"{path} does not run ({error.strerror}): set TF to a Terraform >= {minimum}") from error
+        raise CommandError(f"{path} does not run ({error.strerror}): set TF to a Terraform >= {minimum}") from error
     except (ValueError, KeyError) as error:
         said = error_line(shown.stderr or shown.stdout) or f"exit code {shown.returncode}"
-        raise Failure(f"{path} does not say its version ({said}): set TF to a Terraform >= {minimum}") from error
+        raise CommandError(f"{path} does not say its version ({said}): set TF to a Terraform >= {minimum}") from error
     if tuple(map(int, re.findall(r"\d+", version)[:2])) < MINIMUM:
-        raise Failure(f"{path} is version {version}: Terraform >= {minimum} is needed (set TF to choose another)")
+        raise CommandError(f"{path} is version {version}: Terraform >= {minimum} is needed (set TF to choose another)")
     return path
 
 
@@ -90,7 +90,7 @@ def environment_env(name: str) -> dict[str, str]:
     """The whole environment of Terraform, and of AWS clients, for one of the environments.
 
     Raises:
-        Failure: dev or prod are aimed at an emulator.
+        CommandError: dev or prod are aimed at an emulator.
     """
     if name == LOCAL:
         return emulator.current().client_env(terraform_env(terraform_of_local(os.environ)))
@@ -102,7 +102,7 @@ def outputs(name: str) -> dict[str, Any]:
     """What a deployed environment tells of itself: its output `deployment`.
 
     Raises:
-        Failure: nothing is deployed.
+        CommandError: nothing is deployed.
     """
     folder = _folder(name)
     nothing = f"nothing is deployed in {name}: run `make {'up' if name == LOCAL else f'apply ENV={name}'}`"
@@ -110,14 +110,16 @@ def outputs(name: str) -> dict[str, Any]:
         _forget_lost_state(folder, emulator.current())
     env = without_arguments(environment_env(name))
     if not data_dir(folder, env).is_dir():
-        raise Failure(nothing)
+        raise CommandError(nothing)
     command = [terraform_binary(), f"-chdir={folder}", "output", "-json", "-no-color"]
     shown = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", env=env, check=False)
     if shown.returncode:
-        raise Failure(remedy(shown.stderr, name) or f"cannot read the outputs of {name}: {error_line(shown.stderr)}")
+        raise CommandError(
+            remedy(shown.stderr, name) or f"cannot read the outputs of {name}: {error_line(shown.stderr)}"
+        )
     told = json.loads(shown.stdout or "{}").get("deployment")
     if told is None:
-        raise Failure(nothing)
+        raise CommandError(nothing)
     values: dict[str, Any] = told["value"]
     return values
 
@@ -126,7 +128,7 @@ def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
     """Run one Terraform command on one environment, streaming what it prints. Returns its exit code.
 
     Raises:
-        Failure: the environment, its backend configuration, the binary or the provider is missing.
+        CommandError: the environment, its backend configuration, the binary or the provider is missing.
     """
     folder = _folder(name)
     binary = terraform_binary()
@@ -190,15 +192,15 @@ def _check_protection(name: str) -> None:
     """Before anything is destroyed: what would be refused, after everything else is gone.
 
     Raises:
-        Failure: the deployment is protected.
+        CommandError: the deployment is protected.
     """
     try:
         protected = outputs(name).get("protected") or {}
-    except Failure:
+    except CommandError:
         return  # nothing is deployed, or no output can be read: Terraform will say
     if protected:
         names = ", ".join(f"{what.replace('_', ' ')} {called}" for what, called in sorted(protected.items()))
-        raise Failure(
+        raise CommandError(
             f"{name} has deletion_protection: {names} can't be destroyed, and everything else would be gone before "
             f"that is refused. Set deletion_protection = false in terraform/environments/{name}/main.tf, "
             "apply, and destroy then. What stays all the same is in docs/deploy.md, Destroy"
@@ -225,17 +227,17 @@ def check_backend(folder: Path, name: str) -> None:
     """Whether the state of dev or prod has a place.
 
     Raises:
-        Failure: backend.hcl is missing, or was not filled in.
+        CommandError: backend.hcl is missing, or was not filled in.
     """
     path = folder / "backend.hcl"
     shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
     if not path.is_file():
-        raise Failure(
+        raise CommandError(
             f"{shown} is missing: it names the bucket, key and region of the state of {name}; "
             "copy backend.hcl.example there and fill it in"
         )
     if left := re.findall(r"<[^>]*>", path.read_text(encoding="utf-8").partition("bucket")[2]):
-        raise Failure(f"{shown} still has {', '.join(left)}: fill it in")
+        raise CommandError(f"{shown} still has {', '.join(left)}: fill it in")
 
 
 def _is_initialised(folder: Path, env: Mapping[str, str]) -> bool:
@@ -278,7 +280,7 @@ def _folder(name: str) -> Path:
     folder = ENVIRONMENTS / name
     if not folder.is_dir():
         known = ", ".join(sorted(path.name for path in ENVIRONMENTS.glob("*") if path.is_dir())) or "none"
-        raise Failure(f"there is no environment {name}: ENV is one of {known}", code=2)
+        raise CommandError(f"there is no environment {name}: ENV is one of {known}", code=2)
     return folder
 
 

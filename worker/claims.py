@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from inference import transitions
 from inference.errors import Unavailable
-from inference.request_table import Applied, Refusal, RequestTable, Written
+from inference.request_table import Applied, ConditionFailed, RequestTable, Written
 from inference.requests import FINAL, Message, Record, Status
 from inference.transitions import Update
 from worker.delivery import Delivery
@@ -127,7 +127,7 @@ class Claimer:
             case Unavailable() as error:
                 details = {"error": error, "request_id": request_id}
                 return Retry(RetryReason.CLAIM_FAILED, UNAVAILABLE_RETRY_SECONDS, details)
-            case Refusal(record=record):
+            case ConditionFailed(record=record):
                 missing = Done(DoneReason.NO_RECORD, {"request_id": request_id})
                 return missing if record is None else self._read_refused(delivery, record, now)
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from inference import transitions
 from inference.errors import Unavailable
-from inference.request_table import Applied, Refusal, RequestTable, Written
+from inference.request_table import Applied, ConditionFailed, RequestTable, Written
 from inference.requests import FINAL, ErrorCode, Failure
 from inference.transitions import Update
 from worker.claims import Claim
@@ -87,10 +87,10 @@ class Finisher:
                 reason = DoneReason.SUCCEEDED if isinstance(outcome, Succeeded) else DoneReason.FAILED
                 age_ms = now - message.submitted_at
                 return Done(reason, {"status": reason, "predict_ms": predict_ms, "age_ms": age_ms, **details})
-            case Refusal(record=record) if record is None or record.status in FINAL:
+            case ConditionFailed(record=record) if record is None or record.status in FINAL:
                 standing = record.status if record else "gone"
                 return Done(DoneReason.ENDED_MEANWHILE, {"standing": standing, **details})
-            case Refusal():
+            case ConditionFailed():
                 # Another attempt holds it now. Its message must not be deleted by us: it may yet need it.
                 return Retry(RetryReason.LEASE_LOST, None, details)
             case Unavailable() as error:

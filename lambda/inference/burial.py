@@ -9,7 +9,7 @@ from typing import Any
 from inference import transitions
 from inference.diagnosis import ReadLines, diagnose
 from inference.errors import Unavailable
-from inference.request_table import Applied, Refusal, RequestTable
+from inference.request_table import Applied, ConditionFailed, RequestTable
 from inference.requests import FINAL, ErrorCode, Failure, Message, can_be_id
 from inference.telemetry import Telemetry
 from inference.transitions import Update
@@ -76,9 +76,9 @@ class Undertaker:
             case Applied():
                 self._telemetry.error("request_buried", request_id=request_id, outcome=outcome)
                 return True
-            case Refusal(record=record) if record is None or record.status in FINAL:
+            case ConditionFailed(record=record) if record is None or record.status in FINAL:
                 return True
-            case Refusal():
+            case ConditionFailed():
                 # An attempt holds a live lease and may yet succeed; look again when the message comes back.
                 return False
             case error:

@@ -8,7 +8,8 @@ A lease, over time (an attempt's right to write the outcome):
                                                       |-----  only from here may attempt 2 take over
     An attempt that lost its lease and comes back finds attempts = 2: its write is refused and its result dropped.
 
-What DynamoDB says is translated at this edge: callers see records, `Refusal`s and `Unavailable`, never a `ClientError`.
+What DynamoDB says is translated at this edge: callers see records, `ConditionFailed`s and `Unavailable`, never a
+`ClientError`.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ _WITHOUT_PAYLOADS = {f"#{name}": name for name in sorted(_RECORD_FIELDS - {"inpu
 
 
 @dataclass(frozen=True)
-class Refusal:
+class ConditionFailed:
     """A conditional write that did not apply; `record` is what stands in the table, or None if nothing does."""
 
     record: Record | None
@@ -54,7 +55,7 @@ class Applied:
     record: Record | None = None
 
 
-Written = Applied | Refusal | Unavailable
+Written = Applied | ConditionFailed | Unavailable
 """What became of one write: applied, refused by its condition, or the error that kept it from happening."""
 
 
@@ -248,7 +249,7 @@ class RequestTable:
         except ClientError as error:
             if _code(error) == "ConditionalCheckFailedException":
                 item = error.response.get("Item")
-                return Refusal(_to_record(item) if item else None)
+                return ConditionFailed(_to_record(item) if item else None)
             return _unavailable("update the record", error)
         except BotoCoreError as error:
             return _unavailable("update the record", error)
@@ -272,7 +273,7 @@ class RequestTable:
             if refused is None:
                 written: Written = Applied()
             elif refused["Code"] == "ConditionalCheckFailed" and refused.get("Item"):
-                written = Refusal(_to_record(refused["Item"]))
+                written = ConditionFailed(_to_record(refused["Item"]))
             else:
                 # To wait for each in turn, a dozen seconds and more, would take longer than the invocation has.
                 written = no_answer or self._apply(update)

@@ -27,7 +27,7 @@ from inference.deadline import Deadline
 from inference.errors import Refused, Unavailable
 from inference.payloads import MAX_MESSAGE_BYTES, too_large
 from inference.request_queue import RequestQueue
-from inference.request_table import Applied, Refusal, RequestTable
+from inference.request_table import Applied, ConditionFailed, RequestTable
 from inference.requests import (
     OPEN,
     Message,
@@ -145,7 +145,7 @@ class Service:
         match self._table.apply([transitions.take_submit_over(existing, new_request_id(), now)])[0]:
             case Applied(record=taken) if taken is not None:
                 return self._send(taken, _message(taken, value), taken_over=True)
-            case Refusal(record=standing) if standing is not None:
+            case ConditionFailed(record=standing) if standing is not None:
                 return self._repeat(record, standing, value, now)  # confirmed, claimed, or taken over by another repeat
             case Unavailable() as error:
                 raise error
@@ -175,9 +175,9 @@ class Service:
             match self._table.apply([transitions.cancel(request_id, now)])[0]:
                 case Applied(record=cancelled) if cancelled is not None:
                     return cancelled
-                case Refusal(record=standing) if standing is not None:
+                case ConditionFailed(record=standing) if standing is not None:
                     record = standing
-                case Refusal():
+                case ConditionFailed():
                     raise _no_such_request()
                 case Unavailable() as error:
                     raise error

@@ -22,7 +22,7 @@ from rich.console import Console
 from scripts.bench import plots, report
 from scripts.bench.plan import FULL, QUICK, Plan
 from scripts.bench.show import verdicts
-from scripts.console import BUILD, ROOT, Failure, note, run
+from scripts.console import BUILD, ROOT, CommandError, note, run
 
 OUT = BUILD / "bench"
 WIDTH = 128  # of the tables where there is no terminal
@@ -46,7 +46,7 @@ def measure(plan: Plan, parts: Sequence[str], results: dict[str, Any], keep: Cal
         try:
             results[part] = measure_part()
             results["measured"][part] = {"at": _now(), "quick": plan is QUICK}
-        except Failure as failure:
+        except CommandError as failure:
             results["failed"][part] = str(failure)
             note(f"{part}: not measured: {failure}")
         keep()
@@ -72,7 +72,7 @@ def main() -> int:
     parts = args.only.split(",")
     unknown = sorted(set(parts) - set(PARTS))
     if unknown:
-        raise Failure(f"there is no part {', '.join(unknown)}: --only takes {','.join(PARTS)}", code=2)
+        raise CommandError(f"there is no part {', '.join(unknown)}: --only takes {','.join(PARTS)}", code=2)
     OUT.mkdir(parents=True, exist_ok=True)
     path = OUT / "results.json"
     # Parts that are not measured now keep the numbers of an earlier run: the bill needs three of them.

@@ -22,7 +22,7 @@ from scripts.bench.processes import Process, StandIn
 from scripts.bench.runtime_api import RuntimeApi
 from scripts.bench.stats import spread
 from scripts.bench.traffic import MODEL
-from scripts.console import Failure
+from scripts.console import CommandError
 
 REAL, URLLIB3, REFERENCE = "api", "api with urllib3", "reference"
 MEMORY_MB = 256  # the stack's default for the api function, and the reference document's
@@ -107,7 +107,7 @@ def _submit_one(function: Function, process: Process, api: RuntimeApi) -> str:
     event = traffic.submit_event(traffic.texts(1, seed=0)[0])
     reply = api.invoke(event, 30).payload
     if reply["statusCode"] != 202:
-        raise Failure(f"{function.name} answered {reply}; {process.last_error}")
+        raise CommandError(f"{function.name} answered {reply}; {process.last_error}")
     return str(json.loads(reply["body"])["request_id"])
 
 

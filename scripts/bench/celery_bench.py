@@ -19,7 +19,7 @@ from typing import Any
 from scripts.bench import traffic
 from scripts.bench.contestants import Sample
 from scripts.bench.processes import Memory, Process, clean_environment, cores
-from scripts.console import ROOT, Failure
+from scripts.console import ROOT, CommandError
 
 START_SECONDS = 60.0
 RESULT_SECONDS = 300.0
@@ -48,7 +48,7 @@ class CeleryWorker:
             self._worker.send_signal(signal.SIGCONT)
         while not last.ready():  # one process takes them in order: the last is done last
             if time.perf_counter() - began > RESULT_SECONDS:
-                raise Failure(f"Celery did not finish {requests} tasks in {RESULT_SECONDS:g} s")
+                raise CommandError(f"Celery did not finish {requests} tasks in {RESULT_SECONDS:g} s")
             time.sleep(POLL_SECONDS)
         sample = Sample(requests, time.perf_counter() - began, self._worker.cpu_seconds - cpu_began)
         self._peak = max(self._peak, self._worker.family_memory)
@@ -70,13 +70,13 @@ def running(folder: Path, model: Path) -> Iterator[CeleryWorker]:
     """Redis and a Celery worker with the model of an unpacked package.
 
     Raises:
-        Failure: Celery or Redis is not installed, or does not start.
+        CommandError: Celery or Redis is not installed, or does not start.
     """
     if importlib.util.find_spec("celery") is None or importlib.util.find_spec("redis") is None:
-        raise Failure("Celery is not installed: pip install -e '.[bench]'")
+        raise CommandError("Celery is not installed: pip install -e '.[bench]'")
     server = shutil.which("redis-server")
     if server is None:
-        raise Failure("redis-server is not installed: install the system's package of that name")
+        raise CommandError("redis-server is not installed: install the system's package of that name")
     from celery import Celery
 
     port = _free_port()
@@ -108,4 +108,4 @@ def _wait_for(port: int, process: Process) -> None:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
         time.sleep(POLL_SECONDS)
-    raise Failure(f"nothing listens on port {port}: {process.last_error}")
+    raise CommandError(f"nothing listens on port {port}: {process.last_error}")

@@ -16,7 +16,7 @@ from scripts.bench.packages import Packages
 from scripts.bench.plan import Plan, rotated
 from scripts.bench.processes import StandIn
 from scripts.bench.stats import spread
-from scripts.console import Failure
+from scripts.console import CommandError
 
 REFERENCE = "reference"
 Say = Callable[[str], None]
@@ -43,7 +43,7 @@ def measure(plan: Plan, packages: Packages, standin: StandIn, say: Say) -> dict[
             event = traffic.sqs_event([body(traffic.texts(1, seed=turn)[0])])
             try:
                 start = start_cold(function, event)
-            except Failure as failure:
+            except CommandError as failure:
                 skipped[function.name] = str(failure)
                 continue
             if turn:

@@ -1,6 +1,6 @@
 """Who runs in the worker's part: each can process a number of requests and say what that took.
 
-A contestant that cannot run here (a library or a program is missing) raises Failure; the bench goes on without it.
+A contestant that cannot run here (a library or a program is missing) raises CommandError; the bench goes on without it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Any
 
 from scripts.bench import cost
 from scripts.bench.api_bench import MEMORY_MB
-from scripts.console import Failure
+from scripts.console import CommandError
 
 FULL_BATCH = 10
 INDEX_WRITES = 2  # the entry appears with the record and disappears with its outcome
@@ -26,11 +26,11 @@ def measure(results: Mapping[str, Any]) -> dict[str, Any]:
     """Returns what goes into results.json under `cost`.
 
     Raises:
-        Failure: a part that it needs has not been measured.
+        CommandError: a part that it needs has not been measured.
     """
     for part in ("worker", "cold", "api"):
         if part not in results:
-            raise Failure(f"the bill needs the part '{part}': run it once (--only {part},cost)")
+            raise CommandError(f"the bill needs the part '{part}': run it once (--only {part},cost)")
     prices = cost.load_prices()
     default = results["worker"]["default_runtime"]
     systems = {
@@ -136,4 +136,4 @@ def _find(part: Mapping[str, Any], name: str, batch: int | None = None) -> Mappi
         if line["name"] == name and batch in (None, line.get("batch")):
             found: Mapping[str, Any] = line
             return found
-    raise Failure(f"the bill needs {name}{'' if batch is None else f' at batch {batch}'}, which was not measured")
+    raise CommandError(f"the bill needs {name}{'' if batch is None else f' at batch {batch}'}, which was not measured")

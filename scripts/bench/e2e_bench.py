@@ -22,7 +22,7 @@ from scripts.bench import traffic
 from scripts.bench.plan import Plan
 from scripts.bench.stats import quantile, spread
 from scripts.client import Client
-from scripts.console import Failure
+from scripts.console import CommandError
 from scripts.endpoint import base_url
 
 WAIT_SECONDS = 120.0
@@ -37,7 +37,7 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
     """Deploy when needed, measure, and leave the emulator as it was found; what goes into results.json under `e2e`.
 
     Raises:
-        Failure: it can't be deployed (no Terraform, port taken), or a request does not succeed.
+        CommandError: it can't be deployed (no Terraform, port taken), or a request does not succeed.
     """
     local = emulator.current()
     was_running = local.pid is not None
@@ -45,7 +45,7 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
         say("e2e: deploying to the emulator (the first time takes a minute)")
         package.build(package.OUT, [package.MODELS])
         if terraform.execute("apply", terraform.LOCAL):
-            raise Failure("the stack could not be deployed: see above")
+            raise CommandError("the stack could not be deployed: see above")
         client = Client(base_url(terraform.LOCAL))
         say("e2e: the emulator's own floor")
         floor = _floor(local, client)
@@ -84,7 +84,7 @@ def _way(client: Client, text: str) -> float:
 def _outcome(client: Client, request_id: str, sent: float) -> tuple[float, float]:
     answer = client.wait(request_id, WAIT_SECONDS, pause=POLL_SECONDS)
     if answer["status"] != "succeeded":
-        raise Failure(f"request {request_id} is {answer['status']}: {answer['error']}")
+        raise CommandError(f"request {request_id} is {answer['status']}: {answer['error']}")
     finished = datetime.fromisoformat(answer["finished_at"]).timestamp()
     return 1000 * (finished - sent), finished
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from scripts.bench.processes import Process, clean_environment, cores
 from scripts.bench.runtime_api import FunctionError, RuntimeApi
-from scripts.console import Failure
+from scripts.console import CommandError
 
 START_SECONDS = 120.0
 
@@ -42,7 +42,7 @@ def start_cold(function: Function, event: Mapping[str, Any]) -> Start:
     """Start a process, wait until it asks for an event, hand it one, wait for the result.
 
     Raises:
-        Failure: the function does not start, or answers with an error.
+        CommandError: the function does not start, or answers with an error.
     """
     with running(function) as (process, api):
         init_ms = 1000 * ((api.ready_at or 0) - process.started)
@@ -57,10 +57,10 @@ def running(function: Function) -> Iterator[tuple[Process, RuntimeApi]]:
     """The function's process after INIT, and its Runtime API.
 
     Raises:
-        Failure: it does not start.
+        CommandError: it does not start.
     """
     if importlib.util.find_spec("awslambdaric") is None:
-        raise Failure("awslambdaric is not installed: pip install -e '.[bench]'")
+        raise CommandError("awslambdaric is not installed: pip install -e '.[bench]'")
     with RuntimeApi(memory_mb=function.memory_mb) as api:
         environment = clean_environment({"LAMBDA_TASK_ROOT": str(function.folder), **function.environment})
         command = ("python", "-m", "awslambdaric", function.handler)
@@ -68,17 +68,17 @@ def running(function: Function) -> Iterator[tuple[Process, RuntimeApi]]:
             try:
                 api.wait_until_ready(START_SECONDS)
             except FunctionError as error:
-                raise Failure(f"{function.name} does not start: {error}; {process.last_error}") from error
+                raise CommandError(f"{function.name} does not start: {error}; {process.last_error}") from error
             yield process, api
 
 
 def answer(function: Function, process: Process, api: RuntimeApi, event: Mapping[str, Any]) -> float:
-    """Hand over an event; returns when the result came. Raises Failure for an error or a refusal."""
+    """Hand over an event; returns when the result came. Raises CommandError for an error or a refusal."""
     try:
         reply = api.invoke(event, START_SECONDS)
     except FunctionError as error:
-        raise Failure(f"{function.name} failed: {error}; {process.last_error}") from error
+        raise CommandError(f"{function.name} failed: {error}; {process.last_error}") from error
     payload = reply.payload or {}
     if payload.get("batchItemFailures") or payload.get("statusCode", 200) >= 400:
-        raise Failure(f"{function.name} answered {payload}")
+        raise CommandError(f"{function.name} answered {payload}")
     return reply.at

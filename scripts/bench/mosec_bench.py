@@ -20,7 +20,7 @@ from scripts.bench import traffic
 from scripts.bench.celery_bench import START_SECONDS, _free_port
 from scripts.bench.contestants import Sample
 from scripts.bench.processes import Memory, Process, clean_environment, cores
-from scripts.console import ROOT, Failure
+from scripts.console import ROOT, CommandError
 
 HOST = "127.0.0.1"
 CONNECTIONS = 32
@@ -51,14 +51,14 @@ class MosecServer:
         return Memory(memory, memory)
 
     def wait_until_ready(self) -> None:
-        """Ask until it answers. Raises Failure."""
+        """Ask until it answers. Raises CommandError."""
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline and self._server.popen.poll() is None:
             with contextlib.suppress(OSError, http.client.HTTPException, ValueError):
                 self._ask("ready?")
                 return
             time.sleep(0.1)
-        raise Failure(f"Mosec did not start: {self._server.last_error}")
+        raise CommandError(f"Mosec did not start: {self._server.last_error}")
 
     def _ask(self, text: str) -> dict[str, Any]:
         connection = http.client.HTTPConnection(HOST, self._port, timeout=10)
@@ -83,7 +83,7 @@ class MosecServer:
             writer.write(message)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             if not head.startswith(b"http/1.1 200"):
-                raise Failure(f"Mosec refused a request: {head.splitlines()[0].decode()}")
+                raise CommandError(f"Mosec refused a request: {head.splitlines()[0].decode()}")
             length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
             await reader.readexactly(int(length))
         writer.close()
@@ -94,10 +94,10 @@ def running(folder: Path, model: Path) -> Iterator[MosecServer]:
     """A Mosec server with the model of an unpacked package.
 
     Raises:
-        Failure: Mosec is not installed, or does not start.
+        CommandError: Mosec is not installed, or does not start.
     """
     if importlib.util.find_spec("mosec") is None:
-        raise Failure("Mosec is not installed: pip install -e '.[bench]'")
+        raise CommandError("Mosec is not installed: pip install -e '.[bench]'")
     port = _free_port()
     environment = clean_environment(
         {"PYTHONPATH": f"{folder}:{ROOT}", "BENCH_MODEL": str(model), "BENCH_BATCH": str(BATCH)}

@@ -18,7 +18,7 @@ from scripts import package
 from scripts.bench import traffic
 from scripts.bench.traffic import MODEL
 from scripts.bytecode import compiled
-from scripts.console import BUILD, Failure
+from scripts.console import BUILD, CommandError
 
 WORK = BUILD / "bench" / "work"
 REFERENCE_RUNTIME = "torchscript"
@@ -54,7 +54,7 @@ def prepare() -> Packages:
     """Make and unpack all packages in build/bench/work.
 
     Raises:
-        Failure: not one package can be made.
+        CommandError: not one package can be made.
     """
     source = package.MODELS / MODEL
     manifest: dict[str, Any] = json.loads((source / "manifest.json").read_text(encoding="utf-8"))
@@ -69,7 +69,7 @@ def prepare() -> Packages:
         shutil.copytree(source, folder, ignore=shutil.ignore_patterns("__pycache__"))
         try:
             changed = _with_artifact(folder, runtime)
-        except Failure as failure:
+        except CommandError as failure:
             skipped[runtime] = str(failure)
             continue
         changed |= {"runtime": runtime, "batch_size": LARGEST_BATCH, "batch_window_seconds": 1}
@@ -79,7 +79,7 @@ def prepare() -> Packages:
         if runtime == default:
             api = _unpack(built.lambda_zip, WORK / "api")
     if api is None:
-        raise Failure(f"worker/models/{MODEL} has no artifact for its runtime '{default}': nothing to measure")
+        raise CommandError(f"worker/models/{MODEL} has no artifact for its runtime '{default}': nothing to measure")
     reference = workers.get(REFERENCE_RUNTIME)
     pytorch_artifact: Path | None = None
     if reference is not None:
@@ -97,14 +97,14 @@ def artifacts(manifest: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _with_artifact(folder: Path, runtime: str) -> dict[str, Any]:
-    """The folder's manifest, with an artifact for this runtime. Raises Failure where there is none."""
+    """The folder's manifest, with an artifact for this runtime. Raises CommandError where there is none."""
     manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     if runtime == COMPILED and runtime not in artifacts(manifest):
         compile_model(folder)
         return _with_artifact(folder, runtime)
     file = artifacts(manifest)[runtime]
     if not (folder / file).is_file():
-        raise Failure(f"{file} is not in {folder.name}/: export the model for this runtime")
+        raise CommandError(f"{file} is not in {folder.name}/: export the model for this runtime")
     return manifest
 
 
@@ -112,7 +112,7 @@ def compile_model(folder: Path) -> None:
     """Compile the model in this folder to machine code, and put it into folder and manifest.
 
     Raises:
-        Failure: there is no C++ compiler, or no export.py.
+        CommandError: there is no C++ compiler, or no export.py.
     """
     from scripts.export_formats import FORMATS, Source
     from scripts.export_model import feeds_of, install

@@ -20,7 +20,7 @@ from typing import Any, Self
 import psutil
 
 from scripts.bench.aws_standin import HOST
-from scripts.console import ROOT, Failure
+from scripts.console import ROOT, CommandError
 
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 STOP_SECONDS = 10.0
@@ -32,10 +32,10 @@ def cores() -> tuple[int, int]:
     """The contestants' core and the helpers': the first and the last that this process may use.
 
     Raises:
-        Failure: this system has no way to pin a process (only Linux has).
+        CommandError: this system has no way to pin a process (only Linux has).
     """
     if not hasattr(os, "sched_getaffinity"):
-        raise Failure("the bench pins processes to cores and reads /proc: run it on Linux")
+        raise CommandError("the bench pins processes to cores and reads /proc: run it on Linux")
     usable = sorted(os.sched_getaffinity(0))
     return usable[0], usable[-1]
 
@@ -160,7 +160,7 @@ class Talker(Process):
     """A process that answers each line of JSON with another."""
 
     def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
-        """Send one line, wait for one. Raises Failure when the process ends instead."""
+        """Send one line, wait for one. Raises CommandError when the process ends instead."""
         assert self.popen.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.popen.stdin.write(json.dumps(question).encode() + b"\n")
@@ -172,7 +172,7 @@ class Talker(Process):
         assert self.popen.stdout is not None
         line = self.popen.stdout.readline()
         if not line:
-            raise Failure(f"{' '.join(map(str, self.popen.args[1:4]))}: {self.last_error}")  # type: ignore[index]
+            raise CommandError(f"{' '.join(map(str, self.popen.args[1:4]))}: {self.last_error}")  # type: ignore[index]
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -200,7 +200,7 @@ class StandIn:
             assert process.popen.stdout is not None
             port = process.popen.stdout.readline().strip()
             if not port:
-                raise Failure(f"the stand-in for AWS did not start: {process.last_error}")
+                raise CommandError(f"the stand-in for AWS did not start: {process.last_error}")
             self._port = int(port)
             self._cleanup = cleanup.pop_all()
         return self
@@ -258,14 +258,14 @@ def _write_certificates(folder: Path) -> tuple[Path, Path]:
     is much of what TLS costs a start.
 
     Raises:
-        Failure: trustme is not installed.
+        CommandError: trustme is not installed.
     """
     import botocore
 
     try:
         from trustme import CA, KeyType
     except ImportError:
-        raise Failure("trustme is not installed: pip install -e '.[bench]'") from None
+        raise CommandError("trustme is not installed: pip install -e '.[bench]'") from None
     root = CA(key_type=KeyType.RSA)
     server = root.create_child_ca(KeyType.RSA).issue_cert(HOST, key_type=KeyType.RSA)
     certificate, bundle = folder / "server.pem", folder / "bundle.pem"

@@ -28,7 +28,7 @@ from scripts.bench.plan import Plan, rotated
 from scripts.bench.processes import StandIn
 from scripts.bench.stats import end_to_start, spread
 from scripts.bench.traffic import MODEL
-from scripts.console import Failure
+from scripts.console import CommandError
 
 BATCHES = (1, 10, 25)
 GROWTH_BATCH = 10
@@ -73,7 +73,7 @@ def measure(plan: Plan, packages: Packages, standin: StandIn, say: Say) -> dict[
 def _or_skip(skipped: dict[str, str], name: str) -> Any:
     try:
         yield
-    except Failure as failure:
+    except CommandError as failure:
         skipped[name] = str(failure)
 
 
@@ -81,7 +81,7 @@ def _disagreement(contestants: Sequence[Contestant]) -> float:
     """The largest difference between two contestants' confidences: they must do the same work.
 
     Raises:
-        Failure: they do not.
+        CommandError: they do not.
     """
     texts = traffic.texts(CHECKED_TEXTS, seed=1)
     answers = {contestant.name: contestant.predict(texts) for contestant in contestants}
@@ -92,7 +92,7 @@ def _disagreement(contestants: Sequence[Contestant]) -> float:
             difference = abs(float(mine["confidence"]) - float(theirs["confidence"]))
             largest = max(largest, difference)
             if difference > TOLERANCE:
-                raise Failure(f"{first[0]} and {name} differ on '{text[:60]}': {mine} and {theirs}")
+                raise CommandError(f"{first[0]} and {name} differ on '{text[:60]}': {mine} and {theirs}")
     return largest
 
 

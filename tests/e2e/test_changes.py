@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from scripts import dead_letters, removal, status, terraform
-from scripts.console import Failure
+from scripts.console import CommandError
 from scripts.emulator import Emulator
 from scripts.wanted import Wanted, WantedModel
 from tests.e2e.conftest import E2E_MODELS, KEPT, aimed_at
@@ -183,7 +183,7 @@ def test_a_removed_and_a_renamed_model_with_open_requests(
     assert {request["request_id"] for request in seen["requests"]} == set(leaving)
     kept = {name: WantedModel(name, E2E_MODELS / "faulty") for name in ("moving", "old")}
     monkeypatch.setattr(removal, "read_wanted", lambda _, **__: Wanted("x86_64", kept))
-    with pytest.raises(Failure, match="leaving would be removed with open requests"):
+    with pytest.raises(CommandError, match="leaving would be removed with open requests"):
         removal.check("local", "apply")
     assert "12 open requests (12 pending)" in capsys.readouterr().err
     monkeypatch.setenv("REMOVE", "leaving")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from scripts import terraform, wanted
-from scripts.console import ROOT, Failure
+from scripts.console import ROOT, CommandError
 from scripts.wanted import MODELS, WantedModel, read_wanted
 
 pytestmark = pytest.mark.terraform
@@ -86,28 +86,28 @@ def test_a_relative_models_dir_is_the_environments_as_terraform_takes_it(environ
 def test_a_model_without_a_folder_or_a_manifest_is_told_with_what_to_do(environment: Path) -> None:
     give(environment, models={"mine": {"models_dir": "models"}})
     said = r"dev names the model mine, but \S+/models/mine{} does not exist: run `make new-model NAME=mine`"
-    with pytest.raises(Failure, match=said.format("")):
+    with pytest.raises(CommandError, match=said.format("")):
         read_wanted("dev")
     (environment / "models" / "mine").mkdir(parents=True)
-    with pytest.raises(Failure, match=said.format("/manifest.json")):
+    with pytest.raises(CommandError, match=said.format("/manifest.json")):
         read_wanted("dev")
 
 
 @pytest.mark.parametrize("text", ["models = {", 'module "stack" {\n  models = local.nothing\n}'])
 def test_what_terraform_cannot_read_is_told_in_its_words(environment: Path, text: str) -> None:
     (environment / "mine_override.tf").write_text(f"{text}\n")
-    with pytest.raises(Failure, match=r"Terraform can't read what dev names \((?s:.)*Error: "):
+    with pytest.raises(CommandError, match=r"Terraform can't read what dev names \((?s:.)*Error: "):
         read_wanted("dev")
 
 
 def test_what_the_stack_has_no_default_for_must_be_said(environment: Path) -> None:
     give(environment, architecture=None)
-    with pytest.raises(Failure, match=r"main\.tf: the module stack is not given architecture"):
+    with pytest.raises(CommandError, match=r"main\.tf: the module stack is not given architecture"):
         read_wanted("dev")
 
 
 def test_an_environment_that_is_not_there_is_told(environment: Path) -> None:
-    with pytest.raises(Failure, match="there is no environment stage: ENV is one of dev"):
+    with pytest.raises(CommandError, match="there is no environment stage: ENV is one of dev"):
         read_wanted("stage")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from inference.conditions import Value
 from inference.errors import Unavailable
-from inference.request_table import SHARDS, Applied, Refusal, Written
+from inference.request_table import SHARDS, Applied, ConditionFailed, Written
 from inference.requests import Record, Status
 from inference.transitions import Increment, Update, create_if, discard_if
 from tests.unit.conditions import bound, holds, plain
@@ -107,10 +107,10 @@ class FakeTable(Faulty):
     def _apply(self, update: Update) -> Written:
         item = self.items.get(update.request_id)
         if item is None:
-            return Refusal(None)
+            return ConditionFailed(None)
         transition = update.transition
         if not holds(transition.condition, item, update.values):
-            return Refusal(_record(item))
+            return ConditionFailed(_record(item))
         before = _record(item)
         changed = dict(item)
         for name, value in transition.sets.items():

@@ -10,7 +10,7 @@ import pytest
 
 from scripts import predict
 from scripts.client import Client, Reply
-from scripts.console import Failure
+from scripts.console import CommandError
 
 Answer = Reply | Exception
 URL = "https://api.test"
@@ -69,7 +69,7 @@ def main(monkeypatch: pytest.MonkeyPatch, *arguments: str, stdin: str = "") -> i
     monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
     try:
         return predict.main()
-    except Failure as failure:
+    except CommandError as failure:
         return failure.code
 
 

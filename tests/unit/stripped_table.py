@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from inference.expressions import to_statement, to_update_item
-from inference.request_table import Applied, Refusal, RequestTable, Written, _to_item
+from inference.request_table import Applied, ConditionFailed, RequestTable, Written, _to_item
 from inference.transitions import Update
 from tests.unit.fake_table import FakeTable
 
@@ -45,7 +45,9 @@ class _Client:
         keys = {update.request_id for update in updates}
         assert len(keys) == len(updates), "two statements on one key: AWS refuses the whole batch"
         refused = {"Error": {"Code": "ConditionalCheckFailed"}}
-        return {"Responses": [refused if isinstance(self._table.run(update), Refusal) else {} for update in updates]}
+        return {
+            "Responses": [refused if isinstance(self._table.run(update), ConditionFailed) else {} for update in updates]
+        }
 
     def update_item(self, **arguments: Any) -> dict[str, Any]:
         update = next(each for each in self._updates if to_update_item(each, NAME) == arguments)
@@ -53,7 +55,7 @@ class _Client:
         match self._table.run(update):
             case Applied(record=record) if record is not None:
                 return {"Attributes": _to_item(record)}
-            case Refusal(record=record):
+            case ConditionFailed(record=record):
                 item = {} if record is None else {"Item": _to_item(record)}
                 code = {"Code": "ConditionalCheckFailedException", "Message": "no"}
                 raise ClientError({"Error": code, **item}, "UpdateItem")

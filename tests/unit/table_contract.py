@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from inference import transitions
-from inference.request_table import Applied, Refusal
+from inference.request_table import Applied, ConditionFailed
 from inference.requests import FINAL, ErrorCode, Failure, Record, Status
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW
@@ -219,7 +219,7 @@ class TableContract:
         record = fresh()
         update = updates_of(record)[name]
         both = [update, for_request(update, next(IDS))]
-        assert subject.table.apply(both) == [Refusal(None)] * 2
+        assert subject.table.apply(both) == [ConditionFailed(None)] * 2
         assert subject.table.get(record.request_id, consistent=True) is None
 
     def test_many_updates_keep_their_order(self, subject: Subject) -> None:
@@ -234,7 +234,7 @@ class TableContract:
         assert later.record.attempts == 2
         for number, result in enumerate(results):
             if number >= 50:
-                assert result == Refusal(None)
+                assert result == ConditionFailed(None)
             elif number % 2:
                 assert result.record.request_id == records[number].request_id
             else:

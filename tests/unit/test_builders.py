@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from scripts.builders import BUILDERS, Builder, find_builder
-from scripts.console import Failure
+from scripts.console import CommandError
 
 DOWN = 'echo "Client: 28.2.2"; echo "Cannot connect to the Docker daemon" >&2; exit 1'
 CONTEXT = Path("context")
@@ -54,7 +54,7 @@ def test_podman_that_is_called_docker_is_passed_over(tools: Path) -> None:
 def test_where_none_works_each_is_named_with_its_reason_and_remedy(tools: Path) -> None:
     tool(tools, "docker", DOWN)
     tool(tools, "podman", 'echo "no machine" >&2; exit 125')
-    with pytest.raises(Failure) as failure:
+    with pytest.raises(CommandError) as failure:
         find_builder()
     said = str(failure.value)
     assert "docker: `docker info` says: Cannot connect to the Docker daemon (start Docker" in said
@@ -67,12 +67,12 @@ def test_where_none_works_each_is_named_with_its_reason_and_remedy(tools: Path) 
 def test_a_tool_that_cannot_be_started_is_refused_too(tools: Path) -> None:
     (tools / "docker").write_bytes(b"\x00")
     (tools / "docker").chmod(0o755)
-    with pytest.raises(Failure, match="docker: `docker info` does not answer"):
+    with pytest.raises(CommandError, match="docker: `docker info` does not answer"):
         find_builder()
 
 
 def test_where_there_is_none_all_are_named(tools: Path) -> None:
-    with pytest.raises(Failure, match="no image builder: install one of docker, podman, buildah"):
+    with pytest.raises(CommandError, match="no image builder: install one of docker, podman, buildah"):
         find_builder()
 
 
@@ -80,10 +80,10 @@ def test_the_choice_is_taken_or_refused_and_never_replaced(tools: Path) -> None:
     tool(tools, "docker")
     tool(tools, "buildah")
     assert find_builder("buildah") == Builder("buildah")
-    with pytest.raises(Failure, match="no image builder: install podman"):
+    with pytest.raises(CommandError, match="no image builder: install podman"):
         find_builder("podman")
     tool(tools, "podman", 'echo "no machine" >&2; exit 125')
-    with pytest.raises(Failure, match=r"podman: .*no machine"):
+    with pytest.raises(CommandError, match=r"podman: .*no machine"):
         find_builder("podman")
 
 
@@ -125,7 +125,7 @@ def test_docker_pushes_and_tells_the_digest_when_asked(tools: Path) -> None:
     tool(tools, "docker", f'[ "$*" = "image inspect {image}" ] && echo \'[{{"RepoDigests": {digests}}}]\'')
     assert builder.digest(image, file) == DIGEST
     tool(tools, "docker", """echo '[{"RepoDigests": []}]'""")
-    with pytest.raises(Failure, match="names no digest of localhost:5000/worker:tag"):
+    with pytest.raises(CommandError, match="names no digest of localhost:5000/worker:tag"):
         builder.digest(image, file)
 
 

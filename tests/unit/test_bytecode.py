@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from scripts.bytecode import compiled, find_python
-from scripts.console import ROOT, Failure
+from scripts.console import ROOT, CommandError
 from scripts.package import python_of, stack_version
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
@@ -57,7 +57,7 @@ def test_another_python_makes_the_same_bytes_in_a_process_of_its_own(tmp_path: P
 @pytest.mark.parametrize("other", [False, True])
 def test_a_source_that_does_not_compile_is_named(other: bool, tmp_path: Path) -> None:
     python = program(tmp_path / "python", f'exec {sys.executable} "$@"') if other else sys.executable
-    with pytest.raises(Failure, match=r"^api\.py, line 1: invalid syntax$"):
+    with pytest.raises(CommandError, match=r"^api\.py, line 1: invalid syntax$"):
         compiled({"api.py": b"def fail(:\n"}, python)
 
 

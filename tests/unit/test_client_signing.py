@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pytest
 
 from scripts.client_signing import region_in, signer
-from scripts.console import Failure
+from scripts.console import CommandError
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def test_a_custom_domain_is_signed_for_the_shells_region_or_the_given_one(
 
 
 def test_no_region_is_guessed() -> None:
-    with pytest.raises(Failure, match=r"api\.example\.org does not say its region.*--region"):
+    with pytest.raises(CommandError, match=r"api\.example\.org does not say its region.*--region"):
         signed("https://api.example.org")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.console import Failure, argument_text, as_json, run
+from scripts.console import CommandError, argument_text, as_json, run
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_a_folder_that_cannot_be_written_is_named(
 
 def test_a_failure_ends_with_its_own_code(capsys: pytest.CaptureFixture[str]) -> None:
     def main() -> int:
-        raise Failure("no such thing: make one", 3)
+        raise CommandError("no such thing: make one", 3)
 
     with pytest.raises(SystemExit) as ended:
         run(main)

@@ -11,7 +11,7 @@ import pytest
 from inference.errors import Unavailable
 from inference.requests import ErrorCode, Failure, Message, Record, Status
 from scripts import dead_letters, terraform
-from scripts.console import Failure as Refused
+from scripts.console import CommandError
 from scripts.dead_letters import FAILED, NOT_FOUND, OK, DeadLetters, Terms
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
@@ -191,7 +191,7 @@ def test_show(setting: Setting, capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_command_that_is_not_clear(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["dead_letters", *arguments])
     monkeypatch.setattr(terraform, "outputs", lambda _: pytest.fail("it connected"))
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(CommandError) as refused:
         dead_letters.main()
     assert refused.value.code == 2
 
@@ -204,7 +204,7 @@ def test_a_table_that_cannot_be_read_is_one_clear_line(setting: Setting, monkeyp
     monkeypatch.setattr(terraform, "outputs", lambda _: {})
     monkeypatch.setattr(dead_letters, "_connect", lambda *_: setting.letters)
     monkeypatch.setattr(setting.table, "failed_with_input", unreadable)
-    with pytest.raises(Refused, match="could not scan"):
+    with pytest.raises(CommandError, match="could not scan"):
         dead_letters.main()
 
 

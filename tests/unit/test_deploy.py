@@ -16,7 +16,7 @@ from botocore.stub import Stubber
 
 from scripts import deploy, terraform
 from scripts.builders import Builder
-from scripts.console import Failure
+from scripts.console import CommandError
 from scripts.wanted import Wanted, WantedModel
 
 REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/inference-dev-worker"
@@ -87,7 +87,7 @@ def test_the_first_time_the_registry_comes_first(stage: Stage) -> None:
 
 def test_where_the_registry_is_not_created_nothing_is_built(stage: Stage) -> None:
     stage.deployed, stage.fails = False, "apply"
-    with pytest.raises(Failure, match="the registry was not created"):
+    with pytest.raises(CommandError, match="the registry was not created"):
         run()
     assert [line.split()[0] for line in stage.done] == ["init", "apply"]
 
@@ -118,7 +118,7 @@ def test_the_registry_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> N
         stub.add_client_error("describe_repositories", "AccessDeniedException", expected_params=asked)
         assert deploy.registry_url(wanted) == REPOSITORY
         assert deploy.registry_url(wanted) is None
-        with pytest.raises(Failure, match="ecr:DescribeRepositories is needed"):
+        with pytest.raises(CommandError, match="ecr:DescribeRepositories is needed"):
             deploy.registry_url(wanted)
 
 
@@ -164,11 +164,11 @@ def test_without_credentials_it_says_what_is_needed(monkeypatch: pytest.MonkeyPa
         raise NoCredentialsError
 
     monkeypatch.setattr(boto3, "client", client)
-    with pytest.raises(Failure, match="ecr:GetAuthorizationToken"):
+    with pytest.raises(CommandError, match="ecr:GetAuthorizationToken"):
         deploy.log_in(Builder("docker"), REPOSITORY)
 
 
 def test_the_emulator_is_not_deployed_to_like_this(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["deploy", "--env", "local"])
-    with pytest.raises(Failure, match="make up"):
+    with pytest.raises(CommandError, match="make up"):
         deploy.main()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scripts import emulator as module
-from scripts.console import Failure
+from scripts.console import CommandError
 from scripts.emulator import Emulator, current
 
 
@@ -52,32 +52,32 @@ def test_whoever_asks_on_another_port_is_told_the_right_one(tmp_path: Path, monk
     monkeypatch.setattr(Emulator.__init__, "__defaults__", (4566, tmp_path))
     pretend_running(monkeypatch, Emulator(4999, tmp_path), command=f"serve --folder {tmp_path}")
     monkeypatch.setenv("EMULATOR_PORT", "5000")
-    with pytest.raises(Failure, match="runs on port 4999, not 5000: unset EMULATOR_PORT"):
+    with pytest.raises(CommandError, match="runs on port 4999, not 5000: unset EMULATOR_PORT"):
         current()
 
 
 def test_another_port_than_the_running_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_running(monkeypatch, Emulator(4999, tmp_path), command=f"serve --folder {tmp_path}")
-    with pytest.raises(Failure, match="runs on port 4999, not 5000"):
+    with pytest.raises(CommandError, match="runs on port 4999, not 5000"):
         Emulator(5000, tmp_path).start()
 
 
 def test_a_taken_port_is_named_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_port_is_free", lambda port: False)
-    with pytest.raises(Failure, match=r"^port 4566 is in use .* EMULATOR_PORT=4666$"):
+    with pytest.raises(CommandError, match=r"^port 4566 is in use .* EMULATOR_PORT=4666$"):
         Emulator(4566, tmp_path).start()
 
 
 def test_a_missing_installation_is_named_with_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(Failure, match="run `make venv`"):
+    with pytest.raises(CommandError, match="run `make venv`"):
         Emulator(4566, tmp_path).start()
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536", "-1"])
 def test_a_wrong_port_is_named(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
     monkeypatch.setenv("EMULATOR_PORT", port)
-    with pytest.raises(Failure, match=f"EMULATOR_PORT={port} "):
+    with pytest.raises(CommandError, match=f"EMULATOR_PORT={port} "):
         current()
 
 

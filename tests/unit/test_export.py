@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from scripts import export_trial
-from scripts.console import Failure
+from scripts.console import CommandError
 from scripts.export_formats import FORMATS, Source
 from scripts.export_trial import Judged, Trial
 from worker.runtimes import open_runtime
@@ -111,13 +111,13 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Judged]:
 def test_outputs_that_are_not_the_modules_are_refused(
     judge: Callable[..., Judged], found: list[np.ndarray], wanted: list[np.ndarray], message: str, label: str
 ) -> None:
-    with pytest.raises(Failure, match=rf"m\.onnx: its outputs {message}"):
+    with pytest.raises(CommandError, match=rf"m\.onnx: its outputs {message}"):
         judge(found, wanted, label)
 
 
 def test_a_difference_is_allowed_to_int8_alone(judge: Callable[..., Judged]) -> None:
     assert judge([floats(0.5, 1)], [floats(0.5, 0.75)], "onnx-int8").difference == 0.25
-    with pytest.raises(Failure, match=r"differ from the module's by 0\.25"):
+    with pytest.raises(CommandError, match=r"differ from the module's by 0\.25"):
         judge([floats(0.5, 1)], [floats(0.5, 0.75)])
 
 

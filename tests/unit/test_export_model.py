@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scripts import export_model
-from scripts.console import Failure
+from scripts.console import CommandError
 from scripts.export_formats import FORMATS
 from scripts.export_trial import Candidate, Trial
 from scripts.model_process import run_in_model
@@ -83,7 +83,7 @@ def test_the_export_may_import_its_neighbours(folder: Folder) -> None:
 )
 def test_what_is_wrong_with_an_export_is_told(folder: Folder, change: tuple[str, str], told: str) -> None:
     path = folder(*change)
-    with pytest.raises(Failure, match=told):
+    with pytest.raises(CommandError, match=told):
         trial(path)
 
 
@@ -104,11 +104,11 @@ def test_only_what_is_asked_for_is_made(
 
     def export(_: Path, labels: list[str], *rest: object) -> list[object]:
         asked.extend(labels)
-        raise Failure("enough")
+        raise CommandError("enough")
 
     monkeypatch.setattr(export_model, "export", export)
     monkeypatch.setattr("sys.argv", ["export_model", "double", "--models-dir", str(path.parent), *options])
-    with pytest.raises(Failure, match="enough"):
+    with pytest.raises(CommandError, match="enough"):
         export_model.main()
     assert asked == made
 
@@ -117,7 +117,7 @@ def test_two_formats_of_one_runtime_are_not_installed(folder: Folder, monkeypatc
     path = folder()
     options = ["--install", "onnx", "--install", "onnx-int8"]
     monkeypatch.setattr("sys.argv", ["export_model", "double", "--models-dir", str(path.parent), *options])
-    with pytest.raises(Failure, match="one artifact for each runtime"):
+    with pytest.raises(CommandError, match="one artifact for each runtime"):
         export_model.main()
 
 
@@ -144,7 +144,7 @@ def test_where_no_format_can_be_made_the_export_fails(
 
     broken = dataclasses.replace(FORMATS["onnx"], write=fails)
     monkeypatch.setitem(FORMATS, "onnx", broken)
-    with pytest.raises(Failure, match="double could be exported to none of onnx"):
+    with pytest.raises(CommandError, match="double could be exported to none of onnx"):
         export_model.export(folder(), ["onnx"], None, tmp_path / "out")
 
 

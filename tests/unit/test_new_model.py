@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.console import ROOT, Failure
+from scripts.console import ROOT, CommandError
 from scripts.model_process import model_folder, train
 from scripts.new_model import KINDS, write
 from scripts.package import build
@@ -72,12 +72,12 @@ def test_the_files_of_every_kind_are_whole(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("name", ["Mine", "a" * 32, "my_model", "x-dlq", "1st"])
 def test_a_name_that_cannot_be_deployed_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(Failure, match="can't be a model's name: use 1 to 31 lower-case"):
+    with pytest.raises(CommandError, match="can't be a model's name: use 1 to 31 lower-case"):
         write(tmp_path / name, KINDS["python"])
 
 
 def test_an_existing_folder_is_not_touched(tmp_path: Path) -> None:
-    with pytest.raises(Failure, match="exists: choose another NAME"):
+    with pytest.raises(CommandError, match="exists: choose another NAME"):
         write(new(tmp_path / "mine"), KINDS["python"])
 
 
@@ -117,7 +117,7 @@ def test_training_declares_the_artifact_that_it_wrote(tmp_path: Path, capsys: py
     before = (folder / "manifest.json").read_text()
     assert train(folder) == 0
     assert (folder / "manifest.json").read_text() == before, "a model without an artifact stays so"
-    with pytest.raises(Failure, match=r"training ended, but \S+other\.bin, the artifact for python, is missing"):
+    with pytest.raises(CommandError, match=r"training ended, but \S+other\.bin, the artifact for python, is missing"):
         train(folder, "other.bin")
     assert train(folder, "w.bin") == 0
     script.write_text(script.read_text().replace("one", "three"))
@@ -164,6 +164,6 @@ def test_a_model_that_does_not_load_is_one_line_with_its_place(tmp_path: Path) -
 
 def test_a_model_that_is_not_there_is_told_with_those_that_are() -> None:
     with pytest.raises(
-        Failure, match=r"no model folder nonesuch: MODEL is one of sentiment.*`make new-model NAME=none"
+        CommandError, match=r"no model folder nonesuch: MODEL is one of sentiment.*`make new-model NAME=none"
     ):
         model_folder("nonesuch")

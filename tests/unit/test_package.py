@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scripts.console import Failure
+from scripts.console import CommandError
 from scripts.package import Packages, build, main
 
 SCHEMA: dict[str, Any] = {
@@ -179,7 +179,7 @@ def test_bytecode_is_trusted_and_tracebacks_show_the_real_path(root: Path, tmp_p
 
 def test_a_source_that_does_not_compile_is_named(root: Path, tmp_path: Path) -> None:
     write(root / "lambda" / "api.py", "def fail(:\n")
-    with pytest.raises(Failure, match=r"api\.py, line 1: invalid syntax"):
+    with pytest.raises(CommandError, match=r"api\.py, line 1: invalid syntax"):
         make(root, tmp_path / "out")
 
 
@@ -216,25 +216,25 @@ def test_another_model_leaves_the_first_ones_worker_as_it_is(root: Path, tmp_pat
 def test_sources_choose_and_an_unknown_one_is_named(root: Path, tmp_path: Path) -> None:
     model_folder(root / "worker" / "models" / "other")
     assert list(make(root, tmp_path / "out", sources=["other"]).workers) == ["other"]
-    with pytest.raises(Failure, match="no model folder nonesuch"):
+    with pytest.raises(CommandError, match="no model folder nonesuch"):
         make(root, tmp_path / "out", sources=["nonesuch"])
 
 
 def test_two_folders_of_one_name_are_refused(root: Path, tmp_path: Path) -> None:
     model_folder(tmp_path / "more" / "sentiment")
-    with pytest.raises(Failure, match="have the same name"):
+    with pytest.raises(CommandError, match="have the same name"):
         make(root, tmp_path / "out", tmp_path / "more")
 
 
 def test_a_folder_without_its_class_is_refused(root: Path, tmp_path: Path) -> None:
     (root / "worker" / "models" / "sentiment" / "model.py").unlink()
-    with pytest.raises(Failure, match=r"sentiment/model\.py is missing"):
+    with pytest.raises(CommandError, match=r"sentiment/model\.py is missing"):
         make(root, tmp_path / "out")
 
 
 def test_a_manifest_of_another_name_than_its_folder_is_refused(root: Path, tmp_path: Path) -> None:
     model_folder(root / "worker" / "models" / "mine", name="sentiment")
-    with pytest.raises(Failure, match=r"mine/manifest\.json: name is sentiment, but the folder's is mine"):
+    with pytest.raises(CommandError, match=r"mine/manifest\.json: name is sentiment, but the folder's is mine"):
         make(root, tmp_path / "out")
 
 
@@ -260,7 +260,7 @@ def test_a_wrong_manifest_is_named_with_its_key(
     root: Path, tmp_path: Path, changes: dict[str, Any], named: str
 ) -> None:
     folder = model_folder(root / "worker" / "models" / "sentiment", **changes)
-    with pytest.raises(Failure) as failure:
+    with pytest.raises(CommandError) as failure:
         make(root, tmp_path / "out")
     assert str(failure.value).startswith(str(folder / "manifest.json"))
     assert named in str(failure.value)
@@ -303,5 +303,5 @@ def test_the_output_schema_is_checked_too(root: Path, tmp_path: Path) -> None:
     model_folder(
         root / "worker" / "models" / "sentiment", output_schema={"type": "object", "properties": {"a": {"type": "x"}}}
     )
-    with pytest.raises(Failure, match=r"sentiment/manifest\.json: output_schema: /properties/a/type: "):
+    with pytest.raises(CommandError, match=r"sentiment/manifest\.json: output_schema: /properties/a/type: "):
         make(root, tmp_path / "out")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scripts import libraries, model_import, package
-from scripts.console import Failure
+from scripts.console import CommandError
 from scripts.libraries import libraries_of
 from scripts.package import build_wanted, check_size
 from scripts.wanted import Wanted, WantedModel
@@ -74,7 +74,7 @@ def test_an_artifact_in_s3_does_not_ship_unless_another_model_of_the_folder_need
 def test_an_artifact_in_s3_that_the_manifest_does_not_name_is_refused(tmp_path: Path) -> None:
     remote = WantedModel("mine", plain(tmp_path / "mine"), artifact="s3://bucket/key")
     with pytest.raises(
-        Failure, match=r"of mine from s3://bucket/key, but \S+/mine/manifest\.json names none: declare it"
+        CommandError, match=r"of mine from s3://bucket/key, but \S+/mine/manifest\.json names none: declare it"
     ):
         packaged(tmp_path, remote)
 
@@ -82,7 +82,7 @@ def test_an_artifact_in_s3_that_the_manifest_does_not_name_is_refused(tmp_path: 
 def test_a_plain_models_artifact_that_was_altered_is_not_packaged(tmp_path: Path) -> None:
     folder = weights_model(tmp_path / "plain")
     (folder / "weights.txt").write_bytes(b"3 2 1")
-    with pytest.raises(Failure, match=r"artifacts\.python\.sha256 is \w+, but that of weights\.txt is "):
+    with pytest.raises(CommandError, match=r"artifacts\.python\.sha256 is \w+, but that of weights\.txt is "):
         packaged(tmp_path, WantedModel("plain", folder))
 
 
@@ -96,13 +96,13 @@ def test_what_runs_from_an_image_or_a_package_of_its_own_has_no_zip_and_is_known
 
 def test_two_folders_of_one_name_are_refused(tmp_path: Path) -> None:
     folders = [plain(tmp_path / parent / "mine") for parent in ("one", "two")]
-    with pytest.raises(Failure, match="have the same name: rename one of them"):
+    with pytest.raises(CommandError, match="have the same name: rename one of them"):
         packaged(tmp_path, WantedModel("first", folders[0]), WantedModel("second", folders[1]))
 
 
 @pytest.mark.parametrize(("megabytes", "told"), [(51, "more than 50 MB:"), (251, "content of more than 250 MB")])
 def test_a_zip_that_lambda_would_refuse_is_refused_with_the_remedy(megabytes: int, told: str) -> None:
-    with pytest.raises(Failure, match=told) as failure:
+    with pytest.raises(CommandError, match=told) as failure:
         check_size("mine", {"weights": bytes(megabytes * 2**20)}, "prod")
     assert "make deploy" in str(failure.value)
     assert 'artifact = "s3://bucket/key"' in str(failure.value)
@@ -132,7 +132,7 @@ def test_for_the_emulator_a_large_zip_is_only_told(capsys: pytest.CaptureFixture
 def test_a_broken_import_is_one_line_with_its_place(tmp_path: Path, code: str, told: str) -> None:
     folder = plain(tmp_path / "mine", code)
     (folder / "words.py").write_text("")
-    with pytest.raises(Failure, match=told) as failure:
+    with pytest.raises(CommandError, match=told) as failure:
         packaged(tmp_path, WantedModel("mine", folder))
     assert "\n" not in str(failure.value)
     assert not (tmp_path / "out").exists()
@@ -224,7 +224,7 @@ def test_what_training_needs_is_found_together_with_what_the_model_needs(tmp_pat
 def test_a_library_that_is_not_there_is_one_line_with_its_file(tmp_path: Path) -> None:
     folder = plain(tmp_path / "mine", "", "--no-index\npinnedthing==1.0\n")
     with pytest.raises(
-        Failure, match=r"can't install what \S+requirements\.txt names: ERROR: .*pinnedthing"
+        CommandError, match=r"can't install what \S+requirements\.txt names: ERROR: .*pinnedthing"
     ) as failure:
         libraries_of(folder)
     assert "\n" not in str(failure.value)

@@ -9,7 +9,7 @@ import pytest
 
 from scripts import client as client_module
 from scripts.client import Client, Reply, TimedOut, Unreachable
-from scripts.console import Failure
+from scripts.console import CommandError
 from tests.unit.predict_server import URL, Answer, Clock, Server, accepted, main, problem, status
 
 pytestmark = pytest.mark.usefixtures("clock")
@@ -38,7 +38,7 @@ def test_pauses_grow_and_differ_where_the_server_names_none(server: Server, cloc
     seen = []
     for _ in range(2):
         clock.pauses.clear()
-        with pytest.raises(Failure):
+        with pytest.raises(CommandError):
             Client(URL).submit({})
         seen.append(list(clock.pauses))
     assert seen[0] != seen[1]
@@ -47,7 +47,7 @@ def test_pauses_grow_and_differ_where_the_server_names_none(server: Server, cloc
 
 def test_a_crash_names_the_route_that_was_called(server: Server) -> None:
     server.respond = lambda *_: Reply(502, {"apigw-requestid": "Abc="}, {"message": "Bad"}, "POST /predict")
-    with pytest.raises(Failure, match=r"502 Bad \(POST /predict, .*Abc=.*make logs"):
+    with pytest.raises(CommandError, match=r"502 Bad \(POST /predict, .*Abc=.*make logs"):
         Client(URL).submit({})
 
 
@@ -61,7 +61,7 @@ def test_two_submits_have_two_keys(server: Server) -> None:
 
 def test_submit_gives_up_in_bounded_time(server: Server, clock: Clock) -> None:
     server.respond = lambda *_: problem(503)
-    with pytest.raises(Failure, match="503"):
+    with pytest.raises(CommandError, match="503"):
         Client(URL).submit({})
     assert clock.now <= client_module.RETRY_SECONDS
 
@@ -69,7 +69,7 @@ def test_submit_gives_up_in_bounded_time(server: Server, clock: Clock) -> None:
 @pytest.mark.parametrize("code", [400, 404, 413, 415, 422])
 def test_a_refusal_is_not_tried_again(server: Server, code: int) -> None:
     server.answers = iter([problem(code)])
-    with pytest.raises(Failure, match=f"refused: {code} No: because {code}"):
+    with pytest.raises(CommandError, match=f"refused: {code} No: because {code}"):
         Client(URL).submit({})
 
 

@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, NoCredentialsError
 
 from scripts import preflight, terraform
 from scripts.builders import Builder
-from scripts.console import Failure
+from scripts.console import CommandError
 
 BACKEND = 'bucket = "states"\nkey = "a/dev.tfstate"\nregion = "eu-west-1"\n'
 
@@ -67,13 +67,13 @@ def test_what_is_there_is_taken(dev: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_everything_that_is_missing_is_said_at_once(dev: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def none(choice: str | None) -> Builder:
-        raise Failure("no image builder: install one of docker, podman, buildah")
+        raise CommandError("no image builder: install one of docker, podman, buildah")
 
     monkeypatch.setattr(preflight, "find_builder", none)
     (dev / "backend.hcl").unlink()
     account = Account()
     account.errors["identity"] = NoCredentialsError()
-    with pytest.raises(Failure) as failure:
+    with pytest.raises(CommandError) as failure:
         preflight.check("dev", None, account.client)
     text = str(failure.value)
     assert text.startswith("dev can't be deployed yet:")
@@ -85,7 +85,7 @@ def test_everything_that_is_missing_is_said_at_once(dev: Path, monkeypatch: pyte
 def test_a_bucket_that_is_not_there_is_named(dev: Path) -> None:
     account = Account()
     account.errors["bucket"] = refused("404")
-    with pytest.raises(Failure, match=r"the state's bucket states can't be used"):
+    with pytest.raises(CommandError, match=r"the state's bucket states can't be used"):
         preflight.check("dev", None, account.client)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from inference.requests import Status
 from scripts import aws_session, removal, terraform
-from scripts.console import Failure
+from scripts.console import CommandError
 from scripts.wanted import Wanted, WantedModel
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
@@ -75,7 +75,7 @@ def test_an_apply_is_refused_while_requests_are_open(place: Place, capsys: pytes
     place.add("b2", status=Status.RUNNING, lease_until=NOW + 1, attempts=1)
     place.add("c3", status=Status.SUCCEEDED)
     place.table.put(a_record("d4", model="kept"))
-    with pytest.raises(Failure, match=r"^echo would be removed with open requests.*REMOVE=echo"):
+    with pytest.raises(CommandError, match=r"^echo would be removed with open requests.*REMOVE=echo"):
         removal.check("local", "apply")
     assert "echo is going to be removed, with 2 open requests (1 pending, 1 running)" in capsys.readouterr().err
     assert place.table.record("a1").status is Status.PENDING
@@ -95,7 +95,7 @@ def test_nothing_open_nothing_refused(place: Place) -> None:
 def test_another_name_in_remove_is_not_enough(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.add("a1")
     monkeypatch.setenv("REMOVE", "kept, other")
-    with pytest.raises(Failure, match="echo would be removed"):
+    with pytest.raises(CommandError, match="echo would be removed"):
         removal.check("local", "apply")
 
 
@@ -124,7 +124,7 @@ def test_what_is_at_work_may_end_by_itself(place: Place) -> None:
 
 def test_what_is_not_deployed_at_all_has_nothing_to_remove(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(environment: str) -> Any:
-        raise Failure("nothing is deployed in local")
+        raise CommandError("nothing is deployed in local")
 
     monkeypatch.setattr(terraform, "outputs", nothing)
     removal.check("local", "apply")

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 
 from inference import transitions
 from inference.errors import Unavailable
-from inference.request_table import Applied, Refusal, RequestTable
+from inference.request_table import Applied, ConditionFailed, RequestTable
 from tests.unit.fakes import NOW, Recorder
 from tests.unit.samples import a_record
 
@@ -106,9 +106,9 @@ def test_a_refusal_without_its_record_is_asked_again_alone() -> None:
     absent = refused("ConditionalCheckFailedException")
     dynamo = Dynamo([CONDITION_FAILED, {}, CONDITION_FAILED, CONDITION_FAILED], leased, absent)
     written = RequestTable(dynamo, "t").apply([transitions.succeed(f"a{n}", 1, "{}", NOW) for n in range(4)])
-    assert [type(one) for one in written] == [Refusal, Applied, Refusal, Applied]
+    assert [type(one) for one in written] == [ConditionFailed, Applied, ConditionFailed, Applied]
     assert written[0].record is not None and written[0].record.status == "succeeded"  # type: ignore[union-attr]
-    assert written[2] == Refusal(None), "UpdateItem always tells the record that refused it: here there is none"
+    assert written[2] == ConditionFailed(None), "UpdateItem always tells the record that refused it: here there is none"
     assert dynamo.calls == 3
 
 

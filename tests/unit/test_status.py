@@ -10,7 +10,7 @@ import pytest
 from inference.errors import Unavailable
 from inference.requests import ErrorCode, Failure, Status
 from scripts import aws_session, status, terraform
-from scripts.console import Failure as Refused
+from scripts.console import CommandError
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW, Clock, Fault
@@ -172,7 +172,7 @@ def test_a_model_asked_for_brings_its_list(setting: Setting, command: Any, capsy
 
 def test_a_model_that_nobody_knows(command: Any) -> None:
     with pytest.raises(
-        Refused, match="has no model nobody, and no requests of it: its models are echo, other"
+        CommandError, match="has no model nobody, and no requests of it: its models are echo, other"
     ) as refused:
         command("--model", "nobody")
     assert refused.value.code == 2
@@ -180,7 +180,7 @@ def test_a_model_that_nobody_knows(command: Any) -> None:
 
 def test_what_can_not_be_read_is_one_line(setting: Setting, command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     setting.queues["echo"][0].faults.append(Fault("counts"))
-    with pytest.raises(Refused):
+    with pytest.raises(CommandError):
         command()
 
 
@@ -189,5 +189,5 @@ def test_an_unavailable_table(setting: Setting, command: Any, monkeypatch: pytes
         raise Unavailable("could not scan the table: no")
 
     monkeypatch.setattr(setting.table, "failed_since", unreadable)
-    with pytest.raises(Refused, match="could not scan the table"):
+    with pytest.raises(CommandError, match="could not scan the table"):
         command()

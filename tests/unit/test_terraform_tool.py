@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts import emulator, provider_mirror, terraform, terraform_errors
-from scripts.console import Failure
+from scripts.console import CommandError
 from scripts.emulator import Emulator
 from scripts.provider_mirror import provider_env
 
@@ -84,13 +84,13 @@ def test_an_old_terraform_is_named_with_the_version_needed(
 ) -> None:
     binary(tmp_path / "bin", "terraform", version)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
-    with pytest.raises(Failure, match=rf"is version {version}: Terraform >= 1\.10 is needed"):
+    with pytest.raises(CommandError, match=rf"is version {version}: Terraform >= 1\.10 is needed"):
         terraform.terraform_binary()
 
 
 def test_a_missing_terraform_is_one_line_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF", "no-such-terraform")
-    with pytest.raises(Failure) as failure:
+    with pytest.raises(CommandError) as failure:
         terraform.terraform_binary()
     assert "no-such-terraform is not installed" in str(failure.value)
     assert "TF=tofu" in str(failure.value)
@@ -123,7 +123,7 @@ def test_a_mirror_without_the_version_that_is_pinned_is_passed_over(tmp_path: Pa
 
 def test_environments_that_pin_different_versions_are_an_error(tmp_path: Path) -> None:
     pinned(tmp_path / "environments", "5.99.0")
-    with pytest.raises(Failure, match=r"must pin one version of hashicorp/aws, not 5\.100\.0 and 5\.99\.0"):
+    with pytest.raises(CommandError, match=r"must pin one version of hashicorp/aws, not 5\.100\.0 and 5\.99\.0"):
         find(tmp_path)
 
 
@@ -145,7 +145,9 @@ def test_the_variable_comes_first(tmp_path: Path) -> None:
 
 
 def test_a_variable_that_names_no_mirror_is_an_error_that_names_it(tmp_path: Path) -> None:
-    with pytest.raises(Failure, match=r"^TF_PROVIDER_MIRROR=/nowhere has no .*hashicorp/aws 5\.100\.0 for linux_amd64"):
+    with pytest.raises(
+        CommandError, match=r"^TF_PROVIDER_MIRROR=/nowhere has no .*hashicorp/aws 5\.100\.0 for linux_amd64"
+    ):
         find(tmp_path, {"TF_PROVIDER_MIRROR": "/nowhere"})
 
 
@@ -200,7 +202,7 @@ def test_an_unknown_failure_gets_no_invented_remedy() -> None:
 def test_an_unknown_environment_is_named_with_the_known_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(terraform, "ENVIRONMENTS", tmp_path)
     (tmp_path / "dev").mkdir()
-    with pytest.raises(Failure, match=r"no environment staging: ENV is one of dev$") as failure:
+    with pytest.raises(CommandError, match=r"no environment staging: ENV is one of dev$") as failure:
         terraform.execute("plan", "staging")
     assert failure.value.code == 2
 
@@ -213,7 +215,7 @@ def test_a_remote_environment_without_its_backend_is_one_clear_line(
     (tmp_path / "dev").mkdir()
     binary(tmp_path / "bin", "terraform", "1.11.4")
     monkeypatch.setenv("TF", str(tmp_path / "bin" / "terraform"))
-    with pytest.raises(Failure, match=r"^dev/backend\.hcl is missing: .* copy backend\.hcl\.example"):
+    with pytest.raises(CommandError, match=r"^dev/backend\.hcl is missing: .* copy backend\.hcl\.example"):
         terraform.execute("init", "dev")
 
 
@@ -237,7 +239,7 @@ def test_a_backend_that_was_not_filled_in_is_named(tmp_path: Path, monkeypatch: 
     (tmp_path / "dev" / "backend.hcl").write_text('bucket = "<bucket for Terraform states>"\nregion = "eu-west-1"\n')
     binary(tmp_path / "bin", "terraform", "1.11.4")
     monkeypatch.setenv("TF", str(tmp_path / "bin" / "terraform"))
-    with pytest.raises(Failure, match=r"^dev/backend\.hcl still has <bucket for Terraform states>: fill it in$"):
+    with pytest.raises(CommandError, match=r"^dev/backend\.hcl still has <bucket for Terraform states>: fill it in$"):
         terraform.execute("init", "dev")
 
 
@@ -253,7 +255,9 @@ def test_what_is_protected_is_said_before_anything_is_destroyed(
     monkeypatch.setattr(terraform, "stream", lambda command, *_, **__: ran.append(command[2]) or 0)
     protected = {"request_table": "inference-dev-requests"}
     monkeypatch.setattr(terraform, "outputs", lambda name: {"protected": protected})
-    with pytest.raises(Failure, match=r"dev has deletion_protection: request table inference-dev-requests can't be"):
+    with pytest.raises(
+        CommandError, match=r"dev has deletion_protection: request table inference-dev-requests can't be"
+    ):
         terraform.execute("destroy", "dev")
     assert ran == []
     protected.clear()

@@ -12,7 +12,7 @@ from botocore.exceptions import (
 )
 
 from inference.request_queue import RequestQueue
-from inference.request_table import Applied, Refusal, RequestTable
+from inference.request_table import Applied, ConditionFailed, RequestTable
 from inference.requests import Message, Record, Status
 from inference.transitions import PENDING, Transition, Update
 from scripts.emulator import Emulator
@@ -60,13 +60,13 @@ def test_the_request_table_works(make: Maker, emulator: Emulator, table: str) ->
     assert applied.record is not None
     assert applied.record.status is Status.RUNNING
     [refused] = requests.apply([Update(start, "a", {})])
-    assert isinstance(refused, Refusal)
+    assert isinstance(refused, ConditionFailed)
     assert refused.record == applied.record
 
     assert not requests.discard(first), "it runs already"
     requests.create(record("b"))
     together = requests.apply([Update(start, name, {}) for name in ("a", "b", "nobody")])
-    assert [type(written) for written in together] == [Refusal, Applied, Refusal]
+    assert [type(written) for written in together] == [ConditionFailed, Applied, ConditionFailed]
     requests.create(record("c"))
     assert requests.discard(record("c"))
     assert requests.get("c", consistent=True) is None
