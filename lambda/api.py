@@ -14,16 +14,23 @@ from typing import Any
 from inference import aws
 from inference.catalog import Catalog, packaged_validator, packaged_versions
 from inference.deadline import Deadline
-from inference.errors import Refused, Unavailable
-from inference.http import HttpRequest, idempotency_key, read_event, require_json, respond, respond_problem
+from inference.errors import RequestError, Unavailable
+from inference.http import (
+    HttpRequest,
+    UnknownRoute,
+    idempotency_key,
+    read_body,
+    read_event,
+    require_json,
+    respond,
+)
 from inference.payloads import parse_input
+from inference.problems import respond_problem
 from inference.request_queue import RequestQueue
 from inference.request_table import RequestTable
-from inference.service import Limits, Service, describe, retry_after
+from inference.service import Limits, Service, describe, poll_after
 from inference.settings import ApiSettings
 from inference.telemetry import Stopwatch, Telemetry, function_name, now_ms
-
-RETRY_AFTER_UNAVAILABLE_SECONDS = 2
 
 settings = ApiSettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level)
@@ -45,26 +52,19 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     deadline.start(context.get_remaining_time_in_millis() / 1000)
     invocation_id = getattr(context, "aws_request_id", None)
     telemetry.begin(invocation_id=invocation_id)
+    request = None
     try:
         request = read_event(event, by_session=settings.caller_identity == "session")
         response = ROUTES.get(request.route, _no_route)(request)
-    except Refused as refused:
-        response = respond_problem(refused)
+    except RequestError as error:
+        response = respond_problem(error)
     except Unavailable as error:
         telemetry.error("unavailable", error)
-        detail = (
-            "AWS did not answer in time, or refused for now. Send it again; with an Idempotency-Key a submit is never "
-            "accepted twice."
-        )
-        headers = {"Retry-After": str(RETRY_AFTER_UNAVAILABLE_SECONDS)}
-        response = respond_problem(Refused(503, "Unavailable", detail, headers))
+        response = respond_problem(error)
     except Exception as error:
         telemetry.error("request_crashed", error, route=event.get("routeKey"))
-        detail = (
-            "The API failed on this request; its log says why, under this invocation_id. A submit may have been "
-            "accepted all the same: repeat it with the same Idempotency-Key."
-        )
-        response = respond_problem(Refused(500, "Internal error", detail, invocation_id=invocation_id))
+        named = {"request_id": request.path["request_id"]} if request and "request_id" in request.path else {}
+        response = respond_problem(error, invocation_id=invocation_id, **named)
     telemetry.info("answered", route=event.get("routeKey"), status=response["statusCode"], duration_ms=watch.ms)
     return response
 
@@ -72,7 +72,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _submit(request: HttpRequest) -> dict[str, Any]:
     require_json(request)
     key = idempotency_key(request)
-    value = parse_input(request.body, settings.max_body_bytes, settings.max_body_depth)
+    value = parse_input(read_body(request), settings.max_body_bytes, settings.max_body_depth)
     record = service.submit(request.path.get("model"), value, request.caller, now_ms(), key)
     telemetry.info("request_accepted", request_id=record.request_id, model=record.model)
     poll_url = f"/status/{record.request_id}"
@@ -83,7 +83,7 @@ def _submit(request: HttpRequest) -> dict[str, Any]:
 def _status(request: HttpRequest) -> dict[str, Any]:
     now = now_ms()
     record = service.status(request.path["request_id"], request.caller, now)
-    wait = retry_after(record, now)
+    wait = poll_after(record, now)
     return respond(200, describe(record, now), {} if wait is None else {"Retry-After": str(wait)})
 
 
@@ -95,7 +95,7 @@ def _cancel(request: HttpRequest) -> dict[str, Any]:
 
 
 def _no_route(request: HttpRequest) -> dict[str, Any]:
-    raise Refused(404, "No such route", f"The API has no route '{request.route[:64]}'.")
+    raise UnknownRoute(f"The API has no route '{request.route[:64]}'.")
 
 
 ROUTES = {

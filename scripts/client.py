@@ -20,7 +20,12 @@ RETRY_SECONDS = 30.0
 HTTP_TIMEOUT_SECONDS = 30.0
 LONGEST_PAUSE_SECONDS = 60.0
 
-_TRY_AGAIN = frozenset({429, 500, 502, 503, 504})
+UNKNOWN_REQUEST = "/problems/unknown-request"
+TRY_AGAIN = frozenset({"/problems/internal-error", "/problems/unavailable"})
+"""Types of the API's problems (docs/api.md) that may pass."""
+
+_TRY_AGAIN_STATUSES = frozenset({429, 500, 502, 503, 504})
+"""The same for answers that are not the API's own: API Gateway's have a status only."""
 
 Sign = Callable[[str, str, bytes, Mapping[str, str]], Mapping[str, str]]
 """method, URL, body, headers -> the headers to send, signed."""
@@ -42,9 +47,20 @@ class Reply:
         return min(float(text), LONGEST_PAUSE_SECONDS) if text.isdecimal() else None
 
     @property
+    def problem_type(self) -> str | None:
+        """The type of a problem document; None for everything else, such as an error of API Gateway's own."""
+        found = self.body.get("type") if isinstance(self.body, dict) else None
+        return found if isinstance(found, str) else None
+
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same call may succeed later."""
+        return self.status in _TRY_AGAIN_STATUSES if self.problem_type is None else self.problem_type in TRY_AGAIN
+
+    @property
     def problem(self) -> str:
         """The problem document in one line; of an answer that is none, what is known."""
-        if isinstance(self.body, dict) and self.body.get("title"):
+        if self.problem_type is not None:
             return (
                 f"{self.status} {': '.join(str(self.body[key]) for key in ('title', 'detail') if self.body.get(key))}"
             )
@@ -178,7 +194,7 @@ class Client:
             ApiError: any other answer.
         """
         reply = self.call("GET", f"/status/{urllib.parse.quote(request_id, safe='')}")
-        if reply.status == 404:
+        if reply.problem_type == UNKNOWN_REQUEST:
             raise NotFound(request_id)
         if reply.status != 200:
             raise ApiError(reply)
@@ -247,7 +263,7 @@ def try_again_after(failure: CommandError, tries: int) -> float | None:
     """
     if not isinstance(failure, Unreachable | ApiError):
         return None
-    if isinstance(failure, ApiError) and failure.reply.status not in _TRY_AGAIN:
+    if isinstance(failure, ApiError) and not failure.reply.may_pass:
         return None
     if isinstance(failure, ApiError) and failure.reply.pause is not None:
         return failure.reply.pause

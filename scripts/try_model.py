@@ -77,7 +77,8 @@ def try_model(folder: Path, text: str | None) -> int:
 
 
 def _try(folder: Path, inputs: list[Any]) -> int:
-    from inference.catalog import InvalidInput, packaged_validator
+    from inference.catalog import packaged_validator
+    from inference.errors import InvalidInput
     from worker.isolation import Failed, predict_isolated
     from worker.model import ModelError, load, threads_for
 

@@ -7,7 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from inference.catalog import InvalidInput, Validate
+from inference.catalog import Validate
+from inference.errors import InvalidInput
 from inference.requests import ErrorCode
 from inference.telemetry import Stopwatch, Telemetry
 from worker.claims import Claim

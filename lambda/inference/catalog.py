@@ -14,7 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
-from inference.errors import ConfigurationError, Refused
+from inference.errors import ConfigurationError, InvalidInput, UnknownModel
 
 Validate = Callable[[Any], Any]
 """Takes an input, returns it with the schema's defaults filled in.
@@ -28,13 +28,9 @@ class _Violation(Protocol):
     message: str
 
 
-class InvalidInput(ValueError):
-    """An input violates its model's schema; the text names the field."""
-
-
 @dataclass(frozen=True)
 class CatalogEntry:
-    """A model that can be asked: its name in the path, its version, and the check of its inputs."""
+    """A model that can be asked: its name, its version, and the check of its inputs."""
 
     name: str
     version: str
@@ -46,7 +42,7 @@ class Catalog:
 
     Args:
         models: model name -> source folder.
-        default: the model of `POST /predict`.
+        default: the model of a request that names none.
         versions: source folder -> version, from `models.json`.
         validator: source folder -> its check; loads the module when it is first needed.
     """
@@ -72,13 +68,13 @@ class Catalog:
         """The model of that name, or the default one for None.
 
         Raises:
-            Refused: 404, no such model.
+            UnknownModel: there is none.
         """
         name = name or self._default
         source = self._models.get(name)
         if source is None:
             known = ", ".join(sorted(self._models))
-            raise Refused(404, "No such model", f"There is no model '{name[:64]}'. Deployed are: {known}.")
+            raise UnknownModel(f"There is no model '{name[:64]}'. Deployed are: {known}.")
         return CatalogEntry(name, self._versions[source], self._validator(source))
 
 

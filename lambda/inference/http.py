@@ -1,6 +1,6 @@
 """HTTP API events (payload format 2.0) in, responses out.
 
-Every response is JSON; every refusal is `application/problem+json` (RFC 9457).
+Every response is JSON. What an error is answered with is in `inference.problems`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from inference.errors import Refused
+from inference.errors import NotJson, RequestError
 
 ANONYMOUS = "anonymous"
 
@@ -31,6 +31,22 @@ _STRING = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"(?: *;[ -~]*)?')
 _ESCAPED = re.compile(r"\\(.)")
 
 
+class InvalidIdempotencyKey(RequestError):
+    """The Idempotency-Key header is no key."""
+
+
+class UnknownRoute(RequestError):
+    """The function was called for a route that it does not have: API Gateway and it disagree."""
+
+
+class UnsupportedEncoding(RequestError):
+    """The body is compressed, or encoded in another way."""
+
+
+class UnsupportedMediaType(RequestError):
+    """The body says that it is something else than JSON in UTF-8."""
+
+
 @dataclass(frozen=True)
 class HttpRequest:
     """What the handler needs of an event. Header names are in lower case, as HTTP API sends them."""
@@ -38,31 +54,21 @@ class HttpRequest:
     route: str
     path: Mapping[str, str]
     headers: Mapping[str, str]
-    body: bytes
+    body: str
+    is_base64: bool
     caller: str
     gateway_id: str
 
 
 def read_event(event: Mapping[str, Any], by_session: bool = False) -> HttpRequest:
-    """Read an event. `by_session`: each session of an assumed role is a caller of its own.
-
-    Raises:
-        Refused: 400, the body says that it is base64 and is not.
-    """
+    """Read an event. `by_session`: each session of an assumed role is a caller of its own."""
     context = event.get("requestContext", {})
-    body = event.get("body") or ""
-    if event.get("isBase64Encoded"):
-        try:
-            decoded = base64.b64decode(body, validate=True)
-        except (binascii.Error, ValueError) as error:
-            raise Refused(400, "Not JSON", "The body is not valid base64.") from error
-    else:
-        decoded = body.encode("utf-8", "surrogatepass")
     return HttpRequest(
         route=event.get("routeKey", ""),
         path=event.get("pathParameters") or {},
         headers={name.lower(): value for name, value in (event.get("headers") or {}).items()},
-        body=decoded,
+        body=event.get("body") or "",
+        is_base64=bool(event.get("isBase64Encoded")),
         caller=_caller(context.get("authorizer") or {}, by_session),
         gateway_id=context.get("requestId", ""),
     )
@@ -86,25 +92,39 @@ def _caller(authorizer: Mapping[str, Any], by_session: bool) -> str:
     return ANONYMOUS
 
 
+def read_body(request: HttpRequest) -> bytes:
+    """The body's bytes.
+
+    Raises:
+        NotJson: it says that it is base64 and is not.
+    """
+    if not request.is_base64:
+        return request.body.encode("utf-8", "surrogatepass")
+    try:
+        return base64.b64decode(request.body, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise NotJson("The body is not valid base64.") from error
+
+
 def require_json(request: HttpRequest) -> None:
     """Refuse a body that says it is something else than JSON in UTF-8, as it is.
 
     Raises:
-        Refused: 415.
+        UnsupportedEncoding, UnsupportedMediaType: it names what it is.
     """
     coding = request.headers.get("content-encoding", "").strip().lower()
     if coding not in ("", "identity"):
         detail = f"The body's Content-Encoding is '{coding[:64]}'; send it without one, uncompressed."
-        raise Refused(415, "Unsupported media type", detail, {"Accept-Encoding": "identity"})
+        raise UnsupportedEncoding(detail)
     kind, *parameters = request.headers.get("content-type", "").lower().split(";")
     kind = kind.strip()
     if kind not in ("", "application/json", *_TAKEN_AS_JSON) and not kind.endswith("+json"):
-        raise Refused(415, "Unsupported media type", f"The body is '{kind[:64]}'; send application/json.")
+        raise UnsupportedMediaType(f"The body is '{kind[:64]}'; send application/json.")
     for parameter in parameters:
         name, _, value = parameter.partition("=")
         charset = value.strip().strip('"')
         if name.strip() == "charset" and charset not in _CHARSETS:
-            raise Refused(415, "Unsupported media type", f"The body's charset is '{charset[:64]}'; send UTF-8.")
+            raise UnsupportedMediaType(f"The body's charset is '{charset[:64]}'; send UTF-8.")
 
 
 def idempotency_key(request: HttpRequest) -> str | None:
@@ -116,8 +136,8 @@ def idempotency_key(request: HttpRequest) -> str | None:
     Source: https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 
     Raises:
-        Refused: 400, it is empty, longer than 255 characters, not printable ASCII, or begins with a quote and is no
-            String.
+        InvalidIdempotencyKey: it is empty, longer than 255 characters, not printable ASCII, or begins with a quote and
+            is no String.
     """
     key = request.headers.get("idempotency-key")
     if key is None:
@@ -127,10 +147,10 @@ def idempotency_key(request: HttpRequest) -> str | None:
         quoted = _STRING.fullmatch(key)
         if quoted is None:
             detail = 'Idempotency-Key begins with a quote and is no String of RFC 8941, such as "abc".'
-            raise Refused(400, "Bad Idempotency-Key", detail)
+            raise InvalidIdempotencyKey(detail)
         key = _ESCAPED.sub(r"\1", quoted[1])
     if not 1 <= len(key) <= 255 or not key.isascii() or not key.isprintable():
-        raise Refused(400, "Bad Idempotency-Key", "Idempotency-Key has to be 1 to 255 printable ASCII characters.")
+        raise InvalidIdempotencyKey("Idempotency-Key has to be 1 to 255 printable ASCII characters.")
     return key
 
 
@@ -141,9 +161,3 @@ def respond(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | N
         "headers": {"content-type": "application/json", "cache-control": "no-store", **(headers or {})},
         "body": json.dumps(body, allow_nan=False),
     }
-
-
-def respond_problem(refused: Refused) -> dict[str, Any]:
-    """A problem document."""
-    body = {"title": refused.title, "status": refused.status, "detail": refused.detail, **refused.members}
-    return respond(refused.status, body, {"content-type": "application/problem+json", **refused.headers})

@@ -10,7 +10,7 @@ import json
 import sys
 from typing import Any, NoReturn
 
-from inference.errors import Refused
+from inference.errors import NotJson, TooLarge
 
 MAX_RESULT_BYTES = 350_000
 """A record may have 400 KB (DynamoDB's item limit); the rest of it needs little."""
@@ -19,64 +19,61 @@ MAX_MESSAGE_BYTES = 250_000
 """A message may have 256 KiB (the queue's limit); ASCII escapes can make an input six times its size."""
 
 
-def parse_input(body: bytes, max_bytes: int, max_depth: int) -> Any:
-    """Read a request body of at most `max_bytes`.
+def parse_input(data: bytes, max_bytes: int, max_depth: int) -> Any:
+    """Read an input of at most `max_bytes`, as JSON in UTF-8.
 
     Raises:
-        Refused: 413 too large, 400 not JSON (or not UTF-8, or nested deeper than `max_depth`).
+        TooLarge: it has more.
+        NotJson: it is not JSON, not UTF-8, or nested deeper than `max_depth`.
     """
-    if len(body) > max_bytes:
-        raise too_large(f"The body has {len(body):,} bytes; at most {max_bytes:,} are accepted.")
+    if len(data) > max_bytes:
+        raise too_large(f"The input has {len(data):,} bytes; at most {max_bytes:,} are accepted.")
     try:
-        text = body.decode("utf-8")
+        text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise _not_json(f"The body is not UTF-8: byte {error.start + 1} can't be read.") from error
+        raise NotJson(f"The input is not UTF-8: byte {error.start + 1} can't be read.") from error
     if text.startswith("\ufeff"):
-        raise _not_json("The body begins with a byte order mark (BOM); send it without one.")
+        raise NotJson("The input begins with a byte order mark (BOM); send it without one.")
     try:
         value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except RecursionError as error:
         raise _too_deep(max_depth) from error
-    except _NotJson as error:
-        raise _not_json(f"The body is not JSON: {error}.") from error
+    except _NoNumber as error:
+        raise NotJson(f"The input is not JSON: {error}.") from error
     except json.JSONDecodeError as error:
         what = error.msg.removesuffix(" at")
-        raise _not_json(f"The body is not JSON: {what}, in line {error.lineno}, column {error.colno}.") from error
+        raise NotJson(f"The input is not JSON: {what}, in line {error.lineno}, column {error.colno}.") from error
     except ValueError as error:  # the one other that the parser raises
-        raise _not_json(f"A number in the body has more than {sys.get_int_max_str_digits():,} digits.") from error
+        raise NotJson(f"A number in the input has more than {sys.get_int_max_str_digits():,} digits.") from error
     if _is_deeper(value, max_depth):
         raise _too_deep(max_depth)
     return value
 
 
-def too_large(detail: str) -> Refused:
-    """413, and what to do about it."""
+def too_large(detail: str) -> TooLarge:
+    """The error, with what to do about it."""
     remedy = (
         "A larger input goes to S3, with its key as the input; the model's setting read_buckets lets it read there."
     )
-    return Refused(413, "Too large", f"{detail} {remedy}")
+    return TooLarge(f"{detail} {remedy}")
 
 
-class _NotJson(ValueError):
-    pass
+class _NoNumber(ValueError):
+    """Python reads it as a number, JSON has none such."""
 
 
-def _not_json(detail: str) -> Refused:
-    return Refused(400, "Not JSON", detail)
-
-
-def _too_deep(max_depth: int) -> Refused:
-    return _not_json(f"The body is nested deeper than {max_depth} levels.")
+def _too_deep(max_depth: int) -> NotJson:
+    return NotJson(f"The input is nested deeper than {max_depth} levels.")
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise _NotJson(f"{name} is no JSON number")
+    raise _NoNumber(f"{name} is no JSON number")
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        raise _NotJson(f"{text[:32]} is too large for a number")
+        raise _NoNumber(f"{text[:32]} is too large for a number")
     return value
 
 

@@ -1,12 +1,12 @@
 """The rules of the API: accept a request, tell where it stands, cancel it.
 
 Order of the submit: the record first, then the message. A crash in between leaves a record that the sweeper ends and no
-promise to anybody, since 202 has not been sent; the other order would leave a message that no record knows.
+promise to anybody, since the request was not yet accepted; the other order would leave a message that no record knows.
 
-    new key or none    create -> send -> (keyed: confirm) -> 202
-    same key again     message confirmed, or a worker had it: 202, like the first
-                       not confirmed: take the submit over -> send again -> confirm -> 202
-    SQS refuses        discard the record, unless it was taken over -> 503
+    new key or none    create -> send -> (keyed: confirm) -> accepted
+    same key again     message confirmed, or a worker had it: accepted, like the first
+                       not confirmed: take the submit over -> send again -> confirm -> accepted
+    SQS refuses        discard the record, unless it was taken over -> Unavailable
 
 Sending again is safe at any time, whether the first submit died or is still at work: a claim is conditional, so two
 messages of one record have one outcome. Who takes a submit over changes its `submit_id`. From then on nobody discards
@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from inference import transitions
-from inference.catalog import Catalog, InvalidInput
+from inference.catalog import Catalog
 from inference.deadline import Deadline
-from inference.errors import Refused, Unavailable
+from inference.errors import AlreadyFinal, InvalidInput, KeyReused, Unavailable, UnknownRequest
 from inference.payloads import MAX_MESSAGE_BYTES, too_large
 from inference.request_queue import RequestQueue
 from inference.request_table import Applied, ConditionFailed, RequestTable
@@ -39,7 +39,7 @@ from inference.requests import (
     new_request_id,
 )
 
-MAX_RETRY_AFTER_SECONDS = 30
+MAX_POLL_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ class Service:
         """Accept a request: record and message are written when this returns.
 
         Raises:
-            Refused: 404 no such model, 422 invalid input or a key reused with another input, 413 too large.
+            UnknownModel, InvalidInput, TooLarge: this can't be asked.
+            KeyReused: the key names a request with another input.
             Unavailable: the table or the queue did not take it. No `pending` record is left, unless it could not be
                 removed or another submit with the same key has taken it over: a repeat sends it, or a sweep ends it.
         """
@@ -89,7 +90,7 @@ class Service:
         try:
             value = entry.validate(value)
         except InvalidInput as error:
-            raise Refused(422, "Invalid input", f"The input violates the schema of '{entry.name}': {error}.") from error
+            raise InvalidInput(f"The input violates the schema of '{entry.name}': {error}.") from error
         expires_at = now + self._limits.deadline * 1000
         record = Record(
             request_id=keyed_request_id(caller, key) if key else new_request_id(),
@@ -138,8 +139,8 @@ class Service:
     def _repeat(self, record: Record, existing: Record, value: Any, now: int) -> Record:
         """The key was used before: the same request again, another one, or one whose message may not have been sent."""
         if existing.input_digest != record.input_digest:
-            detail = "This Idempotency-Key was used with another input. A new request needs a new key."
-            raise Refused(422, "Idempotency-Key reused", detail, request_id=existing.request_id)
+            detail = "This idempotency key was used with another input. A new request needs a new key."
+            raise KeyReused(detail, request_id=existing.request_id)
         if existing.submit_id is None or _claimed(existing) or existing.status_at(now) is not Status.PENDING:
             return existing
         match self._table.apply([transitions.take_submit_over(existing, new_request_id(), now)])[0]:
@@ -155,19 +156,20 @@ class Service:
         """A request's record.
 
         Raises:
-            Refused: 404, unknown, deleted, or another caller's (which nobody may learn).
+            UnknownRequest: unknown, deleted, or another caller's (which nobody may learn).
             Unavailable: the table did not answer.
         """
         record = self._table.find(request_id) if can_be_id(request_id) else None
         if record is None or record.caller != caller or record.deleted_at(now):
-            raise _no_such_request()
+            raise _unknown_request()
         return record
 
     def cancel(self, request_id: str, caller: str, now: int) -> Record:
         """Cancel a request; cancelling it again changes nothing.
 
         Raises:
-            Refused: 404 as in `status`; 409, it is final already.
+            UnknownRequest: as in `status`.
+            AlreadyFinal: it has ended in another way.
             Unavailable: the table did not answer.
         """
         record = self.status(request_id, caller, now)
@@ -178,18 +180,18 @@ class Service:
                 case ConditionFailed(record=standing) if standing is not None:
                     record = standing
                 case ConditionFailed():
-                    raise _no_such_request()
+                    raise _unknown_request()
                 case Unavailable() as error:
                     raise error
         if record.status is Status.CANCELLED:
             return record
         status = record.status_at(now)
         detail = f"The request is {status} already; its outcome does not change."
-        raise Refused(409, "Final already", detail, request_id=request_id, request_status=status)
+        raise AlreadyFinal(detail, request_id=request_id, request_status=status)
 
 
-def _no_such_request() -> Refused:
-    return Refused(404, "No such request", "There is no request with this id, or it is past its retention.")
+def _unknown_request() -> UnknownRequest:
+    return UnknownRequest("There is no request with this id, or it is past its retention.")
 
 
 def _claimed(record: Record) -> bool:
@@ -218,7 +220,7 @@ def describe(record: Record, now: int) -> Mapping[str, Any]:
     }
 
 
-def retry_after(record: Record, now: int) -> int | None:
+def poll_after(record: Record, now: int) -> int | None:
     """When to ask again, in seconds; None for a final request.
 
     A poll costs about as much as 30 ms of a large worker: ask soon while the answer may be near, then ever less.
@@ -226,7 +228,7 @@ def retry_after(record: Record, now: int) -> int | None:
     if record.status_at(now) not in OPEN:
         return None
     age = (now - record.submitted_at) // 1000
-    return min(max(age // 4, 1), MAX_RETRY_AFTER_SECONDS)
+    return min(max(age // 4, 1), MAX_POLL_SECONDS)
 
 
 def _iso(milliseconds: int | None) -> str | None:

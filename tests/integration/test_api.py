@@ -188,6 +188,15 @@ def test_a_crash_is_500_with_the_invocation_to_look_for(
     assert answered["status"] == 500
 
 
+def test_a_crash_names_the_request_that_was_asked_for(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: object) -> None:
+        raise NameError("JsonSchemaValuesException")
+
+    monkeypatch.setattr(system.api.service, "status", crash)
+    problem = refused(system.status(UNKNOWN), 500)
+    assert (problem["request_id"], problem["type"]) == (UNKNOWN, "/problems/internal-error")
+
+
 def test_a_route_that_the_api_has_not_is_404(system: System) -> None:
     refused(system.call(golden("http_predict") | {"routeKey": "$default"}), 404)
 

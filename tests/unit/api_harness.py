@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from inference import transitions
-from inference.errors import Refused
 from inference.request_table import Applied, Written
 from inference.requests import Message, Record
 from inference.service import Limits, Service
@@ -36,11 +33,6 @@ class Api:
 
     def submit(self, value: Any = None, key: str | None = None, caller: str = ME, model: str | None = None) -> Record:
         return self.service.submit(model, dict(INPUT) if value is None else value, caller, self.clock(), key)
-
-    def refusal(self, *args: Any, **kwargs: Any) -> Refused:
-        with pytest.raises(Refused) as refused:
-            self.submit(*args, **kwargs)
-        return refused.value
 
     def messages(self, model: str = "echo") -> list[Message]:
         return [Message.from_body(held.body) for held in self.queues[model].messages.values()]

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from inference.errors import InferenceError
+from inference.problems import INTERNAL_ERROR, PROBLEMS
 from scripts import predict
 from scripts.client import Client, Reply
 from scripts.console import CommandError
@@ -60,8 +62,16 @@ def status(value: str, retry_after: str | None = None, **more: Any) -> Reply:
     return Reply(200, headers, {"request_id": "r1", "status": value, "result": None, "error": None, **more})
 
 
-def problem(code: int, retry_after: str = "2") -> Reply:
-    return Reply(code, {"retry-after": retry_after}, {"title": "No", "detail": f"because {code}"})
+def problem(error: type[InferenceError] | None = None) -> Reply:
+    """The API's answer to an error; without one, to an error that is not in the map."""
+    answer = PROBLEMS[error] if error else INTERNAL_ERROR
+    headers = {name.lower(): value for name, value in answer.headers.items()}
+    body = {"type": answer.type, "title": answer.title, "status": answer.status, "detail": f"because {answer.status}"}
+    return Reply(answer.status, headers, body)
+
+
+THROTTLED = Reply(429, {}, {"message": "Too Many Requests"})
+"""API Gateway's answer, which has no type."""
 
 
 def main(monkeypatch: pytest.MonkeyPatch, *arguments: str, stdin: str = "") -> int:

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from inference import transitions
-from inference.catalog import Catalog, InvalidInput
+from inference.catalog import Catalog
+from inference.errors import InvalidInput
 from inference.requests import ErrorCode, Failure, Message, Record, Status
 from inference.transitions import Transition, Update
 from tests.unit.fakes import NOW

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from inference.errors import InvalidInput, RequestError, Unavailable, UnknownRequest
+from inference.problems import PROBLEMS
 from scripts import client as client_module
-from scripts.client import Client, Reply, TimedOut, Unreachable
+from scripts.client import ApiError, Client, Reply, TimedOut, Unreachable
 from scripts.console import CommandError
-from tests.unit.predict_server import URL, Answer, Clock, Server, accepted, main, problem, status
+from tests.unit.predict_server import THROTTLED, URL, Answer, Clock, Server, accepted, main, problem, status
 
 pytestmark = pytest.mark.usefixtures("clock")
 
@@ -22,7 +24,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Server:
     return server
 
 
-@pytest.mark.parametrize("trouble", [problem(503), problem(429), Unreachable(URL, "reset")])
+@pytest.mark.parametrize("trouble", [problem(Unavailable), problem(), THROTTLED, Unreachable(URL, "reset")])
 def test_submit_tries_again_with_the_same_key(server: Server, clock: Clock, trouble: Answer) -> None:
     server.answers = iter([trouble, accepted()])
     assert Client(URL).submit({"text": "x"}, "m") == "r1"
@@ -30,11 +32,12 @@ def test_submit_tries_again_with_the_same_key(server: Server, clock: Clock, trou
     assert first == second
     assert first[3]["Idempotency-Key"]
     assert first[1] == "/predict/m"
-    assert 0.5 <= clock.pauses[0] <= 1.0 if isinstance(trouble, Exception) else clock.pauses == [2.0]
+    asked = trouble.pause if isinstance(trouble, Reply) else None
+    assert clock.pauses == [2.0] if asked == 2.0 else 0.5 <= clock.pauses[0] <= 1.0
 
 
 def test_pauses_grow_and_differ_where_the_server_names_none(server: Server, clock: Clock) -> None:
-    server.respond = lambda *_: Reply(429, {}, {"message": "Too Many Requests"})
+    server.respond = lambda *_: THROTTLED
     seen = []
     for _ in range(2):
         clock.pauses.clear()
@@ -60,17 +63,34 @@ def test_two_submits_have_two_keys(server: Server) -> None:
 
 
 def test_submit_gives_up_in_bounded_time(server: Server, clock: Clock) -> None:
-    server.respond = lambda *_: problem(503)
+    server.respond = lambda *_: problem(Unavailable)
     with pytest.raises(CommandError, match="503"):
         Client(URL).submit({})
     assert clock.now <= client_module.RETRY_SECONDS
 
 
-@pytest.mark.parametrize("code", [400, 404, 413, 415, 422])
-def test_a_refusal_is_not_tried_again(server: Server, code: int) -> None:
-    server.answers = iter([problem(code)])
-    with pytest.raises(CommandError, match=f"refused: {code} No: because {code}"):
+@pytest.mark.parametrize("error", [error for error in PROBLEMS if issubclass(error, RequestError)])
+def test_a_refusal_is_not_tried_again(server: Server, error: type[RequestError]) -> None:
+    server.answers = iter([problem(error)])
+    code, title = PROBLEMS[error].status, PROBLEMS[error].title
+    with pytest.raises(CommandError, match=f"refused: {code} {title}: because {code}"):
         Client(URL).submit({})
+
+
+def test_the_client_and_the_api_agree_on_what_may_pass() -> None:
+    ours = {problem.type for error, problem in PROBLEMS.items() if not issubclass(error, RequestError)}
+    assert ours == client_module.TRY_AGAIN
+    assert PROBLEMS[UnknownRequest].type == client_module.UNKNOWN_REQUEST
+
+
+def test_a_type_counts_and_not_a_status(server: Server) -> None:
+    """A wrong URL is 404 too, but says nothing about the request; and a problem of 503 need not pass."""
+    server.answers = iter([Reply(404, {}, {"message": "Not Found"}), Reply(503, {}, {"type": "/problems/closed"})])
+    with pytest.raises(ApiError, match="is the URL right"):
+        Client(URL).status("r1")
+    with pytest.raises(ApiError, match="503"):
+        Client(URL).submit({})
+    assert len(server.calls) == 2
 
 
 def test_nobody_listening_is_told_at_once(server: Server, clock: Clock) -> None:
@@ -91,7 +111,7 @@ def test_wait_pauses_as_the_server_asks(server: Server, clock: Clock) -> None:
 
 
 def test_wait_survives_passing_troubles(server: Server) -> None:
-    server.answers = iter([Unreachable(URL, "reset"), problem(503), status("succeeded")])
+    server.answers = iter([Unreachable(URL, "reset"), problem(Unavailable), status("succeeded")])
     assert Client(URL).wait("r1", 60)["status"] == "succeeded"
 
 
@@ -109,8 +129,8 @@ def test_wait_ends_at_its_deadline_and_says_how_to_go_on(server: Server, clock: 
         ([accepted(), status("failed", error={"code": "model_error", "message": "m"})], 1),
         ([accepted(), status("cancelled")], 1),
         ([accepted(), status("expired")], 1),
-        ([problem(422)], 2),
-        ([accepted(), problem(404)], 3),
+        ([problem(InvalidInput)], 2),
+        ([accepted(), problem(UnknownRequest)], 3),
         ([accepted(), *[status("running", "60")] * 9], 4),
     ],
 )

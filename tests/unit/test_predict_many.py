@@ -10,10 +10,11 @@ from typing import Any, NoReturn
 
 import pytest
 
+from inference.errors import InvalidInput, NotJson, Unavailable
 from scripts import predict_journal, predict_many
 from scripts.client import Client, Reply
 from scripts.predict_journal import Journal
-from tests.unit.predict_server import URL, Api, Clock, lines, main, problem
+from tests.unit.predict_server import THROTTLED, URL, Api, Clock, lines, main, problem
 
 COUNT = 100
 STDIN = "".join(f"{n}\n" for n in range(COUNT))
@@ -99,7 +100,7 @@ def test_interrupted_after_everything_was_sent_the_journal_has_every_id(
     assert sorted(ids(journals)) == sorted(api.inputs)
 
     api.ready, clock.on_sleep = lambda _: True, lambda: None
-    api.refuse = lambda _: problem(400)
+    api.refuse = lambda _: problem(NotJson)
     assert main(monkeypatch, "--resume", str(journal)) == 0
     assert [number(line["result"]) for line in lines(capsys)] == list(range(COUNT))
 
@@ -129,15 +130,20 @@ def test_interrupted_while_sending_the_journal_has_what_was_accepted_and_nothing
     assert len(api.by_key) == len(set(ids(journals))) == len(ids(journals)) == COUNT
 
 
-@pytest.mark.parametrize("code", [429, 503])
+@pytest.mark.parametrize(("refusal", "pause"), [(THROTTLED, 0.5), (problem(Unavailable), 2)], ids=["gateway", "api"])
 def test_throttling_slows_all_senders_and_fails_no_line(
-    monkeypatch: pytest.MonkeyPatch, api: Api, clock: Clock, capsys: pytest.CaptureFixture[str], code: int
+    monkeypatch: pytest.MonkeyPatch,
+    api: Api,
+    clock: Clock,
+    capsys: pytest.CaptureFixture[str],
+    refusal: Reply,
+    pause: float,
 ) -> None:
     sent_at: dict[float, int] = defaultdict(int)
 
     def five_at_a_time(_: Any) -> Reply | None:
         sent_at[clock.now] += 1
-        return problem(code) if sent_at[clock.now] > 5 else None
+        return refusal if sent_at[clock.now] > 5 else None
 
     real = predict_many.wait
     monkeypatch.setattr(predict_many, "wait", lambda calls, *_: real(calls))  # else who is refused first is a race
@@ -145,13 +151,13 @@ def test_throttling_slows_all_senders_and_fails_no_line(
     assert main(monkeypatch, "-", "--timeout", "10", stdin=STDIN) == 0
     assert [line["status"] for line in lines(capsys)] == ["succeeded"] * COUNT
     assert max(sent_at.values()) == predict_many.SENDERS, "no sender goes on when another one was refused"
-    assert all(after - before >= 2 for before, after in pairwise(sent_at))
+    assert all(after - before >= pause for before, after in pairwise(sent_at))
 
 
 def test_throttling_without_end_is_given_up_after_the_time_of_an_input(
     monkeypatch: pytest.MonkeyPatch, api: Api, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    api.refuse = lambda _: problem(503)
+    api.refuse = lambda _: problem(Unavailable)
     assert main(monkeypatch, "-", "--timeout", "45", stdin=STDIN) == 2
     assert {line["status"] for line in lines(capsys)} == {"refused"}
     assert 40 < clock.now <= 45
@@ -160,7 +166,7 @@ def test_throttling_without_end_is_given_up_after_the_time_of_an_input(
 def test_refused_inputs_have_their_lines_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch, api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    api.refuse = lambda value: problem(422) if number(value) % 3 == 0 else None
+    api.refuse = lambda value: problem(InvalidInput) if number(value) % 3 == 0 else None
     assert main(monkeypatch, "-", stdin=STDIN) == 2
     shown = lines(capsys)
     assert [line["status"] for line in shown] == ["succeeded" if n % 3 else "refused" for n in range(COUNT)]
@@ -223,7 +229,7 @@ def test_a_line_that_is_no_json_is_named_before_anything_is_sent(
 def test_a_journal_finishes_what_was_begun_and_nothing_is_sent_twice(
     monkeypatch: pytest.MonkeyPatch, api: Api, journals: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    api.refuse = lambda _: problem(400) if len(api.inputs) >= 7 else None
+    api.refuse = lambda _: problem(NotJson) if len(api.inputs) >= 7 else None
     texts = "".join(f"text {n}\n" for n in range(20))
     assert main(monkeypatch, "-", stdin=texts) == 2
     assert sum(line["status"] == "refused" for line in lines(capsys)) == 13

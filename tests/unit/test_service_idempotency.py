@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from inference.errors import Unavailable
+from inference.errors import KeyReused, Unavailable
 from inference.requests import Record, Status
 from tests.unit.api_harness import ME, YOU, Api
 from tests.unit.fakes import NOW, Fault, Killed
@@ -35,11 +35,11 @@ def test_a_repeat_finds_the_first_wherever_it_stands(api: Api, status: Status) -
 @pytest.mark.parametrize(
     "changes", [{"value": {"text": "other"}}, {"value": {"text": "fine", "threshold": 0.5}}, {"model": "other"}]
 )
-def test_another_input_with_the_same_key_is_422(api: Api, changes: dict[str, Any]) -> None:
+def test_another_input_with_the_same_key_is_told_the_first_request(api: Api, changes: dict[str, Any]) -> None:
     first = api.submit(key="k")
-    refused = api.refusal(**changes, key="k")
-    assert (refused.status, refused.title) == (422, "Idempotency-Key reused")
-    assert refused.members["request_id"] == first.request_id
+    with pytest.raises(KeyReused) as error:
+        api.submit(**changes, key="k")
+    assert error.value.facts == {"request_id": first.request_id}
     assert len(api.table.items) == 1
 
 

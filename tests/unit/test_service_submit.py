@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inference.errors import Refused, Unavailable
+from inference.errors import InvalidInput, TooLarge, Unavailable, UnknownModel
 from inference.requests import Status
 from tests.unit.api_harness import ME, Api
 from tests.unit.fakes import NOW, Fault
@@ -48,20 +48,21 @@ def test_two_requests_without_a_key_are_two(api: Api) -> None:
 
 
 @pytest.mark.parametrize("value", [{"text": ""}, {}, [1], "x", None, 5])
-def test_an_invalid_input_is_422_and_leaves_nothing(api: Api, value: Any) -> None:
-    with pytest.raises(Refused) as refused:
+def test_an_invalid_input_leaves_nothing(api: Api, value: Any) -> None:
+    with pytest.raises(InvalidInput, match="schema of 'echo': data"):
         api.service.submit(None, value, ME, NOW)
-    assert refused.value.status == 422
-    assert "data" in refused.value.detail
     assert api.table.calls == api.queue.calls == []
 
 
-def test_no_such_model_is_404(api: Api) -> None:
-    assert api.refusal(model="nope").status == 404
+def test_no_such_model_leaves_nothing(api: Api) -> None:
+    with pytest.raises(UnknownModel):
+        api.submit(model="nope")
+    assert api.table.calls == api.queue.calls == []
 
 
-def test_an_input_that_does_not_fit_in_a_message_is_413_and_leaves_nothing(api: Api) -> None:
-    assert api.refusal({"text": "\u20ac" * 43_000}).status == 413  # 129 KB in UTF-8, 258 KB in ASCII
+def test_an_input_that_does_not_fit_in_a_message_leaves_nothing(api: Api) -> None:
+    with pytest.raises(TooLarge):
+        api.submit({"text": "\u20ac" * 43_000})  # 129 KB in UTF-8, 258 KB in ASCII
     assert api.submit({"text": "\u20ac" * 41_000})
     assert len(api.table.items) == 1
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from fastjsonschema.draft07 import CodeGeneratorDraft07
 
-from inference.catalog import InvalidInput, packaged_validator
+from inference.catalog import packaged_validator
+from inference.errors import InvalidInput
 from scripts import validators
 from scripts.validators import ERRORS_MODULE, SchemaError, render_validator
 

@@ -1,0 +1,51 @@
+"""Which module may know what: the rules know no HTTP, so that another trigger than the API can use them."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+import pytest
+
+import inference
+from inference.problems import PROBLEMS
+
+INFERENCE = Path(inference.__path__[0])
+HTTP_LAYER = {"http", "problems"}
+AWS_CLIENTS = {"aws", "deadline", "lean", "signing", "wire"}
+"""They speak HTTP with AWS."""
+
+RULES = sorted(path.stem for path in INFERENCE.glob("*.py") if path.stem not in HTTP_LAYER | AWS_CLIENTS)
+
+
+def imported_by(modules: list[str]) -> set[str]:
+    """What a process has imported that imports these modules of `inference`, without that prefix."""
+    code = f"import sys\nfor name in {modules!r}: __import__('inference.' + name)\nprint(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(INFERENCE.parent), "PATH": ""},
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=True,
+    )
+    return {name.removeprefix("inference.") for name in run.stdout.split() if name.startswith("inference.")}
+
+
+def test_the_rules_do_not_import_the_http_layer() -> None:
+    assert {"service", "catalog", "payloads", "request_table"} <= set(RULES)
+    imported = imported_by(RULES)
+    assert set(RULES) - {"__init__"} <= imported
+    assert not imported & HTTP_LAYER
+    assert imported_by(["problems"]) >= HTTP_LAYER, "else the lines above could not fail"
+
+
+@pytest.mark.parametrize("module", RULES)
+def test_the_rules_name_no_status_of_http(module: str) -> None:
+    statuses = {str(problem.status) for problem in PROBLEMS.values()}
+    source = (INFERENCE / f"{module}.py").read_text(encoding="utf-8")
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        assert token.type != tokenize.NUMBER or token.string not in statuses, token
