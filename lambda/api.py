@@ -1,9 +1,4 @@
-"""The api function: HTTP in, records and messages out.
-
-POST /predict, POST /predict/{model}   202   accept a request
-GET  /status/{request_id}              200   tell where it stands
-POST /cancel/{request_id}              200   cancel it
-"""
+"""The api function: HTTP in, records and messages out. What it answers is described in openapi.json."""
 
 from __future__ import annotations
 

@@ -156,6 +156,7 @@ def make_zips(
     manifests = {source: read_manifest(folder) for source, folder in models.items()}
     catalog = {source: {"version": m["version"], "manifest": m} for source, m in manifests.items()}
     api = files_under(root / "lambda", "")
+    api.pop("openapi.json", None)  # no function reads it, and a reworded description is no new deployment
     api["models.json"] = (json.dumps(catalog, indent=1, sort_keys=True) + "\n").encode()
     api |= validators(models, manifests)
     paths = {source: out / f"worker-{source}.zip" for source in workers}

@@ -4,7 +4,11 @@ locals {
   # A message must not vanish before its request's deadline has passed; four days is SQS's own default.
   queue_retention_seconds = max(345600, local.requests.deadline_seconds)
 
-  routes = ["POST /predict", "POST /predict/{model}", "GET /status/{request_id}", "POST /cancel/{request_id}"]
+  # The routes are those of the API's description. What else a path may hold in OpenAPI, such as parameters, is no method.
+  openapi_paths = jsondecode(file("${path.module}/../../lambda/openapi.json")).paths
+  routes = flatten([for path, item in local.openapi_paths : [
+    for method in setintersection(keys(item), ["get", "post", "put", "patch", "delete", "head"]) : "${upper(method)} ${path}"
+  ]])
 }
 
 module "container_registry" {

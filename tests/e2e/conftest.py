@@ -25,6 +25,7 @@ import pytest
 from scripts.emulator import Emulator
 from scripts.package import MODELS, build
 from scripts.terraform import terraform_env
+from tests import openapi
 from tests.e2e.control import Control
 from tests.e2e.deployment import Deployment
 from tests.e2e.edge import Edge
@@ -80,10 +81,12 @@ def edge(emulator: Emulator, folder: Path) -> Iterator[Edge]:
 
 @pytest.fixture(scope="session")
 def tree(folder: Path, emulator: Emulator) -> Path:
-    """A copy of what Terraform reads: its own folder, the models' manifests, and the packages."""
+    """A copy of what Terraform reads: its own folder, the API's routes, the models' manifests, and the packages."""
     tree = folder / "tree"
     ignored = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*_override.tf*", "tests")
     shutil.copytree(ROOT / "terraform", tree / "terraform", ignore=ignored, dirs_exist_ok=True)
+    (tree / "lambda").mkdir(exist_ok=True)
+    shutil.copy(openapi.PATH, tree / "lambda")
     shutil.copytree(MODELS, tree / "worker" / "models", dirs_exist_ok=True)
     packages = build(tree / "build" / "packages", [MODELS, E2E_MODELS])
     for source in ("faulty", "hanging"):

@@ -31,6 +31,7 @@ def terraform(tmp_path_factory: pytest.TempPathFactory, sts: str) -> Terraform:
     copy = tmp_path_factory.mktemp("repository") / "terraform"
     shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "*_override.tf*"))
     (copy.parent / "worker").symlink_to(SOURCE.parent / "worker")  # the manifests, which the stack reads
+    (copy.parent / "lambda").symlink_to(SOURCE.parent / "lambda")  # openapi.json, from which it takes the routes
     own = {name: value for name, value in terraform_env().items() if not name.startswith(("AWS_", "TF_VAR_"))}
     credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION}
     terraform = Terraform(copy, own | credentials | {"AWS_ENDPOINT_URL": sts, "AWS_EC2_METADATA_DISABLED": "true"})

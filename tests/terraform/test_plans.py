@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from inference.settings import ApiSettings, DeadLettersSettings, Settings, SweeperSettings, WorkerSettings
+from tests import openapi
 from tests.terraform.plans import ACCOUNT, DIGEST, PARTITIONS, REGION, Plan, as_list
 from tests.terraform.runner import ENVIRONMENTS, SOURCE, Terraform
 
@@ -158,12 +159,7 @@ def test_queues_refuse_what_does_not_come_by_tls(plan_of: PlanOf, environment: s
 def test_the_api_is_closed_throttled_and_logged(plan_of: PlanOf, environment: str, authorization: str) -> None:
     plan = plan_of(environment)
     routes = plan.of("aws_apigatewayv2_route").values()
-    assert {route["route_key"] for route in routes} == {
-        "POST /predict",
-        "POST /predict/{model}",
-        "GET /status/{request_id}",
-        "POST /cancel/{request_id}",
-    }
+    assert {route["route_key"] for route in routes} == openapi.ROUTES
     assert {route["authorization_type"] for route in routes} == {authorization}
     (api,) = plan.of("aws_apigatewayv2_api").values()
     assert api["cors_configuration"] == []

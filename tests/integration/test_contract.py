@@ -1,0 +1,137 @@
+"""Every answer that lambda/openapi.json documents of the api function, produced and compared with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from inference.errors import Unavailable
+from tests import openapi
+from tests.events import golden
+from tests.integration.system import System
+from tests.integration.terraform_definition import MAX_RECEIVE_COUNT
+
+UNKNOWN = "6f1c2b1e-5d0a-4c57-9a3e-0d6b7f3a9c11"
+TEXT = {"text": "worst delay of my life, never again"}
+
+Response = dict[str, Any]
+Produce = Callable[[System, str], Response]
+
+
+def event_of(route: str, body: Any = TEXT, request_id: str = UNKNOWN, **headers: str) -> dict[str, Any]:
+    """An event of a route. Header names are written with underscores."""
+    names = {"POST /predict": "predict", "POST /predict/{model}": "predict_model", "GET /status/{request_id}": "status"}
+    event: dict[str, Any] = golden(f"http_{names.get(route, 'cancel')}")
+    assert event["routeKey"] == route
+    if "request_id" in event.get("pathParameters", {}):
+        event["pathParameters"] = {"request_id": request_id}
+    else:
+        event["body"] = body if isinstance(body, str) else json.dumps(body)
+    event["headers"] |= {name.replace("_", "-"): value for name, value in headers.items()}
+    return event
+
+
+def sends(body: Any = TEXT, **headers: str) -> Produce:
+    return lambda system, route: system.call(event_of(route, body, **headers))
+
+
+def of_an_open_request(system: System, route: str) -> Response:
+    return system.call(event_of(route, request_id=system.predict(TEXT)["json"]["request_id"]))
+
+
+def of_a_final_request(system: System, route: str) -> Response:
+    request_id = system.predict(TEXT)["json"]["request_id"]
+    system.run_worker()
+    return system.call(event_of(route, request_id=request_id))
+
+
+def with_the_key_of_another(system: System, route: str) -> Response:
+    system.call(event_of(route, idempotency_key="k"))
+    return system.call(event_of(route, {"text": "another"}, idempotency_key="k"))
+
+
+def with_an_unknown_model(system: System, route: str) -> Response:
+    return system.call(event_of(route) | {"pathParameters": {"model": "nope"}})
+
+
+def while_the_service_raises(error: Exception) -> Produce:
+    def produce(system: System, route: str) -> Response:
+        def fail(*_: object) -> None:
+            raise error
+
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("submit", "status", "cancel"):
+                patch.setattr(system.api.service, name, fail)
+            return system.call(event_of(route))
+
+    return produce
+
+
+PRODUCERS: dict[int | str, Produce] = {
+    200: of_an_open_request,
+    202: sends(),
+    "/problems/already-final": of_a_final_request,
+    "/problems/idempotency-key-reused": with_the_key_of_another,
+    "/problems/internal-error": while_the_service_raises(NameError("a defect")),
+    "/problems/invalid-idempotency-key": sends(idempotency_key=""),
+    "/problems/invalid-input": sends({"text": ""}),
+    "/problems/not-json": sends("{"),
+    "/problems/too-large": sends("1" * 200_000),
+    "/problems/unavailable": while_the_service_raises(Unavailable("no answer")),
+    "/problems/unknown-model": with_an_unknown_model,
+    "/problems/unknown-request": sends(),
+    "/problems/unsupported-content-encoding": sends(content_encoding="gzip"),
+    "/problems/unsupported-media-type": sends(content_type="text/xml"),
+}
+
+
+def test_the_functions_routes_are_the_documents(system: System) -> None:
+    assert set(system.api.ROUTES) == openapi.ROUTES
+
+
+@pytest.mark.parametrize(
+    ("route", "status", "problem"),
+    [(route, *answer) for route in sorted(openapi.ROUTES) for answer in openapi.answers(route)],
+)
+def test_every_documented_answer_is_given(system: System, route: str, status: int, problem: str | None) -> None:
+    response = PRODUCERS[problem or status](system, route)  # compared with the document in `System.call`
+    assert (response["statusCode"], response["json"].get("type")) == (status, problem)
+
+
+def test_a_final_request_as_documented(system: System) -> None:
+    response = of_a_final_request(system, "GET /status/{request_id}")
+    assert response["json"]["status"] == "succeeded"
+    assert "Retry-After" not in response["headers"]
+
+
+def test_a_failed_request_as_documented(system: System) -> None:
+    request_id = system.predict(TEXT)["json"]["request_id"]
+    for _ in range(MAX_RECEIVE_COUNT + 1):  # deliveries that nobody could take, until SQS gives up
+        system.receive("sentiment")
+        system.time_passes(0)
+    system.run_dead_letters()
+    assert system.status(request_id)["json"]["error"]["code"] == "undelivered"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda answer: answer | {"status": 418},
+        lambda answer: answer | {"headers": answer["headers"] | {"content-type": "text/html"}},
+        lambda answer: answer | {"headers": answer["headers"] | {"x-new": "1"}},
+        lambda answer: answer | {"headers": answer["headers"] | {"Retry-After": "soon"}},
+        lambda answer: answer | {"headers": {"content-type": "application/json", "cache-control": "no-store"}},
+        lambda answer: answer | {"body": answer["body"] | {"status": "waiting"}},
+        lambda answer: answer | {"body": answer["body"] | {"new": 1}},
+        lambda answer: answer | {"body": {"request_id": "a1"}},
+    ],
+)
+def test_the_comparison_sees_what_is_not_documented(system: System, change: Any) -> None:
+    response = system.predict(TEXT)
+    answer = {"status": response["statusCode"], "headers": response["headers"], "body": response["json"]}
+    openapi.check("POST /predict", **answer)
+    with pytest.raises(AssertionError):
+        openapi.check("POST /predict", **change(answer))
