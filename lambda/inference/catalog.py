@@ -9,10 +9,9 @@ from __future__ import annotations
 import importlib
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from inference.errors import ConfigurationError, InvalidInput, UnknownModel
 
@@ -28,8 +27,7 @@ class _Violation(Protocol):
     message: str
 
 
-@dataclass(frozen=True)
-class CatalogEntry:
+class CatalogEntry(NamedTuple):
     """A model that can be asked: its name, its version, and the check of its inputs."""
 
     name: str
