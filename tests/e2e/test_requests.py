@@ -6,13 +6,18 @@ import collections
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+from tests import openapi
 from tests.e2e.conftest import Addition
-from tests.e2e.http_client import Api
+from tests.e2e.http_client import Api, Response
 
 POSITIVE = "I love this airline, best crew ever"
 NEGATIVE = "worst delay of my life, never again"
 REQUESTS = 300
 CLIENTS = 16
+
+
+def as_documented(route: str, response: Response) -> None:
+    openapi.check(route, response.status, response.headers, response.body, gateway=True)
 
 
 def test_a_request_is_accepted_and_succeeds(api: Api) -> None:
@@ -22,7 +27,9 @@ def test_a_request_is_accepted_and_succeeds(api: Api) -> None:
     assert response.body["model"] == "sentiment"
     assert response.headers["location"] == response.body["poll_url"] == f"/status/{response.body['request_id']}"
     assert int(response.headers["retry-after"]) >= 1
+    as_documented("POST /predict", response)
     outcome = api.outcome(response.body["request_id"])
+    as_documented("GET /status/{request_id}", api.status(response.body["request_id"]))
     assert outcome["status"] == "succeeded"
     assert outcome["result"]["prediction"] == "positive"
     assert outcome["result"]["confidence"] > 0.5
@@ -60,11 +67,17 @@ def test_refusals(api: Api) -> None:
         response = api.call("POST", "/predict", body, content_type=form)
         assert response.status == status, (body[:40], response)
         assert response.headers["content-type"] == "application/problem+json"
-        assert response.body["status"] == status
+        as_documented("POST /predict", response)
     assert "text" in api.submit({"text": ""}).body["detail"]
     assert api.call("POST", "/predict", b"{}", content_type="image/png").status == 415
-    assert api.submit({"text": "a"}, model="nothing").status == 404
-    assert api.status("00000000-0000-4000-8000-000000000000").status == 404
+    unknown = "00000000-0000-4000-8000-000000000000"
+    for route, response, problem in (
+        ("POST /predict/{model}", api.submit({"text": "a"}, model="nothing"), "unknown-model"),
+        ("GET /status/{request_id}", api.status(unknown), "unknown-request"),
+        ("POST /cancel/{request_id}", api.call("POST", f"/cancel/{unknown}", b""), "unknown-request"),
+    ):
+        as_documented(route, response)
+        assert response.body["type"] == f"/problems/{problem}"
 
 
 def test_the_second_model_answers_by_its_name(api: Api, addition: Addition) -> None:
