@@ -1,6 +1,7 @@
 """What a user sees of an apply to the emulator."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -120,10 +121,14 @@ def test_an_unknown_failure_is_shown_even_when_quiet(tmp_path: Path, capsys: pyt
 
 def test_ctrl_c_lets_terraform_end_and_is_told_by_the_exit_code(tmp_path: Path) -> None:
     """The program sends the signal to us, as a terminal sends it to both, and then says one thing more."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with & ignores it
     source = (
         "import os, signal, sys, time; time.sleep(0.2); "
         "os.kill(os.getppid(), signal.SIGINT); time.sleep(0.2); print('state written'); sys.exit(1)"
     )
-    code, output = progress.run([sys.executable, "-c", source], {}, tmp_path / "log")
+    try:
+        code, output = progress.run([sys.executable, "-c", source], {}, tmp_path / "log")
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert code == progress.INTERRUPTED
     assert output == "state written"
