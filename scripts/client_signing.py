@@ -19,7 +19,7 @@ def region_in(url: str) -> str | None:
     return named[1] if named else None
 
 
-def signer(url: str, *, required: bool, region: str | None = None) -> Sign | None:
+def signer(url: str, *, required: bool, region: str | None) -> Sign | None:
     """Signs with the caller's AWS credentials; None when there are none and none are required.
 
     The region is that of the host name, else the given one, else the shell's: a custom domain names none.

@@ -85,12 +85,12 @@ class Emulator:
             "AWS_SECRET_ACCESS_KEY": KEY,
         }
 
-    def client_env(self, base: Mapping[str, str] | None = None) -> dict[str, str]:
-        """A whole environment for a client: `base` (default: the caller's) without its own AWS settings.
+    def client_env(self, base: Mapping[str, str]) -> dict[str, str]:
+        """A whole environment for a client: `base` without its own AWS settings.
 
         A profile or a session token of a real account would win over the emulator's keys, or be sent to it.
         """
-        env = without_aws(os.environ if base is None else base)
+        env = without_aws(base)
         for name in ("NO_PROXY", "no_proxy"):
             env[name] = ",".join(filter(None, (env.get(name), HOST, "localhost")))
         return env | self.env

@@ -32,8 +32,8 @@ from rich.table import Table
 from scripts.console import BUILD, CommandError, note, run
 from scripts.export_formats import FORMATS, Feeds, Recorder, Source
 from scripts.export_trial import SIZES, Candidate, Judged, Trial, accuracy
-from scripts.model_files import declare_artifact
-from scripts.package import MODELS, find_models
+from scripts.model_files import declare_artifact, find_models
+from scripts.wanted import MODELS
 
 WAYS_OUT = {
     "onnx": "Keep to operators that ONNX has, or use torchscript",

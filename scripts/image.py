@@ -52,17 +52,16 @@ def target_of(folder: Path) -> str:
     return next(name for name, able in TARGETS.items() if runtime in able)
 
 
-def make_context(folder: Path, model: Path, *, in_s3: bool = False, root: Path = ROOT) -> str:
+def make_context(folder: Path, model: Path, *, in_s3: bool = False) -> str:
     """Fill `folder`, which is emptied first; returns the digest of what is inside, as hex digits.
 
     Args:
         folder: the build's context.
         model: the model folder.
         in_s3: the model's artifact comes from S3.
-        root: the repository.
     """
-    files = {name: (root / "worker" / name).read_bytes() for name in _COPIED}
-    files |= {f"app/{name}": data for name, data in worker_files(model.name, model, in_s3=in_s3, root=root).items()}
+    files = {name: (ROOT / "worker" / name).read_bytes() for name in _COPIED}
+    files |= {f"app/{name}": data for name, data in worker_files(model.name, model, in_s3=in_s3).items()}
     wanted = model / REQUIREMENTS
     files["model/requirements.txt"] = wanted.read_bytes() if wanted.is_file() else b""
     if folder.exists():

@@ -31,12 +31,12 @@ _LARGE = 10 * 2**20  # of a file that is not the artifact: it costs each cold st
 _EXPORT = "export.py"  # a model's part of scripts/export_model.py
 
 
-def find_models(model_dirs: Sequence[Path], sources: Collection[str] | None = None) -> dict[str, Path]:
+def find_models(model_dirs: Sequence[Path], sources: Collection[str] | None) -> dict[str, Path]:
     """Model folders (those with a manifest.json) by name, in the order of their names.
 
     Args:
         model_dirs: folders that hold model folders.
-        sources: take only these.
+        sources: take only these; None or none of them: all.
 
     Raises:
         CommandError: a name is wrong, taken twice or not there.

@@ -49,8 +49,6 @@ from scripts.terraform import LOCAL
 from scripts.wanted import MODELS, Wanted, read_wanted
 from worker.runtimes import PYTHON
 
-__all__ = ["MODELS", "Packages", "build", "build_wanted", "find_models"]
-
 OUT = BUILD / "packages"
 LIBRARIES_FILE = "libraries.txt"  # see worker/model.py
 

@@ -12,9 +12,7 @@ from scripts.console import note
 from scripts.terraform_errors import remedy
 
 
-def stream(
-    command: Sequence[str], env: Mapping[str, str], name: str, *, quiet: bool = False, log: Path | None = None
-) -> int:
+def stream(command: Sequence[str], env: Mapping[str, str], name: str, *, quiet: bool = False, log: Path | None) -> int:
     """Run and pass everything on; a known failure ends with its remedy.
 
     With a log file (the command has -json): progress and errors, the rest to the file. Quiet: no error whose remedy is

@@ -16,7 +16,6 @@ _LOGGED_CHARACTERS = 500
 class Delivery:
     """A message as it was received this time."""
 
-    message_id: str
     receipt_handle: str
     receive_count: int
     message: Message
@@ -31,15 +30,15 @@ def read_records(records: Sequence[Mapping[str, Any]]) -> tuple[list[Delivery], 
     deliveries: list[Delivery] = []
     unreadable: list[tuple[str, Verdict]] = []
     for record in records:
-        ids = (record["messageId"], record["receiptHandle"])
+        handle = record["receiptHandle"]
         try:
             message = Message.from_body(record["body"])
         except (ValueError, RecursionError) as error:
             details = {"reason": str(error), "body": record["body"][:_LOGGED_CHARACTERS]}
-            unreadable.append((ids[1], Retry(RetryReason.UNREADABLE, 0, details)))
+            unreadable.append((handle, Retry(RetryReason.UNREADABLE, 0, details)))
         else:
             count = int(record["attributes"]["ApproximateReceiveCount"])
-            deliveries.append(Delivery(*ids, count, message))
+            deliveries.append(Delivery(handle, count, message))
     return deliveries, unreadable
 
 

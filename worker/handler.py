@@ -60,11 +60,8 @@ gc.enable()
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Work on one SQS event. A warmer's event only keeps the loaded process alive: it is no traffic."""
+    """Work on one SQS event."""
     telemetry.begin(invocation_id=context.aws_request_id, model=settings.model)
-    if event.get("source") == "aws.events":
-        telemetry.debug("warmed")
-        return {"warm": True}
     deadline.start(context.get_remaining_time_in_millis() / 1000)
     model.begin_invocation()
     invocation = Invocation(context.aws_request_id, context.get_remaining_time_in_millis, now_ms)

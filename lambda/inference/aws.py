@@ -81,7 +81,7 @@ def _boto3_client(service: str, tries: _Tries) -> Any:
         config=Config(
             connect_timeout=tries.connect_timeout,
             read_timeout=tries.read_timeout,
-            retries={"mode": "standard", "total_max_attempts": min(tries.attempts, ATTEMPTS)},
+            retries={"mode": "standard", "total_max_attempts": tries.attempts},
         ),
     )
 

@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from inference.errors import ConfigurationError, InvalidInput, UnknownModel
 
@@ -21,10 +21,6 @@ Validate = Callable[[Any], Any]
 Raises:
     InvalidInput: the input violates the schema.
 """
-
-
-class _Violation(Protocol):
-    message: str
 
 
 class CatalogEntry(NamedTuple):

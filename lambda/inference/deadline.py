@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
 
 from botocore.exceptions import BotoCoreError
 
@@ -25,21 +24,16 @@ class OutOfTimeError(BotoCoreError):  # type: ignore[misc]
 
 
 class Deadline:
-    """One invocation's deadline; none before `start`.
+    """One invocation's deadline; none before `start`."""
 
-    Args:
-        clock: gives seconds that only grow.
-    """
-
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._end = math.inf
         self._kept_back = 0.0
 
     def start(self, seconds: float) -> None:
         """An invocation begins that Lambda ends in so many seconds."""
         usable = seconds - ANSWER_SECONDS
-        self._end = self._clock() + usable
+        self._end = time.monotonic() + usable
         self._kept_back = min(KEPT_BACK_SECONDS, usable / 3)
 
     def release(self) -> None:
@@ -48,4 +42,4 @@ class Deadline:
 
     def left(self) -> float:
         """Seconds that calls may take from now on."""
-        return self._end - self._kept_back - self._clock()
+        return self._end - self._kept_back - time.monotonic()

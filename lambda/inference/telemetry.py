@@ -37,9 +37,6 @@ class Telemetry:
         self._cold = False
         self._once.clear()
 
-    def debug(self, event: str, **fields: Any) -> None:
-        self._write("DEBUG", event, fields)
-
     def info(self, event: str, **fields: Any) -> None:
         self._write("INFO", event, fields)
 

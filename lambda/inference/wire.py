@@ -9,7 +9,6 @@ With urllib3 in its place the api function's first answer comes about a third la
 
 from __future__ import annotations
 
-import math
 import select
 import socket
 import time
@@ -88,7 +87,7 @@ class Host:
         port: int,
         connect_timeout: float,
         read_timeout: float,
-        ca_bundle: str | None = None,
+        ca_bundle: str | None,
     ) -> None:
         self._address = (name, port)
         self._url = f"{scheme}://{name}:{port}/"
@@ -98,7 +97,7 @@ class Host:
         self._idle: list[_Connection] = []
         weakref.finalize(self, _close_all, self._idle).atexit = False
 
-    def exchange(self, request: bytes, seconds: float = math.inf) -> Reply:
+    def exchange(self, request: bytes, seconds: float) -> Reply:
         """Send a request and read its reply. With `seconds` left, no wait is longer than what is left of them.
 
         Raises:

@@ -48,8 +48,9 @@ IDLE_RECEIVES_PER_MONTH = 648_000
 """What a mapping's pollers call while nothing is there."""
 
 
-def load_prices(path: Path = Path(__file__).parent / "prices.json") -> dict[str, Any]:
+def load_prices() -> dict[str, Any]:
     """The price file."""
+    path = Path(__file__).parent / "prices.json"
     prices: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return prices
 

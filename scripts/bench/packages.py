@@ -19,6 +19,7 @@ from scripts.bench import traffic
 from scripts.bench.traffic import MODEL
 from scripts.bytecode import compiled
 from scripts.console import BUILD, CommandError
+from scripts.wanted import MODELS
 
 WORK = BUILD / "bench" / "work"
 REFERENCE_RUNTIME = "torchscript"
@@ -56,7 +57,7 @@ def prepare() -> Packages:
     Raises:
         CommandError: not one package can be made.
     """
-    source = package.MODELS / MODEL
+    source = MODELS / MODEL
     manifest: dict[str, Any] = json.loads((source / "manifest.json").read_text(encoding="utf-8"))
     default = str(manifest["runtime"])
     shutil.rmtree(WORK, ignore_errors=True)

@@ -47,7 +47,7 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _spread(value: Mapping[str, float], digits: int = 2) -> str:
+def _spread(value: Mapping[str, float], digits: int) -> str:
     return f"{value['median']:,.{digits}f} [dim]({value['q1']:,.{digits}f}-{value['q3']:,.{digits}f})[/]"
 
 

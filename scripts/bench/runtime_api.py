@@ -47,17 +47,16 @@ class RuntimeApi:
     Args:
         timeout_seconds: the deadline that each invocation is told.
         memory_mb: what the function is told to have.
-        host: where to listen; the default is loopback.
     """
 
-    def __init__(self, *, timeout_seconds: float = 30, memory_mb: int = 1769, host: str = "127.0.0.1") -> None:
+    def __init__(self, *, timeout_seconds: float = 30, memory_mb: int = 1769) -> None:
         self.timeout_seconds = timeout_seconds
         self.memory_mb = memory_mb
         self.ready_at: float | None = None
         self._events: queue.Queue[_Invocation | None] = queue.Queue()
         self._replies: queue.Queue[Reply | FunctionError] = queue.Queue()
         self._ready = threading.Event()
-        self._server = _Server((host, 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     def __enter__(self) -> Self:

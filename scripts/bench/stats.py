@@ -15,11 +15,6 @@ class Spread:
     q3: float
     count: int
 
-    @property
-    def iqr(self) -> float:
-        """Interquartile range: the width of the middle half."""
-        return self.q3 - self.q1
-
 
 def quantile(values: Sequence[float], share: float) -> float:
     """The value below which `share` (0..1) of the values lie, interpolated linearly between neighbours.
@@ -41,7 +36,7 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(quantile(values, 0.5), quantile(values, 0.25), quantile(values, 0.75), len(values))
 
 
-def end_to_start(values: Sequence[float], share: float = 0.1) -> float:
-    """How a series has grown: the median of its last `share` over that of its first (at least one value each)."""
-    size = max(1, int(len(values) * share))
+def end_to_start(values: Sequence[float]) -> float:
+    """How a series has grown: the median of its last tenth over that of its first (at least one value each)."""
+    size = max(1, len(values) // 10)
     return quantile(values[-size:], 0.5) / quantile(values[:size], 0.5)

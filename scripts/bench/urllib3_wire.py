@@ -5,7 +5,6 @@ The same interface, errors and timeouts, by the library that boto3 uses (Lambda'
 
 from __future__ import annotations
 
-import math
 import ssl
 import time
 from functools import lru_cache
@@ -47,7 +46,7 @@ class Host:
         port: int,
         connect_timeout: float,
         read_timeout: float,
-        ca_bundle: str | None = None,
+        ca_bundle: str | None,
     ) -> None:
         self._url = f"{scheme}://{name}:{port}/"
         self._connect_timeout = connect_timeout
@@ -60,7 +59,7 @@ class Host:
         else:
             self._pool = urllib3.HTTPConnectionPool(name, port, maxsize=10)
 
-    def exchange(self, request: bytes, seconds: float = math.inf) -> Reply:
+    def exchange(self, request: bytes, seconds: float) -> Reply:
         """Send a request (its bytes are taken apart again, which takes microseconds) and read its reply."""
         end = time.monotonic() + seconds
         head, _, body = request.partition(b"\r\n\r\n")

@@ -23,8 +23,9 @@ from typing import Any
 import pytest
 
 from scripts.emulator import Emulator
-from scripts.package import MODELS, build
+from scripts.package import build
 from scripts.terraform import terraform_env
+from scripts.wanted import MODELS
 from tests import openapi
 from tests.e2e.control import Control
 from tests.e2e.deployment import Deployment

@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from inference import aws
-from scripts.model_files import read_manifest
+from scripts.model_files import find_models, read_manifest
 from scripts.model_process import train
-from scripts.package import find_models
 from worker.errors import InputError
 from worker.model import LoadedModel, load
 

@@ -30,6 +30,7 @@ CASE_IDS = [f"{kind}{'_done' * done}_{'once' if times == 1 else 'always'}" for k
 def tries(request: pytest.FixtureRequest, module_patch: pytest.MonkeyPatch) -> Iterator[int]:
     """How often the SDK tries. Comes before the system, whose clients it is for."""
     module_patch.setattr(aws, "ATTEMPTS", request.param)
+    module_patch.setattr(aws, "_SHORT", aws._SHORT._replace(attempts=min(request.param, aws.BOUNDED_ATTEMPTS)))
     yield request.param
 
 

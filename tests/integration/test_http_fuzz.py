@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from scripts.package import MODELS
+from scripts.wanted import MODELS
 from tests import openapi
 from tests.events import golden
 from tests.integration.system import System

@@ -13,7 +13,7 @@ import pytest
 from scripts.bench import traffic
 from scripts.bench.contestants import worker_environment
 from scripts.bench.processes import StandIn
-from scripts.package import MODELS
+from scripts.wanted import MODELS
 from tests.integration.package_process import CONTEXT, run_script, unpacked_worker
 
 BATCH = 10

@@ -33,7 +33,7 @@ class Recorder(Telemetry):
     """Telemetry that keeps its lines."""
 
     def __init__(self) -> None:
-        super().__init__("test", "DEBUG")
+        super().__init__("test", "INFO")
         self.lines: list[dict[str, Any]] = []
 
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:

@@ -28,7 +28,7 @@ def claimer_of(*records: Record) -> Claimer:
 def a_delivery(request_id: str, receive_count: int, limit: int = LIMIT) -> Delivery:
     record = a_record(request_id)
     message = Message(request_id, record.model, {}, record.submitted_at, record.expires_at, limit)
-    return Delivery(f"m-{request_id}", f"h-{request_id}", receive_count, message)
+    return Delivery(f"h-{request_id}", receive_count, message)
 
 
 @pytest.mark.parametrize(

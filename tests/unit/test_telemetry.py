@@ -48,7 +48,6 @@ def test_what_one_invocation_says_does_not_reach_the_next(capsys: pytest.Capture
 
 def test_lines_below_the_level_are_not_written(capsys: pytest.CaptureFixture[str]) -> None:
     telemetry = Telemetry("api", "WARNING")
-    telemetry.debug("a")
     telemetry.info("b")
     telemetry.warning("c")
     telemetry.error("d")
