@@ -54,13 +54,13 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     except RequestError as error:
         response = respond_problem(error)
     except Unavailable as error:
-        telemetry.error("unavailable", error)
+        telemetry.error("service_unavailable", error)
         response = respond_problem(error)
     except Exception as error:
-        telemetry.error("request_crashed", error, route=event.get("routeKey"))
+        telemetry.error("unhandled_error", error, route=event.get("routeKey"))
         named = {"request_id": request.path["request_id"]} if request and "request_id" in request.path else {}
         response = respond_problem(error, invocation_id=invocation_id, **named)
-    telemetry.info("answered", route=event.get("routeKey"), status=response["statusCode"], duration_ms=watch.ms)
+    telemetry.info("response_sent", route=event.get("routeKey"), status=response["statusCode"], duration_ms=watch.ms)
     return response
 
 

@@ -1,4 +1,4 @@
-"""The dead_letters function: ends the requests whose messages died, within seconds of their death."""
+"""The dead_letters function: ends requests whose messages are in a dead-letter queue, within seconds."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from inference import aws
-from inference.burial import Undertaker
+from inference.dead_letter_handler import DeadLetterHandler
 from inference.log_reader import read_lines
 from inference.request_table import RequestTable
 from inference.settings import DeadLettersSettings
@@ -19,11 +19,11 @@ telemetry = Telemetry(function_name(), settings.log_level)
 
 def _read_lines(group: str, invocation_id: str, since: int) -> Sequence[str]:
     return read_lines(
-        aws.client("logs"), group, invocation_id, since, lambda error: telemetry.error("log_unreadable", error)
+        aws.client("logs"), group, invocation_id, since, lambda error: telemetry.error("log_read_failed", error)
     )
 
 
-undertaker = Undertaker(
+dead_letter_handler = DeadLetterHandler(
     RequestTable(aws.client("dynamodb"), settings.request_table),
     settings.worker_log_group_prefix,
     _read_lines,
@@ -32,6 +32,8 @@ undertaker = Undertaker(
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Work on one SQS event of a dead-letter queue."""
+    """Process one SQS event of a dead-letter queue."""
     telemetry.begin(invocation_id=context.aws_request_id)
-    return {"batchItemFailures": [{"itemIdentifier": name} for name in undertaker.bury(event["Records"], now_ms)]}
+    return {
+        "batchItemFailures": [{"itemIdentifier": name} for name in dead_letter_handler.handle(event["Records"], now_ms)]
+    }

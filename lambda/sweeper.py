@@ -1,4 +1,4 @@
-"""The sweeper function: on a schedule, ends the requests that nothing else will end."""
+"""The sweeper function: on a schedule, ends requests that no other function will end."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     telemetry.begin(invocation_id=context.aws_request_id)
     watch = Stopwatch()
     ended = sweeper.sweep(now_ms, lambda: context.get_remaining_time_in_millis() > STOP_BEFORE_TIMEOUT_MS)
-    telemetry.info("swept", duration_ms=watch.ms, **ended)
+    telemetry.info("sweep_finished", duration_ms=watch.ms, **ended)
     return ended

@@ -12,7 +12,7 @@ _INVALID_CODES = frozenset(
 _DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 
 
-def told(error: Exception) -> str:
+def describe_aws_error(error: Exception) -> str:
     """The line for an error of botocore's, or for an `Unavailable` of the adapters, whose cause is such an error."""
     text = " ".join(str(error).split())
     cause = error if isinstance(error, _OF_AWS) else error.__cause__
@@ -32,11 +32,11 @@ def told(error: Exception) -> str:
         case exceptions.ConnectionError() | exceptions.HTTPClientError():
             return f"AWS does not answer: {text}; check the network, proxies and AWS_ENDPOINT_URL"
         case exceptions.ClientError():
-            return _refused(cause, text)
+            return _rejected(cause, text)
     return f"AWS client: {text}"
 
 
-def _refused(error: exceptions.ClientError, text: str) -> str:
+def _rejected(error: exceptions.ClientError, text: str) -> str:
     code = str(error.response.get("Error", {}).get("Code", ""))
     if code in _EXPIRED_CODES:
         return f"the AWS credentials have expired ({code}): {_LOG_IN}"

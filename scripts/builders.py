@@ -41,7 +41,7 @@ class Builder:
         # buildah alone keeps no layers unless told: each model's image would install the runtime's libraries again.
         command = ["buildah", "bud", "--layers"] if self.name == "buildah" else [self.name, "build"]
         if self.buildx:
-            # By its own name, since DOCKER_BUILDKIT=0 would turn `docker build` into the old one. Lambda refuses the
+            # By its own name, since DOCKER_BUILDKIT=0 would turn `docker build` into the old one. Lambda rejects the
             # image index that an attestation would make; the old builder and the other tools write none.
             command = ["docker", "buildx", "build", "--load", "--provenance=false"]
         command += ["--file", str(context / "Dockerfile"), "--platform", PLATFORMS[architecture]]
@@ -80,17 +80,17 @@ def find_builder(choice: str | None = None) -> Builder:
     Raises:
         CommandError: none works; it says why not, for each that is installed.
     """
-    refused = {}
+    rejected = {}
     for name in [choice] if choice else BUILDERS:
         if not shutil.which(name):
             continue
         reason = _reason_against(name)
         if reason is None:
             return Builder(name, buildx=name == "docker" and _answers("docker", "buildx", "version"))
-        refused[name] = reason
-    if not refused:
+        rejected[name] = reason
+    if not rejected:
         raise CommandError(f"no image builder: install {choice or 'one of ' + ', '.join(BUILDERS)}")
-    raise CommandError("no image builder works: " + "; ".join(f"{name}: {reason}" for name, reason in refused.items()))
+    raise CommandError("no image builder works: " + "; ".join(f"{name}: {reason}" for name, reason in rejected.items()))
 
 
 def _reason_against(name: str) -> str | None:

@@ -91,10 +91,10 @@ class Unreachable(CommandError):
 
 
 class ApiError(CommandError):
-    """The API refused the request; sending it again would not help."""
+    """The API rejected the request; sending it again would not help."""
 
     def __init__(self, reply: Reply) -> None:
-        super().__init__(f"refused: {reply.problem}", code=2)
+        super().__init__(f"rejected: {reply.problem}", code=2)
         self.reply = reply
 
 
@@ -217,23 +217,23 @@ class Client:
             pause: seconds between two questions, instead of what the API asks for.
 
         Raises:
-            NotFound, ApiError, Unreachable: as the single calls do, but passing troubles are tried again.
+            NotFound, ApiError, Unreachable: as the single calls do, but passing failures are tried again.
             TimedOut: it is not final in time.
         """
         deadline = time.monotonic() + seconds
-        troubles = 0
+        failures = 0
         while True:
             try:
                 reply = self.status(request_id)
-                troubles = 0
+                failures = 0
                 on_status(reply.body)
                 if reply.body["status"] in FINAL:
                     answer: Mapping[str, Any] = reply.body
                     return answer
                 wait = ask_again_after(reply) if pause is None else pause
             except CommandError as error:
-                troubles += 1
-                after = try_again_after(error, troubles)
+                failures += 1
+                after = try_again_after(error, failures)
                 if after is None or time.monotonic() > deadline:
                     raise
                 wait = after

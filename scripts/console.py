@@ -52,7 +52,7 @@ def run(main: Callable[[], int]) -> None:
         note(f"error: {failure}")
         code = failure.code
     except OSError as error:
-        note(f"error: {_told(error)}")
+        note(f"error: {_describe_os_error(error)}")
         code = 1
     except KeyboardInterrupt:
         note("interrupted")
@@ -60,14 +60,14 @@ def run(main: Callable[[], int]) -> None:
     except Exception as error:
         if not type(error).__module__.startswith("botocore."):
             raise
-        from scripts.aws_errors import told  # the commands that call AWS have imported botocore already
+        from scripts.aws_errors import describe_aws_error  # the commands that call AWS have imported botocore already
 
-        note(f"error: {told(error)}")
+        note(f"error: {describe_aws_error(error)}")
         code = 1
     raise SystemExit(code)
 
 
-def _told(error: OSError) -> str:
+def _describe_os_error(error: OSError) -> str:
     if error.filename is None:
         return str(error)
     remedies = {

@@ -23,7 +23,7 @@ from typing import Any
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts import aws_session, terraform
-from scripts.aws_errors import told
+from scripts.aws_errors import describe_aws_error
 from scripts.console import ROOT, CommandError, as_json, note, run
 
 sys.path.insert(1, str(ROOT / "lambda"))
@@ -45,7 +45,7 @@ exit codes:
 
 
 @dataclass(frozen=True)
-class Terms:
+class ReplayLimits:
     """What a replayed request is given. Times in seconds."""
 
     attempts: int
@@ -54,7 +54,7 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Done:
+class Result:
     """What became of one id: an exit code, and what to say."""
 
     request_id: str
@@ -68,18 +68,18 @@ class DeadLetters:
     Args:
         table: where the records are.
         queues: model name -> its queue; a KeyError for a model that is not deployed any more.
-        terms: of a replay.
+        replay_limits: of a replay.
     """
 
     def __init__(
         self,
         table: RequestTable,
         queues: Callable[[str], RequestQueue],
-        terms: Terms,
+        replay_limits: ReplayLimits,
     ) -> None:
         self._table = table
         self._queues = queues
-        self._terms = terms
+        self._replay_limits = replay_limits
 
     def all(self, model: str | None = None) -> Iterator[Record]:
         """The failed requests that can be replayed, of one model or of all."""
@@ -89,7 +89,7 @@ class DeadLetters:
         """Any request."""
         return self._table.get(request_id, consistent=True)
 
-    def replay(self, request_id: str, now: int) -> Done:
+    def replay(self, request_id: str, now: int) -> Result:
         """Make a failed request pending again and send its message.
 
         Two writes, the record first. Between them a crash leaves a pending record that no message knows; such a one
@@ -97,28 +97,28 @@ class DeadLetters:
         """
         record = self.find(request_id)
         if record is None:
-            return Done(request_id, NOT_FOUND, "unknown")
+            return Result(request_id, NOT_FOUND, "unknown")
         if record.status is Status.FAILED and record.input is None:
-            return Done(request_id, OK, "nothing to do: failed, and its input was not kept")
+            return Result(request_id, OK, "nothing to do: failed, and its input was not kept")
         if record.status is not Status.FAILED:
             return self._finish_replay(record, now)
         try:
             self._queues(record.model)
         except KeyError:
-            return Done(request_id, FAILED, f"the model {record.model} is not deployed")
-        expires_at = now + self._terms.deadline * 1000
-        delete_at = expires_at // 1000 + self._terms.retention
+            return Result(request_id, FAILED, f"the model {record.model} is not deployed")
+        expires_at = now + self._replay_limits.deadline * 1000
+        delete_at = expires_at // 1000 + self._replay_limits.retention
         update = transitions.replay(
-            record, now, expires_at=expires_at, delete_at=delete_at, attempts=self._terms.attempts
+            record, now, expires_at=expires_at, delete_at=delete_at, attempts=self._replay_limits.attempts
         )
         match self._table.apply([update])[0]:
             case Applied(record=pending) if pending is not None:
                 return self._send(pending, "replayed")
             case Unavailable() as error:
-                return Done(request_id, FAILED, str(error))
-        return Done(request_id, OK, "nothing to do: somebody else has replayed it just now")
+                return Result(request_id, FAILED, str(error))
+        return Result(request_id, OK, "nothing to do: somebody else has replayed it just now")
 
-    def _finish_replay(self, record: Record, now: int) -> Done:
+    def _finish_replay(self, record: Record, now: int) -> Result:
         """A replay of what is not failed: either it is over, or its message may never have been sent."""
         untouched = record.started_at is None or record.started_at < (record.replayed_at or 0)
         if (
@@ -128,9 +128,9 @@ class DeadLetters:
             and record.input is not None
         ):
             return self._send(record, "replayed before and not begun; its message was sent again")
-        return Done(record.request_id, OK, f"nothing to do: {record.status_at(now)}")
+        return Result(record.request_id, OK, f"nothing to do: {record.status_at(now)}")
 
-    def _send(self, record: Record, text: str) -> Done:
+    def _send(self, record: Record, text: str) -> Result:
         times = (record.submitted_at, record.expires_at)
         message = Message(
             record.request_id, record.model, json.loads(record.input or "null"), *times, record.attempt_limit
@@ -138,19 +138,19 @@ class DeadLetters:
         try:
             self._queues(record.model).send(message)
         except (Unavailable, KeyError) as error:
-            return Done(record.request_id, FAILED, f"pending, but its message was not sent, replay it again: {error}")
-        return Done(record.request_id, OK, text)
+            return Result(record.request_id, FAILED, f"pending, but its message was not sent, replay it again: {error}")
+        return Result(record.request_id, OK, text)
 
-    def purge(self, request_id: str) -> Done:
+    def purge(self, request_id: str) -> Result:
         """Drop the kept input of a failed request: it stays failed and can't be replayed any more."""
         match self._table.apply([transitions.forget_input(request_id)])[0]:
             case ConditionFailed(record=None):
-                return Done(request_id, NOT_FOUND, "unknown")
+                return Result(request_id, NOT_FOUND, "unknown")
             case ConditionFailed(record=record) if record is not None:
-                return Done(request_id, OK, f"nothing to do: {record.status}")
+                return Result(request_id, OK, f"nothing to do: {record.status}")
             case Unavailable() as error:
-                return Done(request_id, FAILED, str(error))
-        return Done(request_id, OK, "purged")
+                return Result(request_id, FAILED, str(error))
+        return Result(request_id, OK, "purged")
 
 
 def main() -> int:
@@ -158,11 +158,11 @@ def main() -> int:
     args = _parser().parse_args()
     _check(args)
     outputs = terraform.outputs(args.env)
-    letters = _connect(args.env, outputs, _terms(args, outputs.get("replay_limits", {})))
+    dead_letters = _connect(args.env, outputs, _replay_limits(args, outputs.get("replay_limits", {})))
     try:
-        return _run(letters, args)
+        return _run(dead_letters, args)
     except Unavailable as error:
-        raise CommandError(told(error), FAILED) from error
+        raise CommandError(describe_aws_error(error), FAILED) from error
 
 
 def _check(args: argparse.Namespace) -> None:
@@ -174,15 +174,15 @@ def _check(args: argparse.Namespace) -> None:
         raise CommandError(f"{args.command}: name requests, or give --all, not both", USAGE)
 
 
-def _run(letters: DeadLetters, args: argparse.Namespace) -> int:
+def _run(dead_letters: DeadLetters, args: argparse.Namespace) -> int:
     if args.command == "list":
-        return _list(sorted(letters.all(args.model), key=lambda record: record.finished_at or 0), args.json)
+        return _list(sorted(dead_letters.all(args.model), key=lambda record: record.finished_at or 0), args.json)
     if args.command == "show":
-        return max([_show(letters.find(request_id), request_id) for request_id in args.ids])
-    ids: Sequence[str] = args.ids or [record.request_id for record in letters.all(args.model)]
+        return max([_show(dead_letters.find(request_id), request_id) for request_id in args.ids])
+    ids: Sequence[str] = args.ids or [record.request_id for record in dead_letters.all(args.model)]
     code = OK
     for request_id in ids:
-        done = letters.replay(request_id, now_ms()) if args.command == "replay" else letters.purge(request_id)
+        done = dead_letters.replay(request_id, now_ms()) if args.command == "replay" else dead_letters.purge(request_id)
         print(f"{done.request_id}  {done.text}", flush=True)
         code = max(code, done.code)
     if not ids:
@@ -223,23 +223,23 @@ def _described(record: Record) -> Mapping[str, Any]:
     return fields | {name: json.loads(fields[name]) for name in ("input", "result", "error") if name in fields}
 
 
-def _terms(args: argparse.Namespace, limits: Mapping[str, int]) -> Terms:
+def _replay_limits(args: argparse.Namespace, limits: Mapping[str, int]) -> ReplayLimits:
     """What the command line says, else what the deployment does."""
     hours = 3600
-    return Terms(
+    return ReplayLimits(
         args.attempts or limits.get("max_attempts", 5),
         args.deadline_hours * hours if args.deadline_hours else limits.get("deadline_seconds", 24 * hours),
         args.retention_hours * hours if args.retention_hours else limits.get("retention_seconds", 168 * hours),
     )
 
 
-def _connect(environment: str, outputs: Mapping[str, Any], terms: Terms) -> DeadLetters:
+def _connect(environment: str, outputs: Mapping[str, Any], replay_limits: ReplayLimits) -> DeadLetters:
     sqs = aws_session.client(environment, "sqs", outputs)
     urls: dict[str, str] = outputs["queue_urls"]
     return DeadLetters(
         RequestTable(aws_session.client(environment, "dynamodb", outputs), outputs["request_table"]),
         lambda model: RequestQueue(sqs, urls[model]),
-        terms,
+        replay_limits,
     )
 
 

@@ -18,8 +18,8 @@ if not __package__:  # started as a file: make the repository importable
 from scripts import deployed_images, preflight, terraform
 from scripts.builders import BUILDERS, Builder
 from scripts.console import CommandError, note, run
+from scripts.environment_config import EnvironmentConfig, read_config
 from scripts.image import build, push
-from scripts.wanted import Wanted, read_wanted
 
 REGISTRY = "-target=module.stack.module.container_registry"
 
@@ -30,33 +30,33 @@ def deploy(environment: str, builder: Builder, build_args: list[str]) -> int:
     Raises:
         CommandError: one of the steps can't be done; those before it are, and a repetition goes on from there.
     """
-    wanted = read_wanted(environment, images=False)  # it builds them all
+    config = read_config(environment, images=False)  # it builds them all
     if terraform.execute("init", environment):
         raise CommandError(f"terraform init of {environment} failed: see above")
-    repository = _repository(environment, wanted)
+    repository = _repository(environment, config)
     log_in(builder, repository)
     images: dict[str, str] = {}
-    for folder, names in images_of(wanted).items():
-        in_s3 = folder in wanted.in_s3
-        built = build(builder, repository, folder, wanted.architecture, build_args, fresh=True, in_s3=in_s3)
+    for folder, names in images_of(config).items():
+        in_s3 = folder in config.in_s3
+        built = build(builder, repository, folder, config.architecture, build_args, fresh=True, in_s3=in_s3)
         images |= dict.fromkeys(names, push(builder, built))
-    _note_images(repository, wanted.prefix, images)
+    _note_images(repository, config.prefix, images)
     return terraform.execute("apply", environment)
 
 
-def _repository(environment: str, wanted: Wanted) -> str:
+def _repository(environment: str, config: EnvironmentConfig) -> str:
     """The registry's URL; it is made first where there is none."""
-    if url := registry_url(wanted):
+    if url := registry_url(config):
         return url
     note("first the registry, so that there is somewhere to push to")
     if terraform.execute("apply", environment, [REGISTRY]):
         raise CommandError("the registry was not created: see above")
-    if url := registry_url(wanted):
+    if url := registry_url(config):
         return url
-    raise CommandError(f"the registry {wanted.prefix}-worker is not in the region that AWS_REGION or the profile names")
+    raise CommandError(f"the registry {config.prefix}-worker is not in the region that AWS_REGION or the profile names")
 
 
-def registry_url(wanted: Wanted) -> str | None:
+def registry_url(config: EnvironmentConfig) -> str | None:
     """Where an environment's images are pushed to; None where there is no such registry yet.
 
     Raises:
@@ -65,9 +65,9 @@ def registry_url(wanted: Wanted) -> str | None:
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    name = f"{wanted.prefix}-worker"
+    name = f"{config.prefix}-worker"
     try:
-        client = boto3.Session(region_name=wanted.region).client("ecr")
+        client = boto3.Session(region_name=config.region).client("ecr")
         found = client.describe_repositories(repositoryNames=[name])["repositories"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "RepositoryNotFoundException":
@@ -115,10 +115,10 @@ def _note_images(repository: str, prefix: str, images: Mapping[str, str]) -> Non
     )
 
 
-def images_of(wanted: Wanted) -> dict[Path, list[str]]:
+def images_of(config: EnvironmentConfig) -> dict[Path, list[str]]:
     """Model folder -> the models that its image serves; a model with a package of its own needs none."""
     found: dict[Path, list[str]] = {}
-    for model in wanted.models.values():
+    for model in config.models.values():
         if not model.own_package:
             found.setdefault(model.folder, []).append(model.name)
     return found

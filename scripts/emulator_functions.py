@@ -68,7 +68,7 @@ class Functions:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
-    def watch_forever(self) -> None:
+    def watch_loop(self) -> None:
         """The watching thread."""
         while True:
             self.watch()
@@ -134,4 +134,4 @@ def patch() -> None:
 
     lambda_svc._probe_peak_memory_mb = peak
     lambda_svc._emit_lambda_logs = emit_logs
-    threading.Thread(target=functions.watch_forever, daemon=True).start()
+    threading.Thread(target=functions.watch_loop, daemon=True).start()

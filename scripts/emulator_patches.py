@@ -17,7 +17,7 @@ def patch() -> None:
 def _authorise_partiql_by_statement() -> None:
     """`BatchExecuteStatement` is no IAM action: AWS checks `dynamodb:PartiQLUpdate` on the table of each statement.
 
-    MiniStack checks the operation's own name, on no resource, so a role with AWS's rights was refused, and the worker
+    MiniStack checks the operation's own name, on no resource, so a role with AWS's rights was rejected, and the worker
     fell back to single updates.
     """
     from ministack.core import iam_actions
@@ -29,7 +29,7 @@ def _authorise_partiql_by_statement() -> None:
             return list(checks_of(iam_action, body, region, account_id))
         found: list[Any] = [_TABLE.match(each.get("Statement", "")) for each in json.loads(body).get("Statements", [])]
         if not all(found):
-            return []  # another kind of statement: MiniStack's own check refuses it
+            return []  # another kind of statement: MiniStack's own check rejects it
         prefix = f"arn:aws:dynamodb:{region}:{account_id}:table/"
         return [("dynamodb:PartiQLUpdate", prefix + match[1]) for match in found]
 

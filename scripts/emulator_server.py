@@ -11,13 +11,13 @@ Receive = Callable[[], Awaitable[Any]]
 App = Callable[[dict[str, Any], Receive, Any], Awaitable[None]]
 
 PAUSE_SECONDS = 0.02
-HOT_PAUSE_SECONDS = 0.002
+FREQUENT_PAUSE_SECONDS = 0.002
 """For what functions call all the time; Terraform calls none of it."""
 
 SETTLING_ROUNDS = 8
 """Turns of a loop that was busy meanwhile until it has seen that a connection was closed."""
 
-_HOT = (b"dynamodb_20120810.", b"amazonsqs.")
+_FREQUENT = (b"dynamodb_20120810.", b"amazonsqs.")
 
 
 def serve(lifetime_seconds: int) -> int:
@@ -28,7 +28,7 @@ def serve(lifetime_seconds: int) -> int:
 
     emulator_patches.patch()
     emulator_functions.patch()
-    app.app = unhurried(app.app)
+    app.app = with_write_delay(app.app)
     signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
     signal.alarm(lifetime_seconds)
     sys.argv = ["ministack"]
@@ -36,7 +36,7 @@ def serve(lifetime_seconds: int) -> int:
     return 0
 
 
-def unhurried(inner: App) -> App:
+def with_write_delay(inner: App) -> App:
     """Wait a little before each write, and leave out a write whose client is gone by then.
 
     MiniStack answers some writes before the provider's connection is ready for it; the provider then closes it and
@@ -52,7 +52,7 @@ def unhurried(inner: App) -> App:
         while events[-1].get("more_body"):
             events.append(await receive())
         end = asyncio.ensure_future(receive())
-        await asyncio.wait({end}, timeout=HOT_PAUSE_SECONDS if _is_hot(scope) else PAUSE_SECONDS)
+        await asyncio.wait({end}, timeout=FREQUENT_PAUSE_SECONDS if _is_frequent(scope) else PAUSE_SECONDS)
         for _ in range(SETTLING_ROUNDS):
             await asyncio.sleep(0)
         if end.done() or events[-1]["type"] == "http.disconnect":
@@ -69,6 +69,6 @@ def unhurried(inner: App) -> App:
     return paused
 
 
-def _is_hot(scope: dict[str, Any]) -> bool:
+def _is_frequent(scope: dict[str, Any]) -> bool:
     target = dict(scope["headers"]).get(b"x-amz-target", b"").lower()
-    return target.startswith(_HOT) and b".create" not in target
+    return target.startswith(_FREQUENT) and b".create" not in target

@@ -30,12 +30,12 @@ from rich.console import Console
 from rich.table import Table
 
 from scripts.console import BUILD, CommandError, note, run
+from scripts.environment_config import MODELS
+from scripts.export_comparison import SIZES, Candidate, Comparison, Measured, accuracy
 from scripts.export_formats import FORMATS, Feeds, Recorder, Source
-from scripts.export_trial import SIZES, Candidate, Judged, Trial, accuracy
 from scripts.model_files import declare_artifact, find_models
-from scripts.wanted import MODELS
 
-WAYS_OUT = {
+REMEDIES = {
     "onnx": "Keep to operators that ONNX has, or use torchscript",
     "onnx-int8": "Use onnx without INT8",
     "torchscript": "Write the module so that torch.jit can compile it, or use onnx",
@@ -53,7 +53,7 @@ def install(folder: Path, paths: Mapping[str, Path]) -> None:
         declare_artifact(folder, FORMATS[label].runtime, target.name)
 
 
-def export(folder: Path, labels: Collection[str], corpus: Path | None, out: Path) -> list[Judged]:
+def export(folder: Path, labels: Collection[str], corpus: Path | None, out: Path) -> list[Measured]:
     """Write the formats into `out` and judge each; one that fails does not keep the others from it.
 
     Raises:
@@ -61,31 +61,31 @@ def export(folder: Path, labels: Collection[str], corpus: Path | None, out: Path
     """
     candidate = Candidate.read(folder)
     module = candidate.trained()
-    trial = Trial.of(candidate, module, corpus)
-    by_size = {size: feeds_of(candidate, module, trial.inputs[:size]) for size in SIZES}
-    source = Source(module, [*by_size.values(), *(feeds for feeds, _ in trial.recorder.passes)])
-    share = accuracy(trial.outputs, trial.expected)
-    note(f"{len(trial.inputs)} held-out inputs, dynamic axes {source.axes}; accuracy of the module: {share:.4f}")
+    comparison = Comparison.of(candidate, module, corpus)
+    by_size = {size: feeds_of(candidate, module, comparison.inputs[:size]) for size in SIZES}
+    source = Source(module, [*by_size.values(), *(feeds for feeds, _ in comparison.recorder.passes)])
+    share = accuracy(comparison.outputs, comparison.expected)
+    note(f"{len(comparison.inputs)} held-out inputs, dynamic axes {source.axes}; accuracy of the module: {share:.4f}")
 
     out.mkdir(parents=True, exist_ok=True)
     feeds_file = out / "feeds.npz"
     arrays = {f"{size}/{name}": array for size, feeds in by_size.items() for name, array in feeds.items()}
     np.savez(feeds_file, **arrays)  # type: ignore[arg-type]
-    judged = []
+    measured = []
     for label in labels:
         started = time.monotonic()
         path = out / f"{folder.name}{FORMATS[label].suffix}"
         try:
             FORMATS[label].write(source, path)
             note(f"{label}: exported in {time.monotonic() - started:.0f} s; measuring")
-            judged.append(trial.judge(label, path, feeds_file))
+            measured.append(comparison.measure(label, path, feeds_file))
         except Exception as error:  # the exporters raise whatever they like
             log = out / f"{label}.log"
             log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-            note(f"{label}: failed: {_reason(error)}. {WAYS_OUT[label]} (traceback: {log})")
-    if not judged:
+            note(f"{label}: failed: {_reason(error)}. {REMEDIES[label]} (traceback: {log})")
+    if not measured:
         raise CommandError(f"{folder.name} could be exported to none of {', '.join(labels)}: see above")
-    return judged
+    return measured
 
 
 def _reason(error: Exception) -> str:
@@ -102,7 +102,7 @@ def feeds_of(candidate: Candidate, module: Any, inputs: Sequence[dict[str, Any]]
     return recorder.passes[0][0]
 
 
-def table(judged: Sequence[Judged]) -> Table:
+def table(measured: Sequence[Measured]) -> Table:
     """Costs side by side; times are the least of a few starts, so that a busy machine matters little."""
     shown = Table(title="one module in each format, on one thread")
     shown.add_column("format")
@@ -116,7 +116,7 @@ def table(judged: Sequence[Judged]) -> Table:
         "accuracy",
     ):
         shown.add_column(name, justify="right")
-    for one in judged:
+    for one in measured:
         shown.add_row(
             one.label,
             f"{one.path.stat().st_size / 1024:,.0f}",
@@ -149,9 +149,9 @@ def main() -> int:
         )
     asked = {*(args.format or ()), *args.install} or {*FORMATS}
     labels = [label for label in FORMATS if label in asked]
-    judged = export(folder, labels, args.corpus, args.out or BUILD / "export" / args.source)
-    Console(width=120).print(table(judged))
-    paths = {one.label: one.path for one in judged}
+    measured = export(folder, labels, args.corpus, args.out or BUILD / "export" / args.source)
+    Console(width=120).print(table(measured))
+    paths = {one.label: one.path for one in measured}
     if missing := sorted({*(args.format or ()), *args.install} - paths.keys()):
         raise CommandError(f"{', '.join(missing)} failed (see above): nothing was installed")
     if args.install:

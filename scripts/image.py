@@ -21,9 +21,9 @@ if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts.builders import BUILDERS, PLATFORMS, Builder, find_builder
 from scripts.console import BUILD, ROOT, CommandError, note, run
+from scripts.environment_config import MODELS
 from scripts.libraries import REQUIREMENTS
 from scripts.model_files import find_models, worker_files
-from scripts.wanted import MODELS
 from worker.errors import ManifestError
 from worker.manifest import Manifest
 from worker.runtimes import PYTHON
@@ -78,7 +78,7 @@ def make_context(folder: Path, model: Path, *, in_s3: bool = False) -> str:
 def new_tag(source: str, architecture: str, context: str, now: datetime) -> str:
     """A tag that no other build has, for people: what is deployed is the digest.
 
-    One made of the sources alone would be refused by a registry whose tags don't move: two builds of the same sources
+    One made of the sources alone would be rejected by a registry whose tags don't move: two builds of the same sources
     differ, and a newer base is the reason for some.
     """
     return f"{source}-{architecture}-{now:%Y%m%d-%H%M%S}-{context[:8]}"

@@ -66,9 +66,9 @@ def by_name(folders: Collection[Path]) -> dict[str, Path]:
     for folder in folders:
         if not _SOURCE.fullmatch(folder.name):
             raise CommandError(f"{folder}: a model folder's name must match {_SOURCE.pattern}")
-        rival = found.setdefault(module_name(folder.name), folder)
-        if rival != folder:
-            raise CommandError(f"{folder} and {rival} have the same name: rename one of them")
+        other = found.setdefault(module_name(folder.name), folder)
+        if other != folder:
+            raise CommandError(f"{folder} and {other} have the same name: rename one of them")
     return {folder.name: folder for folder in sorted(found.values(), key=lambda folder: folder.name)}
 
 
@@ -88,7 +88,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not (folder / "model.py").is_file():
         raise CommandError(f"{folder / 'model.py'} is missing: it defines the model's class (see worker/model.py)")
     artifact = manifest.artifact
-    # One that is not in the folder has to be in S3. Only the stack's `models` tell, and its validation refuses others.
+    # One that is not in the folder has to be in S3. Only the stack's `models` tell, and its validation rejects others.
     # The worker verifies it by the digest that is declared here, unless the variable names another.
     if artifact is not None and (folder / artifact.file).is_file():
         content = (folder / artifact.file).read_bytes()

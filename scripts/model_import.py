@@ -56,7 +56,7 @@ def place_of(error: BaseException, folder: Path) -> str:
     return f"{frames[-1].filename}, line {frames[-1].lineno}" if frames else str(folder / "model.py")
 
 
-def told(error: BaseException, folder: Path) -> str:
+def describe_error(error: BaseException, folder: Path) -> str:
     """One line: where, what, and what to do about it."""
     said = error.msg if isinstance(error, SyntaxError) else str(error)
     text = f"{place_of(error, folder)}: {type(error).__name__}: {' '.join(said.split())}"
@@ -83,7 +83,7 @@ def main() -> int:
     except ModelError as error:
         note(str(error))
     except BaseException as error:  # SystemExit too: whatever ends the import would end a worker
-        note(told(error, folder))
+        note(describe_error(error, folder))
     else:
         return 0
     return 1

@@ -14,9 +14,9 @@ from pathlib import Path
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts.console import ROOT, CommandError, run
+from scripts.environment_config import MODELS
 from scripts.libraries import libraries_of
 from scripts.model_files import declare_artifact
-from scripts.wanted import MODELS
 from worker.runtimes import PYTHON
 
 # The project's own tests treat each warning as an error; those of a model's libraries are not its author's.

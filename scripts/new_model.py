@@ -16,8 +16,8 @@ from string import Template
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts.console import ROOT, CommandError, note, run
+from scripts.environment_config import MODELS
 from scripts.model_process import run_in_model, train
-from scripts.wanted import MODELS
 
 TEMPLATES = ROOT / "scripts" / "templates"
 

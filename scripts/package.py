@@ -4,8 +4,8 @@
     build/packages/worker-<source>.zip  worker/ with that one model folder + inference/ + validators/
 
 What is packaged is what the environment names; other model folders may be half finished. A model that runs from an
-image, or has a package of its own, gets no zip. A zip that Lambda would refuse is refused here, except for `local`: the
-emulator has no such limit. What ships of a folder: see scripts/model_files.py.
+image, or has a package of its own, gets no zip. A zip that Lambda would reject is rejected here, except for `local`:
+the emulator has no such limit. What ships of a folder: see scripts/model_files.py.
 
 Entries are sorted and stored uncompressed (the output of zlib depends on its version), with one fixed date and
 mode. A zip whose bytes are right is left alone.
@@ -32,6 +32,7 @@ if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts.bytecode import compiled, find_python
 from scripts.console import BUILD, ROOT, CommandError, note, run
+from scripts.environment_config import MODELS, EnvironmentConfig, read_config
 from scripts.libraries import REQUIREMENTS, libraries_of
 from scripts.model_files import (
     Files,
@@ -46,7 +47,6 @@ from scripts.model_files import (
 from scripts.model_import import check_import
 from scripts.stack_defaults import defaults
 from scripts.terraform import LOCAL
-from scripts.wanted import MODELS, Wanted, read_wanted
 from worker.runtimes import PYTHON
 
 OUT = BUILD / "packages"
@@ -90,21 +90,21 @@ def build(
     return make_zips(out, models, workers, root, python)
 
 
-def build_wanted(out: Path, environment: str, wanted: Wanted, *, images: bool = False) -> Packages:
+def build_for_environment(out: Path, environment: str, config: EnvironmentConfig, *, images: bool = False) -> Packages:
     """Make the zips that an environment's functions run from.
 
     Args:
         out: folder of the zips.
         environment: local, dev or prod.
-        wanted: what it names.
+        config: what it names.
         images: all workers run from images, which are built elsewhere.
 
     Raises:
-        CommandError: see `make_zips`; or a model can't be imported, or Lambda would refuse its zip, or the environment
+        CommandError: see `make_zips`; or a model can't be imported, or Lambda would reject its zip, or the environment
             names an artifact that the manifest doesn't.
     """
-    models = by_name(wanted.folders)
-    for model in wanted.models.values():
+    models = by_name(config.folders)
+    for model in config.models.values():
         if model.artifact and not model.own_package and not read_manifest(model.folder).get("artifacts"):
             raise CommandError(
                 f"{environment} takes the artifact of {model.name} from {model.artifact}, but "
@@ -113,12 +113,12 @@ def build_wanted(out: Path, environment: str, wanted: Wanted, *, images: bool = 
             )
     zipped = {
         model.folder.name: model.folder
-        for model in wanted.models.values()
+        for model in config.models.values()
         if not (images or model.own_package or model.image)
     }
     workers: dict[str, Files] = {}
     for source, folder in sorted(zipped.items()):
-        files = worker_files(source, folder, in_s3=folder in wanted.in_s3)
+        files = worker_files(source, folder, in_s3=folder in config.in_s3)
         check_size(source, files, environment)
         libraries = libraries_of(folder)
         if libraries is not None and environment == LOCAL:
@@ -167,7 +167,7 @@ def make_zips(
 
 
 def check_size(source: str, files: Files, environment: str) -> None:
-    """Raise CommandError where Lambda would refuse the zip; for `local` say so, since the emulator takes it.
+    """Raise CommandError where Lambda would reject the zip; for `local` say so, since the emulator takes it.
 
     What is stored is not compressed: the zip is at least as large as what is in it.
     """
@@ -175,8 +175,8 @@ def check_size(source: str, files: Files, environment: str) -> None:
     if size <= ZIP_LIMIT:
         return
     also = f", and content of more than {UNPACKED_LIMIT // 2**20} MB in any way" if size > UNPACKED_LIMIT else ""
-    told = (
-        f"the worker's zip of {source} has {megabytes(size)}; Lambda refuses a zip of more than "
+    problem = (
+        f"the worker's zip of {source} has {megabytes(size)}; Lambda rejects a zip of more than "
         f"{ZIP_LIMIT // 2**20} MB{also}"
     )
     remedy = (
@@ -184,8 +184,8 @@ def check_size(source: str, files: Files, environment: str) -> None:
         f'{source} = {{ artifact = "s3://bucket/key" }} in `models`'
     )
     if environment != LOCAL:
-        raise CommandError(f"{told}: {remedy}")
-    note(f"{told}. The emulator takes it. On AWS {remedy}")
+        raise CommandError(f"{problem}: {remedy}")
+    note(f"{problem}. The emulator takes it. On AWS {remedy}")
 
 
 def python_of(environment: str) -> str | None:
@@ -255,7 +255,9 @@ def main() -> int:
     if args.models_dir or args.only:
         packages = build(args.out, args.models_dir or [MODELS], args.only, python=python_of(args.env))
     else:
-        packages = build_wanted(args.out, args.env, read_wanted(args.env, images=not args.images), images=args.images)
+        packages = build_for_environment(
+            args.out, args.env, read_config(args.env, images=not args.images), images=args.images
+        )
     _show(packages)
     return 0
 

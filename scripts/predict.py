@@ -36,7 +36,7 @@ _EXIT_CODES = """\
 exit codes:
   0  succeeded
   1  the request failed, was cancelled or expired
-  2  usage, refused input, or the API is not reachable
+  2  usage, rejected input, or the API is not reachable
   3  there is no such request
   4  not done in time (--timeout); it goes on: --resume
 With many inputs, the highest code of all lines."""

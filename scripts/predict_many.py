@@ -49,7 +49,7 @@ def run_all(client: Client, journal: Journal, seconds: float) -> int:
     Returns the highest exit code of all lines.
     """
     worst = OK
-    many = _Many(client, journal, seconds)
+    many = _Run(client, journal, seconds)
     try:
         note(f"{many.progress()}; after an interruption: --resume {journal.path}")
         for code, line in many.lines():
@@ -59,7 +59,7 @@ def run_all(client: Client, journal: Journal, seconds: float) -> int:
         try:
             note(f"interrupted; what was sent goes on: --resume {journal.path}")
             sys.stdout.flush()
-            many.note_last_answers()
+            many.wait_for_last_replies()
         finally:
             os._exit(130)  # threads that wait for an answer would keep the process for minutes
     return worst
@@ -72,11 +72,11 @@ class _Task:
     item: Item
     since: float
     due: float
-    troubles: int = 0
+    failures: int = 0
     call: Future[Reply] | None = None
 
 
-class _Many:
+class _Run:
     """One run. Only the calls themselves happen in other threads."""
 
     def __init__(self, client: Client, journal: Journal, seconds: float) -> None:
@@ -94,7 +94,7 @@ class _Many:
         self._lines: dict[int, tuple[int, dict[str, Any]]] = {}
         self._next = 0
         self._sent = len(self._accepted)
-        self._moved = self._shown = now
+        self._last_progress = self._shown = now
         self._throttled_until = now
 
     def lines(self) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -112,7 +112,7 @@ class _Many:
         """How far it is."""
         return f"{self._sent} of {len(self._journal.items)} inputs sent, {self._next} done"
 
-    def note_last_answers(self) -> None:
+    def wait_for_last_replies(self) -> None:
         """Give the calls under way a moment, so that the journal has the ids that the API is just giving out.
 
         One that comes later is not lost: its key is in the journal.
@@ -156,7 +156,7 @@ class _Many:
                 self._asking[index] = _Task(self._journal.items[index], now, due)
 
     def _give_up_at(self, task: _Task) -> float:
-        return max(task.since, self._moved) + self._seconds
+        return max(task.since, self._last_progress) + self._seconds
 
     def _send(self, item: Item) -> Reply:
         reply = self._client.send(item.payload, self._journal.model, item.key)
@@ -173,23 +173,23 @@ class _Many:
         del self._sending[task.item.index]
         task.item.payload = None  # it is in the journal, and is not needed again
         self._accepted[task.item.index] = now + ask_again_after(reply)
-        self._moved = now
+        self._last_progress = now
         self._sent += 1
         if self._sent == len(self._journal.items):
             note(self.progress())
 
     def _after_no_acceptance(self, task: _Task, failure: CommandError, now: float) -> None:
-        task.troubles += 1
-        pause = submit_again_after(failure, task.troubles)
+        task.failures += 1
+        pause = submit_again_after(failure, task.failures)
         throttled = isinstance(failure, ApiError) and failure.reply.status in _THROTTLED
         # An API that has accepted nothing for so long is asked once for each of the others, not for so long again.
-        until = self._moved + self._seconds if throttled else task.since + RETRY_SECONDS
+        until = self._last_progress + self._seconds if throttled else task.since + RETRY_SECONDS
         if pause is None or now + pause > until:
             del self._sending[task.item.index]
             self._fail(task.item, failure)
             return
         task.due = now + pause
-        if throttled:  # it would refuse the other senders too
+        if throttled:  # it would reject the other senders too
             self._throttled_until = max(self._throttled_until, task.due)
 
     def _after_asking(self, task: _Task) -> None:
@@ -199,16 +199,16 @@ class _Many:
         try:
             reply = _result(task)
         except CommandError as raised:
-            task.troubles += 1
-            failure, pause = raised, try_again_after(raised, task.troubles)
+            task.failures += 1
+            failure, pause = raised, try_again_after(raised, task.failures)
         else:
             if reply.body["status"] in FINAL:
-                self._moved = now
+                self._last_progress = now
                 del self._asking[task.item.index]
                 code = OK if reply.body["status"] == "succeeded" else FAILED
                 self._lines[task.item.index] = code, _line(task.item, reply.body)
                 return
-            task.troubles = 0
+            task.failures = 0
             failure, pause = TimedOut(str(task.item.request_id), self._seconds), ask_again_after(reply)
         if pause is None or over:
             del self._asking[task.item.index]
@@ -217,7 +217,7 @@ class _Many:
             task.due = now + pause
 
     def _fail(self, item: Item, error: CommandError) -> None:
-        state = {NotFound: "unknown", TimedOut: "open"}.get(type(error), "refused")
+        state = {NotFound: "unknown", TimedOut: "open"}.get(type(error), "rejected")
         self._lines[item.index] = error.code, _line(item, {"status": state, "error": {"message": str(error)}})
 
     def _show(self, now: float) -> None:

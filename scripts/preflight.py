@@ -51,22 +51,27 @@ def backend_settings(path: Path) -> dict[str, str]:
 def _problems_of_account(make_client: MakeClient, settings: dict[str, str]) -> list[str]:
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from scripts.aws_errors import told
+    from scripts.aws_errors import describe_aws_error
 
     try:
         make_client("sts", None).get_caller_identity()
     except (BotoCoreError, ClientError) as error:
-        return [told(error)]  # the other questions would get the same answer
+        return [describe_aws_error(error)]  # the other questions would get the same answer
     problems = []
     if bucket := settings.get("bucket"):
         try:
             make_client("s3", settings.get("region")).head_bucket(Bucket=bucket)
         except (BotoCoreError, ClientError) as error:
-            problems.append(f"the state's bucket {bucket} can't be used ({told(error)}): create it, or ask for access")
+            problems.append(
+                f"the state's bucket {bucket} can't be used ({describe_aws_error(error)}): create it, or ask for access"
+            )
     try:
         limits = make_client("lambda", None).get_account_settings()["AccountLimit"]
     except (BotoCoreError, ClientError) as error:
-        note(f"the account's Lambda limits can't be read ({told(error)}): see docs/deploy.md, Limits of the account")
+        note(
+            f"the account's Lambda limits can't be read ({describe_aws_error(error)}): "
+            "see docs/deploy.md, Limits of the account"
+        )
         return problems
     concurrency = int(limits["ConcurrentExecutions"])
     if concurrency < NEW_ACCOUNT_CONCURRENCY:
@@ -74,7 +79,7 @@ def _problems_of_account(make_client: MakeClient, settings: dict[str, str]) -> l
             f"this account runs {concurrency} functions at a time: set each model's maximum_concurrency so that they"
             " fit, since what is throttled counts as received; ask for more by `aws service-quotas"
             " request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000`."
-            " It may also refuse more than 3,008 MB for a function (docs/deploy.md, Limits of the account)"
+            " It may also reject more than 3,008 MB for a function (docs/deploy.md, Limits of the account)"
         )
     return problems
 

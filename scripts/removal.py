@@ -1,4 +1,4 @@
-"""What a change of the models does to requests that are open: said, and refused, before Terraform removes a queue.
+"""What a change of the models does to requests that are open: said, and rejected, before Terraform removes a queue.
 
 A model that an environment names no longer loses its queue, and its messages with it; a renamed one too. Without
 REMOVE=<model>, an apply that would take a model with open requests away ends here. With it, the requests whose messages
@@ -16,7 +16,7 @@ from typing import Any
 
 from scripts import aws_session, terraform
 from scripts.console import ROOT, CommandError, note
-from scripts.wanted import read_wanted
+from scripts.environment_config import read_config
 
 sys.path.insert(1, str(ROOT / "lambda"))
 from inference import transitions
@@ -33,7 +33,7 @@ POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
-class Open:
+class OpenRequests:
     """The open requests of the models that are going to be removed."""
 
     counts: Mapping[str, Counter[str]]
@@ -47,7 +47,7 @@ class Open:
 
 
 def check(environment: str, command: str) -> None:
-    """Before plan and apply: say what is open on models that would be removed; before an apply, refuse, or end it.
+    """Before plan and apply: say what is open on models that would be removed; before an apply, reject, or end it.
 
     Raises:
         CommandError: an apply would remove a model that has open requests, and REMOVE does not name it.
@@ -57,7 +57,7 @@ def check(environment: str, command: str) -> None:
     except CommandError:
         return  # nothing is deployed yet
     urls: Mapping[str, str] = outputs.get("queue_urls", {})
-    removed = sorted(set(urls) - set(read_wanted(environment, images=False).models))
+    removed = sorted(set(urls) - set(read_config(environment, images=False).models))
     if not removed:
         return
     table = RequestTable(aws_session.client(environment, "dynamodb", outputs), outputs["request_table"])
@@ -80,14 +80,14 @@ def check(environment: str, command: str) -> None:
         note(f"{model}: {ended} requests ended as model_removed, their inputs kept")
 
 
-def count(table: RequestTable, models: Sequence[str]) -> Open:
+def count(table: RequestTable, models: Sequence[str]) -> OpenRequests:
     """The open requests of some models."""
     counts: dict[str, Counter[str]] = {model: Counter() for model in models}
     records, complete = table.open_records(now_ms() + 60_000, MOST_COUNTED)
     for record in records:
         if record.model in counts:
             counts[record.model][record.status] += 1
-    return Open(counts, complete)
+    return OpenRequests(counts, complete)
 
 
 def drain(

@@ -56,7 +56,7 @@ def data_dir(folder: Path, env: Mapping[str, str]) -> Path:
     return folder / (env.get("TF_DATA_DIR") or ".terraform")
 
 
-def taken(folder: Path, env: Mapping[str, str]) -> list[str]:
+def used_settings(folder: Path, env: Mapping[str, str]) -> list[str]:
     """Sentences on what the shell decides about a run for dev or prod."""
     sentences = []
     selected = data_dir(folder, env) / "environment"
@@ -73,7 +73,7 @@ def taken(folder: Path, env: Mapping[str, str]) -> list[str]:
 
 
 def check_endpoints(name: str, env: Mapping[str, str]) -> list[str]:
-    """Refuse an AWS address of this machine for a real environment; a sentence for each other one.
+    """Reject an AWS address of this machine for a real environment; a sentence for each other one.
 
     Raises:
         CommandError: an AWS_ENDPOINT_URL names a loopback address: it is left over from an emulator.

@@ -17,7 +17,7 @@ from pathlib import Path
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts import aws_session, terraform
-from scripts.aws_errors import told
+from scripts.aws_errors import describe_aws_error
 from scripts.console import ROOT, CommandError, as_json, run
 
 sys.path.insert(1, str(ROOT / "lambda"))
@@ -193,7 +193,7 @@ def main() -> int:
     try:
         overview = look(table, queues, args.model, now_ms())
     except Unavailable as error:
-        raise CommandError(told(error)) from error
+        raise CommandError(describe_aws_error(error)) from error
     if args.model is not None and args.model not in overview.models:
         known = ", ".join(sorted(queues))
         raise CommandError(f"{args.env} has no model {args.model}, and no requests of it: its models are {known}", 2)

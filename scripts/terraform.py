@@ -27,7 +27,14 @@ if not __package__:  # started as a file: make the repository importable
 from scripts import emulator, progress
 from scripts.console import BUILD, ROOT, CommandError, note, run
 from scripts.provider_mirror import provider_env
-from scripts.shell import check_endpoints, data_dir, ignored_in_local, taken, terraform_of_local, without_arguments
+from scripts.shell import (
+    check_endpoints,
+    data_dir,
+    ignored_in_local,
+    terraform_of_local,
+    used_settings,
+    without_arguments,
+)
 from scripts.terraform_errors import error_line, registry_host, remedy
 from scripts.terraform_process import stream
 
@@ -117,10 +124,10 @@ def outputs(name: str) -> dict[str, Any]:
         raise CommandError(
             remedy(shown.stderr, name) or f"cannot read the outputs of {name}: {error_line(shown.stderr)}"
         )
-    told = json.loads(shown.stdout or "{}").get("deployment")
-    if told is None:
+    output = json.loads(shown.stdout or "{}").get("deployment")
+    if output is None:
         raise CommandError(nothing)
-    values: dict[str, Any] = told["value"]
+    values: dict[str, Any] = output["value"]
     return values
 
 
@@ -142,7 +149,7 @@ def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
             note(f"emulator started at {local.endpoint}")
         _forget_lost_state(folder, local)
     env = environment_env(name)
-    _tell_of_shell(folder, env, name)
+    _note_shell_settings(folder, env, name)
     if command == "init":
         return _init(binary, folder, env, name, arguments)
     if command in _NEEDS_INIT and not _is_initialised(folder, env):
@@ -174,22 +181,22 @@ def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
 
 
 @lru_cache  # one line a process, though a deploy runs Terraform several times
-def _told(line: str) -> None:
+def _note_once(line: str) -> None:
     note(line)
 
 
-def _tell_of_shell(folder: Path, env: Mapping[str, str], name: str) -> None:
+def _note_shell_settings(folder: Path, env: Mapping[str, str], name: str) -> None:
     """Say what of the caller's shell this run does not take, or that it does."""
     if name == LOCAL:
         if ignored := ignored_in_local(os.environ):
-            _told(f"ENV=local ignores what your shell sets: {', '.join(ignored)}")
+            _note_once(f"ENV=local ignores what your shell sets: {', '.join(ignored)}")
         return
-    for sentence in (*taken(folder, env), *check_endpoints(name, env)):
-        _told(f"{name}: {sentence}")
+    for sentence in (*used_settings(folder, env), *check_endpoints(name, env)):
+        _note_once(f"{name}: {sentence}")
 
 
 def _check_protection(name: str) -> None:
-    """Before anything is destroyed: what would be refused, after everything else is gone.
+    """Before anything is destroyed: what would be rejected, after everything else is gone.
 
     Raises:
         CommandError: the deployment is protected.
@@ -202,7 +209,7 @@ def _check_protection(name: str) -> None:
         names = ", ".join(f"{what.replace('_', ' ')} {called}" for what, called in sorted(protected.items()))
         raise CommandError(
             f"{name} has deletion_protection: {names} can't be destroyed, and everything else would be gone before "
-            f"that is refused. Set deletion_protection = false in terraform/environments/{name}/main.tf, "
+            f"that is rejected. Set deletion_protection = false in terraform/environments/{name}/main.tf, "
             "apply, and destroy then. What stays all the same is in docs/deploy.md, Destroy"
         )
 

@@ -20,7 +20,7 @@ if not __package__:  # started as a file: make the repository importable
 from scripts.console import ROOT, CommandError, note, run
 from scripts.libraries import libraries_of
 from scripts.model_files import read_manifest, validators
-from scripts.model_import import told
+from scripts.model_import import describe_error
 from scripts.model_process import model_folder
 from scripts.stack_defaults import defaults
 
@@ -92,7 +92,7 @@ def _try(folder: Path, inputs: list[Any]) -> int:
             raise CommandError(f"{place}the API answers 422: {error}") from error
         size = len(json.dumps(item).encode())
         if size > BODY_BYTES:
-            note(f"{place}{size:,} bytes: the API refuses more than {BODY_BYTES:,} (requests.max_body_bytes) with 413")
+            note(f"{place}{size:,} bytes: the API rejects more than {BODY_BYTES:,} (requests.max_body_bytes) with 413")
     started = time.perf_counter()
     try:
         manifest = read_manifest(folder)
@@ -100,7 +100,7 @@ def _try(folder: Path, inputs: list[Any]) -> int:
     except ModelError as error:
         raise CommandError(f"{folder}: {error}") from error
     except (Exception, SystemExit) as error:
-        raise CommandError(told(error, folder)) from error
+        raise CommandError(describe_error(error, folder)) from error
     loaded = time.perf_counter()
     failed: list[BaseException] = []
     outcomes = predict_isolated(model.predict, valid, lambda error, _: failed.append(error))
@@ -113,7 +113,7 @@ def _try(folder: Path, inputs: list[Any]) -> int:
         else:
             print(outcome.result)
     for reason in failed:
-        note(told(reason, folder))
+        note(describe_error(reason, folder))
     _show(manifest, len(valid), loaded - started, first - loaded, second - first)
     return int(any(isinstance(outcome, Failed) for outcome in outcomes))
 

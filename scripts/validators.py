@@ -99,7 +99,7 @@ def render_validator(schema: dict[str, Any]) -> str:
     Raises:
         SchemaError: the schema is wrong, or its validator would need more than the standard library.
     """
-    _refuse_what_is_elsewhere(schema)
+    _reject_what_is_elsewhere(schema)
     _check(schema)
     # References into it begin with #, so its own name adds nothing, and the generator would name the function by it.
     schema = {key: value for key, value in schema.items() if key not in ("$id", "id")}
@@ -136,10 +136,10 @@ def _try(code: str, schema: dict[str, Any]) -> None:
         except module["Violation"]:
             continue
         except Exception as error:
-            told = (
+            problem = (
                 f"its validator ends in {type(error).__name__} ({error}) for {json.dumps(value)}: use a simpler schema"
             )
-            raise SchemaError(told) from error
+            raise SchemaError(problem) from error
 
 
 def _functions(module: dict[str, Any]) -> list[FunctionType]:
@@ -173,7 +173,7 @@ def _check(schema: dict[str, Any]) -> None:
         raise SchemaError(f"{pointer}: {error.message}" if pointer else error.message)
 
 
-def _refuse_what_is_elsewhere(schema: dict[str, Any]) -> None:
+def _reject_what_is_elsewhere(schema: dict[str, Any]) -> None:
     """A draft that is not known would be taken for another, and a reference to an address be fetched."""
     draft = schema.get("$schema")
     if draft is not None and not _DRAFTS.fullmatch(str(draft)):

@@ -2,5 +2,5 @@
 
 import os
 
-# ONNX Runtime 1.32 sends telemetry to its maker, and reads this when it is imported, also where a model imports it.
+# ONNX Runtime 1.32 sends telemetry to Microsoft. It reads this variable when it is imported, also by a model.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

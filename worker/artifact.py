@@ -23,7 +23,7 @@ CONNECTIONS = 8
 """One connection to S3 carries less than Lambda's network does; eight fill it, within boto3's pool of ten."""
 
 ATTEMPTS = 3
-"""Tries per part: boto3 repeats a request that fails, but not a body that breaks off."""
+"""Tries per part: boto3 retries a failed request, but not a response body that ends early."""
 
 
 class S3Client(Protocol):
@@ -40,7 +40,7 @@ def verified(path: Path, sha256: str) -> Path:
         actual = _sha256(path)
     except FileNotFoundError as error:
         remedy = 'put it there, or set artifact = "s3://bucket/key" in the stack\'s models'
-        raise ArtifactError(f"artifact {path}: there is no such file; {remedy}") from error
+        raise ArtifactError(f"artifact {path}: no such file; {remedy}") from error
     except OSError as error:
         raise ArtifactError(f"artifact {path}: cannot be read: {error.strerror}") from error
     if actual != sha256:
@@ -58,15 +58,15 @@ def download(
 ) -> Path:
     """Fetch `s3://bucket/key[#sha256=<hex>]` into `cache` (default: a folder of the system's temporary one).
 
-    It is verified by `sha256`, the manifest's digest, unless the URI has one: that is how one deploys an artifact that
-    the manifest doesn't know. The file is named by its digest, so that a warm disk saves the download, and `suffix`,
-    by which some libraries choose a format. Raises ArtifactError.
+    The SHA-256 must be `sha256`, the manifest's digest, or the digest in the URI: use that to deploy an artifact that
+    is not in the manifest. The file name is the digest, so that an existing file is not downloaded again, and `suffix`,
+    which some libraries use to choose a format. Raises ArtifactError.
     """
     match = re.fullmatch(r"s3://([^/#]+)/([^#]+)(?:#sha256=([0-9a-f]{64}))?", uri)
     if match is None:
         raise ArtifactError(f"artifact {uri}: must look like s3://bucket/key or s3://bucket/key#sha256=<hex>")
     if s3_client is None:
-        raise ArtifactError(f"artifact {uri}: no S3 client was given to load it with")
+        raise ArtifactError(f"artifact {uri}: no S3 client was given to download it")
     bucket, key, named = match.groups()
     sha256 = named or sha256
     cache = cache or Path(tempfile.gettempdir()) / "model-artifacts"
@@ -74,8 +74,8 @@ def download(
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with (cache / "lock").open("w") as lock:
-            # One download at a time. The kernel frees the lock however its holder ends; what a killed one left in
-            # `part` is written over, so that it can't fill the disk.
+            # One download at a time. The kernel releases the lock when its process ends, in any way. The next download
+            # overwrites the `part` of a killed one, so that partial files can't fill the disk.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if path.exists() and _sha256(path) == sha256:
                 return path
@@ -84,7 +84,7 @@ def download(
                 _fetch(s3_client(), bucket, key, part)
                 actual = _sha256(part)
                 if actual == sha256:
-                    return part.replace(path)  # only a right file gets the name that the next start looks for
+                    return part.replace(path)  # only a verified file gets this name
             finally:
                 part.unlink(missing_ok=True)
     except ArtifactError:
@@ -93,25 +93,25 @@ def download(
         raise ArtifactError(f"artifact {uri}: cannot be downloaded: {error}{_remedy(error)}") from error
     raise ArtifactError(
         f"artifact {uri}: the object's SHA-256 is {actual}, but {sha256} is declared; "
-        f"upload the right file, or deploy this one as {uri.partition('#')[0]}#sha256={actual}"
+        f"upload the declared file, or deploy this one as {uri.partition('#')[0]}#sha256={actual}"
     )
 
 
 def _remedy(error: Exception) -> str:
-    """What to do about an error of S3, which says no more than 404 or 403 when the object's head is asked for."""
+    """What to do about an S3 error. HeadObject returns only a status (404 or 403), without an error code."""
     response = getattr(error, "response", {})  # botocore's ClientError has it
     status = response.get("ResponseMetadata", {}).get("HTTPStatusCode")
     if "kms" in str(error).lower():
         return (
             "; the worker's role must be able to decrypt with the KMS key: name it in the model's read_kms_key_arns; "
-            "if it is in another account, let the role in by its policy too (terraform output worker_role_arns)"
+            "if it is in another account, allow the role in the key policy too (terraform output worker_role_arns)"
         )
     if status == 404:
-        return "; there is no such object: upload it, or correct the model's artifact"
+        return "; no such object: upload it, or correct the model's artifact"
     if status == 403:
         return (
-            "; S3 denies it to the worker's role, or it does not exist: look at the bucket's policy, which must let "
-            "the role in if the bucket is in another account (terraform output worker_role_arns)"
+            "; S3 denies access to the worker's role, or the object does not exist. A bucket in another account must "
+            "allow the role in its bucket policy (terraform output worker_role_arns)"
         )
     return ""
 
@@ -122,8 +122,8 @@ def _sha256(path: Path) -> str:
 
 
 def _fetch(client: S3Client, bucket: str, key: str, path: Path) -> None:
-    """Fetch an object in parts, several at a time, each straight to its place in the file."""
-    from concurrent.futures import ThreadPoolExecutor  # only where there is something to fetch
+    """Download an object in parts, several at a time; each is written at its offset in the file."""
+    from concurrent.futures import ThreadPoolExecutor  # imported only when needed
 
     head = client.head_object(Bucket=bucket, Key=key)
     size, etag = int(head["ContentLength"]), str(head["ETag"])
@@ -133,7 +133,7 @@ def _fetch(client: S3Client, bucket: str, key: str, path: Path) -> None:
             end = min(start + PART_BYTES, size)
             for attempt in range(1, ATTEMPTS + 1):
                 try:
-                    # The ETag: parts of two versions of the object must not meet in one file.
+                    # IfMatch: one file must not mix parts of two versions of the object.
                     part = client.get_object(Bucket=bucket, Key=key, Range=f"bytes={start}-{end - 1}", IfMatch=etag)
                     content = part["Body"].read()
                     if len(content) != end - start:
@@ -146,7 +146,7 @@ def _fetch(client: S3Client, bucket: str, key: str, path: Path) -> None:
 
         free = shutil.disk_usage(path.parent).free
         try:
-            if size and sys.platform != "darwin":  # macOS can't reserve: there, the write that finds no room fails
+            if size and sys.platform != "darwin":  # macOS can't reserve space: there, a write fails instead
                 os.posix_fallocate(file.fileno(), 0, size)
             with ThreadPoolExecutor(CONNECTIONS) as pool:
                 for _ in pool.map(fetch, range(0, size, PART_BYTES)):
@@ -155,13 +155,13 @@ def _fetch(client: S3Client, bucket: str, key: str, path: Path) -> None:
             if error.errno != errno.ENOSPC:
                 raise
             raise ArtifactError(
-                f"artifact s3://{bucket}/{key}: it takes {size / 2**20:.1f} MB of disk, and {path.parent} has "
+                f"artifact s3://{bucket}/{key}: it needs {size / 2**20:.1f} MB of disk, and {path.parent} has "
                 f"{free / 2**20:.1f} MB free; raise the model's ephemeral_storage_mb"
             ) from error
 
 
 def _write(file: int, content: bytes, start: int) -> None:
-    """Write everything: on a disk that is nearly full, one call writes less and says so by its result alone."""
+    """Write all of it: when the disk is nearly full, one `pwrite` may write less and only return the count."""
     view = memoryview(content)
     while view:
         written = os.pwrite(file, view, start)

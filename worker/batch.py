@@ -1,7 +1,8 @@
-"""A batch's way: read, claim, predict, finish. Each step returns what goes on, and the verdicts on what does not.
+"""Processing a batch: read, claim, predict, finish. Each step returns what the next step gets, and verdicts on the
+rest.
 
 records -> read -> in chunks of the model's batch size: claim -> predict in one pass -> finish
-                   then, one by one, what has to run alone
+                   then, one by one, requests that have to run alone
         -> a verdict for each record -> logs, counts, visibility timeouts, the answer to Lambda
 """
 
@@ -16,15 +17,15 @@ from inference.deadline import Deadline
 from inference.request_queue import RequestQueue
 from inference.request_table import RequestTable
 from inference.telemetry import Stopwatch, Telemetry
-from worker.claims import Alone, Claim, Claimer
-from worker.delivery import Delivery, read_records, without_repeats
+from worker.claims import Claim, Claimer, DeferredDelivery
+from worker.delivery import Delivery, read_records, without_duplicates
 from worker.finish import Finisher
 from worker.invocation import Invocation, RetryDelay
 from worker.prediction import Prediction, Predictor
-from worker.verdicts import Retry, RetryReason, Verdict, Verdicts, counts, log, the_only
+from worker.verdicts import Retry, RetryReason, Verdict, Verdicts, counts, log, single_verdict
 
 LEASE_MARGIN_MS = 3_000
-"""A lease outlives its invocation by this much: clocks differ, and Lambda takes a moment to kill."""
+"""A lease ends this long after its invocation: clocks differ, and Lambda needs a moment to stop the process."""
 
 TIMEOUT_MARGIN_MS = 1_500
 """The timeout handler needs this much before Lambda's timeout, for a few calls to AWS: they may take 1 s, until their
@@ -33,9 +34,9 @@ deadline."""
 FINISH_MARGIN_MS = 2_000
 """No chunk is started with less time than the slowest so far took, plus this."""
 
-PASSES_UNTIL_BACK, SECONDS_UNTIL_BACK = 3, 2
-"""What waits to run alone comes back when the slowest pass so far could have been made this often, and these seconds.
-That is renewed before each: while all goes well none comes back, and no receive is used up."""
+RETURN_AFTER_PASSES, RETURN_AFTER_SECONDS = 3, 2
+"""Messages that wait to run alone become visible again after this many times the slowest pass so far, plus these
+seconds. The time is extended before each pass: normally none becomes visible, and no receive is used up."""
 
 
 class Worker:
@@ -46,7 +47,7 @@ class Worker:
         validate: checks an input and fills in defaults; the same check that the api function makes.
         table, queue: where the records and messages are.
         retry: how long a retryable error waits.
-        deadline: that of the calls to table and queue; claims keep time back for what follows them.
+        deadline: of the calls to table and queue; while claiming, time is reserved for the calls that follow.
     """
 
     def __init__(
@@ -73,71 +74,71 @@ class Worker:
         """
         watch = Stopwatch()
         found: dict[str, list[Verdict]] = {record["receiptHandle"]: [] for record in records}
-        # Each is logged when it is there: should the process be killed later, the log says what it had done.
+        # Logged as they come: if the process is killed later, the log shows what it had done.
         for handle, verdict in self._decide(records, invocation):
             log(verdict, self._telemetry)
             found[handle].append(verdict)
         verdicts: list[Verdict] = []
         for record in records:
-            verdict = the_only(found[record["receiptHandle"]], record["messageId"])
+            verdict = single_verdict(found[record["receiptHandle"]], record["messageId"])
             if verdict.reason is RetryReason.UNDECIDED:
                 log(verdict, self._telemetry)
             verdicts.append(verdict)
-        self._deadline.release()
+        self._deadline.release_reserve()
         self._delay((record["receiptHandle"], verdict) for record, verdict in zip(records, verdicts, strict=True))
-        self._telemetry.info("batch_done", messages=len(records), duration_ms=watch.ms, **counts(verdicts))
+        self._telemetry.info("batch_finished", messages=len(records), duration_ms=watch.ms, **counts(verdicts))
         return [
             record["messageId"] for record, verdict in zip(records, verdicts, strict=True) if isinstance(verdict, Retry)
         ]
 
     def _decide(self, records: Sequence[Mapping[str, Any]], invocation: Invocation) -> Iterator[tuple[str, Verdict]]:
-        """Work on the records; gives their verdicts as they fall."""
+        """Process the records; yields their verdicts as they are known."""
         trace = {"invocation_id": invocation.invocation_id, "model_version": self._model.version}
         lease_until = invocation.now() + invocation.remaining_ms() + LEASE_MARGIN_MS
         claimer = Claimer(self._table, lease_until, trace)
         deliveries, verdicts = read_records(records)
         yield from verdicts
-        # Should this process be killed, its messages come back when its lease ends, not after the queue's
+        # If this process is killed, its messages become visible when its lease ends, not after the queue's
         # visibility timeout, which is six times as long.
         lease_seconds = claimer.lease_seconds(invocation.now())
         self._set_visibility({delivery.receipt_handle: lease_seconds for delivery in deliveries})
-        deliveries, verdicts = without_repeats(deliveries, lease_seconds)
+        deliveries, verdicts = without_duplicates(deliveries, lease_seconds)
         yield from verdicts
         worked = False
-        alone: list[Alone] = []
+        deferred: list[DeferredDelivery] = []
         size = self._model.batch_size
         for start in range(0, len(deliveries), size):
             chunk = deliveries[start : start + size]
-            if worked and not self._time_for_more(invocation):
+            if worked and not self._has_time_for_pass(invocation):
                 yield from _no_time(chunk)
                 continue
             found = claimer.claim(chunk, invocation.now())
             yield from found.verdicts
-            alone += found.alone
+            deferred += found.deferred
             yield from self._work(found.claims, invocation)
             worked = worked or bool(found.claims)
-        waiting = _in_order(alone)
+        waiting = _in_claim_order(deferred)
         for position, delivery in enumerate(waiting):
-            if worked and not self._time_for_more(invocation):
+            if worked and not self._has_time_for_pass(invocation):
                 yield from _no_time([delivery])
                 continue
             if worked:
-                self._let_come_back(waiting[position:], claimer.lease_seconds(invocation.now()))
+                self._shorten_visibility(waiting[position:], claimer.lease_seconds(invocation.now()))
             found = claimer.claim_alone(delivery, invocation.now())
             yield from found.verdicts
             yield from self._work(found.claims, invocation)
             worked = worked or bool(found.claims)
 
-    def _time_for_more(self, invocation: Invocation) -> bool:
-        """Whether the rest of an invocation covers another pass; it always does its first."""
+    def _has_time_for_pass(self, invocation: Invocation) -> bool:
+        """Whether the remaining time is enough for another pass. The first pass is always made."""
         return invocation.remaining_ms() > self._prediction.slowest_ms + FINISH_MARGIN_MS
 
-    def _let_come_back(self, waiting: Sequence[Delivery], lease_seconds: int) -> None:
-        """Hide the next one as long as its lease will last, and the others behind it only as long as a few passes
-        take: should it kill the process, they need not wait for a lease that they never had.
+    def _shorten_visibility(self, waiting: Sequence[Delivery], lease_seconds: int) -> None:
+        """Hide the next message for the time of its lease, and those after it only for the time of a few passes: if the
+        next one kills the process, the others do not wait for the end of its lease.
         """
         slowest_ms = self._prediction.slowest_ms
-        seconds = min(math.ceil(slowest_ms * PASSES_UNTIL_BACK / 1000) + SECONDS_UNTIL_BACK, lease_seconds)
+        seconds = min(math.ceil(slowest_ms * RETURN_AFTER_PASSES / 1000) + RETURN_AFTER_SECONDS, lease_seconds)
         if len(waiting) > 1 and seconds < lease_seconds:
             handles = [delivery.receipt_handle for delivery in waiting]
             self._set_visibility(dict.fromkeys(handles, seconds) | {handles[0]: lease_seconds})
@@ -146,7 +147,7 @@ class Worker:
         """Predict and finish what was claimed."""
         if not claims:
             return []
-        self._deadline.release()
+        self._deadline.release_reserve()
         seconds = (invocation.remaining_ms() - TIMEOUT_MARGIN_MS) / 1000
         predicted = self._prediction.predict(
             claims, seconds, lambda loading: self._on_timeout(claims, loading, invocation)
@@ -154,10 +155,10 @@ class Worker:
         return self._finisher.finish(claims, predicted, invocation.now())
 
     def _on_timeout(self, claims: Sequence[Claim], loading: bool, invocation: Invocation) -> None:
-        """Give the verdicts on what is in the model's hands, while it may still hang: then `process` will not. Lambda
-        keeps every message of an invocation that it ends, so that nothing is done here; those that are not claimed
-        come back when the time ends for which `process` hid them. Should the model return in time after all, `process`
-        goes on, and the table decides whose write counts.
+        """Release or fail the claimed requests while the model hangs and `process` can't. Lambda deletes no message of
+        an invocation that times out, so every verdict here is a retry; messages that were not claimed become visible
+        when the time ends that `process` set. If the model returns in time after all, `process` continues, and the
+        conditional writes decide which one counts.
         """
         verdicts = self._finisher.finish_timed_out(claims, loading, invocation.now(), TIMEOUT_MARGIN_MS // 1000)
         for _, verdict in verdicts:
@@ -177,14 +178,14 @@ class Worker:
     def _set_visibility(self, seconds: Mapping[str, int]) -> None:
         missed = self._queue.set_visibility(seconds)
         if missed:
-            self._telemetry.warning("visibility_unchanged", messages=len(missed))
+            self._telemetry.warning("visibility_not_set", messages=len(missed))
 
 
-def _in_order(alone: Sequence[Alone]) -> list[Delivery]:
-    """Whoever killed its worker most often goes last, so that it can't take the others with it once more; among equals
-    the one that was delivered most often goes first, since SQS gives up on it soonest.
+def _in_claim_order(deferred: Sequence[DeferredDelivery]) -> list[Delivery]:
+    """Fewest attempts first: a request that has stopped its worker before must not stop the others again. With the same
+    number of attempts, the message with the most receives goes first: it is closest to the dead-letter queue.
     """
-    ordered = sorted(alone, key=lambda each: (each.attempts, -each.delivery.receive_count))
+    ordered = sorted(deferred, key=lambda each: (each.attempts, -each.delivery.receive_count))
     return [each.delivery for each in ordered]
 
 

@@ -1,4 +1,4 @@
-"""Batch like with like: a batch is padded to its longest input, so that one long input makes all of them long.
+"""Group inputs of similar size: a batch is padded to its longest input, so one long input slows down all others.
 
 Ten inputs of mixed length, sorted into two passes, are computed more than twice as fast as in one padded pass.
 """
@@ -15,7 +15,7 @@ def groups_by_size(sizes: Sequence[int | None], pass_cost: int) -> list[list[int
     and all shorter ones to the next pass saves more padding than a pass costs.
 
     Args:
-        sizes: of the inputs; a single None, and the batch stays whole, in its order.
+        sizes: of the inputs; if one is None, the batch is not split.
         pass_cost: what one more pass costs, in units of size.
     """
     known = [size for size in sizes if size is not None]

@@ -1,4 +1,4 @@
-"""What SQS hands a worker: records, read one by one so that an unreadable one harms only itself."""
+"""Reading the records of an SQS event, one by one, so that an unreadable one does not affect the others."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ class Delivery:
 def read_records(records: Sequence[Mapping[str, Any]]) -> tuple[list[Delivery], Verdicts]:
     """Read the records of an SQS event.
 
-    A record whose body is no message of ours comes back at once: after its receives SQS moves it to the dead-letter
-    queue.
+    A record whose body is not a valid message is retried at once, until SQS moves it to the dead-letter queue.
     """
     deliveries: list[Delivery] = []
     unreadable: list[tuple[str, Verdict]] = []
@@ -42,13 +41,13 @@ def read_records(records: Sequence[Mapping[str, Any]]) -> tuple[list[Delivery], 
     return deliveries, unreadable
 
 
-def without_repeats(deliveries: Sequence[Delivery], seconds: int) -> tuple[list[Delivery], Verdicts]:
-    """The first delivery of each request; a second one in the same batch comes back after so many seconds."""
+def without_duplicates(deliveries: Sequence[Delivery], seconds: int) -> tuple[list[Delivery], Verdicts]:
+    """The first delivery of each request. Another one in the same batch is retried after this many seconds."""
     firsts: dict[str, Delivery] = {}
     repeated: list[tuple[str, Verdict]] = []
     for delivery in deliveries:
         request_id = delivery.message.request_id
         if firsts.setdefault(request_id, delivery) is not delivery:
-            verdict = Retry(RetryReason.REPEATED, seconds, {"request_id": request_id})
+            verdict = Retry(RetryReason.DUPLICATE, seconds, {"request_id": request_id})
             repeated.append((delivery.receipt_handle, verdict))
     return list(firsts.values()), repeated

@@ -1,16 +1,16 @@
-"""What can go wrong with a model.
+"""Errors of a model.
 
 ModelError             the model, not the input, is at fault
 ├── ManifestError      manifest.json is missing, not JSON, or a field is wrong
-├── ArtifactError      the artifact is missing, altered, or not where it was said to be
-├── NotLoadedError     it could not be loaded, for whatever reason; no input has a chance
+├── ArtifactError      the artifact is missing, changed, or not in the declared place
+├── NotLoadedError     it could not be loaded, for any reason; no input can be predicted
 └── OutputError        predict() returned something that cannot be a result
 InputError             this input can never be predicted; its text goes to the client
 """
 
 
 class ModelError(Exception):
-    """The model cannot be loaded, or did not keep its promise."""
+    """The model can't be loaded, or returned something invalid."""
 
 
 class ManifestError(ModelError):
@@ -18,7 +18,7 @@ class ManifestError(ModelError):
 
 
 class ArtifactError(ModelError):
-    """The artifact is missing or is not the one that was meant."""
+    """The artifact is missing, or is not the declared one."""
 
 
 class NotLoadedError(ModelError):

@@ -1,11 +1,12 @@
-"""Finishing: the outcomes are written, in one call, and each message's verdict is what became of its write.
+"""Finishing: the outcomes are written in one call, and the result of each write decides about the message.
 
 the write                                  the message
-applied: succeeded, or failed for good     is done
+applied: succeeded, or finally failed      is done
 applied: released for another attempt      is retried after a delay that doubles with each attempt
-refused: the request is final, or gone     is done: it was cancelled or ended meanwhile, and the outcome is dropped
-refused: another attempt holds the lease   is retried when that attempt's visibility timeout ends, if not deleted then
-not answered                               is retried soon
+rejected: the request is final, or gone     is done: the request was cancelled or ended meanwhile; the outcome is
+dropped
+rejected: another attempt holds the lease   is retried when that attempt's visibility timeout ends, if not deleted then
+no answer                                  is retried soon
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Sequence
 
 from inference import transitions
 from inference.errors import Unavailable
-from inference.request_table import Applied, ConditionFailed, RequestTable, Written
+from inference.request_table import Applied, ConditionFailed, RequestTable, WriteResult
 from inference.requests import FINAL, ErrorCode, Failure
 from inference.transitions import Update
 from worker.claims import Claim
@@ -60,13 +61,13 @@ class Finisher:
         ]
 
     def finish_timed_out(self, claims: Sequence[Claim], loading: bool, now: int, more_seconds: int) -> Verdicts:
-        """Write that the model did not load or predict in time. Lambda will end the invocation, and so keep every
-        message: those that were released come back after their delay and `more_seconds`, when it is over.
+        """Write that the model did not load or predict in time. Lambda will end the invocation and delete no message:
+        the released ones come back after their delay and `more_seconds`, when the invocation has ended.
         """
-        # Alone, since it may be one input's doing, which a load never is.
-        failed, alone = (_LOAD_TIMED_OUT, False) if loading else (_PREDICTION_TIMED_OUT, True)
+        # Alone, since one input may be the cause. A load never depends on an input.
+        failed, run_alone = (_LOAD_TIMED_OUT, False) if loading else (_PREDICTION_TIMED_OUT, True)
         reason = RetryReason.LOAD_TIMED_OUT if loading else RetryReason.PREDICTION_TIMED_OUT
-        answers = self._table.apply([self._failure(claim, failed, now, alone) for claim in claims])
+        answers = self._table.apply([self._failure(claim, failed, now, run_alone) for claim in claims])
         verdicts: list[tuple[str, Verdict]] = []
         for claim, written in zip(claims, answers, strict=True):
             seconds = self._retry.after(claim.attempt) + more_seconds if isinstance(written, Applied) else None
@@ -75,7 +76,7 @@ class Finisher:
         return verdicts
 
     def _verdict(
-        self, claim: Claim, outcome: Outcome, written: Written, now: int, predict_ms: float, batch: int
+        self, claim: Claim, outcome: Outcome, written: WriteResult, now: int, predict_ms: float, batch: int
     ) -> Verdict:
         message = claim.delivery.message
         details = {"request_id": message.request_id, "attempt": claim.attempt, "batch": batch}
@@ -88,10 +89,10 @@ class Finisher:
                 age_ms = now - message.submitted_at
                 return Done(reason, {"status": reason, "predict_ms": predict_ms, "age_ms": age_ms, **details})
             case ConditionFailed(record=record) if record is None or record.status in FINAL:
-                standing = record.status if record else "gone"
-                return Done(DoneReason.ENDED_MEANWHILE, {"standing": standing, **details})
+                current = record.status if record else "gone"
+                return Done(DoneReason.ENDED_MEANWHILE, {"current_status": current, **details})
             case ConditionFailed():
-                # Another attempt holds it now. Its message must not be deleted by us: it may yet need it.
+                # Another attempt holds the lease now, and may still need the message: it must not be deleted.
                 return Retry(RetryReason.LEASE_LOST, None, details)
             case Unavailable() as error:
                 return Retry(RetryReason.FINISH_FAILED, UNAVAILABLE_RETRY_SECONDS, {"error": error, **details})
@@ -102,15 +103,15 @@ class Finisher:
     def _update(self, claim: Claim, outcome: Outcome, now: int) -> Update:
         if isinstance(outcome, Succeeded):
             return transitions.succeed(claim.delivery.message.request_id, claim.attempt, outcome.result, now)
-        return self._failure(claim, outcome, now, alone=False)
+        return self._failure(claim, outcome, now, run_alone=False)
 
-    def _failure(self, claim: Claim, failed: Failed, now: int, alone: bool) -> Update:
+    def _failure(self, claim: Claim, failed: Failed, now: int, run_alone: bool) -> Update:
         """Release the request for another attempt, or end it on its last; then its input is kept for a replay."""
         request_id = claim.delivery.message.request_id
         failure = Failure(failed.code, failed.message, claim.attempt)
         if self._has_another(claim, failed):
-            return transitions.release(request_id, claim.attempt, failure, now, alone)
-        # An invalid input fails again however often it is replayed; the cause of everything else may be fixed.
+            return transitions.release(request_id, claim.attempt, failure, now, run_alone)
+        # A replay of an invalid input would fail again; the cause of any other failure may be fixed.
         keep = failed.code is not ErrorCode.INVALID_INPUT
         kept = json.dumps(claim.delivery.message.input) if keep else None
         return transitions.fail(request_id, claim.attempt, failure, now, kept)

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Inside the image's build: install packages, without what no worker uses.
+# Part of the image build: install packages, without the files that no worker uses.
 #
 #   install.sh onnx|torch [option of pip]...   the libraries of one target, into /opt/python
-#   install.sh model [option of pip]...        what the model's requirements.txt names beyond those, into /opt/model
+#   install.sh model [option of pip]...        the model's requirements.txt, without what is there already, into /opt/model
 set -eu
 what=$1
 shift
@@ -19,7 +19,7 @@ if [ "$what" != model ]; then
 fi
 
 mkdir -p /opt/model
-# pip itself says what is missing beside /opt/python: it sees those packages, itself, and nothing else that the base has.
+# pip reports what is missing: here it sees the packages of /opt/python and itself, and no others of the base image.
 mkdir -p /build/pip
 cp -R "$(python3 -c 'import os, pip; print(os.path.dirname(pip.__file__))')" /build/pip/
 export PYTHONPATH=/opt/python:/build/pip

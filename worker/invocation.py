@@ -1,4 +1,4 @@
-"""One invocation: how long it may take, and how long a failed attempt waits for the next one."""
+"""One invocation and its remaining time; the delay before a retry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Invocation:
-    """One invocation's facts: its id, the milliseconds until Lambda ends it, and the time in epoch milliseconds."""
+    """An invocation: its id, the milliseconds until Lambda ends it, and the time in epoch milliseconds."""
 
     invocation_id: str
     remaining_ms: Callable[[], int]

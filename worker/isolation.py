@@ -1,6 +1,6 @@
-"""One forward pass for a batch; when it raises, the batch is split until the bad input stands alone.
+"""One forward pass for a batch; when it raises, the batch is split until the bad input is alone.
 
-A batch of n with one bad input costs about 2 log2(n) further passes, and only when something is wrong.
+A batch of n with one bad input takes about 2 log2(n) more passes; a good batch takes none.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from worker.outputs import to_json
 MAX_MESSAGE_CHARACTERS = 500
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
-"""As in `<Image object at 0x7f3a5c0b9d50>`: it differs in every process, says nothing, and is nobody's business."""
+"""As in `<Image object at 0x7f3a5c0b9d50>`: it differs in every process and must not reach clients."""
 
 
 @dataclass(frozen=True)
@@ -46,18 +46,18 @@ def predict_isolated(
     on_error: Callable[[BaseException, int], None],
     permanent: Sequence[str] = (),
 ) -> list[Outcome]:
-    """Predict inputs, each as well as it can be: outcomes in the order of the inputs.
+    """Predict inputs, isolating those that fail: outcomes in the order of the inputs.
 
     Args:
-        predict: the model; as many outputs as inputs, an error in the place of a bad one, or it raises.
+        predict: the model; returns as many outputs as inputs, with an error for a bad one, or raises.
         inputs: at least one.
-        on_error: told of each failed pass and its number of inputs, and of each output that cannot be a result.
+        on_error: called for each failed pass with its number of inputs, and for each output that is not a valid result.
         permanent: see `classify`.
     """
     try:
         outputs = predict(list(inputs))
     except (Exception, SystemExit) as error:
-        # SystemExit too: a library that gives up on one input must not take the others' worker away.
+        # SystemExit too: a library that exits for one input must not end the process of the others.
         on_error(error, len(inputs))
         if len(inputs) == 1 or isinstance(error, NotLoadedError):
             return [classify(error, permanent)] * len(inputs)
@@ -70,10 +70,10 @@ def predict_isolated(
 
 
 def classify(error: BaseException, permanent: Sequence[str] = ()) -> Failed:
-    """The code, the text, and whether to retry: decided here, by the exception's type, and nowhere else.
+    """The error code, the message, and whether to retry. Only this function decides, by the exception's type.
 
     Args:
-        permanent: names of exception types that no other attempt can change; see `Manifest.permanent_errors`.
+        permanent: names of exception types that are not retried; see `Manifest.permanent_errors`.
     """
     text = _clean(f"{type(error).__name__}: {error}")
     retryable = not _is_one_of(type(error), permanent)

@@ -1,13 +1,13 @@
-"""A model as the worker sees it: loaded when the process starts or, if that start ended badly, with the first batch.
+"""Loading the model: when the process starts or, if an earlier start was killed while loading, with the first batch.
 
     the load at the start          this process                       the next start in the same environment
-    ends                           predicts                           loads again
-    raises                         tells the requests, loads again    loads again
+    succeeds                       predicts                           loads again
+    raises                         fails its requests, loads again    loads again
                                    in the next invocation
-    takes longer than Lambda       ended by Lambda, in silence        loads with its first batch: the requests are
-    gives, or kills the process                                       claimed by then, and the timeout runs
+    takes longer than Lambda's     is stopped by Lambda, without      loads with its first batch: the requests are
+    limit, or kills the process    a log line                         claimed then, and the timeout handler runs
 
-A file says that a load has begun: it is left behind where the process was killed in the middle. Lambda starts such a
+A marker file exists while a load runs; it remains if the process is killed during the load. Lambda starts such a
 process again in the same environment, and keeps its /tmp.
 """
 
@@ -31,11 +31,11 @@ class LoadableModel:
         name: the model's.
         manifest: its manifest.json, which is read even where the model does not load.
         load: loads it.
-        begun: the file that is there while it loads.
+        marker: the file that exists while it loads.
     """
 
     def __init__(
-        self, name: str, manifest: Path, load: Callable[[], LoadedModel], begun: Path, telemetry: Telemetry
+        self, name: str, manifest: Path, load: Callable[[], LoadedModel], marker: Path, telemetry: Telemetry
     ) -> None:
         self.loaded: LoadedModel | None = None
         self.version, self.batch_size = "not loaded", 10
@@ -45,44 +45,45 @@ class LoadableModel:
             self.version, self.batch_size, self.permanent_errors = read.version, read.batch_size, read.permanent_errors
         self._name = name
         self._load = load
-        self._begun = begun
+        self._marker = marker
         self._telemetry = telemetry
         self._error: NotLoadedError | None = None
 
-    def start(self, *, must: bool) -> None:
-        """Load while the process starts, unless that killed the process before. Raises only if it `must` load."""
-        if must:
+    def start(self, *, required: bool) -> None:
+        """Load while the process starts, unless that killed the process before. Raises only if it is `required` to
+        now."""
+        if required:
             self.load()
-        elif self._begun.exists():
-            text = "the process that loaded it at its start was killed: too slow, or out of memory"
+        elif self._marker.exists():
+            text = "the last start was killed while it loaded the model: too slow, or out of memory"
             self._telemetry.warning("load_deferred", model=self._name, reason=text)
         else:
             with suppress(NotLoadedError):
                 self.load()
 
     def begin_invocation(self) -> None:
-        """What kept the model from loading in the last invocation may be over: S3, or the network."""
+        """Allow another try to load: the cause of the last failure (S3, the network) may have gone."""
         self._error = None
 
     def load(self) -> None:
-        """Load it if it is not, once in an invocation. Raises NotLoadedError."""
+        """Load the model if it is not loaded; one try in an invocation. Raises NotLoadedError."""
         if self.loaded is not None:
             return
         if self._error is not None:
             raise self._error
         watch = Stopwatch()
         try:
-            with suppress(OSError):  # a full disk must not keep a model from loading that needs none
-                self._begun.touch()
+            with suppress(OSError):  # a model that needs no disk must load although the disk is full
+                self._marker.touch()
             self.loaded = self._load()
         except (Exception, SystemExit) as error:
             self._telemetry.error("model_not_loaded", error, model=self._name)
-            text = f"Model {self._name} does not load: {type(error).__name__}: {error}"
-            self._error = NotLoadedError(f"{text}; give it more memory_mb" if isinstance(error, MemoryError) else text)
+            text = f"The model {self._name} could not be loaded: {type(error).__name__}: {error}"
+            self._error = NotLoadedError(f"{text}; raise memory_mb" if isinstance(error, MemoryError) else text)
             raise self._error from error
         finally:
             with suppress(OSError):
-                self._begun.unlink(missing_ok=True)
+                self._marker.unlink(missing_ok=True)
         self._telemetry.info("model_loaded", model=self._name, version=self.version, duration_ms=watch.ms)
 
     def predict(self, inputs: list[Any]) -> Sequence[Any]:

@@ -26,9 +26,9 @@ class Artifact:
 class Manifest:
     """A checked manifest.json. Schemas are JSON Schema draft-07 objects; times in seconds, memory in MB.
 
-    `artifacts` has one entry for each runtime the model was exported for; `runtime` chooses, and only that one ships.
-    `python` may go without.
-    `permanent_errors` names exception types, with or without their module: what raises one is not tried again.
+    `artifacts` has one entry for each runtime the model was exported for. `runtime` selects one, and only that artifact
+    is packaged; `python` needs none.
+    `permanent_errors` names exception types, with or without their module: a request that raises one is not retried.
     """
 
     name: str
@@ -116,7 +116,7 @@ def _artifact(declared: object, place: str, problems: list[str]) -> Artifact:
 
 
 class _Checker:
-    """Takes fields out of a JSON object and notes each problem; in the place of a wrong value it gives an empty one."""
+    """Reads fields of a JSON object and collects the problems; returns an empty value for a wrong one."""
 
     def __init__(self, data: object, place: str, names: set[str], problems: list[str]) -> None:
         self.problems = problems
@@ -130,7 +130,7 @@ class _Checker:
             self.that(unknown, False, f"is not a known field; known are {', '.join(sorted(names))}")
 
     def that(self, field: str, holds: bool, message: str) -> bool:
-        if not holds and self._is_object:  # of what is no object at all that is all there is to say
+        if not holds and self._is_object:  # for a value that is not an object, that is the only problem reported
             self.problems.append(f"{self._under}{field} {message}")
         return holds
 

@@ -1,7 +1,7 @@
-"""The model seam: what a model author writes and how the worker loads it, once.
+"""The model interface: what a model author writes, and how the worker loads it.
 
-A model is a folder with `model.py` (one subclass of `Model`), `manifest.json` and an artifact in the folder or in S3,
-which a model whose runtime is `python` may go without.
+A model is a folder with `model.py` (one subclass of `Model`), `manifest.json` and an artifact in the folder or in S3.
+With the runtime `python` the artifact is optional.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ of six layers: at 64, batches of short texts get slower than in one pass; at 256
 
 
 class Model:
-    """Base class for model authors. One object lives as long as its worker and serves every batch."""
+    """Base class for models. A worker process creates one object and uses it for every batch."""
 
     pass_cost = 16
     """What one more forward pass costs, in units of `size`: about 16 tokens for a small transformer."""
@@ -59,10 +59,10 @@ class Model:
         self.manifest = manifest
 
     def load(self, path: Path) -> None:
-        """Override to read the artifact, where the runtime is `python` and the manifest names one for it.
+        """Override to read the artifact, if the runtime is `python` and the manifest names an artifact for it.
 
-        Called once, after `__init__`, with a local file that has the right digest and stays as long as the worker; its
-        name ends as that in the manifest does. Never called for other runtimes, which open their artifacts themselves.
+        Called once, after `__init__`, with a local file whose digest was verified, and which exists as long as the
+        worker; its suffix is that of the manifest's file. Not called for other runtimes: they open their artifacts.
         """
         raise ModelError(
             "model.py must define load(self, path) in its class: manifest.json names an artifact for runtime 'python'"
@@ -71,16 +71,16 @@ class Model:
     def predict(self, inputs: list[dict[str, Any]]) -> Sequence[dict[str, Any] | InputError]:
         """Predict a batch in ONE forward pass; outputs are JSON objects in the order of the inputs.
 
-        Inputs satisfy the manifest's input schema, with its defaults filled in. Put an InputError in the
-        place of an input that can never be predicted; anything raised fails the batch.
+        Inputs satisfy the manifest's input schema, with its defaults filled in. For an input that can
+        never be predicted, return an InputError as its output; an exception fails the batch.
         """
         raise NotImplementedError
 
     def size(self, item: dict[str, Any]) -> int | None:
-        """How long the input is, in the model's own unit, to batch like with like; None: it makes no difference.
+        """The input's size, in any unit, to group similar inputs in a pass; None: do not split batches.
 
-        Called before `predict`, for each input of a batch. Raise as in `predict` for an input that has no size.
-        A model that doesn't override it gets its inputs batched by the length of their JSON.
+        Called before `predict`, for each input of a batch; may raise as `predict` may.
+        Without an override, inputs are grouped by the length of their JSON.
         """
         return None
 
@@ -173,9 +173,9 @@ def load(
 
 
 def add_libraries(source_dir: Path) -> None:
-    """Put the model's own libraries before the shared ones: the folder that its libraries.txt names.
+    """Put the model's own libraries first on the path: the folder that its libraries.txt names.
 
-    A package has that file where the libraries stay where they were installed, as on the emulator.
+    Only packages for the emulator have that file: there, libraries are used where they were installed.
     """
     named = source_dir / "libraries.txt"
     if named.is_file():
@@ -188,7 +188,7 @@ def threads_for(memory_mb: int) -> int:
 
 
 def model_class(source_dir: Path) -> type[Model]:
-    """Import `model.py` of a folder that may lie anywhere, and find the class in it.
+    """Import `model.py` of a folder anywhere on the disk, and find the model class in it.
 
     The folder becomes a package of its own, so that `from .tokens import split` works in it.
     """

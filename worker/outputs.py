@@ -1,4 +1,4 @@
-"""An output as JSON text; when it can't be, which value is at fault and what to return instead."""
+"""An output as JSON text; if that is not possible, which value is the cause and what to return instead."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from worker.errors import OutputError
 
 MAX_DIGITS = 4300
-"""Of an integer: Python writes no longer one as text."""
+"""Python's default limit for the digits of an integer as text."""
 
 _CONTAINERS = (dict, list, tuple)
 
@@ -42,7 +42,7 @@ def to_json(output: dict[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's values as Python's. By their module's name: a model in plain Python does not import NumPy."""
+    """A NumPy value as a Python value. Found by its module's name: a model in plain Python does not import NumPy."""
     if type(value).__module__ == "numpy" and hasattr(value, "dtype") and not value.dtype.hasobject:
         plain = value.tolist()
         if type(plain) is not type(value):  # as a longdouble's is

@@ -1,4 +1,4 @@
-"""Predicting what was claimed: inputs are checked, predicted in one pass, and each gets its outcome."""
+"""Predicting claimed requests: inputs are validated and predicted in one pass; each gets its outcome."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from worker.isolation import Failed, Outcome, predict_isolated
 from worker.timeout import Timeout
 
 SLOWEST_DECAY = 0.9
-"""After one slow pass the loop is careful, and less so with each pass that is quicker."""
+"""After a slow pass, more time is kept for the next one; each quicker pass reduces it by this factor."""
 
 
 class Predictor(Protocol):
@@ -63,7 +63,7 @@ class Prediction:
 
         Args:
             seconds: how long both may take.
-            on_timeout: called in a thread of its own when they take longer; told whether the model is still loading.
+            on_timeout: called in a thread of its own when they take longer, with whether the model is still loading.
         """
         loading = True
         with Timeout(seconds, lambda: on_timeout(loading)):
@@ -92,7 +92,7 @@ class Prediction:
         return [outcomes[index] for index in range(len(claims))]
 
     def _pass_failed(self, error: BaseException, inputs: int) -> None:
-        if isinstance(error, InputError):  # the client's fault, and told to the client
-            self._telemetry.info("input_refused", reason=str(error), inputs=inputs)
+        if isinstance(error, InputError):  # caused by the client, which gets the message
+            self._telemetry.info("input_rejected", reason=str(error), inputs=inputs)
             return
         self._telemetry.error("prediction_failed", error, inputs=inputs)

@@ -1,8 +1,8 @@
-"""Calls a handler shortly before Lambda ends the process, so that requests of a prediction that hangs learn the reason.
+"""Calls a handler shortly before Lambda stops the process, so that requests of a hanging prediction get the reason.
 
-Without it a hung model would look like a crash, and its requests would wait for their lease to end. The handler runs in
-a thread, whenever the hung code releases the interpreter lock, as torch, ONNX Runtime, I/O and Python loops do. Code
-that holds the lock to the end is found by its expired lease instead.
+Without it a hanging model would look like a crash, and its requests would wait for their lease to end. The handler runs
+in a thread, when the hanging code releases the interpreter lock, as torch, ONNX Runtime, I/O and Python loops do. For
+code that never releases it, the lease expires instead.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from typing import Self
 
 
 class Timeout:
-    """Calls `on_timeout` once, in a thread of its own, when the time is up before the block is left. After the block
-    was left, no call begins.
+    """Calls `on_timeout` once, in a thread of its own, if the block takes longer than its time. No call starts after
+    the block has ended.
 
     Args:
-        seconds: the block's time; the call comes at once when it is not positive.
-        on_timeout: must be safe to run beside the block.
+        seconds: the block's time; if it is not positive, the call comes at once.
+        on_timeout: must be safe to run concurrently with the block.
     """
 
     def __init__(self, seconds: float, on_timeout: Callable[[], None]) -> None:
@@ -40,7 +40,7 @@ class Timeout:
             self._over = True
 
     def call(self) -> None:
-        """The time is up."""
+        """The time has passed."""
         with self._lock:
             if self._over:
                 return
@@ -49,9 +49,9 @@ class Timeout:
 
 
 class _Timer:
-    """The thread that waits for all timeouts: one for the process, since to start one for each pass costs as much as
-    two small requests. It sleeps until the earliest time that it knew when it fell asleep; who comes and goes does not
-    wake it, unless that was too late.
+    """The thread that waits for all timeouts: one for the process, since starting one for each pass takes as long as
+    two small requests. It sleeps until the earliest timeout; adding or removing one wakes it only if it would be too
+    late.
     """
 
     def __init__(self) -> None:

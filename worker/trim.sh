@@ -1,5 +1,5 @@
 #!/bin/sh
-# Inside the image's build: take out of the packages in the current folder what no worker uses, and compile the rest.
+# Part of the image build: remove what no worker uses from the packages in the current folder, and compile the rest.
 set -eu
 
 # Headers, static libraries, stubs, commands, tests; the C library that ONNX Runtime ships beside its Python module, and
@@ -11,8 +11,8 @@ rm -rf onnxruntime/capi/libonnxruntime.so* onnxruntime/datasets onnxruntime/quan
 find . -type d \( -name tests -o -name __pycache__ \) -prune -exec rm -rf {} +
 find . -type f \( -name '*.a' -o -name '*.h' -o -name '*.pyi' \) -delete
 
-# Symbols. Some libraries were rewritten by patchelf in a way that strip can't follow: it says nothing, and leaves segments
-# that can't be mapped. Those libraries stay as they are.
+# Symbols. strip silently damages some libraries that patchelf has rewritten: their segments can't be mapped any more. Those
+# libraries are left unchanged.
 mappable() {
     python3 -c '
 import struct, sys
@@ -33,6 +33,6 @@ find . -type f -name '*.so*' | while read -r library; do
 done
 rm -f /tmp/stripped
 
-# Some packages carry files for other versions of Python, which do not compile: those would not run either.
+# Some packages contain files for other versions of Python, which do not compile; they are not used.
 python3 -m compileall -q --invalidation-mode unchecked-hash . || true
 chmod -R a+rX .

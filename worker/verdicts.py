@@ -1,11 +1,11 @@
-"""What becomes of each received message: one verdict for every record of an SQS event.
+"""Whether each received message is deleted or retried: one verdict for every record of an SQS event.
 
 verdict                 Lambda                                       SQS
 Done                    deletes the message
 Retry(after_seconds)    keeps it, since its id is in the answer's    shows it again after so many seconds; None: when
                         `batchItemFailures`                          the visibility timeout set last ends
 
-Lambda deletes every message that is not reported. So `Done` is given for a listed reason only, each of which says that
+Lambda deletes every message that is not reported. So every `Done` has one of the listed reasons, which all mean that
 the request is final or was never accepted. A record without a verdict, or with two, is retried.
 """
 
@@ -38,10 +38,10 @@ class RetryReason(StrEnum):
     """Why a message is kept."""
 
     UNREADABLE = "unreadable"
-    REPEATED = "repeated"
+    DUPLICATE = "duplicate"
     NO_TIME = "no_time"
     CLAIM_FAILED = "claim_failed"
-    CLAIM_REFUSED = "claim_refused"
+    CLAIM_REJECTED = "claim_rejected"
     LEASED = "leased"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     ATTEMPT_FAILED = "attempt_failed"
@@ -62,7 +62,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The message comes back after so many seconds; None leaves its visibility timeout as it is."""
+    """The message comes back after this many seconds; None leaves its visibility timeout unchanged."""
 
     reason: RetryReason
     after_seconds: int | None
@@ -83,10 +83,10 @@ EVENTS: Mapping[DoneReason | RetryReason, tuple[Callable[..., None], str]] = {
     DoneReason.NO_RECORD: (Telemetry.info, "message_dropped"),
     DoneReason.EARLIER_SUBMIT: (Telemetry.info, "message_dropped"),
     RetryReason.UNREADABLE: (Telemetry.error, "message_unreadable"),
-    RetryReason.REPEATED: (Telemetry.info, "message_returned"),
+    RetryReason.DUPLICATE: (Telemetry.info, "message_returned"),
     RetryReason.NO_TIME: (Telemetry.info, "message_returned"),
     RetryReason.CLAIM_FAILED: (Telemetry.error, "claim_failed"),
-    RetryReason.CLAIM_REFUSED: (Telemetry.info, "message_returned"),
+    RetryReason.CLAIM_REJECTED: (Telemetry.info, "message_returned"),
     RetryReason.LEASED: (Telemetry.info, "message_returned"),
     RetryReason.ATTEMPTS_EXHAUSTED: (Telemetry.error, "attempts_exhausted"),
     RetryReason.ATTEMPT_FAILED: (Telemetry.warning, "request_retried"),
@@ -109,7 +109,7 @@ def log(verdict: Verdict, telemetry: Telemetry) -> None:
         write(telemetry, event, **verdict.details)
 
 
-def the_only(verdicts: Sequence[Verdict], message_id: str) -> Verdict:
+def single_verdict(verdicts: Sequence[Verdict], message_id: str) -> Verdict:
     """The verdict on a message, if there is exactly one; else the message is retried."""
     if len(verdicts) == 1:
         return verdicts[0]
@@ -117,7 +117,7 @@ def the_only(verdicts: Sequence[Verdict], message_id: str) -> Verdict:
 
 
 def counts(verdicts: Iterable[Verdict]) -> dict[str, int]:
-    """How many messages ended how: `succeeded`, `failed`, `dropped` or `returned`."""
+    """The number of messages by result: `succeeded`, `failed`, `dropped` or `returned`."""
     found: dict[str, int] = {}
     for verdict in verdicts:
         if isinstance(verdict, Retry):

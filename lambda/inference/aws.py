@@ -1,7 +1,7 @@
-"""The one place that makes AWS clients.
+"""The only module that makes AWS clients.
 
-Clients only, no boto3 resources (their models cost start time), each made once per process by a composition root.
-The endpoint comes from the environment alone (`AWS_ENDPOINT_URL`), which every SDK understands.
+Clients only, no boto3 resources (loading their models takes start time). Each is made once per process, by the
+function's main module. The endpoint comes from the environment (`AWS_ENDPOINT_URL`), which every SDK supports.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ ATTEMPTS = 3
 BOUNDED_ATTEMPTS = 2
 
 
-class _Tries(NamedTuple):
-    """How a boto3 client tries a call; times in seconds."""
+class _RetrySettings(NamedTuple):
+    """Timeouts and attempts of a boto3 client's calls; times in seconds."""
 
     connect_timeout: float
     read_timeout: float
@@ -28,30 +28,31 @@ class _Tries(NamedTuple):
 
     @property
     def longest(self) -> float:
-        """The longest that a try takes, with the pause after it."""
+        """The longest time of one attempt, with the pause after it."""
         return self.connect_timeout + self.read_timeout + self.pause
 
 
-# boto3 can't shorten a single try. So with a deadline all of its tries are short, and when little time is left there is
-# one that is shorter still: it fits in the second that the worker's timeout handler has.
-_SHORT = _Tries(CONNECT_TIMEOUT_SECONDS, 2, BOUNDED_ATTEMPTS, 1)
-_LAST = _Tries(0.3, 0.5, 1, 0)
+# boto3 can't shorten a single attempt. So with a deadline all attempts are short, and when little time is left there is
+# one # that is shorter still: it fits in the second that the worker's timeout handler has.
+_SHORT = _RetrySettings(CONNECT_TIMEOUT_SECONDS, 2, BOUNDED_ATTEMPTS, 1)
+_LAST = _RetrySettings(0.3, 0.5, 1, 0)
 
 
 @lru_cache
 def client(service: str, deadline: Deadline | None = None) -> Any:
     """boto3's client of a service.
 
-    With a deadline it makes two tries at most, and no try starts that could end after it, a pause before the next
-    included. Without one it makes three; a hanging service then takes up to fifteen seconds a call, pauses included.
+    With a deadline it makes at most two attempts, and starts none that could end after it. Without a deadline it makes
+    three; then a call to a service that hangs takes up to fifteen seconds.
     """
     if deadline is None:
-        return _boto3_client(service, _Tries(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, ATTEMPTS, 0))
+        return _boto3_client(service, _RetrySettings(CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, ATTEMPTS, 0))
     return _BoundedClient(service, deadline)
 
 
 class _BoundedClient:
-    """boto3's client with a deadline: two of them, of which a call takes the one that its time allows."""
+    """A boto3 client with a deadline: two clients with different timeouts; the time left decides which one a call
+    uses."""
 
     def __init__(self, service: str, deadline: Deadline) -> None:
         self._deadline = deadline
@@ -60,11 +61,11 @@ class _BoundedClient:
         self.meta = self._short.meta
 
     def __getattr__(self, operation: str) -> Any:
-        return getattr(self._short if self._deadline.left() >= _SHORT.longest else self._last, operation)
+        return getattr(self._short if self._deadline.remaining() >= _SHORT.longest else self._last, operation)
 
-    def _make(self, service: str, tries: _Tries) -> Any:
+    def _make(self, service: str, tries: _RetrySettings) -> Any:
         def check_time(**_: Any) -> None:
-            if self._deadline.left() < tries.longest:
+            if self._deadline.remaining() < tries.longest:
                 raise OutOfTimeError
 
         made = _boto3_client(service, tries)
@@ -72,7 +73,7 @@ class _BoundedClient:
         return made
 
 
-def _boto3_client(service: str, tries: _Tries) -> Any:
+def _boto3_client(service: str, tries: _RetrySettings) -> Any:
     import boto3
     from botocore.config import Config
 
@@ -88,10 +89,10 @@ def _boto3_client(service: str, tries: _Tries) -> Any:
 
 @lru_cache
 def lean_client(service: str, deadline: Deadline | None = None) -> Any:
-    """A client of `dynamodb` or `sqs` for the functions that somebody waits for or pays much for: a few operations at a
-    tenth of boto3's CPU, and without importing it. boto3's where the environment asks for more than the lean one can.
+    """A client of `dynamodb` or `sqs` with a few operations, at a tenth of boto3's CPU time and without importing it;
+    for the api function and the workers. If the environment needs more than it supports, boto3's client.
 
-    With a deadline no try starts that could end after it.
+    With a deadline no attempt starts that could end after it.
     """
     from inference.lean import LeanClient
 

@@ -1,7 +1,7 @@
-"""The models that this deployment serves, known since it was packaged and deployed: no call at run time.
+"""The models of this deployment, known from the package and the environment: no call at run time.
 
-`models.json` and the validators (one generated module per model folder, from its manifest's input schema) ship in the
-zip; the environment says which model name uses which folder.
+`models.json` and the validators (one generated module per model folder, from its manifest's input schema) are in the
+zip; the environment maps model names to folders.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Raises:
 
 
 class CatalogEntry(NamedTuple):
-    """A model that can be asked: its name, its version, and the check of its inputs."""
+    """A deployed model: its name in the path, its version, and the validator of its inputs."""
 
     name: str
     version: str
@@ -38,7 +38,7 @@ class Catalog:
         models: model name -> source folder.
         default: the model of a request that names none.
         versions: source folder -> version, from `models.json`.
-        validator: source folder -> its check; loads the module when it is first needed.
+        validator: source folder -> its validator; imports the module when it is first needed.
     """
 
     def __init__(
@@ -80,17 +80,17 @@ def packaged_versions(folder: Path) -> Mapping[str, str]:
 
 @lru_cache
 def packaged_validator(source: str) -> Validate:
-    """The check that was generated from a source folder's input schema when it was packaged."""
+    """The validator that was generated from a folder's input schema when it was packaged."""
     module = importlib.import_module(f"validators.{source.replace('-', '_')}")
     generated: Validate = module.validate
 
     def validate(value: Any) -> Any:
         try:
-            generated(value)  # fills the defaults in, in place; what it returns may be a decoded `contentEncoding`
+            generated(value)  # adds the defaults in place; its return value may be a decoded `contentEncoding`
         except module.Violation as violation:
             raise InvalidInput(violation.message) from violation
         except OverflowError as error:  # `multipleOf` with a number beyond what a float can hold
-            raise InvalidInput("a number in it is too large to be checked") from error
+            raise InvalidInput("it contains a number that is too large to check") from error
         return value
 
     return validate

@@ -5,7 +5,7 @@
 A comparison has an attribute on its left; on its right a constant, a `Param`, or another attribute. As in DynamoDB, a
 comparison with an attribute that the record does not have is false.
 
-Plain classes: every function imports this, and a dataclass takes as long to define as a dozen of them.
+Plain classes, because every function imports this module: defining one dataclass takes as long as a dozen of them.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class Missing:
 
 
 class Group:
-    """Conditions joined by one operator; a part with the same operator is taken apart, for DynamoDB refuses redundant
+    """Conditions joined by one operator. A part with the same operator is merged: DynamoDB rejects redundant
     parentheses."""
 
     __slots__ = ("parts",)

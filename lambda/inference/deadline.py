@@ -1,9 +1,9 @@
-"""Until when the calls to AWS of an invocation have to be over, so that its answer goes out before Lambda ends it.
+"""The time by which an invocation's calls to AWS must end, so that it can respond before Lambda's timeout.
 
-|-- calls ------------------------------|-- kept back --|-- answer --|
-start                                                                Lambda's timeout
+|-- calls ------------------------------|-- reserved --|-- response --|
+start                                                                 Lambda's timeout
 
-The api function keeps time back to withdraw what a submit wrote, a worker to predict what it claimed and to write that.
+The api function reserves time to discard the record of a failed submit; a worker, to predict and to write outcomes.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import time
 from botocore.exceptions import BotoCoreError
 
 ANSWER_SECONDS = 0.5
-KEPT_BACK_SECONDS = 3.0
+RESERVED_SECONDS = 3.0
 
 
 class OutOfTimeError(BotoCoreError):  # type: ignore[misc]
-    """A call was not made, since it might not have ended before the deadline."""
+    """A call was not made, because it might not have ended before the deadline."""
 
     fmt = "no time was left for a call"
 
@@ -28,18 +28,18 @@ class Deadline:
 
     def __init__(self) -> None:
         self._end = math.inf
-        self._kept_back = 0.0
+        self._reserved = 0.0
 
     def start(self, seconds: float) -> None:
-        """An invocation begins that Lambda ends in so many seconds."""
+        """Start an invocation that Lambda ends after this many seconds."""
         usable = seconds - ANSWER_SECONDS
         self._end = time.monotonic() + usable
-        self._kept_back = min(KEPT_BACK_SECONDS, usable / 3)
+        self._reserved = min(RESERVED_SECONDS, usable / 3)
 
-    def release(self) -> None:
-        """Release the time that was kept back: what follows takes back what was begun, or ends it."""
-        self._kept_back = 0.0
+    def release_reserve(self) -> None:
+        """Let the following calls use the reserved time."""
+        self._reserved = 0.0
 
-    def left(self) -> float:
-        """Seconds that calls may take from now on."""
-        return self._end - self._kept_back - time.monotonic()
+    def remaining(self) -> float:
+        """Seconds left for calls."""
+        return self._end - self._reserved - time.monotonic()

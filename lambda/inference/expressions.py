@@ -1,8 +1,8 @@
-"""Conditions and transitions in DynamoDB's two languages: expressions and PartiQL.
+"""Renders conditions and transitions in DynamoDB's two languages: expressions and PartiQL.
 
 A single record goes through `UpdateItem`; a batch through PartiQL's `BatchExecuteStatement` (up to 25 statements, each
-with its own condition and its own result). Both are rendered from the same `Transition`, so they cannot drift apart:
-once per process, on first use; a call only binds its values.
+with its own condition and its own result). Both are rendered from the same `Transition`, so they can't differ; once per
+process, on first use. A call only binds its values.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from inference.transitions import Increment, Transition, Update
 
 
 def to_attribute(value: Value) -> dict[str, Any]:
-    """A DynamoDB attribute value. Results are JSON text, so numbers are integers: boto3's trouble with floats never
-    comes up."""
+    """A DynamoDB attribute value. All numbers are integers, since results are stored as JSON text: boto3 does not
+    accept floats."""
     if isinstance(value, bool):
         return {"BOOL": value}
     if isinstance(value, int):
@@ -43,7 +43,7 @@ def to_update_item(update: Update, table: str) -> dict[str, Any]:
 
 
 def to_statement(update: Update, table: str) -> dict[str, Any]:
-    """One statement of `BatchExecuteStatement`, which returns the record as it stands when it is refused.
+    """One statement of `BatchExecuteStatement`; if its condition fails, the current record is returned.
 
     Raises:
         ValueError: the transition increments; arithmetic is not among PartiQL's documented operations.
@@ -93,7 +93,7 @@ def _update_item(transition: Transition) -> tuple[dict[str, Any], _Expression]:
 
 @cache
 def _statement(transition: Transition) -> tuple[str, list[Param | dict[str, Any]]]:
-    """The text of a statement after its table's name, and what is in the places of its parameters."""
+    """The text of a statement after the table's name, and its parameters."""
     if not transition.in_batches:
         raise ValueError("a transition that increments cannot go in a batch")
     writer = _PartiQL()
@@ -137,7 +137,7 @@ class _Writer:
 
 
 class _Expression(_Writer):
-    """`#status = :status_running`: names and values through placeholders, so that no reserved word is in the way."""
+    """`#status = :status_running`: placeholders for names and values, because many names are reserved words."""
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}

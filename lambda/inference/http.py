@@ -17,7 +17,7 @@ from inference.errors import NotJson, RequestError
 ANONYMOUS = "anonymous"
 
 # curl's default for -d; people paste JSON with it all day, and the body says itself whether it is JSON.
-_TAKEN_AS_JSON = ("application/x-www-form-urlencoded", "text/plain")
+_ACCEPTED_AS_JSON = ("application/x-www-form-urlencoded", "text/plain")
 
 # JSON is UTF-8 (RFC 8259), and ASCII is a part of it.
 _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
@@ -103,7 +103,7 @@ def read_body(request: HttpRequest) -> bytes:
 
 
 def require_json(request: HttpRequest) -> None:
-    """Refuse a body that says it is something else than JSON in UTF-8, as it is.
+    """Reject a body that says it is something else than JSON in UTF-8, as it is.
 
     Raises:
         UnsupportedEncoding, UnsupportedMediaType: it names what it is.
@@ -114,7 +114,7 @@ def require_json(request: HttpRequest) -> None:
         raise UnsupportedEncoding(detail)
     kind, *parameters = request.headers.get("content-type", "").lower().split(";")
     kind = kind.strip()
-    if kind not in ("", "application/json", *_TAKEN_AS_JSON) and not kind.endswith("+json"):
+    if kind not in ("", "application/json", *_ACCEPTED_AS_JSON) and not kind.endswith("+json"):
         raise UnsupportedMediaType(f"The body is '{kind[:64]}'; send application/json.")
     for parameter in parameters:
         name, _, value = parameter.partition("=")

@@ -1,9 +1,9 @@
 """A lean client of DynamoDB and SQS: just the operations that the adapters call, with boto3's names and errors.
 
-boto3 can do everything, and a function that makes three calls pays for it with most of its cold start and ten times
-the CPU per call. This client gives the same answers and raises the same exceptions (one set of tests holds both to
-it), and retries as botocore's `standard` mode does. What the environment may ask for beyond keys, region and endpoint
-(profiles, proxies, FIPS, ...) stays boto3's: `from_environment` gives None then.
+boto3 supports everything, but takes most of the cold start of a function that makes three calls, and ten times the CPU
+time per call. This client returns the same responses and raises the same exceptions (the same tests run with both), and
+retries as botocore's `standard` mode does. If the environment needs more than keys, region and endpoint (profiles,
+proxies, FIPS, ...), `from_environment` returns None, and boto3 is used.
 """
 
 from __future__ import annotations
@@ -69,17 +69,17 @@ REFUND_WITHOUT_RETRY = 1
 MAX_BACKOFF_SECONDS = 20
 
 SHORTEST_TRY_SECONDS = 0.5
-"""With less time left a try is not worth starting."""
+"""With less time left, no attempt is started."""
 
-# When one of these is set, boto3 would do what this client can't.
+# If one of these is set, boto3 is needed.
 _ONLY_BOTO3 = (
     *("AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
     *("AWS_PROFILE", "AWS_DEFAULT_PROFILE", "AWS_CONFIG_FILE"),
     *("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"),
 )
-_SAYS_NOTHING = ("", "false", os.devnull.lower())  # the null device as AWS_CONFIG_FILE: no file at all
+_UNSET_VALUES = ("", "false", os.devnull.lower())  # the null device as AWS_CONFIG_FILE: no file at all
 _ISOLATED_REGIONS = ("us-iso", "eu-iso", "eusc-")
-"""Beginnings of regions whose endpoints are in domains of their own."""
+"""Prefixes of regions whose endpoints are in other domains."""
 
 
 class LeanClient:
@@ -89,9 +89,9 @@ class LeanClient:
         service: `dynamodb` or `sqs`.
         host: where the service is.
         signer: signs for the service.
-        attempts: tries of a call in all.
-        deadline: no try starts that could end after it.
-        pause: waits some seconds.
+        attempts: of a call, the first included.
+        deadline: no attempt starts that could end after it.
+        pause: sleeps for some seconds.
     """
 
     def __init__(
@@ -107,7 +107,7 @@ class LeanClient:
         self._host = host
         self._signer = signer
         self._attempts = attempts
-        self._left = (deadline or Deadline()).left
+        self._remaining = (deadline or Deadline()).remaining
         self._pause = pause
         self._quota = _RetryQuota()
         for method, operation in _OPERATIONS[service].items():
@@ -123,8 +123,8 @@ class LeanClient:
         attempts: int,
         deadline: Deadline | None = None,
     ) -> LeanClient | None:
-        """The client that the environment asks for, or None if that takes boto3. Timeouts in seconds."""
-        if any(environment.get(name, "").lower() not in _SAYS_NOTHING for name in _ONLY_BOTO3):
+        """The client for this environment, or None if it needs boto3. Timeouts in seconds."""
+        if any(environment.get(name, "").lower() not in _UNSET_VALUES for name in _ONLY_BOTO3):
             return None
         region = environment.get("AWS_DEFAULT_REGION") or environment.get("AWS_REGION")
         access_key = environment.get("AWS_ACCESS_KEY_ID")
@@ -149,13 +149,13 @@ class LeanClient:
         return cls(service, host, signer, attempts, deadline)
 
     def _call(self, operation: str, /, **arguments: Any) -> dict[str, Any]:
-        """Make a call, again and again as long as the rules allow.
+        """Make a call, with retries.
 
         Raises:
-            ClientError: the service refused.
-            BotoCoreError: it could not be reached, or its reply could not be read, or no time is left.
+            ClientError: the service returned an error.
+            BotoCoreError: it could not be reached, its reply could not be read, or no time is left.
         """
-        if self._left() < SHORTEST_TRY_SECONDS:
+        if self._remaining() < SHORTEST_TRY_SECONDS:
             raise OutOfTimeError
         body = json.dumps(arguments, separators=(",", ":")).encode()
         refund = REFUND_WITHOUT_RETRY
@@ -167,10 +167,11 @@ class LeanClient:
                 if attempt >= self._attempts or not _is_retried(error) or not self._quota.acquire(cost):
                     raise
                 refund = cost
-                # After a thaw the kept connection is probably dead while the service is well: no reason to wait.
+                # After Lambda froze the process, the kept connection is probably closed and the service is fine: do not
+                # wait.
                 stale = isinstance(error, StaleConnectionError)
                 pause = 0 if stale else _jitter() * min(2 ** (attempt - 1), MAX_BACKOFF_SECONDS)
-                if self._left() - pause < SHORTEST_TRY_SECONDS:
+                if self._remaining() - pause < SHORTEST_TRY_SECONDS:
                     raise
                 if not stale:
                     self._pause(pause)
@@ -181,7 +182,8 @@ class LeanClient:
 
     def _try(self, operation: str, body: bytes, attempt: int) -> dict[str, Any]:
         reply = self._host.exchange(
-            self._signer.request(self._prefix + operation, body, time.time(), _trace_header(os.environ)), self._left()
+            self._signer.request(self._prefix + operation, body, time.time(), _trace_header(os.environ)),
+            self._remaining(),
         )
         expected, actual = reply.headers.get("x-amz-crc32"), str(zlib.crc32(reply.body))
         if expected not in (None, actual):
@@ -192,7 +194,7 @@ class LeanClient:
             "RetryAttempts": attempt - 1,
         }
         if reply.status >= 300:
-            raise _refusal(reply, operation, metadata)
+            raise _rejection(reply, operation, metadata)
         try:
             return {**json.loads(reply.body or b"{}"), "ResponseMetadata": metadata}
         except (ValueError, TypeError) as error:
@@ -200,14 +202,14 @@ class LeanClient:
 
 
 class _RetryQuota:
-    """What a client may spend on retries: without an end to it, clients that retry keep a service down."""
+    """A client's budget for retries: without a limit, retries of all clients can keep a service overloaded."""
 
     def __init__(self) -> None:
         self._left = RETRY_CAPACITY
         self._lock = threading.Lock()
 
     def acquire(self, cost: int) -> bool:
-        """Take so much; False, and nothing is taken, if there is less."""
+        """Take this amount. Returns False, and takes nothing, if less is left."""
         with self._lock:
             if cost > self._left:
                 return False
@@ -215,13 +217,13 @@ class _RetryQuota:
             return True
 
     def release(self, amount: int) -> None:
-        """Give so much back, up to the capacity."""
+        """Give this amount back, up to the capacity."""
         with self._lock:
             self._left = min(self._left + amount, RETRY_CAPACITY)
 
 
-def _refusal(reply: Reply, operation: str, metadata: Mapping[str, Any]) -> ClientError:
-    """The error that boto3 raises: a refused condition's record is its `response["Item"]`."""
+def _rejection(reply: Reply, operation: str, metadata: Mapping[str, Any]) -> ClientError:
+    """The error that boto3 raises: a rejected condition's record is its `response["Item"]`."""
     try:
         fields = dict(json.loads(reply.body))
     except (ValueError, TypeError):
@@ -246,7 +248,7 @@ def _jitter() -> float:
 
 
 def _trace_header(environment: Mapping[str, str]) -> str:
-    """What boto3 sends in Lambda, which finds functions that call each other in a circle by it."""
+    """The header that boto3 sends in Lambda, which uses it to detect functions that call each other in a loop."""
     trace = environment.get("_X_AMZN_TRACE_ID", "")
     if not trace.isascii() or not trace.isprintable() or "AWS_LAMBDA_FUNCTION_NAME" not in environment:
         return ""

@@ -1,4 +1,4 @@
-"""Reads a worker's log: the lines of a killed invocation are all that tells of its end."""
+"""Reads a worker's log, for the reason why an invocation was killed."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def read_lines(
 ) -> Sequence[str]:
     """What the log group has of one invocation, since a time (epoch ms).
 
-    The last lines of a process that ends (a traceback, an allocator's complaint, a timeout in some formats) do not
-    carry the id, but they stand in the invocation's stream before the next one starts. Of a model that prints a lot the
-    first lines are read, and what carries the id: Lambda's own lines about the end. An unreadable log gives no lines,
-    and `report` its error: a request has to end whether or not the reason can be found.
+    The last lines of a process that ends (a traceback, a message of the allocator, a timeout in some formats) do not
+    contain the id, but they are in the same stream, before the next invocation starts. If a model prints a lot, only
+    the first lines are read, and those with the id, which are Lambda's own. If the log can't be read, the result is
+    empty and `report` gets the error: the request must end whether or not the reason is found.
     """
     try:
         found = list(islice(_found(client, group, invocation_id, since), MAX_FOUND))
@@ -43,7 +43,7 @@ def read_lines(
 
 
 def _found(client: Any, group: str, invocation_id: str, since: int) -> Iterator[dict[str, Any]]:
-    """The events that carry the id; a page may be empty and yet not be the last."""
+    """The events that contain the id. An empty page need not be the last one."""
     pages = client.get_paginator("filter_log_events").paginate(
         logGroupName=group, filterPattern=f'"{invocation_id}"', startTime=since
     )
@@ -52,7 +52,7 @@ def _found(client: Any, group: str, invocation_id: str, since: int) -> Iterator[
 
 
 def _of_invocation(lines: Sequence[str], invocation_id: str) -> Iterator[str]:
-    """The lines from the first that carries the id to the start of another invocation."""
+    """The lines from the first with the id to the start of another invocation."""
     inside = False
     for line in lines:
         if invocation_id in line:

@@ -1,7 +1,7 @@
 """Inputs and results as JSON: strict, bounded, and the same text on every machine.
 
-Python's parser takes NaN, Infinity and numbers that overflow to infinity; JSON does not, and neither does anybody who
-reads the result. Nesting is bounded because a deep value is an attack on the next parser, not an input.
+Python's parser accepts NaN, Infinity and numbers that overflow to infinity; JSON does not allow them, and other parsers
+reject them. The nesting depth is limited because a very deep value can crash the next parser.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from inference.errors import NotJson, TooLarge
 
 MAX_RESULT_BYTES = 350_000
-"""A record may have 400 KB (DynamoDB's item limit); the rest of it needs little."""
+"""A record may have 400 KB (DynamoDB's item limit); its other attributes are small."""
 
 MAX_MESSAGE_BYTES = 250_000
 """A message may have 256 KiB (the queue's limit); ASCII escapes can make an input six times its size."""

@@ -1,6 +1,6 @@
-"""Request queues: how a message gets on, and how soon it comes back.
+"""Request queues: sending messages and setting their visibility.
 
-What SQS says is translated at this edge: callers see `Unavailable`, never a `ClientError`.
+Errors of SQS are translated here: callers see `Unavailable`, never a `ClientError`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from inference.errors import QueueMissing, Unavailable
 from inference.requests import Message
 
-ENTRIES = 10
+MAX_BATCH_ENTRIES = 10
 """SQS's limit on the entries of one batch call."""
 
 MAX_VISIBILITY_SECONDS = 43_200
 
 
 _MISSING = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
-"""One error, in SQS's two protocols."""
+"""The names of one error in SQS's two protocols."""
 
 
 class RequestQueue:
@@ -39,7 +39,7 @@ class RequestQueue:
         """Put a message on the queue.
 
         Raises:
-            Unavailable: SQS did not confirm it; after a broken connection it may have taken it all the same.
+            Unavailable: SQS did not confirm the message; after a connection error it may still have accepted it.
         """
         try:
             self._client.send_message(QueueUrl=self._url, MessageBody=message.to_body())
@@ -47,15 +47,14 @@ class RequestQueue:
             raise Unavailable(f"could not send to {self._url}: {error}") from error
 
     def set_visibility(self, delays: Mapping[str, int]) -> Sequence[str]:
-        """Set when received messages come back: receipt handle -> seconds from now.
+        """Set the visibility timeouts of received messages: receipt handle -> seconds from now.
 
-        Returns the handles for which it could not be set; those come back when their visibility timeout ends, so
-        nothing is lost, only later.
+        Returns the handles for which it failed: those messages come back when their current visibility timeout ends.
         """
         handles = list(delays)
         missed: list[str] = []
-        for start in range(0, len(handles), ENTRIES):
-            chunk = handles[start : start + ENTRIES]
+        for start in range(0, len(handles), MAX_BATCH_ENTRIES):
+            chunk = handles[start : start + MAX_BATCH_ENTRIES]
             entries = [
                 {
                     "Id": str(index),
@@ -73,8 +72,8 @@ class RequestQueue:
         return missed
 
     def is_empty(self) -> bool:
-        """Whether SQS reports no message at all, in sight, in flight or delayed. Its counts are approximate: it may
-        take a minute for them to settle.
+        """Whether SQS reports no message at all: visible, in flight or delayed. Its counts are approximate, and may be
+        a minute old.
 
         Raises:
             QueueMissing: there is no such queue.
@@ -83,7 +82,7 @@ class RequestQueue:
         return not any(self.counts())
 
     def counts(self) -> tuple[int, int]:
-        """How many messages wait, and how many are in flight, by SQS's approximate counts.
+        """The number of waiting messages and of those in flight, by SQS's approximate counts.
 
         Raises:
             QueueMissing: there is no such queue.
@@ -97,7 +96,7 @@ class RequestQueue:
         try:
             answer = self._client.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)
         except (ClientError, BotoCoreError) as error:
-            text = f"could not ask {self._url} for its length: {error}"
+            text = f"could not get the message counts of {self._url}: {error}"
             raise (QueueMissing if _code(error) in _MISSING else Unavailable)(text) from error
         visible, delayed, in_flight = (int(answer["Attributes"][name]) for name in names)
         return visible + delayed, in_flight

@@ -1,14 +1,14 @@
-"""The request table: every write is conditional, so that whoever comes late or twice changes nothing.
+"""The request table: every write is conditional, so that late or duplicate writes change nothing.
 
 A lease, over time (an attempt's right to write the outcome):
 
     claim            attempt 1 works          finish
       |------------------------------------------|            written: attempts = 1 and status = running
       |=================== lease =====================|
-                                                      |-----  only from here may attempt 2 take over
-    An attempt that lost its lease and comes back finds attempts = 2: its write is refused and its result dropped.
+                                                      |-----  attempt 2 may take over from here on
+    An attempt that lost its lease finds attempts = 2 later: its write is rejected and its result dropped.
 
-What DynamoDB says is translated at this edge: callers see records, `ConditionFailed`s and `Unavailable`, never a
+Errors of DynamoDB are translated here: callers see records, `ConditionFailed`s and `Unavailable`, never a
 `ClientError`.
 """
 
@@ -29,7 +29,7 @@ from inference.transitions import Update, create_if, discard_if
 
 OPEN_INDEX = "open"
 SHARDS = "0123456789abcdef"
-"""The open index is spread over sixteen keys, by the id's first character, so that no partition is hot."""
+"""The open index has sixteen partition keys, the id's first character, so that no partition gets too many writes."""
 
 BATCH_STATEMENTS = 25
 """DynamoDB's limit on the statements of one BatchExecuteStatement."""
@@ -55,8 +55,8 @@ class Applied:
     record: Record | None = None
 
 
-Written = Applied | ConditionFailed | Unavailable
-"""What became of one write: applied, refused by its condition, or the error that kept it from happening."""
+WriteResult = Applied | ConditionFailed | Unavailable
+"""What became of one write: applied, rejected by its condition, or the error that kept it from happening."""
 
 
 class RequestTable:
@@ -66,7 +66,7 @@ class RequestTable:
         client: a DynamoDB client (boto3, or anything with its operations).
         name: the table's name.
         batch: statements in one call; 1 turns batching off.
-        telemetry: where a refused batch is logged; None: nowhere.
+        telemetry: logs a rejected batch; None: not logged.
     """
 
     def __init__(
@@ -82,11 +82,11 @@ class RequestTable:
     def create(self, record: Record) -> Record | None:
         """Write a new record. Returns None, or the record that already has this id.
 
-        A record past its retention counts as gone: DynamoDB's TTL deletes late. Finding exactly our own record means
-        that the client's first try arrived and only its answer was lost.
+        A record past its retention is replaced: DynamoDB's TTL deletes late. If the table has exactly this record, the
+        client's first attempt succeeded and only its response was lost.
 
         Raises:
-            Unavailable: DynamoDB did not take it; it may have been written all the same.
+            Unavailable: DynamoDB did not confirm the write; the record may still have been written.
         """
         item = _to_item(record) | {"open_shard": {"S": record.request_id[0]}}
         try:
@@ -107,8 +107,8 @@ class RequestTable:
         return None
 
     def discard(self, record: Record) -> bool:
-        """Remove the record of a submit that SQS refused. False if it is not this submit's alone any more: a worker has
-        it already, so SQS did take it, or a later submit with the same key has taken it over.
+        """Remove the record of a submit that SQS rejected. False if it belongs to others too: a worker has claimed it,
+        so SQS did accept the message, or a later submit with the same key has taken it over.
 
         Raises:
             Unavailable: it could not be removed; the sweeper will end it.
@@ -130,7 +130,7 @@ class RequestTable:
     # Read
 
     def get(self, request_id: str, consistent: bool = False) -> Record | None:
-        """Read a record; an eventually consistent read costs half and may miss a write of the last second."""
+        """Read a record. An eventually consistent read costs half, and may miss a write of the last second."""
         try:
             answer = self._client.get_item(
                 TableName=self._name, Key={"request_id": {"S": request_id}}, ConsistentRead=consistent
@@ -141,13 +141,14 @@ class RequestTable:
         return _to_record(item) if item else None
 
     def find(self, request_id: str) -> Record | None:
-        """Read cheaply; when nothing is found, once more consistently: a read right after the submit must not miss."""
+        """Read with eventual consistency, and if nothing is found, consistently: a read right after the submit must
+        succeed."""
         return self.get(request_id) or self.get(request_id, consistent=True)
 
     def open_request_ids(self, submitted_before: int, first_shard: int = 0) -> Iterator[str]:
         """The requests that are not final and were submitted before a time (epoch ms), oldest first in each shard.
 
-        `first_shard` is where to begin, 0 to 15: who may not get to the end begins elsewhere each time.
+        `first_shard` (0 to 15) is where to start: a caller that may not reach the end starts elsewhere each time.
         """
         for shard in SHARDS[first_shard:] + SHARDS[:first_shard]:
             arguments = {
@@ -167,7 +168,7 @@ class RequestTable:
                 raise _unavailable("read the open index", error) from error
 
     def failed_with_input(self) -> Iterator[Record]:
-        """The failed requests whose input was kept. A scan: for an operator's tool, never for a function."""
+        """The failed requests whose input was kept. A scan: for operators' tools, not for functions."""
         try:
             for page in self._client.get_paginator("scan").paginate(
                 TableName=self._name,
@@ -179,10 +180,10 @@ class RequestTable:
         except (ClientError, BotoCoreError) as error:
             raise _unavailable("scan the table", error) from error
 
-    # Read, for an operator's tool, never for a function; records come without input and result
+    # Reads for operators' tools, not for functions; without input and result
 
     def open_records(self, submitted_before: int, most: int) -> tuple[list[Record], bool]:
-        """At most so many of the requests that are not final; and whether these are all."""
+        """At most this many requests that are not final, and whether these are all."""
         ids = list(islice(self.open_request_ids(submitted_before), most + 1))
         found = [
             record for at in range(0, len(ids[:most]), GET_KEYS) for record in self._get(ids[:most][at:][:GET_KEYS])
@@ -207,8 +208,8 @@ class RequestTable:
             keys = left
 
     def failed_since(self, finished_after: int, pages: int) -> tuple[list[Record], bool]:
-        """The requests that failed after a time (epoch ms), in at most so many pages of the table; and whether these
-        are all. A page is 1 MB of records, which costs 128 read units, whatever is found in it."""
+        """The requests that failed after a time (epoch ms), in at most this many pages of the table, and whether these
+        are all. Reading a page, 1 MB of records, costs 128 read units."""
         found: list[Record] = []
         complete = False
         scan = self._client.get_paginator("scan").paginate(
@@ -228,22 +229,22 @@ class RequestTable:
 
     # Updates
 
-    def apply(self, updates: Sequence[Update]) -> list[Written]:
-        """Apply updates, each on its own condition, in as few calls as possible; results in the order of the updates.
+    def apply(self, updates: Sequence[Update]) -> list[WriteResult]:
+        """Apply updates, each with its own condition, in as few calls as possible; results in the order of the updates.
 
-        A statement that does not apply is repeated alone, with the client's retries, as long as DynamoDB answers; only
-        a refusal that brings its record is taken from the batch. Whether a batch's refusals have one is contested: the
-        API reference says so, measurements on the service say no. So a missing one says nothing about the record.
+        A failed statement is repeated alone, with the client's retries, as long as DynamoDB answers; only a failed
+        condition whose record is returned is final. The API reference says that batches return it, measurements on the
+        service say that they do not: so a missing one says nothing about the record.
         """
         together = [index for index, update in enumerate(updates) if update.transition.in_batches]
-        results: dict[int, Written] = {}
+        results: dict[int, WriteResult] = {}
         if len(together) > 1 and self._batch > 1:
             for start in range(0, len(together), self._batch):
                 chunk = together[start : start + self._batch]
                 results.update(zip(chunk, self._apply_batch([updates[index] for index in chunk]), strict=True))
         return [results[index] if index in results else self._apply(update) for index, update in enumerate(updates)]
 
-    def _apply(self, update: Update) -> Written:
+    def _apply(self, update: Update) -> WriteResult:
         try:
             answer = self._client.update_item(**to_update_item(update, self._name))
         except ClientError as error:
@@ -255,27 +256,28 @@ class RequestTable:
             return _unavailable("update the record", error)
         return Applied(_to_record(answer["Attributes"]))
 
-    def _apply_batch(self, updates: Sequence[Update]) -> list[Written]:
+    def _apply_batch(self, updates: Sequence[Update]) -> list[WriteResult]:
         statements = [to_statement(update, self._name) for update in updates]
         try:
             responses = self._client.batch_execute_statement(Statements=statements)["Responses"]
         except ClientError as error:
-            # The updates are made singly, at many times the cost and without a sign of it: a missing right shows here.
+            # The updates are made one by one instead, which costs much more. This log line shows it, for example for a
+            # missing permission.
             if self._telemetry is not None:
-                self._telemetry.warning_once("batch_refused", code=_code(error), statements=len(statements))
-            responses = [{"Error": {"Code": "BatchRefused"}} for _ in updates]
+                self._telemetry.warning_once("batch_rejected", code=_code(error), statements=len(statements))
+            responses = [{"Error": {"Code": "BatchRejected"}} for _ in updates]
         except BotoCoreError as error:
             return [_unavailable("update the records", error) for _ in updates]
-        results: list[Written] = []
+        results: list[WriteResult] = []
         no_answer: Unavailable | None = None
         for update, response in zip(updates, responses, strict=True):
-            refused = response.get("Error")
-            if refused is None:
-                written: Written = Applied()
-            elif refused["Code"] == "ConditionalCheckFailed" and refused.get("Item"):
-                written = ConditionFailed(_to_record(refused["Item"]))
+            rejected = response.get("Error")
+            if rejected is None:
+                written: WriteResult = Applied()
+            elif rejected["Code"] == "ConditionalCheckFailed" and rejected.get("Item"):
+                written = ConditionFailed(_to_record(rejected["Item"]))
             else:
-                # To wait for each in turn, a dozen seconds and more, would take longer than the invocation has.
+                # Waiting for each one, a dozen seconds or more, would take longer than the invocation has.
                 written = no_answer or self._apply(update)
                 if isinstance(written, Unavailable) and isinstance(written.__cause__, BotoCoreError):
                     no_answer = written

@@ -1,6 +1,6 @@
-"""The vocabulary: a request, its statuses, its record and its message. What may follow what is in `transitions.py`.
+"""A request: its statuses, its record and its message. The allowed transitions are in `transitions.py`.
 
-Both sides import it: the api function writes `pending`, the worker everything after; nobody else spells a status.
+The api function and the workers import it; the statuses are defined here only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 
 class Status(StrEnum):
-    """Where a request stands. The last four are final: they never change, except by an operator's replay."""
+    """The status of a request. The last four are final: only an operator's replay changes them."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -32,7 +32,7 @@ FINAL = frozenset(Status) - OPEN
 
 
 class ErrorCode(StrEnum):
-    """Why a request failed; the closed set that `error.code` is taken from."""
+    """Why a request failed: all values of `error.code`."""
 
     INVALID_INPUT = "invalid_input"
     MODEL_ERROR = "model_error"
@@ -50,7 +50,7 @@ class ErrorCode(StrEnum):
 
 @dataclass(frozen=True)
 class Failure:
-    """Why an attempt or a request failed: a code for programs, a text that a person can act on."""
+    """Why an attempt or a request failed: a code for programs, a message for people."""
 
     code: ErrorCode
     message: str
@@ -65,7 +65,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Record:
-    """One row of the request table. Times are epoch milliseconds, but `delete_at`, which DynamoDB wants in seconds.
+    """An item of the request table. Times are in epoch milliseconds, except `delete_at`: DynamoDB's TTL needs seconds.
 
     The fields are grouped by who writes them first. Behind each: the transitions that set it later than the submit, and
     those that clear it (`transitions.py`); `claim` is any into `running`, `outcome` any into a final status.
@@ -85,8 +85,8 @@ class Record:
 
     # Submit with an Idempotency-Key: random, names the one submit that may discard the record
 
-    submit_id: str | None = None  # set by take_submit_over; cleared by confirm_submit, outcome
-    renewed_at: int | None = None  # set by take_submit_over
+    submit_id: str | None = None  # set by take_over_submit; cleared by confirm_submit, outcome
+    resubmitted_at: int | None = None  # set by take_over_submit
 
     # Attempt
 
@@ -95,11 +95,11 @@ class Record:
     lease_until: int | None = None  # set by claim; cleared by release, outcome, replay
     invocation_id: str | None = None  # set by claim
     model_version: str | None = None  # set by claim
-    alone: bool = False  # set by release_alone; cleared by outcome
+    run_alone: bool = False  # set by release_alone; cleared by outcome
 
     # Sweep
 
-    suspected_at: int | None = None  # set by suspect
+    possibly_lost_at: int | None = None  # set by mark_possibly_lost
 
     # Outcome
 
@@ -113,14 +113,15 @@ class Record:
     replayed_at: int | None = None  # set by replay
 
     def status_at(self, now: int) -> Status:
-        """The status a reader sees: past its deadline an unclaimed request is expired, whenever it is swept."""
+        """The status for a reader: past its deadline an unclaimed request is expired, also before the sweeper writes
+        it."""
         lease_over = self.lease_until is None or self.lease_until < now
         if self.status in OPEN and self.expires_at <= now and (self.status is Status.PENDING or lease_over):
             return Status.EXPIRED
         return self.status
 
     def deleted_at(self, now: int) -> bool:
-        """DynamoDB's TTL deletes late (up to days), so a reader has to look at the time itself."""
+        """Whether the retention has ended. DynamoDB's TTL deletes late (up to days), so readers check the time."""
         return self.delete_at * 1000 <= now
 
 
@@ -136,7 +137,7 @@ _MESSAGE_FIELDS: Mapping[str, type] = {
 
 @dataclass(frozen=True)
 class Message:
-    """What travels on the request queue: the input goes with it, so that the table stays small."""
+    """A message of the request queue. It contains the input, so that the table stays small."""
 
     request_id: str
     model: str
@@ -146,7 +147,7 @@ class Message:
     attempt_limit: int
 
     def to_body(self) -> str:
-        """JSON in ASCII: SQS refuses some Unicode characters, and a lone surrogate could not be encoded."""
+        """JSON in ASCII: SQS rejects some Unicode characters, and a lone surrogate can't be encoded."""
         return json.dumps(self.__dict__, separators=(",", ":"), allow_nan=False)
 
     @classmethod
@@ -161,10 +162,10 @@ class Message:
             raise ValueError("the body is not a JSON object")
         for name, kind in _MESSAGE_FIELDS.items():
             if name not in fields or (kind is not object and type(fields[name]) is not kind):
-                wanted = {str: " or no text", int: " or no whole number"}.get(kind, "")
+                wanted = {str: " or not a string", int: " or not an integer"}.get(kind, "")
                 raise ValueError(f"'{name}' is missing{wanted}")
         if not can_be_id(fields["request_id"]):
-            raise ValueError("'request_id' can't be one")
+            raise ValueError("'request_id' is not a possible id")
         return cls(**{name: fields[name] for name in _MESSAGE_FIELDS})
 
 
@@ -174,12 +175,12 @@ def new_request_id() -> str:
 
 
 def can_be_id(text: str) -> bool:
-    """Whether a text is worth a look into the table, which takes no empty and no very long key."""
+    """Whether a text can be a request id: the table accepts no empty and no very long key."""
     return 0 < len(text) <= MAX_ID_CHARACTERS and text.isascii()
 
 
 def keyed_request_id(caller: str, key: str) -> str:
-    """The id that this caller's Idempotency-Key always gives: the table's own key then makes a retry find the first.
+    """The id derived from a caller and an Idempotency-Key: by the table's key, a retry finds the first request.
 
     SHA-256 cut to a UUID's 122 bits (version 8, RFC 9562), so both kinds of id look alike.
     """
@@ -191,6 +192,6 @@ def keyed_request_id(caller: str, key: str) -> str:
 
 
 def digest_of_input(model: str, value: Any) -> str:
-    """SHA-256 of model and input, whatever the order of the keys: tells a client's retry from another request."""
+    """SHA-256 of model and input, for any order of keys: tells a client's retry from another request."""
     canonical = json.dumps([model, value], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -6,7 +6,7 @@ promise to anybody, since the request was not yet accepted; the other order woul
     new key or none    create -> send -> (keyed: confirm) -> accepted
     same key again     message confirmed, or a worker had it: accepted, like the first
                        not confirmed: take the submit over -> send again -> confirm -> accepted
-    SQS refuses        discard the record, unless it was taken over -> Unavailable
+    SQS rejects        discard the record, unless it was taken over -> Unavailable
 
 Sending again is safe at any time, whether the first submit died or is still at work: a claim is conditional, so two
 messages of one record have one outcome. Who takes a submit over changes its `submit_id`. From then on nobody discards
@@ -128,13 +128,13 @@ class Service:
         return record
 
     def _discard(self, record: Record) -> bool:
-        self._deadline.release()
+        self._deadline.release_reserve()
         return self._table.discard(record)
 
     def _was_claimed(self, request_id: str) -> bool:
         """Whether a worker has had the request, so that nobody discards it any more."""
-        standing = self._table.get(request_id, consistent=True)
-        return standing is not None and _claimed(standing)
+        current = self._table.get(request_id, consistent=True)
+        return current is not None and _claimed(current)
 
     def _repeat(self, record: Record, existing: Record, value: Any, now: int) -> Record:
         """The key was used before: the same request again, another one, or one whose message may not have been sent."""
@@ -143,11 +143,11 @@ class Service:
             raise KeyReused(detail, request_id=existing.request_id)
         if existing.submit_id is None or _claimed(existing) or existing.status_at(now) is not Status.PENDING:
             return existing
-        match self._table.apply([transitions.take_submit_over(existing, new_request_id(), now)])[0]:
+        match self._table.apply([transitions.take_over_submit(existing, new_request_id(), now)])[0]:
             case Applied(record=taken) if taken is not None:
                 return self._send(taken, _message(taken, value), taken_over=True)
-            case ConditionFailed(record=standing) if standing is not None:
-                return self._repeat(record, standing, value, now)  # confirmed, claimed, or taken over by another repeat
+            case ConditionFailed(record=current) if current is not None:
+                return self._repeat(record, current, value, now)  # confirmed, claimed, or taken over by another repeat
             case Unavailable() as error:
                 raise error
         raise Unavailable("the first request with this key was withdrawn")
@@ -177,8 +177,8 @@ class Service:
             match self._table.apply([transitions.cancel(request_id, now)])[0]:
                 case Applied(record=cancelled) if cancelled is not None:
                     return cancelled
-                case ConditionFailed(record=standing) if standing is not None:
-                    record = standing
+                case ConditionFailed(record=current) if current is not None:
+                    record = current
                 case ConditionFailed():
                     raise _unknown_request()
                 case Unavailable() as error:

@@ -1,6 +1,6 @@
-"""Settings of the functions, read from the environment once, at cold start, by each function's composition root.
+"""Settings of the functions, read from the environment once, at cold start, by each function's main module.
 
-All missing and bad names are reported in one error, so that a wrong deployment is mended in one go.
+All missing and bad settings are reported in one error.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _positive(text: str) -> int:
 def _not_negative(text: str) -> int:
     value = int(text)
     if value < 0:
-        raise ValueError("a negative number")
+        raise ValueError("not zero or a positive number")
     return value
 
 
@@ -120,7 +120,8 @@ class DeadLettersSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class SweeperSettings(Settings):
-    """Settings of the sweeper. `sweep_grace_seconds`: how long a request may look lost before it is called lost."""
+    """Settings of the sweeper. `sweep_grace_seconds`: the time without activity before a request can be ended as
+    lost."""
 
     models: Mapping[str, str] = _setting(_models)
     queue_url_prefix: str = _setting()

@@ -1,7 +1,7 @@
 """AWS's Signature Version 4 for one shape of request: POST / with a JSON body.
 
-Botocore's signer takes any request, and with it 32 ms of a cold start for what it imports. This one gives the same
-signature, which a test compares for arbitrary requests.
+Botocore's signer supports every request, but its imports take 32 ms of a cold start. This one makes the same signature;
+a test compares them for arbitrary requests.
 
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html
 """
@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 
 class Credentials(NamedTuple):
-    """As Lambda puts them into the environment, where they outlive the process."""
+    """As Lambda sets them in the environment; they are valid longer than the process runs."""
 
     access_key: str
     secret_key: str
@@ -28,7 +28,7 @@ class Signer:
 
     Args:
         host: the value of the Host header.
-        headers: what every request has besides; names in lower case.
+        headers: more headers of every request; names in lower case.
     """
 
     def __init__(
@@ -72,7 +72,8 @@ class Signer:
         return head.encode("latin-1") + body
 
     def _signing_key(self, day: str) -> bytes:
-        """Good for a day; kept in one tuple, so that no thread sees one day with another's key."""
+        """The signing key is valid for a day. Day and key are kept in one tuple, so that all threads see matching
+        ones."""
         known, key = self._key
         if known != day:
             key = b"AWS4" + self._credentials.secret_key.encode()

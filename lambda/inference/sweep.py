@@ -1,12 +1,13 @@
-"""The sweep: ends what is neither in a queue nor leased, so that nobody polls a request for ever.
+"""The sweep: ends requests that are neither in a queue nor leased, so that no client polls without end.
 
     past its deadline, not leased                        -> expired
-    untouched for the grace time, not leased, and its
+    no activity for the grace time, not leased, and its
     model is not deployed any more                       -> failed (model_removed)
     model's queue and dead-letter queue are empty, twice -> failed (lost)
 
-While a queue holds messages nobody can tell whether one of them is this request's; then its deadline decides. One look
-is not enough: SQS's counts may be a minute old, and what moves to the dead-letter queue may be in neither of them.
+If a queue holds messages, one of them may be this request's; then only its deadline ends it. One check is not enough:
+SQS's counts may be a minute old, and a message on its way to the dead-letter queue may be in neither count. So the
+first check marks the request as possibly lost, and a later one ends it.
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ from inference.requests import FINAL, ErrorCode, Failure, Record
 from inference.telemetry import Telemetry
 
 SETTLE_MS = 60_000
-"""SQS's counts are right after so long; two looks further apart cannot both miss a message."""
+"""SQS's counts are right after this time: two checks that are further apart can't both miss a message."""
 
 LOST = Failure(
     ErrorCode.LOST,
-    "No queue holds a message of the request any more: its submit ended half-way, or its model was removed and added"
-    " again, and the queue's messages were deleted. Send it again.",
+    "No queue has a message of this request any more: its submit was interrupted, or its model was removed and added"
+    " again, which deleted the queue's messages. Send the request again.",
 )
 
 
 def model_removed(model: str) -> Failure:
-    """Why a request ends whose model is not deployed any more."""
+    """The failure of a request whose model is not deployed any more."""
     text = (
-        f"The model '{model}' was removed from the deployment before a worker took the request. Send it again to"
-        " another model, or once this one is deployed again."
+        f"The model '{model}' was removed from the deployment before a worker processed the request. Send the request"
+        " to another model, or again when this model is deployed."
     )
     return Failure(ErrorCode.MODEL_REMOVED, text)
 
@@ -46,7 +47,7 @@ class Sweeper:
     Args:
         models: the names of the models that are deployed.
         queues: model name -> the queues that its messages can be in.
-        grace: milliseconds that a request must be untouched before it can be lost; more than SQS's counts need.
+        grace: milliseconds without activity before a request can be lost; longer than SQS's counts need.
     """
 
     def __init__(
@@ -64,21 +65,21 @@ class Sweeper:
         self._telemetry = telemetry
 
     def sweep(self, clock: Callable[[], int], time_left: Callable[[], bool]) -> dict[str, int]:
-        """Sweep until done or out of time (the next sweep goes on). Returns how many requests were seen, how many ended
-        by which outcome, and how many are now suspected to be lost.
+        """Sweep until done or out of time (the next sweep continues). Returns the number of requests seen, ended by
+        each outcome, and newly marked as possibly lost.
 
         Args:
-            clock: gives the time in epoch milliseconds, which goes on during a sweep.
+            clock: gives the time in epoch milliseconds, which changes during a sweep.
 
         Raises:
             Unavailable: the index could not be read.
         """
-        ended = {"expired": 0, "lost": 0, "model_removed": 0, "suspected": 0, "seen": 0}
-        idle = cache(self._idle)
-        begun = clock()
-        for request_id in self._table.open_request_ids(begun - self._grace, first_shard=begun % len(SHARDS)):
+        ended = {"expired": 0, "lost": 0, "model_removed": 0, "possibly_lost": 0, "seen": 0}
+        queues_empty = cache(self._queues_empty)
+        started = clock()
+        for request_id in self._table.open_request_ids(started - self._grace, first_shard=started % len(SHARDS)):
             if not time_left():
-                self._telemetry.warning("sweep_cut_short", **ended)
+                self._telemetry.warning("sweep_incomplete", **ended)
                 break
             ended["seen"] += 1
             record = self._table.get(request_id, consistent=True)
@@ -88,43 +89,43 @@ class Sweeper:
             if record.expires_at <= now:
                 update, outcome = transitions.expire(request_id, now), "expired"
             elif record.model not in self._models:
-                # Not before the grace time: a model is added to the api function and to this one in any order.
-                if not self._untouched(record, now):
+                # Not before the grace time: the api function may know a new model before this function does.
+                if not self._is_inactive(record, now):
                     continue
                 update, outcome = transitions.fail_lost(record, model_removed(record.model), now), "model_removed"
-            elif not self._may_be_lost(record, now) or not idle(record.model):
+            elif not self._may_be_lost(record, now) or not queues_empty(record.model):
                 continue
-            elif self._suspected(record):
+            elif self._is_possibly_lost(record):
                 update, outcome = transitions.fail_lost(record, LOST, now), "lost"
             else:
-                # The time of the look at the queues, or later: the next look comes SETTLE_MS after it.
-                update, outcome = transitions.suspect(record, clock()), "suspected"
+                # The time of the queue check, or later: the next check comes SETTLE_MS after it.
+                update, outcome = transitions.mark_possibly_lost(record, clock()), "possibly_lost"
             if isinstance(self._table.apply([update])[0], Applied):
                 ended[outcome] += 1
-                if outcome != "suspected":
-                    self._telemetry.error("request_swept", request_id=request_id, outcome=outcome)
+                if outcome != "possibly_lost":
+                    self._telemetry.error("request_ended_by_sweeper", request_id=request_id, outcome=outcome)
         return ended
 
     def _may_be_lost(self, record: Record, now: int) -> bool:
-        """Nothing has happened to it for the grace time, and the last look, if there was one, is long enough ago."""
-        if self._suspected(record) and (record.suspected_at or 0) > now - SETTLE_MS:
+        """There was no activity for the grace time, and the first check, if there was one, is long enough ago."""
+        if self._is_possibly_lost(record) and (record.possibly_lost_at or 0) > now - SETTLE_MS:
             return False
-        return self._untouched(record, now)
+        return self._is_inactive(record, now)
 
-    def _untouched(self, record: Record, now: int) -> bool:
-        return _touched_at(record) < now - self._grace
+    def _is_inactive(self, record: Record, now: int) -> bool:
+        return _last_activity(record) < now - self._grace
 
-    def _suspected(self, record: Record) -> bool:
-        """An earlier sweep found it untouched for the grace time, and nothing has happened to it since."""
-        return record.suspected_at is not None and record.suspected_at > _touched_at(record) + self._grace
+    def _is_possibly_lost(self, record: Record) -> bool:
+        """An earlier sweep has marked it, and there was no activity since."""
+        return record.possibly_lost_at is not None and record.possibly_lost_at > _last_activity(record) + self._grace
 
-    def _idle(self, model: str) -> bool:
+    def _queues_empty(self, model: str) -> bool:
         try:
             return all(queue.is_empty() for queue in self._queues(model))
         except QueueMissing:
-            return True  # its messages were deleted with it
+            return True  # its messages were deleted with the queue
         except Unavailable as error:
-            self._telemetry.error("queue_unreadable", error, model=model)
+            self._telemetry.error("queue_counts_unavailable", error, model=model)
             return False
 
 
@@ -132,7 +133,7 @@ def _leased(record: Record, now: int) -> bool:
     return record.lease_until is not None and record.lease_until >= now
 
 
-def _touched_at(record: Record) -> int:
-    """When something last happened to the request, in epoch milliseconds."""
-    times = (record.started_at, record.lease_until, record.renewed_at, record.replayed_at)
+def _last_activity(record: Record) -> int:
+    """The time of the last submit, attempt, lease or replay of a request, in epoch milliseconds."""
+    times = (record.started_at, record.lease_until, record.resubmitted_at, record.replayed_at)
     return max(record.submitted_at, *(time or 0 for time in times))

@@ -1,4 +1,4 @@
-"""Structured logs: one JSON line per event, each with the ids that find it again.
+"""Structured logs: one JSON line per event, with the ids to search for.
 
 {"level": "INFO", "event": "request_accepted", "request_id": "...", "duration_ms": 12.3, "cold_start": true}
 """
@@ -32,7 +32,8 @@ class Telemetry:
         self._once: set[str] = set()
 
     def begin(self, **common: Any) -> None:
-        """Start an invocation: `common` goes into each of its lines, and `cold_start` is true for the first alone."""
+        """Start an invocation: `common` is added to each of its lines; `cold_start` is true for the first invocation
+        only."""
         self._common = {"function": self._common["function"], **common, "cold_start": self._cold}
         self._cold = False
         self._once.clear()
@@ -44,13 +45,13 @@ class Telemetry:
         self._write("WARNING", event, fields)
 
     def warning_once(self, event: str, **fields: Any) -> None:
-        """A warning of which an invocation writes the first alone: what causes it, causes it with every call."""
+        """A warning that is written once in an invocation, since its cause would repeat it with every call."""
         if event not in self._once:
             self._once.add(event)
             self.warning(event, **fields)
 
     def error(self, event: str, error: BaseException | None = None, **fields: Any) -> None:
-        """Something that a person has to look at; with an exception, its type, text and traceback."""
+        """Something that needs attention; with an exception, its type, text and traceback."""
         if error is not None:
             fields["error"] = f"{type(error).__name__}: {error}"
             fields["traceback"] = "".join(traceback.format_exception(error))
@@ -60,7 +61,7 @@ class Telemetry:
         if _LEVELS[level] < self._level:
             return
         line = {"level": level, "event": event, **self._common, **fields}
-        # One write per line: a second thread (the worker's timeout handler) must not get between a line and its end.
+        # One write per line: the worker's timeout handler writes from another thread.
         sys.stdout.write(_to_json(line) + "\n")
         sys.stdout.flush()
 

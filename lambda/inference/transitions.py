@@ -1,4 +1,4 @@
-"""What may happen to a request: one table of transitions, each of which is one conditional write.
+"""The allowed transitions of a request; each is one conditional write.
 
     pending --claim--> running --succeed, fail--> succeeded | failed
        ^                 |  \\--take over (lease expired)--> running
@@ -8,7 +8,7 @@
     pending | running --fail_unleased, fail_lost (dead letter, sweep)--> failed
     failed --replay (an operator's decision)--> pending
 
-A transition is data. `expressions.py` renders it for DynamoDB, once; the tests' table evaluates the same tree. The
+A transition is data. `expressions.py` renders it for DynamoDB, once; the tests' fake table evaluates the same tree. The
 functions below bind a transition to one request and its values. They take `now`, the time in epoch milliseconds.
 """
 
@@ -30,14 +30,14 @@ class Increment:
 
 
 class Transition:
-    """What one write requires and what it changes.
+    """What a write requires and what it changes.
 
     Args:
         before: the statuses that it applies to.
         after: the status that it leaves; None leaves the status as it is.
         only_if: what else must hold.
         sets: attribute -> the value that it gets.
-        removes: attributes that go.
+        removes: attributes that are removed.
     """
 
     __slots__ = ("after", "before", "condition", "in_batches", "removes", "sets")
@@ -80,7 +80,7 @@ def _bound(*names: str) -> dict[str, Param]:
     return {name: Param(name) for name in names}
 
 
-# A request's submit. Creating and discarding a record are no updates, but have their conditions here too.
+# Submit. Creating and discarding a record are not updates, but their conditions are here too.
 
 CREATE_IF = Or(Missing("request_id"), Le("delete_at", Param("now_seconds")))
 
@@ -89,12 +89,15 @@ DISCARD_IF = Or(Missing("request_id"), And(*_NEVER_CLAIMED, Missing("submit_id")
 DISCARD_KEYED_IF = Or(Missing("request_id"), And(*_NEVER_CLAIMED, Eq("submit_id", Param("submit_id"))))
 
 CONFIRM_SUBMIT = Transition(ANY, None, only_if=(Eq("submit_id", Param("seen")),), removes=("submit_id",))
-TAKE_SUBMIT_OVER = Transition(
-    PENDING, None, only_if=(Eq("submit_id", Param("seen")),), sets={"submit_id": Param("submit_id"), "renewed_at": _NOW}
+TAKE_OVER_SUBMIT = Transition(
+    PENDING,
+    None,
+    only_if=(Eq("submit_id", Param("seen")),),
+    sets={"submit_id": Param("submit_id"), "resubmitted_at": _NOW},
 )
 
-# Claims. Each names the submit that its message is from: a message that outlived its own (503, yet SQS had taken it)
-# must not bring its input to a later request with the same Idempotency-Key.
+# Claims. Each requires the `submitted_at` of its message: a message whose submit failed (503, although SQS had accepted
+# it) # must not be used for a later request with the same Idempotency-Key.
 
 _CLAIMABLE = (Eq("submitted_at", Param("submitted_at")), Gt("expires_at", _NOW))
 _CLAIMED = _bound("lease_until", "invocation_id", "model_version") | {"started_at": _NOW}
@@ -103,13 +106,13 @@ _ATTEMPTS_LEFT = Lt("attempts", Attribute("attempt_limit"))
 CLAIM_FIRST = Transition(  # sets plain values only, so that it can go in a batch
     PENDING,
     Status.RUNNING,
-    only_if=(Missing("alone"), Eq("attempts", 0), *_CLAIMABLE),
+    only_if=(Missing("run_alone"), Eq("attempts", 0), *_CLAIMABLE),
     sets={**_CLAIMED, "attempts": 1},
 )
 CLAIM_UNLESS_LAST = Transition(
     PENDING,
     Status.RUNNING,
-    only_if=(Missing("alone"), *_CLAIMABLE, _ATTEMPTS_LEFT, Lt("attempts", Param("last"))),
+    only_if=(Missing("run_alone"), *_CLAIMABLE, _ATTEMPTS_LEFT, Lt("attempts", Param("last"))),
     sets={**_CLAIMED, "attempts": Increment()},
 )
 TAKE_OVER = Transition(
@@ -125,39 +128,47 @@ _HELD = (Eq("attempts", Param("attempt")), Ge("lease_until", _NOW))
 _ENDED = {"finished_at": _NOW}
 _WITH_ERROR = {"finished_at": _NOW, **_bound("error")}
 _WITH_INPUT = {**_WITH_ERROR, **_bound("input")}
-_OF_OPEN = ("lease_until", "open_shard", "alone", "submit_id")
-"""What only a request has that is not final."""
+_OPEN_ONLY = ("lease_until", "open_shard", "run_alone", "submit_id")
+"""Attributes of requests that are not final."""
 
 RELEASE = Transition(RUNNING, Status.PENDING, only_if=_HELD, sets=_bound("error"), removes=("lease_until",))
 RELEASE_ALONE = Transition(
-    RUNNING, Status.PENDING, only_if=_HELD, sets={**_bound("error"), "alone": True}, removes=("lease_until",)
+    RUNNING, Status.PENDING, only_if=_HELD, sets={**_bound("error"), "run_alone": True}, removes=("lease_until",)
 )
 SUCCEED = Transition(
-    RUNNING, Status.SUCCEEDED, only_if=_HELD, sets={**_ENDED, **_bound("result")}, removes=(*_OF_OPEN, "error", "input")
+    RUNNING,
+    Status.SUCCEEDED,
+    only_if=_HELD,
+    sets={**_ENDED, **_bound("result")},
+    removes=(*_OPEN_ONLY, "error", "input"),
 )
-FAIL = Transition(RUNNING, Status.FAILED, only_if=_HELD, sets=_WITH_ERROR, removes=_OF_OPEN)
-FAIL_KEEPING_INPUT = Transition(RUNNING, Status.FAILED, only_if=_HELD, sets=_WITH_INPUT, removes=_OF_OPEN)
+FAIL = Transition(RUNNING, Status.FAILED, only_if=_HELD, sets=_WITH_ERROR, removes=_OPEN_ONLY)
+FAIL_KEEPING_INPUT = Transition(RUNNING, Status.FAILED, only_if=_HELD, sets=_WITH_INPUT, removes=_OPEN_ONLY)
 
-# An end from outside. But for a cancel, not while an attempt holds a live lease.
+# Endings by other functions: except for a cancel, not while an attempt holds a lease.
 
 _NOT_LEASED = Or(Missing("lease_until"), Lt("lease_until", _NOW))
 _UNCHANGED = (_NOT_LEASED, Eq("attempts", Param("attempts")), Eq("expires_at", Param("expires_at")))
-"""No attempt and no replay has come since the record was read; with the same `submit_id`, no submit either."""
+"""No attempt and no replay since the record was read; with the same `submit_id`, no submit either."""
 _SAME_SUBMIT = Eq("submit_id", Param("submit_id"))
 
-CANCEL = Transition(OPEN, Status.CANCELLED, sets=_ENDED, removes=(*_OF_OPEN, "error"))
-EXPIRE = Transition(OPEN, Status.EXPIRED, only_if=(Le("expires_at", _NOW), _NOT_LEASED), sets=_ENDED, removes=_OF_OPEN)
-FAIL_UNLEASED = Transition(OPEN, Status.FAILED, only_if=(_NOT_LEASED,), sets=_WITH_ERROR, removes=_OF_OPEN)
-FAIL_UNLEASED_KEEPING_INPUT = Transition(
-    OPEN, Status.FAILED, only_if=(_NOT_LEASED,), sets=_WITH_INPUT, removes=_OF_OPEN
+CANCEL = Transition(OPEN, Status.CANCELLED, sets=_ENDED, removes=(*_OPEN_ONLY, "error"))
+EXPIRE = Transition(
+    OPEN, Status.EXPIRED, only_if=(Le("expires_at", _NOW), _NOT_LEASED), sets=_ENDED, removes=_OPEN_ONLY
 )
-SUSPECT = Transition(OPEN, None, only_if=(*_UNCHANGED, Missing("submit_id")), sets={"suspected_at": _NOW})
-SUSPECT_KEYED = Transition(OPEN, None, only_if=(*_UNCHANGED, _SAME_SUBMIT), sets={"suspected_at": _NOW})
+FAIL_UNLEASED = Transition(OPEN, Status.FAILED, only_if=(_NOT_LEASED,), sets=_WITH_ERROR, removes=_OPEN_ONLY)
+FAIL_UNLEASED_KEEPING_INPUT = Transition(
+    OPEN, Status.FAILED, only_if=(_NOT_LEASED,), sets=_WITH_INPUT, removes=_OPEN_ONLY
+)
+MARK_POSSIBLY_LOST = Transition(
+    OPEN, None, only_if=(*_UNCHANGED, Missing("submit_id")), sets={"possibly_lost_at": _NOW}
+)
+MARK_POSSIBLY_LOST_KEYED = Transition(OPEN, None, only_if=(*_UNCHANGED, _SAME_SUBMIT), sets={"possibly_lost_at": _NOW})
 FAIL_LOST = Transition(
-    OPEN, Status.FAILED, only_if=(*_UNCHANGED, Missing("submit_id")), sets=_WITH_ERROR, removes=_OF_OPEN
+    OPEN, Status.FAILED, only_if=(*_UNCHANGED, Missing("submit_id")), sets=_WITH_ERROR, removes=_OPEN_ONLY
 )
 FAIL_LOST_KEYED = Transition(
-    OPEN, Status.FAILED, only_if=(*_UNCHANGED, _SAME_SUBMIT), sets=_WITH_ERROR, removes=_OF_OPEN
+    OPEN, Status.FAILED, only_if=(*_UNCHANGED, _SAME_SUBMIT), sets=_WITH_ERROR, removes=_OPEN_ONLY
 )
 
 # An operator's decisions on a failed request.
@@ -173,13 +184,13 @@ FORGET_INPUT = Transition(FAILED, None, removes=("input",))
 
 
 def create_if(record: Record) -> tuple[Condition, Mapping[str, Value]]:
-    """On what a record may be created, and its values: it may replace one past its retention, which DynamoDB's TTL
-    deletes late."""
+    """The condition for creating a record, and its values. It may replace a record past its retention, since DynamoDB's
+    TTL deletes late."""
     return CREATE_IF, {"now_seconds": record.submitted_at // 1000}
 
 
 def discard_if(record: Record) -> tuple[Condition, Mapping[str, Value]]:
-    """On what the record of a submit may be discarded, and its values: no worker and no other submit has it."""
+    """The condition for discarding the record of a submit, and its values: no worker and no other submit has it."""
     if record.submit_id is None:
         return DISCARD_IF, {"submitted_at": record.submitted_at}
     return DISCARD_KEYED_IF, {"submitted_at": record.submitted_at, "submit_id": record.submit_id}
@@ -190,10 +201,10 @@ def confirm_submit(record: Record) -> Update:
     return Update(CONFIRM_SUBMIT, record.request_id, {"seen": record.submit_id or ""})
 
 
-def take_submit_over(record: Record, submit_id: str, now: int) -> Update:
-    """Make a keyed submit whose message is not confirmed another's, so that the first can't discard the record."""
+def take_over_submit(record: Record, submit_id: str, now: int) -> Update:
+    """Take over a keyed submit whose message is not confirmed, so that the first submit can't discard the record."""
     values: dict[str, Value] = {"seen": record.submit_id or "", "submit_id": submit_id, "now": now}
-    return Update(TAKE_SUBMIT_OVER, record.request_id, values)
+    return Update(TAKE_OVER_SUBMIT, record.request_id, values)
 
 
 def claim_first(
@@ -238,10 +249,10 @@ def _claim(
     }
 
 
-def release(request_id: str, attempt: int, failure: Failure, now: int, alone: bool) -> Update:
+def release(request_id: str, attempt: int, failure: Failure, now: int, run_alone: bool) -> Update:
     """Give a request back for another attempt; the error stays visible. `alone`: never again in a batch."""
     values: dict[str, Value] = {"attempt": attempt, "error": failure.to_json(), "now": now}
-    return Update(RELEASE_ALONE if alone else RELEASE, request_id, values)
+    return Update(RELEASE_ALONE if run_alone else RELEASE, request_id, values)
 
 
 def succeed(request_id: str, attempt: int, result: str, now: int) -> Update:
@@ -258,31 +269,31 @@ def fail(request_id: str, attempt: int, failure: Failure, now: int, kept_input: 
 
 
 def cancel(request_id: str, now: int) -> Update:
-    """End a request that its caller does not want any more; a running attempt's result will be refused."""
+    """Cancel a request; the result of a running attempt will be dropped."""
     return Update(CANCEL, request_id, {"now": now})
 
 
 def expire(request_id: str, now: int) -> Update:
-    """End a request whose deadline has passed, unless an attempt holds a live lease."""
+    """End a request whose deadline has passed, unless an attempt holds a lease."""
     return Update(EXPIRE, request_id, {"now": now})
 
 
 def fail_unleased(request_id: str, failure: Failure, now: int, kept_input: str | None = None) -> Update:
-    """End a request whose message is a dead letter, or whose model is removed; `kept_input` as in `fail`."""
+    """Fail a request whose message is a dead letter, or whose model is removed; `kept_input` as in `fail`."""
     values: dict[str, Value] = {"error": failure.to_json(), "now": now}
     if kept_input is None:
         return Update(FAIL_UNLEASED, request_id, values)
     return Update(FAIL_UNLEASED_KEEPING_INPUT, request_id, {**values, "input": kept_input})
 
 
-def suspect(record: Record, now: int) -> Update:
-    """Note that a request looks lost, if nothing has happened to it since `record` was read."""
-    transition = SUSPECT if record.submit_id is None else SUSPECT_KEYED
+def mark_possibly_lost(record: Record, now: int) -> Update:
+    """Mark a request as possibly lost, if nothing has happened to it since `record` was read."""
+    transition = MARK_POSSIBLY_LOST if record.submit_id is None else MARK_POSSIBLY_LOST_KEYED
     return Update(transition, record.request_id, {**_seen(record), "now": now})
 
 
 def fail_lost(record: Record, failure: Failure, now: int) -> Update:
-    """End a request that looks lost, if nothing has happened to it since `record` was read."""
+    """Fail a lost request, if nothing has happened to it since `record` was read."""
     transition = FAIL_LOST if record.submit_id is None else FAIL_LOST_KEYED
     return Update(transition, record.request_id, {**_seen(record), "error": failure.to_json(), "now": now})
 

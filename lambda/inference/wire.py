@@ -1,10 +1,10 @@
-"""HTTP/1.1 to one host over kept connections: a request's bytes out, the reply in.
+"""HTTP/1.1 to one host over persistent connections: sends a request's bytes, reads the reply.
 
-Small because it has to say one thing only: a POST whose length is known, to a server that speaks HTTP/1.1. Failures
-are raised as botocore's exceptions, so that whoever calls boto3 need not care.
+It is small because it supports only a POST of known length to an HTTP/1.1 server. Failures are raised as botocore's
+exceptions, so that callers handle boto3 and this client in the same way.
 
-With urllib3 in its place the api function's first answer comes about a third later (233 ms against 316 ms, medians of
-21 starts each), and a submit takes twice the CPU: `make bench ONLY=api` measures both.
+With urllib3 instead, the api function's first response comes about a third later (316 ms instead of 233 ms, medians of
+21 starts each), and a submit takes twice the CPU time: `make bench ONLY=api` measures both.
 """
 
 from __future__ import annotations
@@ -32,15 +32,16 @@ if TYPE_CHECKING:
     import ssl
 
 MAX_IDLE_SECONDS = 60
-"""A connection is not used again after this long. While Lambda freezes a process its connections can die unseen, and a
-request into such a one would cost the whole read timeout, a new connection some milliseconds."""
+"""A connection that was idle for longer is not used again. While Lambda freezes a process, its connections can be
+closed
+unnoticed: a request on such a connection takes the whole read timeout, a new connection some milliseconds."""
 
 MAX_LINE_BYTES = 65_536
 MAX_HEADERS = 100
 
 
 class StaleConnectionError(ConnectionClosedError):  # type: ignore[misc]
-    """A kept connection turned out to be closed: no byte of a reply came. A new one may well work at once."""
+    """A kept connection was closed: no byte of a reply came. A new connection will probably work."""
 
 
 class Reply(NamedTuple):
@@ -58,8 +59,9 @@ class _Connection:
         self.last_used = 0.0
 
     def usable(self) -> bool:
-        """Not idle for too long, and nothing to read: only the end of a connection comes unasked."""
-        if not 0 <= time.time() - self.last_used < MAX_IDLE_SECONDS:  # the clock that goes on while Lambda freezes us
+        """Not idle for too long, and nothing to read: unexpected data means that the server has closed the
+        connection."""
+        if not 0 <= time.time() - self.last_used < MAX_IDLE_SECONDS:  # unlike monotonic, counts while frozen
             return False
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)
@@ -76,8 +78,8 @@ class Host:
     Args:
         scheme: `http` or `https`.
         name, port: where it is.
-        connect_timeout, read_timeout: seconds; the second is that of each wait for data, as in boto3.
-        ca_bundle: file of the certificates to trust; by default those that botocore brings along.
+        connect_timeout, read_timeout: seconds; the read timeout is for each wait for data, as in boto3.
+        ca_bundle: file of the certificates to trust; by default botocore's.
     """
 
     def __init__(
@@ -98,7 +100,7 @@ class Host:
         weakref.finalize(self, _close_all, self._idle).atexit = False
 
     def exchange(self, request: bytes, seconds: float) -> Reply:
-        """Send a request and read its reply. With `seconds` left, no wait is longer than what is left of them.
+        """Send a request and read its reply. No wait ends later than `seconds` from now.
 
         Raises:
             EndpointConnectionError, ConnectTimeoutError, SSLError: there is no connection; nothing was sent.
@@ -168,7 +170,7 @@ class Host:
             raise kind(endpoint_url=self._url, error=error) from error
 
     def _open(self, end: float) -> socket.socket:
-        """A connection to the first of the host's addresses that answers, each within the timeout and what is left."""
+        """A connection to the first of the host's addresses that accepts one, within the timeout and the time left."""
         failure: OSError = TimeoutError("no address was found")
         for family, kind, protocol, _, address in socket.getaddrinfo(*self._address, type=socket.SOCK_STREAM):
             sock = socket.socket(family, kind, protocol)
@@ -183,7 +185,7 @@ class Host:
 
 
 def _bounded(timeout: float, end: float) -> float:
-    """A timeout that ends at `end` at the latest. Never 0, which would mean not to wait at all."""
+    """The timeout, cut to end at `end`. Never 0: that would mean not to wait at all."""
     return max(min(timeout, end - time.monotonic()), 0.001)
 
 
@@ -256,11 +258,11 @@ def _read_exactly(file: BinaryIO, size: int) -> bytes:
 
 @lru_cache
 def _tls_context(ca_bundle: str | None) -> ssl.SSLContext:
-    """Made once for all hosts, and when the first client is made: reading the certificates takes 15 ms, and while it
-    starts a process, Lambda gives it more CPU than afterwards."""
+    """Made once for all hosts, with the first client: reading the certificates takes 15 ms, and Lambda gives a process
+    more CPU while it starts."""
     import ssl
 
-    packaged = Path(botocore.__file__).with_name("cacert.pem")  # distributions drop it and use the system's
+    packaged = Path(botocore.__file__).with_name("cacert.pem")  # some distributions remove it and use the system's
     return ssl.create_default_context(cafile=ca_bundle or (str(packaged) if packaged.exists() else None))
 
 

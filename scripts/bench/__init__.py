@@ -17,12 +17,12 @@ number is made and what it does not say: docs/benchmarks.md. The files:
     functions            a handler under the real runtime client
     packages             the contestants' packages, made by scripts.package and unpacked as Lambda would
     traffic              texts and the events that carry them
-    aws_standin          DynamoDB and SQS in memory: answers at once, counts the calls
+    fake_aws          DynamoDB and SQS in memory: answers at once, counts the calls
     runtime_api          Lambda's Runtime API, for the real runtime client
     driver               feeds a handler inside its own process
     reference_*          the reference document's worker and handler, made to run
     celery_*, mosec_*    what a user would pick instead
     *_bench              one part each
     prices, cost         arithmetic of the bill
-    show, report, plots  the verdicts, the tables, the pictures
+    show, report, plots  the targets, the tables, the pictures
 """

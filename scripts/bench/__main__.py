@@ -21,7 +21,7 @@ from rich.console import Console
 
 from scripts.bench import plots, report
 from scripts.bench.plan import FULL, QUICK, Plan
-from scripts.bench.show import verdicts
+from scripts.bench.show import targets
 from scripts.console import BUILD, ROOT, CommandError, note, run
 
 OUT = BUILD / "bench"
@@ -36,7 +36,7 @@ def measure(plan: Plan, parts: Sequence[str], results: dict[str, Any], keep: Cal
     """
     from scripts.bench import api_bench, cold_bench, cost_bench, e2e_bench, worker_bench
     from scripts.bench.packages import prepare
-    from scripts.bench.processes import StandIn, as_helper
+    from scripts.bench.processes import FakeAws, as_helper
 
     def attempt(part: str, measure_part: Callable[[], dict[str, Any]]) -> None:
         if part not in parts:
@@ -54,10 +54,10 @@ def measure(plan: Plan, parts: Sequence[str], results: dict[str, Any], keep: Cal
     if set(parts) & {"worker", "cold", "api"}:
         note("packaging")
         packages = prepare()
-        with as_helper(), StandIn() as standin:
-            attempt("worker", lambda: worker_bench.measure(plan, packages, standin, note))
-            attempt("cold", lambda: cold_bench.measure(plan, packages, standin, note))
-            attempt("api", lambda: api_bench.measure(plan, packages, standin, note))
+        with as_helper(), FakeAws() as fake_aws:
+            attempt("worker", lambda: worker_bench.measure(plan, packages, fake_aws, note))
+            attempt("cold", lambda: cold_bench.measure(plan, packages, fake_aws, note))
+            attempt("api", lambda: api_bench.measure(plan, packages, fake_aws, note))
     attempt("e2e", lambda: e2e_bench.measure(plan, note))
     attempt("cost", lambda: cost_bench.measure(results))
 
@@ -92,7 +92,7 @@ def main() -> int:
     print("\nwritten: " + " ".join(str(file.relative_to(ROOT)) for file in files))
     if importlib.util.find_spec("matplotlib") is None:
         note("no pictures: matplotlib is not installed (pip install -e '.[bench]')")
-    missed = [verdict for verdict in verdicts(results) if verdict.passed is False]
+    missed = [target for target in targets(results) if target.passed is False]
     return 1 if args.fail and missed else 0
 
 

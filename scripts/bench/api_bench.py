@@ -18,7 +18,7 @@ from scripts.bench.contestants import reference_environment
 from scripts.bench.functions import Function, Start, answer, running, start_cold
 from scripts.bench.packages import Packages
 from scripts.bench.plan import Plan, rotated
-from scripts.bench.processes import Process, StandIn
+from scripts.bench.processes import FakeAws, Process
 from scripts.bench.runtime_api import RuntimeApi
 from scripts.bench.stats import spread
 from scripts.bench.traffic import MODEL
@@ -30,14 +30,14 @@ WARM_UP = 20
 Say = Callable[[str], None]
 
 
-def measure(plan: Plan, packages: Packages, standin: StandIn, say: Say) -> dict[str, Any]:
+def measure(plan: Plan, packages: Packages, fake_aws: FakeAws, say: Say) -> dict[str, Any]:
     """Returns what goes into results.json under `api`."""
     functions = [
-        Function(name, folder, "api.handler", _environment(standin), MEMORY_MB)
+        Function(name, folder, "api.handler", _environment(fake_aws), MEMORY_MB)
         for name, folder in ((REAL, packages.api), (URLLIB3, packages.api_urllib3))
     ]
     if packages.reference is not None and packages.artifact is not None:
-        environment = reference_environment(standin, packages.artifact)
+        environment = reference_environment(fake_aws, packages.artifact)
         handler = "reference_enqueue.handler"
         functions.append(Function(REFERENCE, packages.reference, handler, environment, MEMORY_MB))
     starts: dict[str, list[Start]] = {function.name: [] for function in functions}
@@ -47,27 +47,27 @@ def measure(plan: Plan, packages: Packages, standin: StandIn, say: Say) -> dict[
             start = start_cold(function, traffic.submit_event(traffic.texts(1, seed=turn)[0]))
             if turn:
                 starts[function.name].append(start)
-    warm = _warm(functions, plan, standin, say)
+    warm = _warm(functions, plan, fake_aws, say)
     lines = [{"name": function.name, **summary(starts[function.name]), **warm[function.name]} for function in functions]
     return {"contestants": lines}
 
 
-def _environment(standin: StandIn) -> dict[str, str]:
+def _environment(fake_aws: FakeAws) -> dict[str, str]:
     """The settings of the api function, as Terraform gives them."""
     return (
-        standin.environment
+        fake_aws.environment
         | stack_defaults.api_environment()
         | {
             "REQUEST_TABLE": "bench-requests",
             "MODELS": json.dumps({MODEL: MODEL}),
             "DEFAULT_MODEL": MODEL,
             "AWS_LAMBDA_FUNCTION_NAME": "bench-api",
-            "QUEUE_URL_PREFIX": standin.queue_url("bench-"),
+            "QUEUE_URL_PREFIX": fake_aws.queue_url("bench-"),
         }
     )
 
 
-def _warm(functions: list[Function], plan: Plan, standin: StandIn, say: Say) -> dict[str, dict[str, Any]]:
+def _warm(functions: list[Function], plan: Plan, fake_aws: FakeAws, say: Say) -> dict[str, dict[str, Any]]:
     kinds = ("submit", "status")
     cpu_ms: dict[tuple[str, str], list[float]] = {(f.name, kind): [] for f in functions for kind in kinds}
     each: dict[str, dict[str, float]] = {f.name: {} for f in functions}  # what an invocation of a kind calls and logs
@@ -81,13 +81,13 @@ def _warm(functions: list[Function], plan: Plan, standin: StandIn, say: Say) -> 
                 request_id = _submit_one(function, process, api)
                 submits = [traffic.submit_event(text) for text in traffic.texts(count, seed=turn)]
                 for kind, events in (("submit", submits), ("status", [traffic.status_event(request_id)] * count)):
-                    standin.reset()
+                    fake_aws.reset()
                     printed, began = process.printed_bytes, process.cpu_seconds
                     for event in events:
                         answer(function, process, api, event)
                     if turn:
                         cpu_ms[name, kind].append(1000 * (process.cpu_seconds - began) / count)
-                    counts = standin.counts()
+                    counts = fake_aws.counts()
                     each[name][f"{kind}_calls"] = sum(counts["calls"].values()) / count
                     each[name][f"{kind}_log_bytes"] = (process.printed_bytes - printed) / count
                     samples[name] |= counts["samples"]

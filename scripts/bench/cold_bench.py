@@ -14,7 +14,7 @@ from scripts.bench.contestants import reference_environment, worker_environment
 from scripts.bench.functions import Function, Start, start_cold
 from scripts.bench.packages import Packages
 from scripts.bench.plan import Plan, rotated
-from scripts.bench.processes import StandIn
+from scripts.bench.processes import FakeAws
 from scripts.bench.stats import spread
 from scripts.console import CommandError
 
@@ -22,15 +22,15 @@ REFERENCE = "reference"
 Say = Callable[[str], None]
 
 
-def measure(plan: Plan, packages: Packages, standin: StandIn, say: Say) -> dict[str, Any]:
+def measure(plan: Plan, packages: Packages, fake_aws: FakeAws, say: Say) -> dict[str, Any]:
     """Start every contestant anew in each round; returns what goes into results.json under `cold`."""
     functions = [
-        Function(runtime, folder, "worker.handler.handler", worker_environment(standin))
+        Function(runtime, folder, "worker.handler.handler", worker_environment(fake_aws))
         for runtime, folder in packages.workers.items()
     ]
     bodies = [traffic.message_body] * len(functions)
     if packages.reference is not None and packages.artifact is not None:
-        environment = reference_environment(standin, packages.artifact)
+        environment = reference_environment(fake_aws, packages.artifact)
         functions.append(Function(REFERENCE, packages.reference, "reference_worker.handler", environment))
         bodies.append(traffic.reference_body)
     skipped = dict(packages.skipped)

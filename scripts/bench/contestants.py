@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from scripts import stack_defaults
-from scripts.bench.processes import Memory, StandIn, Talker, clean_environment, cores
+from scripts.bench.processes import FakeAws, JsonProcess, Memory, clean_environment, cores
 from scripts.bench.traffic import MODEL
 from scripts.console import ROOT
 
@@ -51,15 +51,15 @@ class Contestant(Protocol):
 class Handler:
     """A Lambda handler in a process of its own (see `driver`); several batch sizes share the process."""
 
-    def __init__(self, name: str, batch: int, process: Talker, standin: StandIn) -> None:
+    def __init__(self, name: str, batch: int, process: JsonProcess, fake_aws: FakeAws) -> None:
         self.name = name
         self.batch = batch
         self._process = process
-        self._standin = standin
+        self._standin = fake_aws
 
     def run(self, requests: int, seed: int) -> Sample:
         self._standin.reset()
-        taken = self._process.ask({"requests": requests, "batch": self.batch, "seed": seed})
+        taken = self._process.request({"requests": requests, "batch": self.batch, "seed": seed})
         counts = self._standin.counts()
         return Sample(
             requests,
@@ -71,43 +71,43 @@ class Handler:
         )
 
     def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
-        answers: list[dict[str, Any]] = self._process.ask({"predict": list(texts)})["answers"]
+        answers: list[dict[str, Any]] = self._process.request({"predict": list(texts)})["answers"]
         return answers
 
     def memory(self) -> Memory:
         return self._process.memory
 
 
-def worker_environment(standin: StandIn) -> dict[str, str]:
+def worker_environment(fake_aws: FakeAws) -> dict[str, str]:
     """The settings of the real worker, as Terraform gives them."""
     return (
-        standin.environment
+        fake_aws.environment
         | stack_defaults.worker_environment()
         | {
             "REQUEST_TABLE": "bench-requests",
             "MODEL": MODEL,
             "MODEL_SOURCE": MODEL,
-            "QUEUE_URL": standin.queue_url(f"bench-{MODEL}"),
+            "QUEUE_URL": fake_aws.queue_url(f"bench-{MODEL}"),
             "AWS_LAMBDA_FUNCTION_NAME": f"bench-worker-{MODEL}",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",  # one vCPU
         }
     )
 
 
-def reference_environment(standin: StandIn, artifact: Path) -> dict[str, str]:
+def reference_environment(fake_aws: FakeAws, artifact: Path) -> dict[str, str]:
     """The settings of the reference worker and handler."""
-    return standin.environment | {
+    return fake_aws.environment | {
         "RESULTS_TABLE": "bench-reference",
         "MODEL_PATH": str(artifact),
-        "QUEUE_URL": standin.queue_url("bench-reference"),
+        "QUEUE_URL": fake_aws.queue_url("bench-reference"),
     }
 
 
 @contextlib.contextmanager
-def driver(kind: str, folder: Path, environment: dict[str, str]) -> Iterator[Talker]:
+def driver(kind: str, folder: Path, environment: dict[str, str]) -> Iterator[JsonProcess]:
     """A driver process, ready: `kind` is `real` or `reference`, `folder` its unpacked package."""
     path = {"PYTHONPATH": f"{folder}:{ROOT}"}
     command = ("python", "-m", "scripts.bench.driver", kind)
-    with Talker(command, cores()[0], folder, clean_environment(environment | path), pipes=True) as process:
-        process.hear()
+    with JsonProcess(command, cores()[0], folder, clean_environment(environment | path), pipes=True) as process:
+        process.read_reply()
         yield process

@@ -73,7 +73,7 @@ def running(function: Function) -> Iterator[tuple[Process, RuntimeApi]]:
 
 
 def answer(function: Function, process: Process, api: RuntimeApi, event: Mapping[str, Any]) -> float:
-    """Hand over an event; returns when the result came. Raises CommandError for an error or a refusal."""
+    """Hand over an event; returns when the result came. Raises CommandError for an error or a rejection."""
     try:
         reply = api.invoke(event, START_SECONDS)
     except FunctionError as error:

@@ -83,7 +83,7 @@ class MosecServer:
             writer.write(message)
             head = (await reader.readuntil(b"\r\n\r\n")).lower()
             if not head.startswith(b"http/1.1 200"):
-                raise CommandError(f"Mosec refused a request: {head.splitlines()[0].decode()}")
+                raise CommandError(f"Mosec rejected a request: {head.splitlines()[0].decode()}")
             length = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
             await reader.readexactly(int(length))
         writer.close()

@@ -19,7 +19,7 @@ from scripts.bench import traffic
 from scripts.bench.traffic import MODEL
 from scripts.bytecode import compiled
 from scripts.console import BUILD, CommandError
-from scripts.wanted import MODELS
+from scripts.environment_config import MODELS
 
 WORK = BUILD / "bench" / "work"
 REFERENCE_RUNTIME = "torchscript"
@@ -115,9 +115,9 @@ def compile_model(folder: Path) -> None:
     Raises:
         CommandError: there is no C++ compiler, or no export.py.
     """
+    from scripts.export_comparison import SIZES, Candidate
     from scripts.export_formats import FORMATS, Source
     from scripts.export_model import feeds_of, install
-    from scripts.export_trial import SIZES, Candidate
 
     candidate = Candidate.read(folder)
     module = candidate.trained()

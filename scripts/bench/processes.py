@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import psutil
 
-from scripts.bench.aws_standin import HOST
+from scripts.bench.fake_aws import HOST
 from scripts.console import ROOT, CommandError
 
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
@@ -156,18 +156,18 @@ class Process:
         os.killpg(self.popen.pid, number)
 
 
-class Talker(Process):
+class JsonProcess(Process):
     """A process that answers each line of JSON with another."""
 
-    def ask(self, question: Mapping[str, Any]) -> dict[str, Any]:
+    def request(self, question: Mapping[str, Any]) -> dict[str, Any]:
         """Send one line, wait for one. Raises CommandError when the process ends instead."""
         assert self.popen.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.popen.stdin.write(json.dumps(question).encode() + b"\n")
             self.popen.stdin.flush()
-        return self.hear()
+        return self.read_reply()
 
-    def hear(self) -> dict[str, Any]:
+    def read_reply(self) -> dict[str, Any]:
         """Wait for a line."""
         assert self.popen.stdout is not None
         line = self.popen.stdout.readline()
@@ -177,8 +177,8 @@ class Talker(Process):
         return answer
 
 
-class StandIn:
-    """A running stand-in for AWS (see `aws_standin`), on the helpers' core.
+class FakeAws:
+    """A running stand-in for AWS (see `fake_aws`), on the helpers' core.
 
     Args:
         tls: as AWS has it. Without, a client need not see the certificates' files.
@@ -189,14 +189,14 @@ class StandIn:
 
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as cleanup:
-            command = ["python", "-m", "scripts.bench.aws_standin"]
+            command = ["python", "-m", "scripts.bench.fake_aws"]
             self._bundle: Path | None = None
             if self._tls:
                 folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
                 certificate, self._bundle = _write_certificates(folder)
                 command.append(str(certificate))
-            talker = Talker(command, cores()[1], ROOT, clean_environment({}), pipes=True)
-            process = cleanup.enter_context(talker)
+            process = JsonProcess(command, cores()[1], ROOT, clean_environment({}), pipes=True)
+            process = cleanup.enter_context(process)
             assert process.popen.stdout is not None
             port = process.popen.stdout.readline().strip()
             if not port:
@@ -230,12 +230,12 @@ class StandIn:
         return f"{self._url}/000000000000/{name}"
 
     def counts(self) -> dict[str, Any]:
-        """See `aws_standin.Answers.counts`."""
-        return self._ask("GET", "/_standin/counts")
+        """See `fake_aws.Answers.counts`."""
+        return self._ask("GET", "/_fake/counts")
 
     def reset(self) -> None:
         """Count from zero."""
-        self._ask("POST", "/_standin/reset")
+        self._ask("POST", "/_fake/reset")
 
     def _ask(self, method: str, path: str) -> dict[str, Any]:
         if self._bundle is None:

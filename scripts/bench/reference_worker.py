@@ -40,7 +40,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
             Item={
                 "request_id": message["request_id"],
                 "status": "completed",
-                "result": json.dumps(result),  # as text: boto3 refuses floats
+                "result": json.dumps(result),  # as text: boto3 rejects floats
             }
         )
     return {"statusCode": 200}

@@ -8,14 +8,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from scripts.bench.show import verdicts
+from scripts.bench.show import targets
 
 Results = Mapping[str, Any]
 ITEMS_WITHOUT_WORKER = ("api function", "HTTP API", "SQS", "DynamoDB writes", "DynamoDB reads", "logs")
 
 
 def show(results: Results, parts: Sequence[str], console: Console) -> None:
-    """Print these parts, then the verdicts on all that is known."""
+    """Print these parts, then the targets on all that is known."""
     for part, tables in (("worker", _worker), ("cold", _cold), ("api", _api), ("e2e", _e2e), ("cost", _cost)):
         if part not in results or part not in parts:
             continue
@@ -27,7 +27,7 @@ def show(results: Results, parts: Sequence[str], console: Console) -> None:
     for part, reason in results["failed"].items():
         console.print(f"not measured: {part}: {reason}", style="red", highlight=False, markup=False)
     console.print()
-    console.print(_verdicts(results))
+    console.print(_targets(results))
     for part, of in results["measured"].items():
         if part not in parts or of["quick"]:
             kind = "a quick" if of["quick"] else "an earlier"
@@ -157,12 +157,12 @@ def _cost(part: Results) -> Iterable[Table]:
     yield table
 
 
-def _verdicts(results: Results) -> Table:
+def _targets(results: Results) -> Table:
     table = _table("to be reached", "", "measured", "at most", "")
-    for verdict in verdicts(results):
-        if verdict.value is None:
-            table.add_row(verdict.promise, "-", f"{verdict.limit:.3f}", "[yellow]not measured[/]")
+    for target in targets(results):
+        if target.value is None:
+            table.add_row(target.promise, "-", f"{target.limit:.3f}", "[yellow]not measured[/]")
             continue
-        word = "[green]PASS[/]" if verdict.passed else "[red]miss[/]"
-        table.add_row(verdict.promise, f"{verdict.value:.3f}", f"{verdict.limit:.3f}", word)
+        word = "[green]PASS[/]" if target.passed else "[red]miss[/]"
+        table.add_row(target.promise, f"{target.value:.3f}", f"{target.limit:.3f}", word)
     return table

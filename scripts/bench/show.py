@@ -14,7 +14,7 @@ Line = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Target:
     """One promise; `value` and `passed` are None where the run did not measure it."""
 
     promise: str
@@ -27,36 +27,36 @@ class Verdict:
         return None if self.value is None else self.value <= self.limit
 
 
-def verdicts(results: Mapping[str, Any]) -> list[Verdict]:
+def targets(results: Mapping[str, Any]) -> list[Target]:
     """All promises, in the order of the issue that made them."""
-    return list(_verdicts(results))
+    return list(_targets(results))
 
 
-def _verdicts(results: Mapping[str, Any]) -> Iterator[Verdict]:
+def _targets(results: Mapping[str, Any]) -> Iterator[Target]:
     worker, cold, api = (results.get(part, {}) for part in ("worker", "cold", "api"))
     runtime = worker.get("default_runtime", QUICKEST)
     ours, theirs = _line(worker, runtime, BATCH), _line(worker, REFERENCE, 1)
     name = f"worker, {runtime}, batch {BATCH}"
-    yield Verdict(f"{name}: CPU per request / reference worker's", 1 / 6, _ratio(ours, theirs, _median("cpu_ms")))
+    yield Target(f"{name}: CPU per request / reference worker's", 1 / 6, _ratio(ours, theirs, _median("cpu_ms")))
     ours, theirs = _line(cold, QUICKEST), _line(cold, REFERENCE)
     name = f"worker, {QUICKEST}"
-    yield Verdict(
+    yield Target(
         f"{name}: start to first result / reference's", 1 / 5, _ratio(ours, theirs, _median("first_result_ms"))
     )
-    yield Verdict(f"{name}: memory after INIT / reference's", 1 / 3, _ratio(ours, theirs, _median("init_memory_mb")))
+    yield Target(f"{name}: memory after INIT / reference's", 1 / 3, _ratio(ours, theirs, _median("init_memory_mb")))
     ours, theirs = _line(api, "api"), _line(api, REFERENCE)
-    yield Verdict("api: start to first answer / reference's", 1 / 2, _ratio(ours, theirs, _median("first_result_ms")))
+    yield Target("api: start to first answer / reference's", 1 / 2, _ratio(ours, theirs, _median("first_result_ms")))
     wire = _line(api, "api with urllib3")
-    yield Verdict("api: start to first answer / with urllib3", 0.85, _ratio(ours, wire, _median("first_result_ms")))
-    yield Verdict("api: warm CPU per invocation / reference's", 1 / 2, _ratio(ours, theirs, _warm))
+    yield Target("api: start to first answer / with urllib3", 0.85, _ratio(ours, wire, _median("first_result_ms")))
+    yield Target("api: warm CPU per invocation / reference's", 1 / 2, _ratio(ours, theirs, _warm))
     ours = _line(worker, runtime, BATCH)
     calls = None if ours is None else ours["calls_per_request"]
-    yield Verdict(f"worker, batch {BATCH}: AWS calls per request", 0.4, calls)
+    yield Target(f"worker, batch {BATCH}: AWS calls per request", 0.4, calls)
     growth = worker.get("growth")
     many = f"{growth['windows'][-1]['requests']:,}" if growth else "very many"
     for what, key in (("CPU per request", "cpu_end_to_start"), ("memory", "memory_end_to_start")):
         promise = f"worker, {many} requests in one process: {what}, end / start"
-        yield Verdict(promise, 1 + GROWTH, growth[key] if growth else None)
+        yield Target(promise, 1 + GROWTH, growth[key] if growth else None)
 
 
 def _line(part: Mapping[str, Any], name: str, batch: int | None = None) -> Line | None:

@@ -25,7 +25,7 @@ from scripts.bench.contestants import (
 from scripts.bench.cost import written_bytes
 from scripts.bench.packages import Packages
 from scripts.bench.plan import Plan, rotated
-from scripts.bench.processes import StandIn
+from scripts.bench.processes import FakeAws
 from scripts.bench.stats import end_to_start, spread
 from scripts.bench.traffic import MODEL
 from scripts.console import CommandError
@@ -39,24 +39,24 @@ FEWEST, MOST = 50, 10_000
 Say = Callable[[str], None]
 
 
-def measure(plan: Plan, packages: Packages, standin: StandIn, say: Say) -> dict[str, Any]:
+def measure(plan: Plan, packages: Packages, fake_aws: FakeAws, say: Say) -> dict[str, Any]:
     """Measure all contestants; returns what goes into results.json under `worker`."""
     skipped = dict(packages.skipped)
     with contextlib.ExitStack() as stack:
         contestants: list[Contestant] = []
         for runtime, folder in packages.workers.items():
             with _or_skip(skipped, runtime):
-                process = stack.enter_context(driver("real", folder, worker_environment(standin)))
-                contestants += [Handler(runtime, batch, process, standin) for batch in BATCHES]
+                process = stack.enter_context(driver("real", folder, worker_environment(fake_aws)))
+                contestants += [Handler(runtime, batch, process, fake_aws) for batch in BATCHES]
         if packages.reference is not None and packages.artifact is not None:
-            environment = reference_environment(standin, packages.artifact)
+            environment = reference_environment(fake_aws, packages.artifact)
             process = stack.enter_context(driver("reference", packages.reference, environment))
-            contestants.append(Handler(REFERENCE, 1, process, standin))
+            contestants.append(Handler(REFERENCE, 1, process, fake_aws))
         folder = packages.workers[packages.default]
         model = folder / "worker" / "models" / MODEL
-        for rival in (celery_bench.running, mosec_bench.running):
-            with _or_skip(skipped, rival.__module__.rpartition(".")[2].removesuffix("_bench")):
-                contestants.append(stack.enter_context(rival(folder, model)))  # type: ignore[arg-type]
+        for running in (celery_bench.running, mosec_bench.running):
+            with _or_skip(skipped, running.__module__.rpartition(".")[2].removesuffix("_bench")):
+                contestants.append(stack.enter_context(running(folder, model)))  # type: ignore[arg-type]
         disagreement = _disagreement(contestants)
         samples = _rounds(contestants, plan, say)
         lines = [_line(contestant, taken) for contestant, taken in zip(contestants, samples, strict=True)]
@@ -65,7 +65,7 @@ def measure(plan: Plan, packages: Packages, standin: StandIn, say: Say) -> dict[
         "contestants": lines,
         "largest_disagreement": disagreement,
         "skipped": skipped,
-        "growth": _growth(plan, packages.workers[packages.default], standin, say),
+        "growth": _growth(plan, packages.workers[packages.default], fake_aws, say),
     }
 
 
@@ -135,11 +135,11 @@ def _line(contestant: Contestant, samples: Sequence[Sample]) -> dict[str, Any]:
     }
 
 
-def _growth(plan: Plan, folder: Path, standin: StandIn, say: Say) -> dict[str, Any]:
+def _growth(plan: Plan, folder: Path, fake_aws: FakeAws, say: Say) -> dict[str, Any]:
     """CPU per request and memory of one fresh process over very many requests, window by window."""
     windows = []
-    with driver("real", folder, worker_environment(standin)) as process:
-        worker = Handler("growth", GROWTH_BATCH, process, standin)
+    with driver("real", folder, worker_environment(fake_aws)) as process:
+        worker = Handler("growth", GROWTH_BATCH, process, fake_aws)
         for done in range(0, plan.growth_requests, plan.growth_window):
             if done % (10 * plan.growth_window) == 0:
                 say(f"worker: growth, {done:,} of {plan.growth_requests:,} requests")

@@ -15,7 +15,7 @@ module "container_registry" {
   source = "../modules/container_registry"
 
   name          = "${var.name_prefix}-worker"
-  function_arns = ["arn:${local.partition}:lambda:${local.place}:function:${var.name_prefix}-worker-*"]
+  function_arns = ["arn:${local.partition}:lambda:${local.region_and_account}:function:${var.name_prefix}-worker-*"]
   force_delete  = !var.deletion_protection
 }
 
@@ -82,7 +82,7 @@ module "api" {
   package                 = { zip = { path = local.lambda_package, handler = "api.handler", runtime = local.defaults.zip.runtime } }
   architecture            = var.architecture
   memory_mb               = local.api.memory_mb
-  ephemeral_storage_mb    = local.least_disk_mb
+  ephemeral_storage_mb    = local.default_ephemeral_storage_mb
   timeout_seconds         = local.api.timeout_seconds
   provisioned_concurrency = local.api.provisioned_concurrency
   reserved_concurrency    = null

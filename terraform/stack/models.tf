@@ -3,10 +3,10 @@
 locals {
   packages_dir = coalesce(var.packages_dir, "${path.module}/../../build/packages")
 
-  given = { for name, model in var.models : name => merge(local.defaults.models, { source = name }, { for key, value in model : key => value if value != null }) }
+  model_settings = { for name, model in var.models : name => merge(local.defaults.models, { source = name }, { for key, value in model : key => value if value != null }) }
 
   manifest_paths = {
-    for name, model in local.given :
+    for name, model in local.model_settings :
     name => "${coalesce(model.models_dir, "${path.module}/../../worker/models")}/${model.source}/manifest.json"
   }
   manifests = { for name, path in local.manifest_paths : name => jsondecode(file(path)) }
@@ -18,11 +18,11 @@ locals {
   }
   missing_artifacts = [
     for name, path in local.artifact_paths : "${path} of ${name}"
-    if path == null ? false : local.given[name].artifact == null && local.given[name].package == null && !fileexists(path)
+    if path == null ? false : local.model_settings[name].artifact == null && local.model_settings[name].package == null && !fileexists(path)
   ]
 
   models = {
-    for name, model in local.given : name => merge(
+    for name, model in local.model_settings : name => merge(
       model,
       { for key in ["memory_mb", "timeout_seconds", "batch_size", "batch_window_seconds"] : key => coalesce(model[key], local.manifests[name][key]) },
       { package = local.packages[name] },
@@ -39,7 +39,7 @@ locals {
 
   # The model's own package, else its image, else the zip that was built for it.
   packages = {
-    for name, model in local.given : name => {
+    for name, model in local.model_settings : name => {
       zip = try(merge(local.defaults.zip, model.package.zip), model.package != null || contains(keys(local.images), name) ? null : merge(
         local.defaults.zip, { path = "${local.packages_dir}/worker-${model.source}.zip" }
       ))

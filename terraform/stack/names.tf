@@ -10,22 +10,22 @@ data "aws_service" "sqs" {
 }
 
 locals {
-  partition = data.aws_partition.current.partition
-  place     = "${data.aws_service.sqs.region}:${data.aws_caller_identity.current.account_id}"
+  partition          = data.aws_partition.current.partition
+  region_and_account = "${data.aws_service.sqs.region}:${data.aws_caller_identity.current.account_id}"
 
   queue_names  = { for name in keys(var.models) : name => "${var.name_prefix}-${name}" }
   worker_names = { for name in keys(var.models) : name => "${var.name_prefix}-worker-${name}" }
   table_name   = "${var.name_prefix}-requests"
 
-  queue_arns      = [for name in values(local.queue_names) : "arn:${local.partition}:sqs:${local.place}:${name}"]
+  queue_arns      = [for name in values(local.queue_names) : "arn:${local.partition}:sqs:${local.region_and_account}:${name}"]
   dlq_arns        = [for arn in local.queue_arns : "${arn}-dlq"]
-  worker_logs_arn = "arn:${local.partition}:logs:${local.place}:log-group:/aws/lambda/${var.name_prefix}-worker-*"
-  table_arn       = "arn:${local.partition}:dynamodb:${local.place}:table/${local.table_name}"
+  worker_logs_arn = "arn:${local.partition}:logs:${local.region_and_account}:log-group:/aws/lambda/${var.name_prefix}-worker-*"
+  table_arn       = "arn:${local.partition}:dynamodb:${local.region_and_account}:table/${local.table_name}"
 
   # A queue's URL is this and the model's name, in the form SQS gives it. Clients send it as a parameter and call the
   # endpoint they are configured with, so it holds for an emulator too.
   queue_url_prefix = "https://${data.aws_service.sqs.dns_name}/${data.aws_caller_identity.current.account_id}/${var.name_prefix}-"
 
   # Lambda's environment holds 4 KB in all, hence the validation of `models`.
-  models_json = jsonencode({ for name, model in local.given : name => model.source })
+  models_json = jsonencode({ for name, model in local.model_settings : name => model.source })
 }

@@ -1,5 +1,5 @@
 # What an environment gives, over the defaults. The objects that it may give have their defaults in defaults.json, here and
-# nowhere else; it is JSON so that the scripts read it too. A key that is not there is refused by its name.
+# nowhere else; it is JSON so that the scripts read it too. A key that is not there is rejected by its name.
 
 locals {
   defaults = jsondecode(file("${path.module}/defaults.json"))
@@ -13,7 +13,7 @@ locals {
   cors         = var.cors == null ? null : merge(local.defaults.cors, var.cors)
 
   # Of the three functions that serve all models; it is what Lambda gives without a charge.
-  least_disk_mb = 512
+  default_ephemeral_storage_mb = 512
 }
 
 # The kinds of value that each setting takes. Where its default is null the kind is said here, and null is one.

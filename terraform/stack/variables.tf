@@ -44,7 +44,7 @@ variable "packages_dir" {
 }
 
 variable "tls_only" {
-  description = "Refuse calls to the queues that do not come by TLS. Only an emulator that speaks plain HTTP needs false."
+  description = "Reject calls to the queues that do not come by TLS. Only an emulator that speaks plain HTTP needs false."
   type        = bool
   default     = true
   nullable    = false

@@ -6,7 +6,7 @@ E2E_FOLDER=dir keeps emulator and deployment in that folder for the next run: fo
 everything anew takes minutes. `.venv/bin/python -m scripts.emulator` knows nothing of it; it ends after an hour.
 
 E2E_STRIP_ITEMS=1 sends all calls of the faulty workers, the soak's among them, by the edge, which takes `Error.Item`
-out of refused batch statements: whether AWS returns it is contested.
+out of rejected batch statements: whether AWS returns it is contested.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from typing import Any
 import pytest
 
 from scripts.emulator import Emulator
+from scripts.environment_config import MODELS
 from scripts.package import build
 from scripts.terraform import terraform_env
-from scripts.wanted import MODELS
 from tests import openapi
 from tests.e2e.control import Control
 from tests.e2e.deployment import Deployment

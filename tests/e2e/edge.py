@@ -1,4 +1,4 @@
-"""AWS at its worst: a proxy between a deployed function and the emulator that fails in AWS's place."""
+"""A proxy between a deployed function and the emulator, which injects failures of AWS."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _ANSWERS = {
 
 
 @dataclass
-class Trouble:
+class EdgeFault:
     """Makes calls of one operation fail.
 
     Args:
         operation: as in the header X-Amz-Target, such as `UpdateItem`.
-        kind: throttle, error, unavailable: AWS refuses; lost: it does what was asked and the connection breaks before
+        kind: throttle, error, unavailable: AWS rejects; lost: it does what was asked and the connection breaks before
             the answer; hang: the answer does not come before the client gives up.
         skip: calls that pass first.
         times: calls that fail then.
@@ -44,13 +44,13 @@ class Trouble:
 
 
 class Edge:
-    """The proxy, on a port of its own on loopback. It passes on what it gets unless there is trouble.
+    """The proxy, on a port of its own on loopback. It passes on what it gets unless a fault applies.
 
     Args:
         target: the emulator's address.
         port_file: where the port is kept, so that a kept deployment finds it again.
 
-    It takes `Error.Item` out of every refusal in a BatchExecuteStatement's answer: AWS may not send it either.
+    It takes `Error.Item` out of every rejection in a BatchExecuteStatement's answer: AWS may not send it either.
     `stripped` counts them.
     """
 
@@ -58,7 +58,7 @@ class Edge:
         self.stripped = 0
         self._target = urlsplit(target).netloc
         self._lock = threading.Lock()
-        self._troubles: list[Trouble] = []
+        self._faults: list[EdgeFault] = []
         port = int(port_file.read_text()) if port_file.exists() else 0
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler_class())
         self._server.daemon_threads = True
@@ -79,27 +79,27 @@ class Edge:
         self._thread.join()
 
     @contextlib.contextmanager
-    def trouble(self, *troubles: Trouble) -> Any:
-        """Have trouble while the block runs."""
+    def failing(self, *faults: EdgeFault) -> Any:
+        """Inject the faults while the block runs."""
         with self._lock:
-            self._troubles = list(troubles)
+            self._faults = list(faults)
         try:
             yield
         finally:
             with self._lock:
-                self._troubles = []
+                self._faults = []
 
     def _next(self, operation: str) -> str | None:
         """What happens to this call."""
         with self._lock:
-            for trouble in self._troubles:
-                if trouble.operation != operation:
+            for fault in self._faults:
+                if fault.operation != operation:
                     continue
-                if trouble.skip:
-                    trouble.skip -= 1
-                elif trouble.met < trouble.times:
-                    trouble.met += 1
-                    return trouble.kind
+                if fault.skip:
+                    fault.skip -= 1
+                elif fault.met < fault.times:
+                    fault.met += 1
+                    return fault.kind
         return None
 
     def _handler_class(self) -> type[BaseHTTPRequestHandler]:

@@ -56,7 +56,7 @@ def ran(command: list[str], cwd: Path | str, env: Mapping[str, str]) -> tuple[in
 
 
 def namespace() -> list[str] | None:
-    """The command that gives another a namespace of its own, or None where the system refuses that."""
+    """The command that gives another a namespace of its own, or None where the system rejects that."""
     if not shutil.which("unshare"):
         return None
     command = ["unshare", "--net", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
@@ -66,11 +66,11 @@ def namespace() -> list[str] | None:
 def run(unshare: list[str], commands: list[list[str]], *, cwd: Path, env: dict[str, str]) -> Report:
     """Run the commands one after the other, the last one always; what follows the first that fails is left out."""
     source = json.dumps({"commands": commands, "cwd": str(cwd), "env": env})
-    told = subprocess.run(
+    result = subprocess.run(
         [*unshare, sys.executable, "-m", __name__], input=source, capture_output=True, encoding="utf-8", check=False
     )
-    assert told.returncode == 0, told.stderr
-    report = json.loads(told.stdout)
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
     return Report([(code, said) for code, said in report["done"]], report["names"], report["unroutable"])
 
 

@@ -25,7 +25,7 @@ from tests.e2e.conftest import E2E_MODELS
 from tests.e2e.control import Control
 from tests.e2e.http_client import FINAL, Api
 from tests.e2e.killer import Killer
-from tests.e2e.models.faulty.model import REFUSED
+from tests.e2e.models.faulty.model import REJECTED
 from tests.e2e.waiting import eventually
 from worker.model import load
 
@@ -42,8 +42,8 @@ SAMPLERS = 3
 SAMPLE_SECONDS = 0.02
 END_SECONDS = 180
 
-SUCCEEDS, REFUSES, RAISES, KILLS = "succeeds", "refuses", "raises", "kills"
-EXPECTED_CODES = {REFUSES: "invalid_input", RAISES: "model_error", KILLS: "crashed"}
+SUCCEEDS, REJECTS, RAISES, KILLS = "succeeds", "rejects", "raises", "kills"
+EXPECTED_CODES = {REJECTS: "invalid_input", RAISES: "model_error", KILLS: "crashed"}
 
 
 @dataclass
@@ -124,18 +124,18 @@ def run_soak(api: Api, control: Control, emulator: Emulator, requests: int = 500
     with contextlib.suppress(AssertionError):
         control.drained(MODEL, END_SECONDS)
     sampler.look_at_all()
-    _judge(planned, control, model.predict, summary)
+    _check_outcomes(planned, control, model.predict, summary)
     summary.seconds = time.monotonic() - started
     return summary
 
 
 def _plan(requests: int, chosen: random.Random) -> list[Request]:
     planned: list[Request] = []
-    poisons = [REFUSES, RAISES, KILLS]
+    poisons = [REJECTS, RAISES, KILLS]
     for number in range(requests):
         poison = chosen.random() < POISON
         kind = poisons[len([r for r in planned if r.kind != SUCCEEDS]) % len(poisons)] if poison else SUCCEEDS
-        text = f"{REFUSED if kind == REFUSES else ''}soak {number} {chosen.random()}"
+        text = f"{REJECTED if kind == REJECTS else ''}soak {number} {chosen.random()}"
         value: dict[str, Any] = {"text": text, "work_ms": WORK_MS}
         if kind in (RAISES, KILLS):
             value["fault"] = {"point": "during_predict", "kind": "exception" if kind == RAISES else "sigkill"}
@@ -195,7 +195,7 @@ class Sampler:
             self.on_final()
 
 
-def _judge(
+def _check_outcomes(
     planned: list[Request], control: Control, predict: Callable[[list[dict[str, Any]]], list[Any]], summary: Summary
 ) -> None:
     accepted = [request for request in planned if request.request_id]

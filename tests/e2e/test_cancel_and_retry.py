@@ -42,7 +42,7 @@ def test_twenty_submits_with_one_key_make_one_request(api: Api, control: Control
     assert sum(item["request_id"]["S"] == request_id for page in pages for item in page["Items"]) == 1
 
 
-def test_a_key_answers_like_the_first_time_and_refuses_another_input(api: Api) -> None:
+def test_a_key_answers_like_the_first_time_and_rejects_another_input(api: Api) -> None:
     value, key = _input(), str(uuid.uuid4())
     first = api.submit(value, MODEL, idempotency_key=key)
     assert first.status == 202
@@ -85,9 +85,9 @@ def test_the_result_of_a_request_that_was_cancelled_while_it_ran_is_dropped(api:
 def test_what_is_final_cannot_be_cancelled(api: Api, control: Control) -> None:
     request_id = api.accepted(_input(), model=MODEL)
     outcome = api.outcome(request_id)
-    refused = _cancel(api, request_id)
-    assert refused.status == 409
-    assert "succeeded" in refused.body["detail"]
+    rejected = _cancel(api, request_id)
+    assert rejected.status == 409
+    assert "succeeded" in rejected.body["detail"]
     assert api.status(request_id).body == outcome
     assert control.record(request_id).status is Status.SUCCEEDED
 

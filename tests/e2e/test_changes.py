@@ -17,7 +17,7 @@ import pytest
 from scripts import dead_letters, removal, status, terraform
 from scripts.console import CommandError
 from scripts.emulator import Emulator
-from scripts.wanted import Wanted, WantedModel
+from scripts.environment_config import ConfiguredModel, EnvironmentConfig
 from tests.e2e.conftest import E2E_MODELS, KEPT, aimed_at
 from tests.e2e.control import Control
 from tests.e2e.deployment import Deployment
@@ -88,7 +88,7 @@ class Load:
         self._stop = threading.Event()
         self._threads = [threading.Thread(target=self._send, args=(number,)) for number in range(CLIENTS)]
         self.accepted: dict[str, str] = {}
-        self.refused: list[Any] = []
+        self.rejected: list[Any] = []
 
     def _send(self, client: int) -> None:
         number = 0
@@ -99,7 +99,7 @@ class Load:
             if response.status == 202:
                 self.accepted[response.body["request_id"]] = text
             else:
-                self.refused.append(response)
+                self.rejected.append(response)
 
     def __enter__(self) -> Load:
         for thread in self._threads:
@@ -156,7 +156,7 @@ def test_new_version_timeout_and_batch_size_under_load(changing: Changing) -> No
     outcomes = load.outcomes()
     assert collections.Counter(outcome["status"] for outcome in outcomes) == {"succeeded": len(load.accepted)}
     assert {outcome["model_version"] for outcome in outcomes} == {"1.0.0", "2.0.0"}, "both versions had requests"
-    assert load.refused == []
+    assert load.rejected == []
     attributes = control.sqs.get_queue_attributes(QueueUrl=control.queue_url("moving"), AttributeNames=["All"])
     assert attributes["Attributes"]["VisibilityTimeout"] == "37"
     control.drained("moving")
@@ -181,8 +181,8 @@ def test_a_removed_and_a_renamed_model_with_open_requests(
     seen = json.loads(capsys.readouterr().out)
     assert (seen["models"]["leaving"]["waiting"], seen["models"]["leaving"]["pending"]) == (12, 12)
     assert {request["request_id"] for request in seen["requests"]} == set(leaving)
-    kept = {name: WantedModel(name, E2E_MODELS / "faulty") for name in ("moving", "old")}
-    monkeypatch.setattr(removal, "read_wanted", lambda _, **__: Wanted("x86_64", kept))
+    kept = {name: ConfiguredModel(name, E2E_MODELS / "faulty") for name in ("moving", "old")}
+    monkeypatch.setattr(removal, "read_config", lambda _, **__: EnvironmentConfig("x86_64", kept))
     with pytest.raises(CommandError, match="leaving would be removed with open requests"):
         removal.check("local", "apply")
     assert "12 open requests (12 pending)" in capsys.readouterr().err
@@ -210,7 +210,7 @@ def test_a_removed_and_a_renamed_model_with_open_requests(
     assert run(monkeypatch, dead_letters, "replay", next(iter(leaving))) == dead_letters.FAILED
     assert "the model leaving is not deployed" in capsys.readouterr().out
     assert {outcome["status"] for outcome in load.outcomes()} == {"succeeded"}
-    assert load.refused == []
+    assert load.rejected == []
 
     # Added again, it answers what had waited.
     changing.apply(moving=changing.model(), leaving=changing.model())

@@ -118,10 +118,10 @@ def test_an_unreadable_body_never_blocks_its_batch(api: Api, control: Control) -
         ids += [api.accepted(value, model=MODEL) for value in inputs[5:]]
     outcomes = [api.outcome(request_id) for request_id in ids]
     assert {(outcome["status"], outcome["attempts"]) for outcome in outcomes} == {("succeeded", 1)}
-    buried = eventually(
+    recorded = eventually(
         "the dead_letters function saw it", 60, lambda: control.events("dead_letters", "message_unreadable", mark)
     )
-    assert buried[0]["body"] == mark
+    assert recorded[0]["body"] == mark
     control.drained(MODEL)
 
 
@@ -138,16 +138,16 @@ def test_a_record_that_never_got_its_message_is_swept(api: Api, control: Control
     lost, young = _put(control, age_seconds=3600), _put(control, age_seconds=0)
     control.drained(MODEL)
     control.invoke("sweeper")
-    suspected = control.record(lost.request_id)
-    assert (suspected.status, suspected.suspected_at is not None) == (Status.PENDING, True), "one look is not enough"
+    marked = control.record(lost.request_id)
+    assert (marked.status, marked.possibly_lost_at is not None) == (Status.PENDING, True), "one look is not enough"
     a_minute_ago = int(time.time() * 1000) - SETTLE_MS
-    _change(control, lost.request_id, suspected_at=a_minute_ago)
+    _change(control, lost.request_id, possibly_lost_at=a_minute_ago)
     control.invoke("sweeper")
     outcome = api.outcome(lost.request_id, 5)
     assert (outcome["status"], outcome["error"]["code"]) == ("failed", "lost")
     assert "Send it again" in outcome["error"]["message"]
     assert control.record(young.request_id).status is Status.PENDING
-    _change(control, young.request_id, submitted_at=lost.submitted_at, suspected_at=a_minute_ago)
+    _change(control, young.request_id, submitted_at=lost.submitted_at, possibly_lost_at=a_minute_ago)
     control.invoke("sweeper")
     assert control.record(young.request_id).status is Status.FAILED
 

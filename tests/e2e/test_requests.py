@@ -54,7 +54,7 @@ def test_a_body_without_a_content_type_arrives_base64_and_is_read(api: Api) -> N
     assert response.status == 202
 
 
-def test_refusals(api: Api) -> None:
+def test_rejections(api: Api) -> None:
     form = "application/x-www-form-urlencoded"
     cases = {
         b"x": 400,

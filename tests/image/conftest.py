@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from scripts.builders import find_builder
+from scripts.environment_config import MODELS
 from scripts.image import make_context
-from scripts.wanted import MODELS
 from tests.image import container
 from tests.image.container import REPORT, Image
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from inference.requests import Message
-from scripts.bench.processes import StandIn
+from scripts.bench.processes import FakeAws
 from scripts.bench.runtime_api import FunctionError, RuntimeApi
 from scripts.stack_defaults import worker_environment
 from tests.image import container
@@ -48,17 +48,17 @@ def event() -> dict[str, Any]:
     return {"Records": records}
 
 
-def settings(api: RuntimeApi, standin: StandIn) -> dict[str, str]:
+def settings(api: RuntimeApi, fake_aws: FakeAws) -> dict[str, str]:
     """What Lambda sets, what Terraform sets, and where AWS is."""
     return (
         api.environment
-        | standin.environment
+        | fake_aws.environment
         | {
             "LAMBDA_TASK_ROOT": "/var/task",
             "MODEL": "sentiment",
             "MODEL_SOURCE": "sentiment",
             "REQUEST_TABLE": "requests",
-            "QUEUE_URL": standin.queue_url("sentiment"),
+            "QUEUE_URL": fake_aws.queue_url("sentiment"),
         }
         | worker_environment()
     )
@@ -66,9 +66,9 @@ def settings(api: RuntimeApi, standin: StandIn) -> dict[str, str]:
 
 def test_the_runtime_client_in_the_image_answers_an_event(image: Image, tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with StandIn(tls=False) as standin, RuntimeApi() as api:  # the image sees no certificate of this machine's
+    with FakeAws(tls=False) as fake_aws, RuntimeApi() as api:  # the image sees no certificate of this machine's
         started = time.perf_counter()
-        process = container.start(image.root, image.config, settings(api, standin), log)
+        process = container.start(image.root, image.config, settings(api, fake_aws), log)
         try:
             api.wait_until_ready(ANSWER_SECONDS)
             reply = api.invoke(event(), ANSWER_SECONDS)
@@ -77,7 +77,7 @@ def test_the_runtime_client_in_the_image_answers_an_event(image: Image, tmp_path
         finally:
             process.kill()
             process.wait()
-        samples = standin.counts()["samples"]
+        samples = fake_aws.counts()["samples"]
     REPORT.append(f"{image.target}: first answer {reply.at - started:.2f} s after the start of the process")
     assert reply.payload == {"batchItemFailures": []}, log.read_text()[-3000:]
     claimed, finished = samples["DynamoDB_20120810.BatchExecuteStatement"]

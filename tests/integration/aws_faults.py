@@ -20,7 +20,7 @@ KINDS = (THROTTLED, BROKEN, SLOW, UNREACHABLE)
 DONE_KINDS = (BROKEN, SLOW)
 """Those after which the call may have taken effect all the same."""
 
-FOREVER = 10**6
+ALWAYS = 10**6
 
 
 @dataclass
@@ -37,7 +37,7 @@ class AwsFault:
     skip: int = 0
     hits: int = 0
 
-    def strikes(self, event: str) -> bool:
+    def applies_to(self, event: str) -> bool:
         if event.rpartition(".")[2] != self.operation:
             return False
         if self.skip > 0:
@@ -53,7 +53,7 @@ def injected(*faults: AwsFault) -> Iterator[None]:
     answer = BotocoreStubber.__call__
 
     def faulty(stubber: BotocoreStubber, event_name: str, request: Any, **more: Any) -> AWSResponse | None:
-        fault = next((fault for fault in faults if fault.strikes(event_name)), None)
+        fault = next((fault for fault in faults if fault.applies_to(event_name)), None)
         if fault is None:
             return answer(stubber, event_name, request, **more)
         if fault.done:

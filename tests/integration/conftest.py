@@ -17,8 +17,8 @@ from pytest_socket import socket_allow_hosts
 from inference import aws
 from inference.catalog import packaged_validator
 from scripts.emulator import Emulator
+from scripts.environment_config import MODELS
 from scripts.package import build
-from scripts.wanted import MODELS
 from tests.integration.package_process import unpacked_worker
 from tests.integration.system import System
 

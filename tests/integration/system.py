@@ -200,19 +200,19 @@ class System:
         self.settle(model, records, failed)
         return failed
 
-    def die_in_predict(self, records: Sequence[Mapping[str, Any]]) -> None:
+    def stop_in_predict(self, records: Sequence[Mapping[str, Any]]) -> None:
         """An invocation that ends in its prediction, as a process does that is killed.
 
         Raises:
             KeyboardInterrupt: always; nothing in the worker catches it.
         """
 
-        class Dying(ReadyModel):
+        class InterruptedModel(ReadyModel):
             def predict(self, inputs: list[Any]) -> Sequence[Any]:
                 raise KeyboardInterrupt
 
         context = self._context()
-        worker = self.worker(predictor=Dying())
+        worker = self.worker(predictor=InterruptedModel())
         worker.process(records, Invocation(context.aws_request_id, context.get_remaining_time_in_millis, self.clock))
 
     def run_dead_letters(self, model: str = "sentiment") -> None:

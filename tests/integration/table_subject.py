@@ -12,7 +12,7 @@ NAME = "contract-requests"
 
 
 class WithoutItems:
-    """A DynamoDB client whose batches bring no record with a refused statement."""
+    """A DynamoDB client whose batches bring no record with a rejected statement."""
 
     def __init__(self, client: Any) -> None:
         self._client = client

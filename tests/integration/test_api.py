@@ -17,8 +17,8 @@ UNKNOWN = "6f1c2b1e-5d0a-4c57-9a3e-0d6b7f3a9c11"
 TEXT = {"text": "worst delay of my life, never again"}
 
 
-def refused(response: dict[str, Any], status: int) -> Any:
-    """The problem document of a refusal, checked."""
+def rejected(response: dict[str, Any], status: int) -> Any:
+    """The problem document of a rejection, checked."""
     assert response["statusCode"] == status
     assert response["headers"]["content-type"] == "application/problem+json"
     problem = response["json"]
@@ -100,20 +100,20 @@ def test_every_line_of_the_log_is_json_and_names_its_request(
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     accepted, answered = lines
     assert (accepted["event"], accepted["request_id"]) == ("request_accepted", request_id)
-    assert (answered["event"], answered["status"], answered["route"]) == ("answered", 202, "POST /predict")
+    assert (answered["event"], answered["status"], answered["route"]) == ("response_sent", 202, "POST /predict")
     assert answered["invocation_id"].startswith("invocation-")
 
 
-# Refused
+# Rejected
 
 
 @pytest.mark.parametrize("body", ["x", "", "{", "NaN", '{"text": 1e999}', "[" * 1000 + "]" * 1000])
 def test_what_is_not_json_is_400(system: System, body: str) -> None:
-    refused(system.predict(body, raw=True), 400)
+    rejected(system.predict(body, raw=True), 400)
 
 
 def test_invalid_base64_is_400(system: System) -> None:
-    refused(system.call(golden("http_predict_base64") | {"body": "%%%"}), 400)
+    rejected(system.call(golden("http_predict_base64") | {"body": "%%%"}), 400)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_invalid_base64_is_400(system: System) -> None:
     ],
 )
 def test_what_violates_the_schema_is_422_and_the_field_is_named(system: System, body: Any, named: str) -> None:
-    problem = refused(system.predict(body), 422)
+    problem = rejected(system.predict(body), 422)
     assert named in problem["detail"]
     assert "'sentiment'" in problem["detail"]
     assert system.records() == {}
@@ -141,36 +141,36 @@ def test_what_violates_the_schema_is_422_and_the_field_is_named(system: System, 
 @pytest.mark.parametrize("text", ["\u20ac" * 1000, "\U0001f600" * 1000, "\ud800" * 1000])
 def test_lengths_are_in_characters(system: System, text: str) -> None:
     assert system.predict({"text": text})["statusCode"] == 202
-    refused(system.predict({"text": text + "x"}), 422)
+    rejected(system.predict({"text": text + "x"}), 422)
 
 
 def test_two_megabytes_are_413(system: System) -> None:
-    refused(system.predict({"text": "x" * 2_000_000}), 413)
-    refused(system.predict_base64(b"x" * 2_000_000), 413)
+    rejected(system.predict({"text": "x" * 2_000_000}), 413)
+    rejected(system.predict_base64(b"x" * 2_000_000), 413)
 
 
 def test_an_input_that_fits_the_body_and_not_its_message_is_413(system: System) -> None:
     body = json.dumps({"text": "\u20ac" * 43_000}, ensure_ascii=False)  # 129 KB as UTF-8, twice that in ASCII
     assert len(body.encode()) < 131_072
-    refused(system.predict(body, raw=True, model="wordcount"), 413)
+    rejected(system.predict(body, raw=True, model="wordcount"), 413)
     assert system.predict({"text": "x" * 131_000}, model="wordcount")["statusCode"] == 202
     assert len(system.records()) == 1
 
 
 def test_no_such_model_is_404(system: System) -> None:
-    assert "sentiment, wordcount" in refused(system.predict(TEXT, model="nope"), 404)["detail"]
+    assert "sentiment, wordcount" in rejected(system.predict(TEXT, model="nope"), 404)["detail"]
 
 
 def test_another_content_type_is_415(system: System) -> None:
     event = golden("http_predict")
     event["headers"]["content-type"] = "text/xml"
-    refused(system.call(event), 415)
+    rejected(system.call(event), 415)
 
 
 def test_a_compressed_body_is_415_and_not_bad_json(system: System) -> None:
     event = golden("http_predict_base64") | {"body": base64.b64encode(gzip.compress(b'{"text":"fine"}')).decode()}
     event["headers"]["content-encoding"] = "gzip"
-    assert "'gzip'" in refused(system.call(event), 415)["detail"]
+    assert "'gzip'" in rejected(system.call(event), 415)["detail"]
 
 
 def test_a_crash_is_500_with_the_invocation_to_look_for(
@@ -180,10 +180,10 @@ def test_a_crash_is_500_with_the_invocation_to_look_for(
         raise NameError("JsonSchemaValuesException")
 
     monkeypatch.setattr(system.api.service, "submit", crash)
-    problem = refused(system.predict(TEXT), 500)
+    problem = rejected(system.predict(TEXT), 500)
     crashed, answered = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert problem["invocation_id"] == crashed["invocation_id"] == answered["invocation_id"]
-    assert (crashed["event"], crashed["error"]) == ("request_crashed", "NameError: JsonSchemaValuesException")
+    assert (crashed["event"], crashed["error"]) == ("unhandled_error", "NameError: JsonSchemaValuesException")
     assert "NameError" not in json.dumps(problem)
     assert answered["status"] == 500
 
@@ -193,18 +193,18 @@ def test_a_crash_names_the_request_that_was_asked_for(system: System, monkeypatc
         raise NameError("JsonSchemaValuesException")
 
     monkeypatch.setattr(system.api.service, "status", crash)
-    problem = refused(system.status(UNKNOWN), 500)
+    problem = rejected(system.status(UNKNOWN), 500)
     assert (problem["request_id"], problem["type"]) == (UNKNOWN, "/problems/internal-error")
 
 
 def test_a_route_that_the_api_has_not_is_404(system: System) -> None:
-    refused(system.call(golden("http_predict") | {"routeKey": "$default"}), 404)
+    rejected(system.call(golden("http_predict") | {"routeKey": "$default"}), 404)
 
 
 @pytest.mark.parametrize("request_id", [UNKNOWN, "x", "x" * 3000, "\ud800", "..", "%00"])
 def test_an_unknown_id_is_404(system: System, request_id: str) -> None:
-    assert "no request with this id" in refused(system.status(request_id), 404)["detail"]
-    refused(system.cancel(request_id), 404)
+    assert "no request with this id" in rejected(system.status(request_id), 404)["detail"]
+    rejected(system.cancel(request_id), 404)
 
 
 # Repeats
@@ -224,14 +224,14 @@ def test_a_repeat_with_a_key_gets_the_same_answer(system: System) -> None:
 
 def test_a_key_with_another_input_is_422_and_names_the_request(system: System) -> None:
     first = system.predict(TEXT, key="k-1")["json"]["request_id"]
-    problem = refused(system.predict({"text": "other"}, key="k-1"), 422)
+    problem = rejected(system.predict({"text": "other"}, key="k-1"), 422)
     assert problem["request_id"] == first
-    refused(system.predict(TEXT, key="k-1", model="wordcount"), 422)
+    rejected(system.predict(TEXT, key="k-1", model="wordcount"), 422)
 
 
 def test_a_bad_key_is_400(system: System) -> None:
-    refused(system.predict(TEXT, key=""), 400)
-    refused(system.predict(TEXT, key="x" * 256), 400)
+    rejected(system.predict(TEXT, key=""), 400)
+    rejected(system.predict(TEXT, key="x" * 256), 400)
 
 
 def _as(user: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -250,9 +250,9 @@ def test_callers_do_not_see_each_others_requests_or_keys(system: System) -> None
     assert alice != bob
     ask = golden("http_status") | {"pathParameters": {"request_id": alice}}
     assert system.call(_as("alice", dict(ask)))["statusCode"] == 200
-    refused(system.call(_as("bob", json.loads(json.dumps(ask)))), 404)
-    refused(system.status(alice), 404)
-    refused(system.cancel(alice), 404)
+    rejected(system.call(_as("bob", json.loads(json.dumps(ask)))), 404)
+    rejected(system.status(alice), 404)
+    rejected(system.cancel(alice), 404)
 
 
 def _signed_by(arn: str, event: dict[str, Any]) -> dict[str, Any]:
@@ -269,7 +269,7 @@ def test_a_new_session_of_a_role_has_its_requests_and_keys(system: System) -> No
     assert first == second
     ask = golden("http_status") | {"pathParameters": {"request_id": first}}
     assert system.call(_signed_by(role + "botocore-3", ask))["statusCode"] == 200
-    refused(system.call(_signed_by("arn:aws:sts::123456789012:assumed-role/other/botocore-1", ask)), 404)
+    rejected(system.call(_signed_by("arn:aws:sts::123456789012:assumed-role/other/botocore-1", ask)), 404)
 
 
 # Cancel
@@ -288,7 +288,7 @@ def test_a_cancelled_request_is_never_computed(system: System) -> None:
 def test_cancelling_what_is_final_is_409(system: System) -> None:
     request_id = system.predict(TEXT)["json"]["request_id"]
     system.run_worker()
-    problem = refused(system.cancel(request_id), 409)
+    problem = rejected(system.cancel(request_id), 409)
     assert (problem["request_id"], problem["request_status"]) == (request_id, "succeeded")
 
 
@@ -309,7 +309,7 @@ def test_a_request_past_its_deadline_is_shown_as_expired_and_then_ends(system: S
 def test_a_request_past_its_retention_is_404_before_dynamodb_deletes_it(system: System) -> None:
     request_id = system.predict(TEXT)["json"]["request_id"]
     system.clock.advance(86_400 + 604_800 + 1)
-    refused(system.status(request_id), 404)
+    rejected(system.status(request_id), 404)
     assert request_id in system.records()
 
 
@@ -333,11 +333,11 @@ def test_an_undelivered_message_makes_its_request_failed(system: System) -> None
 def test_a_lost_message_makes_its_request_failed(system: System) -> None:
     request_id = system.predict(TEXT)["json"]["request_id"]
     system.settle("sentiment", system.receive("sentiment"), failed=[])
-    assert system.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "suspected": 0, "seen": 0}
+    assert system.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "possibly_lost": 0, "seen": 0}
     system.clock.advance(901)
-    assert system.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "suspected": 1, "seen": 1}
+    assert system.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "possibly_lost": 1, "seen": 1}
     system.clock.advance(60)
-    assert system.sweep() == {"expired": 0, "lost": 1, "model_removed": 0, "suspected": 0, "seen": 1}
+    assert system.sweep() == {"expired": 0, "lost": 1, "model_removed": 0, "possibly_lost": 0, "seen": 1}
     assert system.status(request_id)["json"]["error"]["code"] == "lost"
     assert system.sweep()["seen"] == 0
 
@@ -345,6 +345,6 @@ def test_a_lost_message_makes_its_request_failed(system: System) -> None:
 def test_a_message_that_is_waiting_loses_nothing(system: System) -> None:
     request_id = system.predict(TEXT)["json"]["request_id"]
     system.clock.advance(901)
-    assert system.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "suspected": 0, "seen": 1}
+    assert system.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "possibly_lost": 0, "seen": 1}
     system.run_worker()
     assert system.status(request_id)["json"]["status"] == "succeeded"

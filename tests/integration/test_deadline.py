@@ -182,4 +182,4 @@ def test_the_least_time_that_the_stack_allows_is_enough_for_a_call(call: Call) -
 
 
 def test_no_deadline_no_limit() -> None:
-    assert Deadline().left() == float("inf")
+    assert Deadline().remaining() == float("inf")

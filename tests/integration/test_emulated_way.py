@@ -39,7 +39,7 @@ def test_a_cancelled_request_among_others_is_dropped(emulated_system: System) ->
     assert system.cancel(ids[1])["json"]["status"] == "cancelled"
     with calls_of(system) as calls:
         assert system.run_worker() == []
-    # The refused claim brings its record along: nobody asks again.
+    # The rejected claim brings its record along: nobody asks again.
     assert calls.count("BatchExecuteStatement") == 2
     assert "UpdateItem" not in calls
     assert [system.status(name)["json"]["status"] for name in ids] == ["succeeded", "cancelled", "succeeded"]

@@ -12,7 +12,7 @@ from typing import Any
 import boto3
 import pytest
 
-from inference.diagnosis import _evidence
+from inference.diagnosis import _reason_from_log
 from inference.requests import ErrorCode
 from scripts.emulator import Emulator
 
@@ -95,7 +95,7 @@ def test_one_that_uses_more_memory_than_it_has_is_killed_and_its_log_says_so(
     request_id = killed.split()[1]
     (report,) = [line for line in lines if line.startswith(f"REPORT RequestId: {request_id}")]
     assert f"Memory Size: {MEMORY_MB} MB\tMax Memory Used: {MEMORY_MB} MB" in report
-    code, text = _evidence([killed, report])
+    code, text = _reason_from_log([killed, report])
     assert code is ErrorCode.OUT_OF_MEMORY
     assert "raise memory_mb" in text
     assert invoke("one", 1)[0] is None, "the next invocation starts anew"

@@ -14,7 +14,7 @@ import pytest
 
 from inference import aws
 from inference.sweep import SETTLE_MS
-from tests.integration.aws_faults import DONE_KINDS, FOREVER, KINDS, SLOW, THROTTLED, UNREACHABLE, AwsFault, injected
+from tests.integration.aws_faults import ALWAYS, DONE_KINDS, KINDS, SLOW, THROTTLED, UNREACHABLE, AwsFault, injected
 from tests.integration.system import GRACE_SECONDS, System, sentiment_of
 from tests.integration.terraform_definition import MAX_RECEIVE_COUNT
 
@@ -22,7 +22,7 @@ TEXT = {"text": "worst delay of my life, never again"}
 RESULT = sentiment_of(TEXT | {"threshold": 0.5})
 
 ONCE = [*[(kind, False, 1) for kind in KINDS], *[(kind, True, 1) for kind in DONE_KINDS]]
-CASES = [*ONCE, (THROTTLED, False, FOREVER), (SLOW, True, FOREVER)]
+CASES = [*ONCE, (THROTTLED, False, ALWAYS), (SLOW, True, ALWAYS)]
 CASE_IDS = [f"{kind}{'_done' * done}_{'once' if times == 1 else 'always'}" for kind, done, times in CASES]
 
 
@@ -99,7 +99,7 @@ def test_a_submit(
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("key", [None, "k"])
 def test_a_submit_whose_message_and_whose_withdrawal_fail(system: System, key: str | None, kind: str) -> None:
-    with injected(AwsFault("SendMessage", kind, times=FOREVER), AwsFault("DeleteItem", kind, times=FOREVER)):
+    with injected(AwsFault("SendMessage", kind, times=ALWAYS), AwsFault("DeleteItem", kind, times=ALWAYS)):
         answered(system.predict(TEXT, key=key), 503)
     # A pending record is left that nobody was promised: a repeat with the key takes it over, else the sweeper ends it.
     (record,) = system.records().values()
@@ -155,12 +155,12 @@ def test_a_workers_calls(
 
 @pytest.mark.parametrize(("kind", "done"), [(THROTTLED, False), (SLOW, True)])
 @pytest.mark.parametrize("operation", ["GetItem", "UpdateItem"])
-def test_a_burials_calls(system: System, operation: str, kind: str, done: bool) -> None:
+def test_the_calls_of_the_dead_letter_handler(system: System, operation: str, kind: str, done: bool) -> None:
     request_id = system.predict(TEXT)["json"]["request_id"]
     for _ in range(MAX_RECEIVE_COUNT + 1):
         system.receive("sentiment")
         system.time_passes(0)
-    with injected(AwsFault(operation, kind, done, FOREVER)):
+    with injected(AwsFault(operation, kind, done, ALWAYS)):
         system.run_dead_letters()
     assert system.messages("sentiment-dlq") == 1
     system.time_passes(0)
@@ -173,12 +173,12 @@ def test_a_log_that_cannot_be_read_hides_no_end(system: System) -> None:
     request_id = system.predict(TEXT)["json"]["request_id"]
     records = system.receive("sentiment")
     with pytest.raises(KeyboardInterrupt):  # a worker that dies in its first attempt, and is never followed by another
-        system.die_in_predict(records)
+        system.stop_in_predict(records)
     for _ in range(MAX_RECEIVE_COUNT + 1):
         system.time_passes(0)
         system.receive("sentiment")
     system.time_passes(40)
-    with injected(AwsFault("FilterLogEvents", UNREACHABLE, times=FOREVER)):
+    with injected(AwsFault("FilterLogEvents", UNREACHABLE, times=ALWAYS)):
         system.run_dead_letters()
     assert system.status(request_id)["json"]["error"]["code"] == "crashed"
 
@@ -186,7 +186,7 @@ def test_a_log_that_cannot_be_read_hides_no_end(system: System) -> None:
 def test_every_kind_of_fault_is_seen_by_the_sdk(system: System, tries: int) -> None:
     """The injection itself: as many HTTP requests as the SDK has tries within an invocation of the api function."""
     for kind, operation in itertools.product(KINDS, ("GetItem", "SendMessage")):
-        fault = AwsFault(operation, kind, times=FOREVER)
+        fault = AwsFault(operation, kind, times=ALWAYS)
         with injected(fault):
             if operation == "GetItem":
                 answered(system.status("6f1c2b1e-5d0a-4c57-9a3e-0d6b7f3a9c11"), 503)

@@ -1,5 +1,5 @@
 """The HTTP surface under arbitrary requests: documented answers only, JSON always, and nothing accepted that the worker
-refuses. Who is right about an input is decided by an independent reading of the manifest's schema.
+rejects. Who is right about an input is decided by an independent reading of the manifest's schema.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from scripts.wanted import MODELS
+from scripts.environment_config import MODELS
 from tests import openapi
 from tests.events import golden
 from tests.integration.system import System
@@ -202,7 +202,7 @@ def test_any_caller_gets_a_documented_answer(fuzzed: System, authorizer: Any, bo
 
 
 def test_the_fuzzing_reached_every_kind_of_answer() -> None:
-    """It would prove little if everything were refused at the door. (Examples are the same in every run.)"""
+    """It would prove little if everything were rejected at the door. (Examples are the same in every run.)"""
     if not ANSWERS:
         pytest.skip("judges the runs above")
     statuses = {status for _, status in ANSWERS}

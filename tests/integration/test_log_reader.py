@@ -11,7 +11,7 @@ from inference import aws
 from inference.diagnosis import diagnose
 from inference.log_reader import read_lines
 from inference.requests import ErrorCode, Status
-from tests.integration.aws_faults import FOREVER, KINDS, AwsFault, injected
+from tests.integration.aws_faults import ALWAYS, KINDS, AwsFault, injected
 from tests.unit.samples import a_record
 
 GROUP, STREAM = "/aws/lambda/p-worker-m", "2027/01/15/[7]abc"
@@ -67,5 +67,5 @@ def test_an_unknown_invocation_or_group_has_no_lines(since: int) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_log_that_cannot_be_read_has_no_lines(since: int, operation: str, kind: str) -> None:
     write(since, f"START RequestId: {ONE}")
-    with injected(AwsFault(operation, kind, times=FOREVER)):
+    with injected(AwsFault(operation, kind, times=ALWAYS)):
         assert read(since) == []

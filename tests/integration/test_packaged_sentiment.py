@@ -12,8 +12,8 @@ import pytest
 
 from scripts.bench import traffic
 from scripts.bench.contestants import worker_environment
-from scripts.bench.processes import StandIn
-from scripts.wanted import MODELS
+from scripts.bench.processes import FakeAws
+from scripts.environment_config import MODELS
 from tests.integration.package_process import CONTEXT, run_script, unpacked_worker
 
 BATCH = 10
@@ -34,9 +34,11 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return unpacked_worker(tmp_path_factory.mktemp("sentiment"), MODELS, "sentiment")
 
 
-def run(package: Path, standin: StandIn, events: list[Any], **more: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def run(
+    package: Path, fake_aws: FakeAws, events: list[Any], **more: str
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """What the script printed last, and the log lines before it."""
-    process = run_script(package, SCRIPT, worker_environment(standin) | more, events)
+    process = run_script(package, SCRIPT, worker_environment(fake_aws) | more, events)
     assert process.returncode == 0, process.stdout + process.stderr
     *lines, last = map(json.loads, process.stdout.splitlines())
     return last, lines
@@ -48,9 +50,9 @@ def a_batch() -> dict[str, Any]:
 
 @pytest.mark.parametrize(("memory_mb", "threads"), [("512", 1), ("1769", 1), ("3538", min(2, CORES))])
 def test_ten_requests_take_three_calls_one_thread_and_no_torch(package: Path, memory_mb: str, threads: int) -> None:
-    with StandIn(tls=False) as standin:
-        last, _ = run(package, standin, [a_batch()], AWS_LAMBDA_FUNCTION_MEMORY_SIZE=memory_mb)
-        calls = standin.counts()["calls"]
+    with FakeAws(tls=False) as fake_aws:
+        last, _ = run(package, fake_aws, [a_batch()], AWS_LAMBDA_FUNCTION_MEMORY_SIZE=memory_mb)
+        calls = fake_aws.counts()["calls"]
     assert last == {"answers": [{"batchItemFailures": []}], "threads": threads, "imported": []}
     assert calls == {"AmazonSQS.ChangeMessageVisibilityBatch": 1, "DynamoDB_20120810.BatchExecuteStatement": 2}
 
@@ -66,9 +68,9 @@ def broken(package: Path, tmp_path: Path) -> Path:
 
 
 def test_a_model_that_does_not_load_tells_its_requests_why(broken: Path) -> None:
-    with StandIn(tls=False) as standin:
-        last, lines = run(broken, standin, [a_batch()])
-        claimed, released = standin.counts()["samples"]["DynamoDB_20120810.BatchExecuteStatement"]
+    with FakeAws(tls=False) as fake_aws:
+        last, lines = run(broken, fake_aws, [a_batch()])
+        claimed, released = fake_aws.counts()["samples"]["DynamoDB_20120810.BatchExecuteStatement"]
     (answer,) = last["answers"]
     assert len(answer["batchItemFailures"]) == BATCH, "all come back"
     assert len(claimed["Statements"]) == len(released["Statements"]) == BATCH
@@ -81,5 +83,5 @@ def test_a_model_that_does_not_load_tells_its_requests_why(broken: Path) -> None
 
 @pytest.mark.parametrize("kind", ["provisioned-concurrency", "snap-start"])
 def test_a_deployment_that_starts_it_sees_it_fail(broken: Path, kind: str) -> None:
-    with StandIn(tls=False) as standin, pytest.raises(AssertionError, match="no_such_library"):
-        run(broken, standin, [], AWS_LAMBDA_INITIALIZATION_TYPE=kind)
+    with FakeAws(tls=False) as fake_aws, pytest.raises(AssertionError, match="no_such_library"):
+        run(broken, fake_aws, [], AWS_LAMBDA_INITIALIZATION_TYPE=kind)

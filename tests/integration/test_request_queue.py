@@ -12,7 +12,7 @@ from inference import aws
 from inference.errors import Unavailable
 from inference.request_queue import MAX_VISIBILITY_SECONDS, RequestQueue
 from inference.requests import Message
-from tests.integration.aws_faults import FOREVER, KINDS, AwsFault, injected
+from tests.integration.aws_faults import ALWAYS, KINDS, AwsFault, injected
 from tests.integration.terraform_definition import create_queues
 from tests.unit.samples import a_message, a_record
 
@@ -51,7 +51,7 @@ def test_a_message_survives(queue: RequestQueue, url: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_queue_that_fails_is_unavailable(queue: RequestQueue, kind: str) -> None:
-    faults = [AwsFault(name, kind, times=FOREVER) for name in ("SendMessage", "GetQueueAttributes")]
+    faults = [AwsFault(name, kind, times=ALWAYS) for name in ("SendMessage", "GetQueueAttributes")]
     with injected(*faults):
         with pytest.raises(Unavailable, match="queue-it"):
             queue.send(a_message(a_record()))
@@ -113,7 +113,7 @@ def test_delays_are_kept_in_the_range_of_sqs() -> None:
 
 
 def test_nothing_to_change_is_no_call(queue: RequestQueue) -> None:
-    with injected(AwsFault("ChangeMessageVisibilityBatch", KINDS[0], times=FOREVER)):
+    with injected(AwsFault("ChangeMessageVisibilityBatch", KINDS[0], times=ALWAYS)):
         assert queue.set_visibility({}) == []
 
 

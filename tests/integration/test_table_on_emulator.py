@@ -1,6 +1,6 @@
 """The request table's adapter on the emulator, many updates in one PartiQL call.
 
-Twice: with the record of each refused statement, and without, since AWS may return none.
+Twice: with the record of each rejected statement, and without, since AWS may return none.
 """
 
 from collections.abc import Iterator

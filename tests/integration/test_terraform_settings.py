@@ -34,8 +34,8 @@ def block(file: Path, start: str) -> str:
     ("file", "start", "settings"),
     [
         (STACK / "main.tf", 'module "api"', ApiSettings),
-        (STACK / "dead_ends.tf", 'module "dead_letters"', DeadLettersSettings),
-        (STACK / "dead_ends.tf", 'module "sweeper"', SweeperSettings),
+        (STACK / "failure_handling.tf", 'module "dead_letters"', DeadLettersSettings),
+        (STACK / "failure_handling.tf", 'module "sweeper"', SweeperSettings),
         (TERRAFORM / "modules" / "worker" / "main.tf", "", WorkerSettings),
     ],
     ids=["api", "dead_letters", "sweeper", "worker"],

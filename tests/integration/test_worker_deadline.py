@@ -123,7 +123,7 @@ def test_it_gives_its_messages_back_in_time(skip: int, event: str, package: Path
         assert took < SECONDS - 0.2
         assert server.calls("BatchExecuteStatement") > skip
     assert len(ended.events(event)) == len(records)
-    assert [line["returned"] for line in ended.events("batch_done")] == [len(records)]
+    assert [line["returned"] for line in ended.events("batch_finished")] == [len(records)]
 
 
 def test_its_messages_come_back_soon_if_only_their_claims_found_no_answer(
@@ -142,10 +142,10 @@ def test_it_ends_in_time_where_the_queue_does_not_answer(package: Path, environm
         failed, took = ended.answer()
         assert took < SECONDS - 0.2
         assert server.calls("ChangeMessageVisibilityBatch") >= 1
-    (done,) = ended.events("batch_done")
+    (done,) = ended.events("batch_finished")
     assert len(failed) == done.get("returned", 0)
     assert done.get("succeeded", 0) == 10 - len(failed), "what it had time for"
-    assert len(ended.events("visibility_unchanged")) >= 1
+    assert len(ended.events("visibility_not_set")) >= 1
 
 
 def test_the_timeout_handler_has_time_for_its_calls(
@@ -158,7 +158,7 @@ def test_the_timeout_handler_has_time_for_its_calls(
         assert server.calls("BatchExecuteStatement") == 2
         assert server.calls("ChangeMessageVisibilityBatch") == 2
     assert len(ended.events("load_timed_out")) == 10
-    assert ended.events("visibility_unchanged") == []
+    assert ended.events("visibility_not_set") == []
 
 
 def test_a_healthy_worker_needs_no_more_time_than_it_has(package: Path, environment: dict[str, str]) -> None:

@@ -119,13 +119,13 @@ def test_numpy_results_and_long_prints_do_no_harm(deployed: Checkout) -> None:
     assert predicted(deployed, "misbehaving", {"do": "print"}) == {"printed": True}
 
 
-def test_an_encoder_of_90_mb_is_refused_as_a_zip_for_aws_and_ships_without_the_artifact_from_s3(
+def test_an_encoder_of_90_mb_is_rejected_as_a_zip_for_aws_and_ships_without_the_artifact_from_s3(
     deployed: Checkout,
 ) -> None:
     deployed.name_model("encoder", environment="dev")
-    refused = deployed.make("package", "ENV=dev", code=None)
-    assert refused.returncode != 0
-    assert "make deploy" in refused.stderr
+    rejected = deployed.make("package", "ENV=dev", code=None)
+    assert rejected.returncode != 0
+    assert "make deploy" in rejected.stderr
     deployed.name_model("encoder", '{ artifact = "s3://bucket/encoder.onnx" }', environment="dev")
     packaged = deployed.make("package", "ENV=dev").stdout
     assert "encoder.onnx" not in packaged

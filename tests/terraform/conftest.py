@@ -75,8 +75,8 @@ def sts() -> Iterator[str]:
 def plan_of(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Plan]:
     """plan_of("dev", "sentiment", "tiny") is the plan of dev with these models; each plan is made once."""
     inputs = tmp_path_factory.mktemp("inputs")
-    stand_in = inputs / "lambda.zip"
-    stand_in.write_text("stands for a zip")
+    placeholder = inputs / "lambda.zip"
+    placeholder.write_text("stands for a zip")
 
     @cache
     def make(environment: str, models: tuple[str, ...], region: str | None) -> Plan:
@@ -90,7 +90,7 @@ def plan_of(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> C
             manifest = inputs / name / "manifest.json"
             manifest.parent.mkdir(exist_ok=True)
             manifest.write_text(json.dumps({"name": name} | MANIFEST))
-            shutil.copy(stand_in, inputs / f"worker-{name}.zip")
+            shutil.copy(placeholder, inputs / f"worker-{name}.zip")
             settings["models"][name] = {"models_dir": str(inputs), "ephemeral_storage_mb": 1024}
             if environment != "local":
                 settings["models"][name]["package"] = {"image": {"uri": f"repository@{DIGEST}"}}

@@ -146,7 +146,7 @@ def test_queues_follow_the_timeouts_of_their_functions(plan_of: PlanOf, environm
 
 
 @pytest.mark.parametrize("environment", ["dev", "prod"])
-def test_queues_refuse_what_does_not_come_by_tls(plan_of: PlanOf, environment: str) -> None:
+def test_queues_reject_what_does_not_come_by_tls(plan_of: PlanOf, environment: str) -> None:
     for name, values in plan_of(environment).of("aws_sqs_queue").items():
         (statement,) = json.loads(values["policy"])["Statement"]
         assert statement["Effect"] == "Deny", name

@@ -43,14 +43,14 @@ class Proxy(socketserver.ThreadingTCPServer):
 
     def __init__(self) -> None:
         self.asked: list[str] = []
-        super().__init__(("127.0.0.1", 0), _Refuse)
+        super().__init__(("127.0.0.1", 0), _Reject)
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 
-class _Refuse(socketserver.StreamRequestHandler):
+class _Reject(socketserver.StreamRequestHandler):
     server: Proxy
 
     def handle(self) -> None:

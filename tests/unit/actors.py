@@ -55,19 +55,19 @@ class Actor(threading.Thread):
 
     def step(self, fault: str | None = None) -> None:
         self.fault = fault
-        stood_at = self.at
+        stopped_at = self.at
         self._go.release()
         self._stopped.acquire()
-        self._tell(f"{stood_at}{', ' + fault if fault else ''} -> {'ended' if self.done else self.at}")
+        self._note(f"{stopped_at}{', ' + fault if fault else ''} -> {'ended' if self.done else self.at}")
 
-    def _tell(self, what: str) -> None:
+    def _note(self, what: str) -> None:
         """Hypothesis prints it with the example that failed, above the step in which it happened."""
         if currently_in_test_context() and not self._killed:
             note(f"#   {self.name}: {what}")
 
     def kill(self) -> None:
         if not self.done:
-            self._tell(f"killed before {self.at}")
+            self._note(f"killed before {self.at}")
         self._killed = True
         while not self.done:
             self.step()

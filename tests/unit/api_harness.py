@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from inference import transitions
-from inference.request_table import Applied, Written
+from inference.request_table import Applied, WriteResult
 from inference.requests import Message, Record
 from inference.service import Limits, Service
 from tests.unit.fake_queue import FakeQueue
@@ -47,6 +47,6 @@ class Api:
     def cancel(self, request_id: str) -> Record:
         return self.service.cancel(request_id, ME, self.clock())
 
-    def succeed(self, request_id: str) -> Written:
+    def succeed(self, request_id: str) -> WriteResult:
         """The first attempt's outcome."""
         return self.table.apply([transitions.succeed(request_id, 1, "{}", self.clock())])[0]

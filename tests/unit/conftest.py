@@ -8,7 +8,7 @@ from tests.unit.api_harness import Api
 from tests.unit.fake_table import FakeTable
 from tests.unit.predict_server import Clock
 from tests.unit.stripped_table import StrippedTable
-from tests.unit.worker_harness import Bench
+from tests.unit.worker_harness import WorkerHarness
 
 # Its asserts came out of a test: a failure shows the compared values, as it does there.
 pytest.register_assert_rewrite("tests.unit.promises")
@@ -26,9 +26,9 @@ def no_aws_settings(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=[FakeTable, StrippedTable], ids=["item", "no-item"])
-def bench(request: pytest.FixtureRequest) -> Bench:
-    """Everything that a worker does has to hold whether or not DynamoDB returns the record of a refused statement."""
-    return Bench(request.param())
+def harness(request: pytest.FixtureRequest) -> WorkerHarness:
+    """Everything that a worker does has to hold whether or not DynamoDB returns the record of a rejected statement."""
+    return WorkerHarness(request.param())
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tests.unit.fakes import Faulty
 
 
 @dataclass
-class Held:
+class StoredMessage:
     """A message on a fake queue."""
 
     message_id: str
@@ -41,8 +41,8 @@ class FakeQueue(Faulty):
         self._visibility = visibility
         self._max_receives = max_receives
         self._ids = itertools.count(1)
-        self.messages: dict[str, Held] = {}
-        self.dead: list[str] = []
+        self.messages: dict[str, StoredMessage] = {}
+        self.dead_lettered: list[str] = []
         self.shown: list[dict[str, int]] = []
 
     def send(self, message: Message) -> None:
@@ -51,7 +51,7 @@ class FakeQueue(Faulty):
 
     def put(self, body: str) -> None:
         name = f"m{next(self._ids)}"
-        self.messages[name] = Held(name, body, self._clock())
+        self.messages[name] = StoredMessage(name, body, self._clock())
 
     def set_visibility(self, delays: Mapping[str, int]) -> Sequence[str]:
         if delays:
@@ -90,7 +90,7 @@ class FakeQueue(Faulty):
                 continue
             if held.receive_count >= self._max_receives:
                 del self.messages[held.message_id]
-                self.dead.append(held.body)
+                self.dead_lettered.append(held.body)
                 if self._dead_letters is not None:
                     self._dead_letters.put(held.body)
                 continue

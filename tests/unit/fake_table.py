@@ -11,7 +11,7 @@ from typing import Any
 
 from inference.conditions import Value
 from inference.errors import Unavailable
-from inference.request_table import SHARDS, Applied, ConditionFailed, Written
+from inference.request_table import SHARDS, Applied, ConditionFailed, WriteResult
 from inference.requests import Record, Status
 from inference.transitions import Increment, Update, create_if, discard_if
 from tests.unit.conditions import bound, holds, plain
@@ -44,8 +44,8 @@ class FakeTable(Faulty):
         if holds(condition, existing, values):
             self.put(record)
             return None
-        standing = _record(existing)
-        return None if standing == record else standing
+        current = _record(existing)
+        return None if current == record else current
 
     def discard(self, record: Record) -> bool:
         self.calls.append("discard")
@@ -91,11 +91,11 @@ class FakeTable(Faulty):
         failed = [record for record in records if record.status is Status.FAILED]
         return [_bare(record) for record in failed if (record.finished_at or 0) > finished_after], pages > 0
 
-    def apply(self, updates: Sequence[Update]) -> list[Written]:
+    def apply(self, updates: Sequence[Update]) -> list[WriteResult]:
         together = sum(update.transition.in_batches for update in updates)
         singles = len(updates) - together
         self.calls += ["apply"] * (singles + (together + 24) // 25)
-        written: list[Written] = []
+        written: list[WriteResult] = []
         for update in updates:
             self.applying = update
             try:
@@ -104,7 +104,7 @@ class FakeTable(Faulty):
                 written.append(error)
         return written
 
-    def _apply(self, update: Update) -> Written:
+    def _apply(self, update: Update) -> WriteResult:
         item = self.items.get(update.request_id)
         if item is None:
             return ConditionFailed(None)

@@ -52,7 +52,7 @@ class Fault:
     times: int = 1
     skip: int = 0
 
-    def hits(self, operation: str) -> bool:
+    def applies_to(self, operation: str) -> bool:
         if operation != self.operation or self.times == 0:
             return False
         if self.skip:
@@ -73,7 +73,7 @@ class Faulty:
 
     def _step(self, operation: str, effect: Callable[[], Any]) -> Any:
         self.before(operation)
-        fault = next((fault for fault in self.faults if fault.hits(operation)), None)
+        fault = next((fault for fault in self.faults if fault.applies_to(operation)), None)
         if fault is not None and not fault.done:
             raise Unavailable(f"injected: {operation}")
         answer = effect()

@@ -90,7 +90,7 @@ class Api:
         self.by_key: dict[str, str] = {}
         self.inputs: dict[str, Any] = {}
         self.asked: list[Any] = []
-        self.refuse: Callable[[Any], Reply | None] = lambda _: None
+        self.reject: Callable[[Any], Reply | None] = lambda _: None
         self.ready: Callable[[Any], bool] = lambda _: True
         self._lock = Lock()
 
@@ -99,8 +99,8 @@ class Api:
             return self._accept(json.loads(body), headers) if method == "POST" else self._status(path)
 
     def _accept(self, value: Any, headers: Mapping[str, str]) -> Reply:
-        if (refusal := self.refuse(value)) is not None:
-            return refusal
+        if (rejection := self.reject(value)) is not None:
+            return rejection
         name = self.by_key.setdefault(headers["Idempotency-Key"], f"r{len(self.by_key)}")
         self.inputs[name] = value
         return accepted(name)

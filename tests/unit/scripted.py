@@ -9,7 +9,7 @@ from typing import Any, Self
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from inference.errors import Unavailable
-from inference.request_table import Written
+from inference.request_table import WriteResult
 from inference.requests import Status
 from inference.transitions import Update
 from tests.unit.fake_table import FakeTable
@@ -34,7 +34,7 @@ class ScriptedTable(StrippedTable):
     """The fake table; the script has an answer for each update, and the rest are applied.
 
     Args:
-        stripped: the answers pass through the real adapter, and a batch's refusals bring no record.
+        stripped: the answers pass through the real adapter, and a batch's rejections bring no record.
     """
 
     def __init__(self, script: Sequence[Answer], stripped: bool) -> None:
@@ -42,7 +42,7 @@ class ScriptedTable(StrippedTable):
         self._script = list(script)
         self._stripped = stripped
 
-    def apply(self, updates: Sequence[Update]) -> list[Written]:
+    def apply(self, updates: Sequence[Update]) -> list[WriteResult]:
         return (StrippedTable if self._stripped else FakeTable).apply(self, updates)
 
     def _step(self, operation: str, effect: Callable[[], Any]) -> Any:
@@ -70,8 +70,8 @@ class Reaction(StrEnum):
     RAISES = "raises"
     OUT_OF_MEMORY = "out_of_memory"
     EXITS = "exits"
-    REFUSES = "refuses"
-    REFUSES_IN_PLACE = "refuses_in_place"
+    REJECTS = "rejects"
+    REJECTS_IN_PLACE = "rejects_in_place"
     BAD_OUTPUT = "bad_output"
     NOT_LOADED = "not_loaded"
     KILLED = "killed"
@@ -88,7 +88,7 @@ _RAISED: dict[Reaction, BaseException] = {
     Reaction.RAISES: ValueError("injected"),
     Reaction.OUT_OF_MEMORY: MemoryError(),
     Reaction.EXITS: SystemExit(1),
-    Reaction.REFUSES: InputError("injected"),
+    Reaction.REJECTS: InputError("injected"),
     Reaction.BAD_OUTPUT: OutputError("injected"),
     Reaction.NOT_LOADED: NotLoadedError("injected"),
     Reaction.KILLED: Killed(),
@@ -117,7 +117,7 @@ class ScriptedModel(EchoModel):
         if reaction in _RAISED:
             raise _RAISED[reaction]
         match reaction:
-            case Reaction.REFUSES_IN_PLACE:
+            case Reaction.REJECTS_IN_PLACE:
                 return InputError("injected")
             case Reaction.HANGS:
                 ScriptedTimeout.time_is_up()

@@ -1,4 +1,4 @@
-"""The fake table behind the real adapter, on a service whose batch refusals bring no record.
+"""The fake table behind the real adapter, on a service whose batch rejections bring no record.
 
 Whether DynamoDB returns `BatchStatementError.Item` is contested; whoever uses the table has to be right without it.
 """
@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from inference.expressions import to_statement, to_update_item
-from inference.request_table import Applied, ConditionFailed, RequestTable, Written, _to_item
+from inference.request_table import Applied, ConditionFailed, RequestTable, WriteResult, _to_item
 from inference.transitions import Update
 from tests.unit.fake_table import FakeTable
 
@@ -21,13 +21,13 @@ NAME = "t"
 class StrippedTable(FakeTable):
     """`FakeTable`, but `apply` is the adapter's own, over a client that strips `Error.Item`."""
 
-    def apply(self, updates: Sequence[Update]) -> list[Written]:
+    def apply(self, updates: Sequence[Update]) -> list[WriteResult]:
         return RequestTable(_Client(self, updates), NAME).apply(updates)
 
-    def run(self, update: Update) -> Written:
+    def run(self, update: Update) -> WriteResult:
         """Apply one update in memory."""
         self.applying = update
-        written: Written = self._step("apply", lambda: self._apply(update))
+        written: WriteResult = self._step("apply", lambda: self._apply(update))
         return written
 
 
@@ -43,10 +43,12 @@ class _Client:
         plain = [update for update in self._updates if update.transition.in_batches]
         updates = [next(each for each in plain if to_statement(each, NAME) == statement) for statement in Statements]
         keys = {update.request_id for update in updates}
-        assert len(keys) == len(updates), "two statements on one key: AWS refuses the whole batch"
-        refused = {"Error": {"Code": "ConditionalCheckFailed"}}
+        assert len(keys) == len(updates), "two statements on one key: AWS rejects the whole batch"
+        rejected = {"Error": {"Code": "ConditionalCheckFailed"}}
         return {
-            "Responses": [refused if isinstance(self._table.run(update), ConditionFailed) else {} for update in updates]
+            "Responses": [
+                rejected if isinstance(self._table.run(update), ConditionFailed) else {} for update in updates
+            ]
         }
 
     def update_item(self, **arguments: Any) -> dict[str, Any]:

@@ -35,14 +35,14 @@ FULL = Record(
     finished_at=4,
     lease_until=5,
     submit_id="s",
-    renewed_at=7,
+    resubmitted_at=7,
     replayed_at=8,
-    suspected_at=9,
+    possibly_lost_at=9,
     input_digest="d",
     input='{"text": ""}',
     result="{}",
     error="",
-    alone=True,
+    run_alone=True,
     invocation_id="i",
 )
 
@@ -75,7 +75,7 @@ def interesting_records() -> list[Record]:
             records.append(a_record(status=status, attempts=1, finished_at=NOW))
             continue
         for lease in (None, NOW - 1, NOW, NOW + 1):
-            for changes in ({"attempts": 1}, {"attempts": 5}, {"attempts": 1, "expires_at": NOW, "alone": True}):
+            for changes in ({"attempts": 1}, {"attempts": 5}, {"attempts": 1, "expires_at": NOW, "run_alone": True}):
                 records.append(a_record(status=status, lease_until=lease, **changes))
     records += [a_record(), a_record(submitted_at=NOW - 1), a_record(submit_id="s"), a_record(submit_id="t")]
     return records
@@ -128,10 +128,10 @@ class TableContract:
     )
     def test_discarding(self, subject: Subject, changes: dict[str, Any], gone: bool) -> None:
         ours = fresh()
-        standing = dataclasses.replace(ours, **changes)
-        subject.put(standing)
+        current = dataclasses.replace(ours, **changes)
+        subject.put(current)
         assert subject.table.discard(ours) == gone
-        assert subject.table.get(ours.request_id, consistent=True) == (None if gone else standing)
+        assert subject.table.get(ours.request_id, consistent=True) == (None if gone else current)
 
     @pytest.mark.parametrize(("submit_id", "gone"), [("ours", True), ("theirs", False), (None, False)])
     def test_discarding_a_keyed_submit(self, subject: Subject, submit_id: str | None, gone: bool) -> None:
@@ -203,8 +203,8 @@ class TableContract:
         for update, here, there in zip(updates, results, oracle.apply(updates), strict=True):
             name = next(name for name, transition in TRANSITIONS.items() if transition is update.transition)
             assert type(here) is type(there), name
-            standing = here.record or subject.table.get(update.request_id, consistent=True)
-            assert standing == oracle.record(update.request_id), name
+            current = here.record or subject.table.get(update.request_id, consistent=True)
+            assert current == oracle.record(update.request_id), name
         applied = sum(isinstance(result, Applied) for result in results)
         assert len(updates) // 10 < applied < len(updates)
 
@@ -251,5 +251,5 @@ class TableContract:
         )
         assert [type(result) for result in results] == [Applied] * 2
         for each in (record, other):
-            standing = subject.table.get(each.request_id, consistent=True)
-            assert (standing.error, standing.input) == (failure.to_json(), '{"text": "\\ud800"}')
+            current = subject.table.get(each.request_id, consistent=True)
+            assert (current.error, current.input) == (failure.to_json(), '{"text": "\\ud800"}')

@@ -56,7 +56,7 @@ def test_a_full_disk_is_named_with_what_is_needed_and_what_is_free(
     monkeypatch.setattr(os, call, full)
     monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=3 * 2**19))
     s3 = FakeS3(bytes(5 * 2**19))
-    message = rf"{URI}: it takes 2\.5 MB of disk, and {tmp_path} has 1\.5 MB free; raise .* ephemeral_storage_mb$"
+    message = rf"{URI}: it needs 2\.5 MB of disk, and {tmp_path} has 1\.5 MB free; raise .* ephemeral_storage_mb$"
     with pytest.raises(ArtifactError, match=message):
         download(URI, SHA256, lambda: s3, cache=tmp_path)
     assert names(tmp_path) == {"lock"}

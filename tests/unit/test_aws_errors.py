@@ -10,11 +10,11 @@ from botocore import exceptions
 
 from inference.errors import Unavailable
 from scripts import aws_session, terraform
-from scripts.aws_errors import told
+from scripts.aws_errors import describe_aws_error
 from scripts.console import run
 
 
-def refused(code: str) -> exceptions.ClientError:
+def rejected(code: str) -> exceptions.ClientError:
     return exceptions.ClientError({"Error": {"Code": code, "Message": "no"}}, "GetQueueUrl")
 
 
@@ -27,17 +27,17 @@ def refused(code: str) -> exceptions.ClientError:
         (exceptions.UnauthorizedSSOTokenError(), "expired"),
         (exceptions.SSOTokenLoadError(error_msg="x", profile_name="p"), "aws sso login"),
         (exceptions.EndpointConnectionError(endpoint_url="https://sqs"), "AWS does not answer"),
-        (refused("ExpiredTokenException"), "have expired"),
-        (refused("InvalidClientTokenId"), "does not accept the credentials"),
-        (refused("AccessDeniedException"), "lack a permission"),
-        (refused("QueueDoesNotExist"), "QueueDoesNotExist"),
+        (rejected("ExpiredTokenException"), "have expired"),
+        (rejected("InvalidClientTokenId"), "does not accept the credentials"),
+        (rejected("AccessDeniedException"), "lack a permission"),
+        (rejected("QueueDoesNotExist"), "QueueDoesNotExist"),
         (exceptions.ParamValidationError(report="x\ny"), "x y"),
     ],
     ids=lambda value: type(value).__name__,
 )
 def test_each_error_is_one_line(error: Exception, said: str) -> None:
-    assert said in told(error)
-    assert "\n" not in told(error)
+    assert said in describe_aws_error(error)
+    assert "\n" not in describe_aws_error(error)
 
 
 def test_an_aws_file_that_cannot_be_parsed_is_named(
@@ -100,6 +100,9 @@ def test_an_error_of_an_adapter_says_what_its_cause_is() -> None:
         error.__cause__ = cause
         return error
 
-    assert "have expired" in told(unavailable(refused("ExpiredTokenException")))
-    assert told(unavailable(refused("QueueDoesNotExist"))) == "could not ask https://sqs/q for its length: no"
-    assert told(unavailable(None)) == "could not ask https://sqs/q for its length: no"
+    assert "have expired" in describe_aws_error(unavailable(rejected("ExpiredTokenException")))
+    assert (
+        describe_aws_error(unavailable(rejected("QueueDoesNotExist")))
+        == "could not ask https://sqs/q for its length: no"
+    )
+    assert describe_aws_error(unavailable(None)) == "could not ask https://sqs/q for its length: no"

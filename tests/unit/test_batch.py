@@ -8,63 +8,63 @@ from inference.requests import Record, Status
 from tests.events import golden
 from tests.unit.fakes import NOW
 from tests.unit.samples import a_record
-from tests.unit.worker_harness import LEASE_SECONDS, REMAINING, Bench
+from tests.unit.worker_harness import LEASE_SECONDS, REMAINING, WorkerHarness
 from worker.batch import LEASE_MARGIN_MS
 
 
-def test_a_batch_is_one_pass_and_three_calls(bench: Bench) -> None:
-    ids = bench.add(*"abcdefghij")
-    assert bench.run() == []
-    assert bench.statuses() == ["succeeded"] * 10
-    assert bench.model.passes == [list("abcdefghij")]
-    assert len(bench.table.calls) + len(bench.queue.calls) == 3
-    assert bench.queue.messages == {}
-    record = bench.table.record(ids[3])
+def test_a_batch_is_one_pass_and_three_calls(harness: WorkerHarness) -> None:
+    ids = harness.add(*"abcdefghij")
+    assert harness.run() == []
+    assert harness.statuses() == ["succeeded"] * 10
+    assert harness.model.passes == [list("abcdefghij")]
+    assert len(harness.table.calls) + len(harness.queue.calls) == 3
+    assert harness.queue.messages == {}
+    record = harness.table.record(ids[3])
     assert json.loads(str(record.result)) == {"echo": "d", "threshold": 0.5}
     assert (record.attempts, record.model_version, record.started_at, record.finished_at) == (1, "1.0.0", NOW, NOW)
     assert (record.invocation_id, record.lease_until, record.error) == ("i1", None, None)
 
 
 def test_the_golden_event_of_ten() -> None:
-    bench = Bench()
+    harness = WorkerHarness()
     records = golden("sqs_10")["Records"]
     for record in records:
         fields = json.loads(record["body"])
         del fields["input"]
-        bench.table.put(a_record(**fields))
-    assert bench.process(records) == []
-    assert bench.statuses() == ["succeeded"] * 10
+        harness.table.put(a_record(**fields))
+    assert harness.process(records) == []
+    assert harness.statuses() == ["succeeded"] * 10
 
 
-def test_a_lease_covers_the_invocation_and_a_margin(bench: Bench) -> None:
-    (name,) = bench.add("a")
+def test_a_lease_covers_the_invocation_and_a_margin(harness: WorkerHarness) -> None:
+    (name,) = harness.add("a")
     seen: list[Record] = []
-    bench.model.reactions["a"] = lambda: seen.append(bench.table.record(name))
-    bench.run()
+    harness.model.reactions["a"] = lambda: seen.append(harness.table.record(name))
+    harness.run()
     assert (seen[0].status, seen[0].lease_until) == (Status.RUNNING, NOW + REMAINING + LEASE_MARGIN_MS)
 
 
-def test_messages_come_back_when_the_lease_ends_should_the_worker_die(bench: Bench) -> None:
-    bench.add("a", "b")
-    bench.run()
-    (first, *_) = bench.queue.shown
+def test_messages_come_back_when_the_lease_ends_should_the_worker_die(harness: WorkerHarness) -> None:
+    harness.add("a", "b")
+    harness.run()
+    (first, *_) = harness.queue.shown
     assert set(first.values()) == {LEASE_SECONDS}
     assert len(first) == 2
 
 
-def test_more_messages_than_the_models_batch_are_several_passes(bench: Bench) -> None:
-    bench.model.batch_size = 4
-    bench.add(*"abcdefghij")
-    assert bench.run() == []
-    assert bench.model.passes == [list("abcd"), list("efgh"), list("ij")]
-    assert bench.statuses() == ["succeeded"] * 10
+def test_more_messages_than_the_models_batch_are_several_passes(harness: WorkerHarness) -> None:
+    harness.model.batch_size = 4
+    harness.add(*"abcdefghij")
+    assert harness.run() == []
+    assert harness.model.passes == [list("abcd"), list("efgh"), list("ij")]
+    assert harness.statuses() == ["succeeded"] * 10
 
 
-def test_what_is_logged(bench: Bench) -> None:
-    ids = bench.add("a", "b")
-    bench.run()
-    finished = bench.log.events("request_finished")
+def test_what_is_logged(harness: WorkerHarness) -> None:
+    ids = harness.add("a", "b")
+    harness.run()
+    finished = harness.log.events("request_finished")
     assert [line["request_id"] for line in finished] == ids
     assert all(line["status"] == "succeeded" and line["batch"] == 2 and line["age_ms"] == 0 for line in finished)
-    (done,) = bench.log.events("batch_done")
+    (done,) = harness.log.events("batch_finished")
     assert (done["messages"], done["succeeded"]) == (2, 2)

@@ -1,4 +1,4 @@
-"""The bench's arithmetic against numbers computed by hand, its traffic and its verdicts."""
+"""The bench's arithmetic against numbers computed by hand, its traffic and its targets."""
 
 import json
 import re
@@ -198,7 +198,7 @@ def test_the_access_log_is_taken_for_as_long_as_it_is() -> None:
     assert pytest.approx(_mean_line(REFERENCE_FORMAT), abs=10) == cost.ASSUMED_REFERENCE_ACCESS_LOG_BYTES
 
 
-# Rounds, traffic, packages, verdicts
+# Rounds, traffic, packages, targets
 
 
 def test_each_round_begins_with_another() -> None:
@@ -239,13 +239,13 @@ def _worker(cpu_ms: float) -> dict[str, Any]:
 
 
 def test_promises_are_kept_missed_or_not_measured() -> None:
-    verdicts = {verdict.promise: verdict for verdict in show.verdicts({"worker": _worker(0.5)})}
-    assert len(verdicts) == 9
-    cpu = verdicts["worker, onnx, batch 10: CPU per request / reference worker's"]
+    targets = {target.promise: target for target in show.targets({"worker": _worker(0.5)})}
+    assert len(targets) == 9
+    cpu = targets["worker, onnx, batch 10: CPU per request / reference worker's"]
     assert (cpu.value, cpu.passed) == (pytest.approx(1 / 6), True)
-    assert verdicts["worker, batch 10: AWS calls per request"].passed is True
-    assert verdicts["worker, 1,000 requests in one process: CPU per request, end / start"].passed is False
-    assert verdicts["api: start to first answer / reference's"].passed is None
-    assert verdicts["api: start to first answer / with urllib3"].passed is None
-    (slower, *_) = show.verdicts({"worker": _worker(0.51)})
+    assert targets["worker, batch 10: AWS calls per request"].passed is True
+    assert targets["worker, 1,000 requests in one process: CPU per request, end / start"].passed is False
+    assert targets["api: start to first answer / reference's"].passed is None
+    assert targets["api: start to first answer / with urllib3"].passed is None
+    (slower, *_) = show.targets({"worker": _worker(0.51)})
     assert slower.passed is False

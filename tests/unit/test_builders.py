@@ -64,7 +64,7 @@ def test_where_none_works_each_is_named_with_its_reason_and_remedy(tools: Path) 
     assert "\n" not in said
 
 
-def test_a_tool_that_cannot_be_started_is_refused_too(tools: Path) -> None:
+def test_a_tool_that_cannot_be_started_is_rejected_too(tools: Path) -> None:
     (tools / "docker").write_bytes(b"\x00")
     (tools / "docker").chmod(0o755)
     with pytest.raises(CommandError, match="docker: `docker info` does not answer"):
@@ -76,7 +76,7 @@ def test_where_there_is_none_all_are_named(tools: Path) -> None:
         find_builder()
 
 
-def test_the_choice_is_taken_or_refused_and_never_replaced(tools: Path) -> None:
+def test_the_choice_is_taken_or_rejected_and_never_replaced(tools: Path) -> None:
     tool(tools, "docker")
     tool(tools, "buildah")
     assert find_builder("buildah") == Builder("buildah")

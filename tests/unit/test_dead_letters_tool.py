@@ -12,14 +12,14 @@ from inference.errors import Unavailable
 from inference.requests import ErrorCode, Failure, Message, Record, Status
 from scripts import dead_letters, terraform
 from scripts.console import CommandError
-from scripts.dead_letters import FAILED, NOT_FOUND, OK, DeadLetters, Terms
+from scripts.dead_letters import FAILED, NOT_FOUND, OK, DeadLetters, ReplayLimits
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW, Clock, Fault
 from tests.unit.samples import a_record
 
 VALUE = {"text": "hello"}
-TERMS = Terms(attempts=4, deadline=100, retention=1000)
+TERMS = ReplayLimits(attempts=4, deadline=100, retention=1000)
 
 
 class Setting:
@@ -29,7 +29,7 @@ class Setting:
         self.clock = Clock(NOW + 50_000)
         self.table = FakeTable()
         self.queue = FakeQueue(self.clock)
-        self.letters = DeadLetters(self.table, {"echo": self.queue}.__getitem__, TERMS)  # type: ignore[arg-type]
+        self.dead_letters = DeadLetters(self.table, {"echo": self.queue}.__getitem__, TERMS)  # type: ignore[arg-type]
 
     def put(self, **changes: Any) -> None:
         self.table.put(a_failed_record(**changes))
@@ -57,7 +57,7 @@ def setting() -> Setting:
 
 def test_a_replay_keeps_the_id_and_gives_new_attempts_and_a_new_deadline(setting: Setting) -> None:
     setting.put()
-    assert setting.letters.replay("a1", setting.clock()) == dead_letters.Done("a1", OK, "replayed")
+    assert setting.dead_letters.replay("a1", setting.clock()) == dead_letters.Result("a1", OK, "replayed")
     record = setting.table.record("a1")
     expires_at = NOW + 150_000
     assert (record.status, record.attempts, record.attempt_limit) == (Status.PENDING, 5, 9)
@@ -70,10 +70,10 @@ def test_a_replay_keeps_the_id_and_gives_new_attempts_and_a_new_deadline(setting
 def test_a_replay_that_broke_off_between_its_two_writes_is_finished_by_the_next(setting: Setting) -> None:
     setting.put()
     setting.queue.faults.append(Fault("send"))
-    first = setting.letters.replay("a1", setting.clock())
+    first = setting.dead_letters.replay("a1", setting.clock())
     assert (first.code, setting.sent()) == (FAILED, [])
     assert "replay it again" in first.text
-    again = setting.letters.replay("a1", setting.clock())
+    again = setting.dead_letters.replay("a1", setting.clock())
     assert (again.code, len(setting.sent())) == (OK, 1)
     assert "sent again" in again.text
 
@@ -93,7 +93,7 @@ def test_a_replay_that_broke_off_between_its_two_writes_is_finished_by_the_next(
 def test_what_needs_no_replay_is_left_alone(setting: Setting, changes: dict[str, Any]) -> None:
     setting.put(**changes)
     before = setting.table.record("a1")
-    done = setting.letters.replay("a1", setting.clock())
+    done = setting.dead_letters.replay("a1", setting.clock())
     assert (done.code, setting.sent(), setting.table.record("a1")) == (OK, [], before)
     assert done.text.startswith("nothing to do")
 
@@ -101,19 +101,19 @@ def test_what_needs_no_replay_is_left_alone(setting: Setting, changes: dict[str,
 def test_two_replays_at_once_send_one_message(setting: Setting) -> None:
     setting.put()
     setting.table.before = lambda step: _let_another_be_faster(setting) if step == "apply" else None
-    done = setting.letters.replay("a1", setting.clock())
+    done = setting.dead_letters.replay("a1", setting.clock())
     assert (done.code, len(setting.sent())) == (OK, 1)
     assert "somebody else" in done.text
 
 
 def _let_another_be_faster(setting: Setting) -> None:
     setting.table.before = lambda _: None
-    assert setting.letters.replay("a1", setting.clock()).text == "replayed"
+    assert setting.dead_letters.replay("a1", setting.clock()).text == "replayed"
 
 
 def test_a_model_that_is_gone(setting: Setting) -> None:
     setting.put(model="old")
-    done = setting.letters.replay("a1", setting.clock())
+    done = setting.dead_letters.replay("a1", setting.clock())
     assert (done.code, done.text) == (FAILED, "the model old is not deployed")
     assert setting.table.record("a1").status is Status.FAILED
 
@@ -121,29 +121,32 @@ def test_a_model_that_is_gone(setting: Setting) -> None:
 def test_a_table_that_does_not_take_the_write(setting: Setting) -> None:
     setting.put()
     setting.table.faults.append(Fault("apply"))
-    assert setting.letters.replay("a1", setting.clock()).code == FAILED
+    assert setting.dead_letters.replay("a1", setting.clock()).code == FAILED
     assert setting.sent() == []
 
 
 def test_a_purged_request_stays_failed_and_cannot_be_replayed(setting: Setting) -> None:
     setting.put()
-    assert setting.letters.purge("a1").text == "purged"
+    assert setting.dead_letters.purge("a1").text == "purged"
     record = setting.table.record("a1")
     assert (record.status, record.input) == (Status.FAILED, None)
     assert record.error is not None
-    done = setting.letters.replay("a1", setting.clock())
+    done = setting.dead_letters.replay("a1", setting.clock())
     assert (done.code, setting.sent()) == (OK, [])
     assert "not kept" in done.text
 
 
 def test_only_what_failed_is_purged(setting: Setting) -> None:
     setting.put(status=Status.RUNNING)
-    assert setting.letters.purge("a1").text == "nothing to do: running"
+    assert setting.dead_letters.purge("a1").text == "nothing to do: running"
     assert setting.table.record("a1").input is not None
 
 
 def test_unknown_ids(setting: Setting) -> None:
-    assert (setting.letters.replay("no", NOW).code, setting.letters.purge("no").code) == (NOT_FOUND, NOT_FOUND)
+    assert (setting.dead_letters.replay("no", NOW).code, setting.dead_letters.purge("no").code) == (
+        NOT_FOUND,
+        NOT_FOUND,
+    )
 
 
 # The command
@@ -157,7 +160,7 @@ def test_all_of_a_model_are_replayed(setting: Setting, capsys: pytest.CaptureFix
     setting.put()
     setting.put(request_id="a2")
     setting.put(request_id="b1", model="other")
-    code = dead_letters._run(setting.letters, _arguments("replay", all=True, model="echo"))
+    code = dead_letters._run(setting.dead_letters, _arguments("replay", all=True, model="echo"))
     assert code == OK
     assert sorted(capsys.readouterr().out.split("\n")) == ["", "a1  replayed", "a2  replayed"]
     assert setting.table.record("b1").status is Status.FAILED
@@ -165,35 +168,35 @@ def test_all_of_a_model_are_replayed(setting: Setting, capsys: pytest.CaptureFix
 
 def test_the_worst_code_counts(setting: Setting, capsys: pytest.CaptureFixture[str]) -> None:
     setting.put()
-    assert dead_letters._run(setting.letters, _arguments("replay", "no", "a1")) == NOT_FOUND
+    assert dead_letters._run(setting.dead_letters, _arguments("replay", "no", "a1")) == NOT_FOUND
     assert capsys.readouterr().out == "no  unknown\na1  replayed\n"
 
 
 def test_the_list_has_one_json_object_a_line(setting: Setting, capsys: pytest.CaptureFixture[str]) -> None:
     setting.put()
     setting.put(request_id="a2", input=None)
-    assert dead_letters._run(setting.letters, _arguments("list")) == OK
+    assert dead_letters._run(setting.dead_letters, _arguments("list")) == OK
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["input"] == VALUE
     assert json.loads(line)["error"]["code"] == "crashed"
-    assert dead_letters._run(setting.letters, _arguments("list", json=False)) == OK
+    assert dead_letters._run(setting.dead_letters, _arguments("list", json=False)) == OK
     assert "died" in capsys.readouterr().out
 
 
 def test_show(setting: Setting, capsys: pytest.CaptureFixture[str]) -> None:
     setting.put(status=Status.SUCCEEDED, result='{"a": 1}')
-    assert dead_letters._run(setting.letters, _arguments("show", "a1")) == OK
+    assert dead_letters._run(setting.dead_letters, _arguments("show", "a1")) == OK
     assert json.loads(capsys.readouterr().out)["result"] == {"a": 1}
-    assert dead_letters._run(setting.letters, _arguments("show", "no")) == NOT_FOUND
+    assert dead_letters._run(setting.dead_letters, _arguments("show", "no")) == NOT_FOUND
 
 
 @pytest.mark.parametrize("arguments", [["replay"], ["purge", "a1", "--all"], ["show"], ["list", "a1"]])
 def test_a_command_that_is_not_clear(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.argv", ["dead_letters", *arguments])
     monkeypatch.setattr(terraform, "outputs", lambda _: pytest.fail("it connected"))
-    with pytest.raises(CommandError) as refused:
+    with pytest.raises(CommandError) as rejected:
         dead_letters.main()
-    assert refused.value.code == 2
+    assert rejected.value.code == 2
 
 
 def test_a_table_that_cannot_be_read_is_one_clear_line(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,26 +205,28 @@ def test_a_table_that_cannot_be_read_is_one_clear_line(setting: Setting, monkeyp
 
     monkeypatch.setattr("sys.argv", ["dead_letters", "list"])
     monkeypatch.setattr(terraform, "outputs", lambda _: {})
-    monkeypatch.setattr(dead_letters, "_connect", lambda *_: setting.letters)
+    monkeypatch.setattr(dead_letters, "_connect", lambda *_: setting.dead_letters)
     monkeypatch.setattr(setting.table, "failed_with_input", unreadable)
     with pytest.raises(CommandError, match="could not scan"):
         dead_letters.main()
 
 
 @pytest.mark.parametrize(
-    ("options", "terms"),
+    ("options", "replay_limits"),
     [
-        ([], Terms(attempts=3, deadline=3600, retention=86_400)),
-        (["--attempts", "7", "--deadline-hours", "2"], Terms(attempts=7, deadline=7200, retention=86_400)),
+        ([], ReplayLimits(attempts=3, deadline=3600, retention=86_400)),
+        (["--attempts", "7", "--deadline-hours", "2"], ReplayLimits(attempts=7, deadline=7200, retention=86_400)),
     ],
 )
 def test_a_replay_has_the_limits_of_the_deployment_unless_told(
-    options: list[str], terms: Terms, setting: Setting, monkeypatch: pytest.MonkeyPatch
+    options: list[str], replay_limits: ReplayLimits, setting: Setting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    given: list[Terms] = []
+    given: list[ReplayLimits] = []
     limits = {"max_attempts": 3, "deadline_seconds": 3600, "retention_seconds": 86_400}
     monkeypatch.setattr(terraform, "outputs", lambda _: {"replay_limits": limits})
-    monkeypatch.setattr(dead_letters, "_connect", lambda *arguments: given.append(arguments[-1]) or setting.letters)
+    monkeypatch.setattr(
+        dead_letters, "_connect", lambda *arguments: given.append(arguments[-1]) or setting.dead_letters
+    )
     monkeypatch.setattr("sys.argv", ["dead_letters", "replay", "no", *options])
     assert dead_letters.main() == NOT_FOUND
-    assert given == [terms]
+    assert given == [replay_limits]

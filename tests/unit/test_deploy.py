@@ -17,7 +17,7 @@ from botocore.stub import Stubber
 from scripts import deploy, terraform
 from scripts.builders import Builder
 from scripts.console import CommandError
-from scripts.wanted import Wanted, WantedModel
+from scripts.environment_config import ConfiguredModel, EnvironmentConfig
 
 REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/inference-dev-worker"
 
@@ -30,7 +30,9 @@ class Stage:
         self.done: list[str] = []
         self.fails = ""
         self.models = folder / "models"
-        self.wanted = Wanted("arm64", {"first": WantedModel("first", self.models / "first")}, "inference-dev")
+        self.config = EnvironmentConfig(
+            "arm64", {"first": ConfiguredModel("first", self.models / "first")}, "inference-dev"
+        )
         self.written: dict[str, str] = {}
 
     def execute(self, command: str, environment: str, arguments: list[str] | None = None) -> int:
@@ -38,8 +40,8 @@ class Stage:
         self.deployed = self.deployed or command == "apply"
         return int(command == self.fails)
 
-    def registry_url(self, wanted: Wanted) -> str | None:
-        assert wanted is self.wanted
+    def registry_url(self, config: EnvironmentConfig) -> str | None:
+        assert config is self.config
         return REPOSITORY if self.deployed else None
 
     def build(self, *arguments: Any, fresh: bool, in_s3: bool) -> str:
@@ -60,7 +62,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(terraform, "ENVIRONMENTS", tmp_path)
     monkeypatch.setattr(terraform, "execute", stage.execute)
     monkeypatch.setattr(deploy, "registry_url", stage.registry_url)
-    monkeypatch.setattr(deploy, "read_wanted", lambda _, **__: stage.wanted)
+    monkeypatch.setattr(deploy, "read_config", lambda _, **__: stage.config)
     monkeypatch.setattr(deploy, "log_in", lambda builder, repository: stage.done.append(f"login {builder.name}"))
     monkeypatch.setattr(deploy, "_note_images", lambda repository, prefix, images: stage.written.update(images))
     monkeypatch.setattr(deploy, "build", stage.build)
@@ -110,24 +112,26 @@ def ecr(monkeypatch: pytest.MonkeyPatch) -> Stubber:
 
 def test_the_registry_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Terraform has no output after an apply of the registry alone."""
-    wanted = Wanted("x86_64", {}, "inference-dev", "eu-west-1")
+    config = EnvironmentConfig("x86_64", {}, "inference-dev", "eu-west-1")
     asked = {"repositoryNames": ["inference-dev-worker"]}
     with ecr(monkeypatch) as stub:
         stub.add_response("describe_repositories", {"repositories": [{"repositoryUri": REPOSITORY}]}, asked)
         stub.add_client_error("describe_repositories", "RepositoryNotFoundException", expected_params=asked)
         stub.add_client_error("describe_repositories", "AccessDeniedException", expected_params=asked)
-        assert deploy.registry_url(wanted) == REPOSITORY
-        assert deploy.registry_url(wanted) is None
+        assert deploy.registry_url(config) == REPOSITORY
+        assert deploy.registry_url(config) is None
         with pytest.raises(CommandError, match="ecr:DescribeRepositories is needed"):
-            deploy.registry_url(wanted)
+            deploy.registry_url(config)
 
 
 def test_each_folder_has_an_image_of_its_own_and_two_models_of_one_folder_share_it(
     stage: Stage, tmp_path: Path
 ) -> None:
-    own = WantedModel("own", stage.models / "first", own_package=True)
-    second = [WantedModel(name, stage.models / "second", "s3://bucket/key") for name in ("second", "again")]
-    stage.wanted = Wanted("arm64", dict(stage.wanted.models) | {model.name: model for model in (own, *second)}, "p")
+    own = ConfiguredModel("own", stage.models / "first", own_package=True)
+    second = [ConfiguredModel(name, stage.models / "second", "s3://bucket/key") for name in ("second", "again")]
+    stage.config = EnvironmentConfig(
+        "arm64", dict(stage.config.models) | {model.name: model for model in (own, *second)}, "p"
+    )
     assert run() == 0
     assert [line for line in stage.done if line.startswith("build")] == [
         "build first arm64",

@@ -50,7 +50,7 @@ SEGFAULT = [
 EXITED = [START, f"RequestId: {ID} Error: Runtime exited with error: exit status 3\nRuntime.ExitError\n", END]
 
 
-def a_dead_record(**changes: object) -> Record:
+def a_dead_lettered_record(**changes: object) -> Record:
     known = {"status": Status.RUNNING, "attempts": 2, "invocation_id": ID, "started_at": NOW + 7}
     return a_record(**known | changes)
 
@@ -77,8 +77,8 @@ def diagnosis(record: Record, lines: list[str] | None = None) -> Failure:
         (OUT_OF_MEMORY, ErrorCode.OUT_OF_MEMORY, "raise memory_mb"),
         (MEMORY_ERROR, ErrorCode.OUT_OF_MEMORY, "raise memory_mb"),
         (KILLED_NOT_FULL, ErrorCode.CRASHED, "killed"),
-        (SEGFAULT, ErrorCode.CRASHED, "crashed in native code (segmentation fault); look for a library"),
-        (EXITED, ErrorCode.CRASHED, "ended itself with exit status 3 (os._exit, or a library's); raise an exception"),
+        (SEGFAULT, ErrorCode.CRASHED, "crashed in native code (segmentation fault); check the libraries"),
+        (EXITED, ErrorCode.CRASHED, "exited with status 3 (os._exit, by the model or a library); raise an exception"),
         (
             [START],
             ErrorCode.CRASHED,
@@ -101,7 +101,7 @@ def diagnosis(record: Record, lines: list[str] | None = None) -> Failure:
     ],
 )
 def test_what_the_log_tells(lines: list[str], code: ErrorCode, advice: str) -> None:
-    failure = diagnosis(a_dead_record(), lines)
+    failure = diagnosis(a_dead_lettered_record(), lines)
     assert (failure.code, failure.attempt) == (code, 2)
     assert advice in failure.message
     assert "attempt 2 of 5" in failure.message
@@ -111,7 +111,7 @@ def test_what_the_log_tells(lines: list[str], code: ErrorCode, advice: str) -> N
 
 def test_what_we_logged_of_a_neighbour_is_no_evidence() -> None:
     line = json.dumps({"level": "ERROR", "event": "prediction_failed", "error": "MemoryError: ", "invocation_id": ID})
-    assert diagnosis(a_dead_record(), [START, line, "Runtime.ExitError"]).code is ErrorCode.CRASHED
+    assert diagnosis(a_dead_lettered_record(), [START, line, "Runtime.ExitError"]).code is ErrorCode.CRASHED
 
 
 def test_our_own_lines_are_known_by_their_beginning(capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,20 +121,20 @@ def test_our_own_lines_are_known_by_their_beginning(capsys: pytest.CaptureFixtur
 
 def test_what_the_last_attempt_told_itself_comes_first() -> None:
     told = Failure(ErrorCode.MODEL_ERROR, "ValueError: bad", 2)
-    failure = diagnosis(a_dead_record(status=Status.PENDING, error=told.to_json()), TIMED_OUT)
+    failure = diagnosis(a_dead_lettered_record(status=Status.PENDING, error=told.to_json()), TIMED_OUT)
     assert failure == told
 
 
 def test_what_an_earlier_attempt_told_does_not_count() -> None:
     told = Failure(ErrorCode.MODEL_ERROR, "ValueError: bad", 1)
-    assert diagnosis(a_dead_record(error=told.to_json()), TIMED_OUT).code is ErrorCode.TIMEOUT
+    assert diagnosis(a_dead_lettered_record(error=told.to_json()), TIMED_OUT).code is ErrorCode.TIMEOUT
 
 
 def test_a_request_that_no_worker_took() -> None:
-    failure = diagnosis(a_dead_record(status=Status.PENDING, attempts=0, invocation_id=None))
+    failure = diagnosis(a_dead_lettered_record(status=Status.PENDING, attempts=0, invocation_id=None))
     assert (failure.code, failure.attempt) == (ErrorCode.UNDELIVERED, None)
     assert GROUP in failure.message
 
 
 def test_a_record_without_an_invocation_is_a_crash() -> None:
-    assert diagnosis(a_dead_record(invocation_id=None), TIMED_OUT).code is ErrorCode.CRASHED
+    assert diagnosis(a_dead_lettered_record(invocation_id=None), TIMED_OUT).code is ErrorCode.CRASHED

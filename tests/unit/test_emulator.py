@@ -56,7 +56,7 @@ def test_whoever_asks_on_another_port_is_told_the_right_one(tmp_path: Path, monk
         current()
 
 
-def test_another_port_than_the_running_one_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_port_than_the_running_one_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_running(monkeypatch, Emulator(4999, tmp_path), command=f"serve --folder {tmp_path}")
     with pytest.raises(CommandError, match="runs on port 4999, not 5000"):
         Emulator(5000, tmp_path).start()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scripts import emulator_server
-from scripts.emulator_server import unhurried
+from scripts.emulator_server import with_write_delay
 
 BODY = [
     {"type": "http.request", "body": b"a", "more_body": True},
@@ -34,7 +34,7 @@ def ask(method: str, events: list[dict[str, Any]]) -> list[dict[str, Any]] | Non
             await asyncio.Event().wait()  # a client that stays
             raise AssertionError
 
-        await unhurried(application)({"type": "http", "method": method, "headers": []}, receive, None)
+        await with_write_delay(application)({"type": "http", "method": method, "headers": []}, receive, None)
 
     asyncio.run(asyncio.wait_for(whole(), 5))
     return received[0] if received else None

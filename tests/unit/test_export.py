@@ -1,4 +1,4 @@
-"""What is exported has every axis that it needs, and is refused unless its outputs are the module's."""
+"""What is exported has every axis that it needs, and is rejected unless its outputs are the module's."""
 
 import math
 from collections.abc import Callable
@@ -11,10 +11,10 @@ import onnx
 import pytest
 import torch
 
-from scripts import export_trial
+from scripts import export_comparison
 from scripts.console import CommandError
+from scripts.export_comparison import Comparison, Measured
 from scripts.export_formats import FORMATS, Source
-from scripts.export_trial import Judged, Trial
 from worker.runtimes import open_runtime
 
 
@@ -75,22 +75,22 @@ def floats(*values: float) -> np.ndarray:
 
 
 @pytest.fixture
-def judge(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Judged]:
+def measure(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Measured]:
     """Judges an artifact that gives `found`, against a module that gave `wanted`, in its second pass of three."""
     costs = {"load_ms": 1.0, "memory_mb": 1.0, "ms_1": 1.0, "ms_10": 1.0}
-    monkeypatch.setattr(export_trial, "probe", lambda *asked: costs)
+    monkeypatch.setattr(export_comparison, "probe", lambda *asked: costs)
     right = [floats(0.5)]
 
-    def judged(found: list[np.ndarray], wanted: list[np.ndarray], label: str = "onnx") -> Judged:
+    def measured(found: list[np.ndarray], wanted: list[np.ndarray], label: str = "onnx") -> Measured:
         answers = iter([right, found, right])
         runtime = SimpleNamespace(run=lambda feeds: next(answers))
-        monkeypatch.setattr(export_trial, "open_runtime", lambda *asked, **options: runtime)
+        monkeypatch.setattr(export_comparison, "open_runtime", lambda *asked, **options: runtime)
         recorder: Any = SimpleNamespace(passes=[({}, right), ({}, wanted), ({}, right)])
         candidate: Any = SimpleNamespace(predict=lambda runtime, inputs: [{"a": 1}])
-        trial = Trial(candidate, recorder, inputs=[{}], expected=[{"a": 1}], outputs=[{"a": 1}])
-        return trial.judge(label, Path("m.onnx"), Path("feeds.npz"))
+        comparison = Comparison(candidate, recorder, inputs=[{}], expected=[{"a": 1}], outputs=[{"a": 1}])
+        return comparison.measure(label, Path("m.onnx"), Path("feeds.npz"))
 
-    return judged
+    return measured
 
 
 @pytest.mark.parametrize("label", ["onnx", "onnx-int8"])
@@ -108,19 +108,19 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Judged]:
         ([floats(0), floats(0)], [floats(0)], "are float32 .*, float32 .*, but the module's float32"),
     ],
 )
-def test_outputs_that_are_not_the_modules_are_refused(
-    judge: Callable[..., Judged], found: list[np.ndarray], wanted: list[np.ndarray], message: str, label: str
+def test_outputs_that_are_not_the_modules_are_rejected(
+    measure: Callable[..., Measured], found: list[np.ndarray], wanted: list[np.ndarray], message: str, label: str
 ) -> None:
     with pytest.raises(CommandError, match=rf"m\.onnx: its outputs {message}"):
-        judge(found, wanted, label)
+        measure(found, wanted, label)
 
 
-def test_a_difference_is_allowed_to_int8_alone(judge: Callable[..., Judged]) -> None:
-    assert judge([floats(0.5, 1)], [floats(0.5, 0.75)], "onnx-int8").difference == 0.25
+def test_a_difference_is_allowed_to_int8_alone(measure: Callable[..., Measured]) -> None:
+    assert measure([floats(0.5, 1)], [floats(0.5, 0.75)], "onnx-int8").difference == 0.25
     with pytest.raises(CommandError, match=r"differ from the module's by 0\.25"):
-        judge([floats(0.5, 1)], [floats(0.5, 0.75)])
+        measure([floats(0.5, 1)], [floats(0.5, 0.75)])
 
 
 @pytest.mark.parametrize("values", [floats(NAN, 1, INF), floats(), np.array([True, False])])
-def test_what_the_module_answers_itself_is_right(judge: Callable[..., Judged], values: np.ndarray) -> None:
-    assert judge([values], [values.copy()]).difference == 0
+def test_what_the_module_answers_itself_is_right(measure: Callable[..., Measured], values: np.ndarray) -> None:
+    assert measure([values], [values.copy()]).difference == 0

@@ -10,8 +10,8 @@ import pytest
 
 from scripts import export_model
 from scripts.console import CommandError
+from scripts.export_comparison import Candidate, Comparison
 from scripts.export_formats import FORMATS
-from scripts.export_trial import Candidate, Trial
 from scripts.model_process import run_in_model
 from tests.unit.model_folders import plain_manifest
 
@@ -60,13 +60,13 @@ def folder(tmp_path: Path) -> Folder:
     return write
 
 
-def trial(folder: Path) -> Trial:
+def comparison(folder: Path) -> Comparison:
     candidate = Candidate.read(folder)
-    return Trial.of(candidate, candidate.trained(), None)
+    return Comparison.of(candidate, candidate.trained(), None)
 
 
 def test_the_export_may_import_its_neighbours(folder: Folder) -> None:
-    assert trial(folder()).outputs[3] == {"y": 6.0}
+    assert comparison(folder()).outputs[3] == {"y": 6.0}
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_the_export_may_import_its_neighbours(folder: Folder) -> None:
 def test_what_is_wrong_with_an_export_is_told(folder: Folder, change: tuple[str, str], told: str) -> None:
     path = folder(*change)
     with pytest.raises(CommandError, match=told):
-        trial(path)
+        comparison(path)
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,8 @@ def test_a_format_that_fails_does_not_keep_the_others_from_it(
 
     broken = dataclasses.replace(FORMATS["onnx"], write=fails)
     monkeypatch.setitem(FORMATS, "onnx", broken)
-    judged = export_model.export(folder(), ["onnx", "torchscript"], None, tmp_path / "out")
-    assert [one.label for one in judged] == ["torchscript"]
+    measured = export_model.export(folder(), ["onnx", "torchscript"], None, tmp_path / "out")
+    assert [one.label for one in measured] == ["torchscript"]
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("onnx: failed")]
     assert line.startswith("onnx: failed: RuntimeError: data-dependent shape. Keep to operators that ONNX has")
     assert "a line of a trace" in (tmp_path / "out" / "onnx.log").read_text(encoding="utf-8")
@@ -148,8 +148,8 @@ def test_where_no_format_can_be_made_the_export_fails(
         export_model.export(folder(), ["onnx"], None, tmp_path / "out")
 
 
-def test_every_format_has_a_way_out() -> None:
-    assert export_model.WAYS_OUT.keys() == FORMATS.keys()
+def test_every_format_has_a_remedy() -> None:
+    assert export_model.REMEDIES.keys() == FORMATS.keys()
 
 
 def test_the_order_of_sets_is_the_same_in_every_export(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

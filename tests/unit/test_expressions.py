@@ -1,4 +1,4 @@
-"""Both renderings of a transition: what DynamoDB would refuse, and whether they say the same."""
+"""Both renderings of a transition: what DynamoDB would reject, and whether they say the same."""
 
 import re
 
@@ -58,7 +58,7 @@ class TestUpdateItem:
             elif character == ")":
                 groups.add((opened.pop(), position))
         assert not opened
-        assert not [1 for start, end in groups if (start + 1, end - 1) in groups], "DynamoDB refuses it as redundant"
+        assert not [1 for start, end in groups if (start + 1, end - 1) in groups], "DynamoDB rejects it as redundant"
 
     def test_values_have_a_type_that_dynamodb_knows(self, update: Update) -> None:
         for value in to_update_item(update, "t")["ExpressionAttributeValues"].values():
@@ -106,7 +106,7 @@ class TestStatement:
         for kind, name, value in spoken_clauses:
             assert kind != "SET" or f"#{name} = {value}" in sets
 
-    def test_a_refusal_brings_the_record(self, update: Update) -> None:
+    def test_a_rejection_brings_the_record(self, update: Update) -> None:
         assert to_statement(update, "t")["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
 
 

@@ -20,7 +20,7 @@ class TestFakeTable(TableContract):
 
 
 class TestStrippedTable(TableContract):
-    """The adapter itself, where batch refusals bring no record."""
+    """The adapter itself, where batch rejections bring no record."""
 
     @pytest.fixture
     def subject(self) -> Subject:
@@ -64,4 +64,4 @@ def test_the_queue_hides_brings_back_and_gives_up() -> None:
     assert queue.set_visibility({first["receiptHandle"]: 0, second["receiptHandle"]: 3}) == [first["receiptHandle"]]
     clock.advance(seconds=3)
     assert queue.receive() == []
-    assert (queue.dead, queue.is_empty()) == ([first["body"]], True)
+    assert (queue.dead_lettered, queue.is_empty()) == ([first["body"]], True)

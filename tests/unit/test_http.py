@@ -233,6 +233,6 @@ def test_a_response_is_json_and_not_cached() -> None:
     }
 
 
-def test_a_response_refuses_what_is_not_json() -> None:
+def test_a_response_rejects_what_is_not_json() -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         respond(200, {"a": float("nan")})

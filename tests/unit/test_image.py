@@ -14,8 +14,8 @@ import pytest
 from scripts import image
 from scripts.builders import PLATFORMS
 from scripts.console import ROOT
+from scripts.environment_config import MODELS
 from scripts.image import ARCHITECTURE, TARGETS, make_context, new_tag, target_of
-from scripts.wanted import MODELS
 
 
 def model(folder: Path, runtime: str) -> Path:

@@ -1,7 +1,7 @@
 """Property test: whatever happens in whatever order, no promise is broken.
 
-The real service, worker, undertaker and sweeper run on the fakes, each operation as an actor that stops before every
-call to AWS and inside every prediction. Hypothesis decides who makes the next step, whose call fails or loses its
+The real service, worker, dead-letter handler and sweeper run on the fakes, each operation as an actor that stops before
+every call to AWS and inside every prediction. Hypothesis decides who makes the next step, whose call fails or loses its
 answer, who is killed, what is delivered twice, and when time passes. The invariants are checked after each step; at
 the end everything left is run down, and every request must have ended.
 
@@ -32,7 +32,7 @@ from hypothesis.stateful import (
 )
 
 from inference import service, transitions
-from inference.burial import Undertaker
+from inference.dead_letter_handler import DeadLetterHandler
 from inference.errors import InferenceError
 from inference.request_table import Applied
 from inference.requests import Message
@@ -69,7 +69,7 @@ class Interleavings(RuleBasedStateMachine):
         self.log = Recorder()
         limits = Limits(attempts=3, deadline=DEADLINE, retention=RETENTION)
         self.service = Service(self.table, lambda _: self.queue, a_catalog(), limits)
-        self.undertaker = Undertaker(self.table, "/p-", lambda *_: [], self.log)
+        self.dead_letter_handler = DeadLetterHandler(self.table, "/p-", lambda *_: [], self.log)
         queues = (self.queue, self.dead_letters)
         self.sweeper = Sweeper(self.table, ("echo",), lambda _: queues, GRACE_MS, self.log)
         for target in (self.table, self.queue, self.dead_letters):
@@ -130,7 +130,7 @@ class Interleavings(RuleBasedStateMachine):
     @rule(
         text=st.sampled_from(TEXTS),
         until=st.lists(st.sampled_from(["send", "send", "confirm", "end"]), min_size=2, max_size=2),
-        faults=st.lists(st.sampled_from([None, "refused", "lost"]), min_size=2, max_size=2),
+        faults=st.lists(st.sampled_from([None, "rejected", "lost"]), min_size=2, max_size=2),
     )
     def submit_twice(self, text: str, until: list[str], faults: list[str | None]) -> None:
         """Two submits with a new key at once; each stops before some step, the second then the first meet a fault."""
@@ -150,7 +150,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @precondition(_room)
     @rule(
-        what=st.sampled_from(["cancel", "bury", "bury", "sweep", "sweep", "replay", "replay"]),
+        what=st.sampled_from(["cancel", "dead_letters", "dead_letters", "sweep", "sweep", "replay", "replay"]),
         which=st.integers(0, 9),
         until=st.sampled_from(["apply", "send", "end"]),
     )
@@ -163,7 +163,7 @@ class Interleavings(RuleBasedStateMachine):
             "cancel": lambda: self.service.cancel(name, "me", self.clock()),
             "replay": lambda: self._replay(name),
             "sweep": lambda: self.sweeper.sweep(self.clock, lambda: True),
-            "bury": self._burial(),
+            "dead_letters": self._dead_letters(),
         }
         self._act(what, operations[what], until)
 
@@ -196,7 +196,7 @@ class Interleavings(RuleBasedStateMachine):
 
     @precondition(_ready)
     @rule(until=st.sampled_from(WORKER_STEPS))
-    def deliver_and_die(self, until: str) -> None:
+    def deliver_and_kill(self, until: str) -> None:
         self._act("worker", self._invocation(10), until)
         if self.actors:
             self.actors[-1].kill()
@@ -215,16 +215,16 @@ class Interleavings(RuleBasedStateMachine):
 
         return operation
 
-    def _burial(self) -> Callable[[], None]:
+    def _dead_letters(self) -> Callable[[], None]:
         def operation() -> None:
             records = self.dead_letters.receive(10)
-            self.dead_letters.settle(records, self.undertaker.bury(records, self.clock))
+            self.dead_letters.settle(records, self.dead_letter_handler.handle(records, self.clock))
 
         return operation
 
     @precondition(lambda self: self.queue.messages)
     @rule()
-    def the_message_dies(self) -> None:
+    def the_message_uses_up_its_receives(self) -> None:
         """Deliveries that found the worker throttled, until SQS gave up."""
         held = next(iter(self.queue.messages.values()))
         held.receive_count = 8
@@ -257,7 +257,7 @@ class Interleavings(RuleBasedStateMachine):
         self._reap()
 
     @precondition(lambda self: self.actors)
-    @rule(which=st.integers(0, MOST_ACTORS), fault=st.sampled_from(["refused", "lost"]), to_end=st.booleans())
+    @rule(which=st.integers(0, MOST_ACTORS), fault=st.sampled_from(["rejected", "lost"]), to_end=st.booleans())
     def go_on_with_a_fault(self, which: int, fault: str, to_end: bool) -> None:
         actor = self.actors[which % len(self.actors)]
         actor.step(fault)
@@ -315,7 +315,7 @@ class Interleavings(RuleBasedStateMachine):
         while self.clock.now < until and (self.queue.messages or self.dead_letters.messages or self._open()):
             self.clock.advance(seconds=301)
             self._invocation(10)()
-            self._burial()()
+            self._dead_letters()()
             self.sweeper.sweep(self.clock, lambda: True)
             self.promises.check()
         assert not self._open(), "a request never ended"

@@ -10,7 +10,7 @@ from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW, Clock, ReadyModel, Recorder
 from tests.unit.samples import a_record
 from worker.batch import Worker
-from worker.claims import Alone, Claimer
+from worker.claims import Claimer, DeferredDelivery
 from worker.delivery import Delivery
 from worker.invocation import Invocation, RetryDelay
 from worker.verdicts import DoneReason
@@ -41,14 +41,14 @@ def test_only_a_last_attempt_of_several_is_claimed_alone(
     delivery = a_delivery("a1", receives, limit)
     found = claimer_of(a_record("a1", attempts=attempts, attempt_limit=limit)).claim([delivery], NOW)
     assert [claim.delivery for claim in found.claims] == [delivery] * together
-    assert found.alone == ([] if together else [Alone(delivery, attempts)])
+    assert found.deferred == ([] if together else [DeferredDelivery(delivery, attempts)])
 
 
 def test_it_is_claimed_when_its_turn_comes() -> None:
     record = a_record("a1", attempts=2, attempt_limit=LIMIT)
     claimer = claimer_of(record)
     found = claimer.claim([a_delivery("a1", 3)], NOW)
-    (claim,) = claimer.claim_alone(found.alone[0].delivery, NOW).claims
+    (claim,) = claimer.claim_alone(found.deferred[0].delivery, NOW).claims
     assert claim.attempt == 3
 
 

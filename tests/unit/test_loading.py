@@ -48,7 +48,7 @@ OUTPUTS = [{"words": 2}]
 
 def test_a_model_is_loaded_once_when_its_process_starts(start: Start) -> None:
     model = start.model()
-    model.start(must=False)
+    model.start(required=False)
     assert start.loads == 1
     for _ in range(2):
         model.begin_invocation()
@@ -62,20 +62,20 @@ def test_a_model_is_loaded_once_when_its_process_starts(start: Start) -> None:
 def test_a_start_after_one_that_was_killed_in_its_load_leaves_the_load_to_the_first_batch(start: Start) -> None:
     start.begun.touch()
     model = start.model()
-    model.start(must=False)
+    model.start(required=False)
     assert (start.loads, model.loaded) == (0, None)
     assert [line["event"] for line in start.log.lines] == ["load_deferred"]
     assert model.predict(INPUTS) == OUTPUTS
     assert not start.begun.exists()
-    start.model().start(must=False)
+    start.model().start(required=False)
     assert start.loads == 2, "the next start loads at once"
 
 
 def test_where_it_must_load_a_mark_does_not_keep_it_and_an_error_ends_the_start(start: Start) -> None:
     start.begun.touch()
     start.error = ArtifactError("gone")
-    with pytest.raises(NotLoadedError, match="Model mine does not load: ArtifactError: gone"):
-        start.model().start(must=True)
+    with pytest.raises(NotLoadedError, match="The model mine could not be loaded: ArtifactError: gone"):
+        start.model().start(required=True)
 
 
 @pytest.mark.parametrize("error", [ArtifactError("gone"), SystemExit("gone"), ImportError("gone")])
@@ -84,11 +84,12 @@ def test_a_model_that_does_not_load_says_why_and_is_loaded_again_in_the_next_inv
 ) -> None:
     start.error = error
     model = start.model()
-    model.start(must=False)
+    model.start(required=False)
     for invocation in (2, 3):
         model.begin_invocation()
         for _ in range(2):  # once in an invocation, however many chunks it has
-            with pytest.raises(NotLoadedError, match=f"Model mine does not load: {type(error).__name__}: gone"):
+            message = f"The model mine could not be loaded: {type(error).__name__}: gone"
+            with pytest.raises(NotLoadedError, match=message):
                 model.predict(INPUTS)
         assert start.loads == invocation
     start.error = None
@@ -98,7 +99,7 @@ def test_a_model_that_does_not_load_says_why_and_is_loaded_again_in_the_next_inv
 
 def test_a_load_without_enough_memory_says_what_to_do(start: Start) -> None:
     start.error = MemoryError()
-    with pytest.raises(NotLoadedError, match="MemoryError: ; give it more memory_mb"):
+    with pytest.raises(NotLoadedError, match="MemoryError: ; raise memory_mb"):
         start.model().load()
 
 
@@ -115,5 +116,5 @@ def test_what_the_manifest_says_is_known_before_the_model_is_loaded(start: Start
 def test_a_disk_that_takes_no_mark_keeps_no_model_from_loading(start: Start, tmp_path: Path) -> None:
     start.begun = tmp_path / "no such folder" / "begun"
     model = LoadableModel("mine", start.manifest, lambda: load_folder(WORDCOUNT, threads=1), start.begun, start.log)
-    model.start(must=False)
+    model.start(required=False)
     assert model.predict(INPUTS) == OUTPUTS

@@ -54,7 +54,7 @@ WRONG: list[tuple[str, Any]] = [
 
 
 @pytest.mark.parametrize(("field", "value"), WRONG)
-def test_a_wrong_manifest_is_refused_with_the_fields_name(plain: dict[str, Any], field: str, value: Any) -> None:
+def test_a_wrong_manifest_is_rejected_with_the_fields_name(plain: dict[str, Any], field: str, value: Any) -> None:
     with pytest.raises(ManifestError, match=rf"^here: {field} "):
         Manifest.parse(plain | {field: value}, where="here")
 

@@ -59,7 +59,7 @@ def test_a_model_may_import_its_neighbours(folder: Folder) -> None:
 
 
 @pytest.mark.parametrize("code", ["", "from worker.model import Model", "class A: pass"])
-def test_a_folder_without_a_model_class_is_refused(folder: Folder, code: str) -> None:
+def test_a_folder_without_a_model_class_is_rejected(folder: Folder, code: str) -> None:
     source = folder("return []")
     (source / "model.py").write_text(code)
     with pytest.raises(ModelError, match="must define one subclass"):

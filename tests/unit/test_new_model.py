@@ -71,7 +71,7 @@ def test_the_files_of_every_kind_are_whole(tmp_path: Path, kind: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Mine", "a" * 32, "my_model", "x-dlq", "1st"])
-def test_a_name_that_cannot_be_deployed_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_name_that_cannot_be_deployed_is_rejected(tmp_path: Path, name: str) -> None:
     with pytest.raises(CommandError, match="can't be a model's name: use 1 to 31 lower-case"):
         write(tmp_path / name, KINDS["python"])
 
@@ -106,7 +106,7 @@ def test_a_try_hands_over_the_artifact_and_says_where_it_is_missing(tmp_path: Pa
     (folder / "weights.txt").unlink()
     tried = command("try_model", str(folder), "--input", '{"text": "x"}')
     assert tried.returncode == 1
-    assert f"error: {folder}: artifact {folder}/weights.txt: there is no such file; put it there" in tried.stderr
+    assert f"error: {folder}: artifact {folder}/weights.txt: no such file; put it there" in tried.stderr
 
 
 def test_training_declares_the_artifact_that_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -80,7 +80,7 @@ def test_what_is_not_json_is_named_with_its_place_and_what_to_return_instead(out
 
 
 @pytest.mark.parametrize("levels", [300, 600, 1_200, 100_000])
-def test_a_deep_output_is_written_or_refused_in_words(levels: int) -> None:
+def test_a_deep_output_is_written_or_rejected_in_words(levels: int) -> None:
     deep: Any = []
     for _ in range(levels):
         deep = [deep]

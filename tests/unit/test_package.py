@@ -221,19 +221,19 @@ def test_sources_choose_and_an_unknown_one_is_named(root: Path, tmp_path: Path) 
         make(root, tmp_path / "out", sources=["nonesuch"])
 
 
-def test_two_folders_of_one_name_are_refused(root: Path, tmp_path: Path) -> None:
+def test_two_folders_of_one_name_are_rejected(root: Path, tmp_path: Path) -> None:
     model_folder(tmp_path / "more" / "sentiment")
     with pytest.raises(CommandError, match="have the same name"):
         make(root, tmp_path / "out", tmp_path / "more")
 
 
-def test_a_folder_without_its_class_is_refused(root: Path, tmp_path: Path) -> None:
+def test_a_folder_without_its_class_is_rejected(root: Path, tmp_path: Path) -> None:
     (root / "worker" / "models" / "sentiment" / "model.py").unlink()
     with pytest.raises(CommandError, match=r"sentiment/model\.py is missing"):
         make(root, tmp_path / "out")
 
 
-def test_a_manifest_of_another_name_than_its_folder_is_refused(root: Path, tmp_path: Path) -> None:
+def test_a_manifest_of_another_name_than_its_folder_is_rejected(root: Path, tmp_path: Path) -> None:
     model_folder(root / "worker" / "models" / "mine", name="sentiment")
     with pytest.raises(CommandError, match=r"mine/manifest\.json: name is sentiment, but the folder's is mine"):
         make(root, tmp_path / "out")

@@ -120,7 +120,7 @@ def test_a_message_fits_in_its_queue() -> None:
         (b"[" * 40 + b"]" * 40, "The input is nested deeper than 32 levels."),
     ],
 )
-def test_a_refusal_speaks_json_and_not_python(body: bytes, told: str) -> None:
+def test_a_rejection_speaks_json_and_not_python(body: bytes, told: str) -> None:
     with pytest.raises(NotJson) as error:
         parse(body)
     assert str(error.value).startswith(told)

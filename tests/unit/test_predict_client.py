@@ -70,10 +70,10 @@ def test_submit_gives_up_in_bounded_time(server: Server, clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("error", [error for error in PROBLEMS if issubclass(error, RequestError)])
-def test_a_refusal_is_not_tried_again(server: Server, error: type[RequestError]) -> None:
+def test_a_rejection_is_not_tried_again(server: Server, error: type[RequestError]) -> None:
     server.answers = iter([problem(error)])
     code, title = PROBLEMS[error].status, PROBLEMS[error].title
-    with pytest.raises(CommandError, match=f"refused: {code} {title}: because {code}"):
+    with pytest.raises(CommandError, match=f"rejected: {code} {title}: because {code}"):
         Client(URL).submit({})
 
 
@@ -94,7 +94,7 @@ def test_a_type_counts_and_not_a_status(server: Server) -> None:
 
 
 def test_nobody_listening_is_told_at_once(server: Server, clock: Clock) -> None:
-    error = Unreachable(URL, "refused")
+    error = Unreachable(URL, "rejected")
     error.__cause__ = ConnectionRefusedError()
     server.answers = iter([error])
     with pytest.raises(Unreachable):

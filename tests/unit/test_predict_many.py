@@ -100,7 +100,7 @@ def test_interrupted_after_everything_was_sent_the_journal_has_every_id(
     assert sorted(ids(journals)) == sorted(api.inputs)
 
     api.ready, clock.on_sleep = lambda _: True, lambda: None
-    api.refuse = lambda _: problem(NotJson)
+    api.reject = lambda _: problem(NotJson)
     assert main(monkeypatch, "--resume", str(journal)) == 0
     assert [number(line["result"]) for line in lines(capsys)] == list(range(COUNT))
 
@@ -130,46 +130,46 @@ def test_interrupted_while_sending_the_journal_has_what_was_accepted_and_nothing
     assert len(api.by_key) == len(set(ids(journals))) == len(ids(journals)) == COUNT
 
 
-@pytest.mark.parametrize(("refusal", "pause"), [(THROTTLED, 0.5), (problem(Unavailable), 2)], ids=["gateway", "api"])
+@pytest.mark.parametrize(("rejection", "pause"), [(THROTTLED, 0.5), (problem(Unavailable), 2)], ids=["gateway", "api"])
 def test_throttling_slows_all_senders_and_fails_no_line(
     monkeypatch: pytest.MonkeyPatch,
     api: Api,
     clock: Clock,
     capsys: pytest.CaptureFixture[str],
-    refusal: Reply,
+    rejection: Reply,
     pause: float,
 ) -> None:
     sent_at: dict[float, int] = defaultdict(int)
 
     def five_at_a_time(_: Any) -> Reply | None:
         sent_at[clock.now] += 1
-        return refusal if sent_at[clock.now] > 5 else None
+        return rejection if sent_at[clock.now] > 5 else None
 
     real = predict_many.wait
-    monkeypatch.setattr(predict_many, "wait", lambda calls, *_: real(calls))  # else who is refused first is a race
-    api.refuse = five_at_a_time
+    monkeypatch.setattr(predict_many, "wait", lambda calls, *_: real(calls))  # else who is rejected first is a race
+    api.reject = five_at_a_time
     assert main(monkeypatch, "-", "--timeout", "10", stdin=STDIN) == 0
     assert [line["status"] for line in lines(capsys)] == ["succeeded"] * COUNT
-    assert max(sent_at.values()) == predict_many.SENDERS, "no sender goes on when another one was refused"
+    assert max(sent_at.values()) == predict_many.SENDERS, "no sender goes on when another one was rejected"
     assert all(after - before >= pause for before, after in pairwise(sent_at))
 
 
 def test_throttling_without_end_is_given_up_after_the_time_of_an_input(
     monkeypatch: pytest.MonkeyPatch, api: Api, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    api.refuse = lambda _: problem(Unavailable)
+    api.reject = lambda _: problem(Unavailable)
     assert main(monkeypatch, "-", "--timeout", "45", stdin=STDIN) == 2
-    assert {line["status"] for line in lines(capsys)} == {"refused"}
+    assert {line["status"] for line in lines(capsys)} == {"rejected"}
     assert 40 < clock.now <= 45
 
 
-def test_refused_inputs_have_their_lines_and_the_others_go_on(
+def test_rejected_inputs_have_their_lines_and_the_others_go_on(
     monkeypatch: pytest.MonkeyPatch, api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    api.refuse = lambda value: problem(InvalidInput) if number(value) % 3 == 0 else None
+    api.reject = lambda value: problem(InvalidInput) if number(value) % 3 == 0 else None
     assert main(monkeypatch, "-", stdin=STDIN) == 2
     shown = lines(capsys)
-    assert [line["status"] for line in shown] == ["succeeded" if n % 3 else "refused" for n in range(COUNT)]
+    assert [line["status"] for line in shown] == ["succeeded" if n % 3 else "rejected" for n in range(COUNT)]
     assert "because 422" in shown[0]["error"]["message"]
 
 
@@ -229,14 +229,14 @@ def test_a_line_that_is_no_json_is_named_before_anything_is_sent(
 def test_a_journal_finishes_what_was_begun_and_nothing_is_sent_twice(
     monkeypatch: pytest.MonkeyPatch, api: Api, journals: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    api.refuse = lambda _: problem(NotJson) if len(api.inputs) >= 7 else None
+    api.reject = lambda _: problem(NotJson) if len(api.inputs) >= 7 else None
     texts = "".join(f"text {n}\n" for n in range(20))
     assert main(monkeypatch, "-", stdin=texts) == 2
-    assert sum(line["status"] == "refused" for line in lines(capsys)) == 13
+    assert sum(line["status"] == "rejected" for line in lines(capsys)) == 13
     (journal,) = journals.iterdir()
     with journal.open("a", encoding="utf-8") as file:
         file.write('{"index": 19, "request')  # a crash in the middle of a line
-    api.refuse = lambda _: None
+    api.reject = lambda _: None
     assert main(monkeypatch, "--resume", str(journal)) == 0
     assert [line["result"]["text"] for line in lines(capsys)] == [f"text {n}" for n in range(20)]
     assert len(api.by_key) == 20
@@ -296,7 +296,7 @@ def test_a_line_separator_inside_a_text_ends_no_line(
     assert json.loads(capsys.readouterr().out)["result"] == {"text": "a\u2028b"}
 
 
-def test_what_is_no_journal_is_refused(monkeypatch: pytest.MonkeyPatch, api: Api, tmp_path: Path) -> None:
+def test_what_is_no_journal_is_rejected(monkeypatch: pytest.MonkeyPatch, api: Api, tmp_path: Path) -> None:
     file = tmp_path / "notes.txt"
     file.write_text("hello\n")
     assert main(monkeypatch, "--resume", str(file)) == 2

@@ -54,7 +54,7 @@ def dev(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def refused(code: str) -> ClientError:
+def rejected(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "no"}}, "HeadBucket")
 
 
@@ -84,7 +84,7 @@ def test_everything_that_is_missing_is_said_at_once(dev: Path, monkeypatch: pyte
 
 def test_a_bucket_that_is_not_there_is_named(dev: Path) -> None:
     account = Account()
-    account.errors["bucket"] = refused("404")
+    account.errors["bucket"] = rejected("404")
     with pytest.raises(CommandError, match=r"the state's bucket states can't be used"):
         preflight.check("dev", None, account.client)
 
@@ -100,6 +100,6 @@ def test_a_new_accounts_concurrency_is_told_before_anything_fails(
 
 def test_limits_that_may_not_be_read_stop_nothing(dev: Path, capsys: pytest.CaptureFixture[str]) -> None:
     account = Account()
-    account.errors["limits"] = refused("AccessDeniedException")
+    account.errors["limits"] = rejected("AccessDeniedException")
     preflight.check("dev", None, account.client)
     assert "limits can't be read" in capsys.readouterr().err

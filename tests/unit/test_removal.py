@@ -1,4 +1,4 @@
-"""Removing a model: what is open on it is counted, an apply is refused or ends it, and inputs are kept."""
+"""Removing a model: what is open on it is counted, an apply is rejected or ends it, and inputs are kept."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from inference.requests import Status
 from scripts import aws_session, removal, terraform
 from scripts.console import CommandError
-from scripts.wanted import Wanted, WantedModel
+from scripts.environment_config import ConfiguredModel, EnvironmentConfig
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW, Clock
@@ -58,7 +58,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Place:
     place = Place()
     services: Mapping[str, Any] = {"dynamodb": None, "sqs": Sqs(place.queue)}
     outputs = {"queue_urls": URLS, "request_table": "t"}
-    wanted = Wanted("x86_64", {"kept": WantedModel("kept", Path("kept"))})
+    wanted = EnvironmentConfig("x86_64", {"kept": ConfiguredModel("kept", Path("kept"))})
     monkeypatch.delenv("REMOVE", raising=False)
     monkeypatch.setattr(terraform, "outputs", lambda environment: outputs)
     monkeypatch.setattr(aws_session, "client", lambda environment, service, outputs: services[service])
@@ -66,11 +66,11 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(removal, "now_ms", place.clock)
     monkeypatch.setattr(removal.drain, "__defaults__", (120, place.clock))
     monkeypatch.setattr(removal, "POLL_SECONDS", 0)
-    monkeypatch.setattr(removal, "read_wanted", lambda environment, **_: wanted)
+    monkeypatch.setattr(removal, "read_config", lambda environment, **_: wanted)
     return place
 
 
-def test_an_apply_is_refused_while_requests_are_open(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_apply_is_rejected_while_requests_are_open(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.add("a1")
     place.add("b2", status=Status.RUNNING, lease_until=NOW + 1, attempts=1)
     place.add("c3", status=Status.SUCCEEDED)
@@ -87,7 +87,7 @@ def test_a_plan_only_says_it(place: Place, capsys: pytest.CaptureFixture[str]) -
     assert "1 open requests (1 pending)" in capsys.readouterr().err
 
 
-def test_nothing_open_nothing_refused(place: Place) -> None:
+def test_nothing_open_nothing_rejected(place: Place) -> None:
     place.add("c3", status=Status.SUCCEEDED)
     removal.check("local", "apply")
 

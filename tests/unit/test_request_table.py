@@ -24,7 +24,7 @@ ITEM = {
 }
 
 
-def refused(code: str) -> ClientError:
+def rejected(code: str) -> ClientError:
     return ClientError({"Error": {"Code": code, "Message": "no"}}, "operation")
 
 
@@ -61,20 +61,20 @@ def test_where_nobody_answers_a_batch_the_requests_are_not_tried_one_by_one(erro
     assert dynamo.calls == 0
 
 
-def test_a_batch_that_is_refused_is_tried_one_by_one() -> None:
-    dynamo = Dynamo(refused("ValidationException"), refused("ThrottlingException"))
+def test_a_batch_that_is_rejected_is_tried_one_by_one() -> None:
+    dynamo = Dynamo(rejected("ValidationException"), rejected("ThrottlingException"))
     assert apply(dynamo) == [Unavailable, Applied, Applied, Applied]
     assert dynamo.calls == 4
 
 
-def test_a_refused_batch_is_logged_once_in_an_invocation() -> None:
+def test_a_rejected_batch_is_logged_once_in_an_invocation() -> None:
     """A role without the right to batches works on, singly: nothing else would show it."""
     log = Recorder()
-    table = RequestTable(Dynamo(refused("AccessDeniedException")), "t", batch=3, telemetry=log)
+    table = RequestTable(Dynamo(rejected("AccessDeniedException")), "t", batch=3, telemetry=log)
     updates = [transitions.succeed(f"a{n}", 1, "{}", NOW) for n in range(5)]
     for _ in range(2):  # as a worker does: the claims, then the outcomes
         assert [type(written) for written in table.apply(updates)] == [Applied] * 5
-    line = {"level": "WARNING", "event": "batch_refused", "code": "AccessDeniedException", "statements": 3}
+    line = {"level": "WARNING", "event": "batch_rejected", "code": "AccessDeniedException", "statements": 3}
     assert log.lines == [line]
     log.begin(invocation_id="the next")
     table.apply(updates)
@@ -82,7 +82,7 @@ def test_a_refused_batch_is_logged_once_in_an_invocation() -> None:
 
 
 @pytest.mark.parametrize("batch", [TIMED_OUT, [{}] * 4])
-def test_no_other_batch_is_logged_as_refused(batch: Any) -> None:
+def test_no_other_batch_is_logged_as_rejected(batch: Any) -> None:
     log = Recorder()
     RequestTable(Dynamo(batch), "t", telemetry=log).apply(
         [transitions.succeed(f"a{n}", 1, "{}", NOW) for n in range(4)]
@@ -100,35 +100,37 @@ def test_one_by_one_ends_where_nobody_answers() -> None:
 CONDITION_FAILED = {"Error": {"Code": "ConditionalCheckFailed"}}
 
 
-def test_a_refusal_without_its_record_is_asked_again_alone() -> None:
+def test_a_rejection_without_its_record_is_asked_again_alone() -> None:
     """A missing item is no missing record: the worker would delete the message of a request that is open."""
     leased = ClientError({"Error": {"Code": "ConditionalCheckFailedException"}, "Item": ITEM}, "UpdateItem")
-    absent = refused("ConditionalCheckFailedException")
+    absent = rejected("ConditionalCheckFailedException")
     dynamo = Dynamo([CONDITION_FAILED, {}, CONDITION_FAILED, CONDITION_FAILED], leased, absent)
     written = RequestTable(dynamo, "t").apply([transitions.succeed(f"a{n}", 1, "{}", NOW) for n in range(4)])
     assert [type(one) for one in written] == [ConditionFailed, Applied, ConditionFailed, Applied]
     assert written[0].record is not None and written[0].record.status == "succeeded"  # type: ignore[union-attr]
-    assert written[2] == ConditionFailed(None), "UpdateItem always tells the record that refused it: here there is none"
+    assert written[2] == ConditionFailed(None), (
+        "UpdateItem always tells the record that rejected it: here there is none"
+    )
     assert dynamo.calls == 3
 
 
-def test_refusals_without_records_are_not_asked_again_where_nobody_answers() -> None:
+def test_rejections_without_records_are_not_asked_again_where_nobody_answers() -> None:
     dynamo = Dynamo([CONDITION_FAILED, {}, CONDITION_FAILED, CONDITION_FAILED], UNREACHABLE)
     assert apply(dynamo) == [Unavailable, Applied, Unavailable, Unavailable]
     assert dynamo.calls == 1
 
 
 class OneStatementAKey(Dynamo):
-    """As AWS: two statements on one key refuse the whole batch."""
+    """As AWS: two statements on one key reject the whole batch."""
 
     def batch_execute_statement(self, *, Statements: list[dict[str, Any]], **_: Any) -> dict[str, Any]:
         keys = [parameter["S"] for each in Statements for parameter in each["Parameters"] if parameter.get("S") == "a1"]
         if len(keys) > 1:
-            raise refused("ValidationException")
+            raise rejected("ValidationException")
         return {"Responses": [{} for _ in Statements]}
 
 
-def test_two_updates_of_one_record_are_applied_though_aws_refuses_their_batch() -> None:
+def test_two_updates_of_one_record_are_applied_though_aws_rejects_their_batch() -> None:
     dynamo = OneStatementAKey([])
     table = RequestTable(dynamo, "t")
     updates = [transitions.succeed(name, 1, "{}", NOW) for name in ("a1", "b2", "a1")]

@@ -76,19 +76,19 @@ def test_a_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatc
         open_runtime("onnx", SENTIMENT.with_suffix(".onnx"), threads=1)
 
 
-def test_code_compiled_for_another_cpu_is_refused_before_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    from worker.runtimes.aotinductor import refuse_other_cpu
+def test_code_compiled_for_another_cpu_is_rejected_before_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    from worker.runtimes.aotinductor import check_cpu
 
     here = {"AOTI_MACHINE": platform.machine()}
-    refuse_other_cpu(here, Path("m.pt2"))
+    check_cpu(here, Path("m.pt2"))
     with pytest.raises(ValueError, match=r"m\.pt2: compiled for riscv64, but this machine is"):
-        refuse_other_cpu({"AOTI_MACHINE": "riscv64"}, Path("m.pt2"))
+        check_cpu({"AOTI_MACHINE": "riscv64"}, Path("m.pt2"))
     monkeypatch.setattr("torch.cpu.get_capabilities", lambda: {"avx2": True, "fma3": True, "f16c": True, "bmi2": True})
-    refuse_other_cpu(here | {"AOTI_CPU_ISA": "AVX2"}, Path("m.pt2"))
+    check_cpu(here | {"AOTI_CPU_ISA": "AVX2"}, Path("m.pt2"))
     with pytest.raises(
         ValueError, match=r"compiled for AVX512, but this CPU has no avx512_f, .*choose the runtime onnx"
     ):
-        refuse_other_cpu(here | {"AOTI_CPU_ISA": "AVX512 AVX512_VNNI"}, Path("m.pt2"))
+        check_cpu(here | {"AOTI_CPU_ISA": "AVX512 AVX512_VNNI"}, Path("m.pt2"))
 
 
 def test_read_only_and_strided_arrays_are_accepted() -> None:
@@ -101,7 +101,7 @@ def test_read_only_and_strided_arrays_are_accepted() -> None:
     np.testing.assert_array_equal(output, expected)
 
 
-def test_an_unknown_runtime_is_refused_with_the_known_ones() -> None:
+def test_an_unknown_runtime_is_rejected_with_the_known_ones() -> None:
     with pytest.raises(ValueError, match="'tensorflow' is unknown; use one of onnx, torchscript, aotinductor"):
         open_runtime("tensorflow", SENTIMENT, threads=1)
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
+from scripts.export_comparison import difference_of
 from scripts.export_formats import FORMATS, Recorder, Source
-from scripts.export_trial import difference_of
 from worker.manifest import Manifest
 from worker.models.sentiment import export
 from worker.models.sentiment.model import feature_ids, padded

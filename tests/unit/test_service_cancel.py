@@ -91,7 +91,7 @@ def test_a_cancel_whose_answer_was_lost_can_be_repeated(api: Api) -> None:
     assert api.cancel("a1").status is Status.CANCELLED
 
 
-def test_a_running_attempts_result_is_refused_after_a_cancel(api: Api) -> None:
+def test_a_running_attempts_result_is_rejected_after_a_cancel(api: Api) -> None:
     record = api.submit()
     api.claim(record)
     api.cancel(record.request_id)

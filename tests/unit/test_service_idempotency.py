@@ -75,10 +75,10 @@ def test_a_writer_that_died_is_taken_over_at_once_and_its_message_sent(api: Api,
     api.clock.advance(ms=1)
     record = api.submit(key="k")
     assert [message.request_id for message in api.messages()] == [record.request_id] * messages
-    standing = api.table.record(record.request_id)
-    assert (standing.status, standing.submit_id, standing.renewed_at) == (Status.PENDING, None, api.clock.now)
+    current = api.table.record(record.request_id)
+    assert (current.status, current.submit_id, current.resubmitted_at) == (Status.PENDING, None, api.clock.now)
     # The promise is of the first submit: its deadline did not move.
-    assert {message.submitted_at for message in api.messages()} == {standing.submitted_at} == {NOW}
+    assert {message.submitted_at for message in api.messages()} == {current.submitted_at} == {NOW}
     assert api.submit(key="k").request_id == record.request_id
     assert len(api.messages()) == messages
 
@@ -104,7 +104,7 @@ def test_the_first_does_not_discard_what_a_second_has_sent(api: Api) -> None:
 
 
 def test_a_second_does_not_discard_what_the_first_has_sent(api: Api) -> None:
-    """Its own message is refused; the first's, sent after that, is the promise."""
+    """Its own message is rejected; the first's, sent after that, is the promise."""
 
     def second() -> None:
         with pytest.raises(Unavailable):
@@ -117,7 +117,7 @@ def test_a_second_does_not_discard_what_the_first_has_sent(api: Api) -> None:
     assert len(api.messages()) == 1
 
 
-def test_both_are_refused_and_a_third_sends_the_message(api: Api) -> None:
+def test_both_are_rejected_and_a_third_sends_the_message(api: Api) -> None:
     def second() -> None:
         with pytest.raises(Unavailable):
             api.submit(key="k")
@@ -160,7 +160,7 @@ def test_two_retries_take_over_one_after_the_other(api: Api) -> None:
     assert len(api.messages()) == 1, "the other's is confirmed"
 
 
-def test_a_takeover_whose_queue_refuses_is_unavailable_and_can_be_repeated(api: Api) -> None:
+def test_a_takeover_whose_queue_rejects_is_unavailable_and_can_be_repeated(api: Api) -> None:
     _killed_at(api, "send")
     api.queue.faults = [Fault("send")]
     with pytest.raises(Unavailable):
@@ -169,7 +169,7 @@ def test_a_takeover_whose_queue_refuses_is_unavailable_and_can_be_repeated(api: 
     assert len(api.messages()) == 1
 
 
-def test_a_takeover_whose_table_refuses_is_unavailable(api: Api) -> None:
+def test_a_takeover_whose_table_rejects_is_unavailable(api: Api) -> None:
     _killed_at(api, "send")
     api.table.faults = [Fault("apply")]
     with pytest.raises(Unavailable):

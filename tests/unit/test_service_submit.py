@@ -1,4 +1,4 @@
-"""Submit: what is recorded and sent, what is refused, and what a client may rely on when AWS fails in between."""
+"""Submit: what is recorded and sent, what is rejected, and what a client may rely on when AWS fails in between."""
 
 from __future__ import annotations
 
@@ -69,14 +69,14 @@ def test_an_input_that_does_not_fit_in_a_message_leaves_nothing(api: Api) -> Non
 
 @pytest.mark.parametrize("key", [None, "k"])
 class TestWhenAWSFails:
-    def test_the_queue_refuses(self, api: Api, key: str | None) -> None:
+    def test_the_queue_rejects(self, api: Api, key: str | None) -> None:
         api.queue.faults = [Fault("send")]
         with pytest.raises(Unavailable):
             api.submit(key=key)
         assert api.table.items == {}
         assert api.messages() == []
 
-    def test_the_table_refuses(self, api: Api, key: str | None) -> None:
+    def test_the_table_rejects(self, api: Api, key: str | None) -> None:
         api.table.faults = [Fault("create")]
         with pytest.raises(Unavailable):
             api.submit(key=key)
@@ -90,7 +90,7 @@ class TestWhenAWSFails:
         assert api.table.items == {}
         assert api.queue.calls == []
 
-    def test_the_queue_refuses_and_the_record_cannot_be_discarded(self, api: Api, key: str | None) -> None:
+    def test_the_queue_rejects_and_the_record_cannot_be_discarded(self, api: Api, key: str | None) -> None:
         api.queue.faults = [Fault("send")]
         api.table.faults = [Fault("discard")]
         with pytest.raises(Unavailable):
@@ -118,9 +118,9 @@ class TestWhenAWSFails:
         api.queue.faults = [Fault("send", done=True)]
         api.queue.after = work
         record = api.submit(key=key)
-        standing = api.table.record(record.request_id)
-        assert standing.status is (Status.SUCCEEDED if finished else Status.RUNNING)
-        assert standing.submit_id is None
+        current = api.table.record(record.request_id)
+        assert current.status is (Status.SUCCEEDED if finished else Status.RUNNING)
+        assert current.submit_id is None
 
 
 def test_the_confirmation_fails_and_the_request_is_accepted_all_the_same(api: Api) -> None:

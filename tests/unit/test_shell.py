@@ -50,26 +50,26 @@ def test_local_says_what_it_ignores() -> None:
 
 
 def test_dev_takes_the_shells_settings_and_says_so(tmp_path: Path) -> None:
-    assert shell.taken(tmp_path, HOSTILE) == [
+    assert shell.used_settings(tmp_path, HOSTILE) == [
         "workspace: other (from TF_WORKSPACE); its state is not the default workspace's",
         "variables from the shell: TF_VAR_default_model",
         "arguments from the shell: TF_CLI_ARGS, TF_CLI_ARGS_plan",
         "TF_DATA_DIR: /elsewhere",
     ]
-    assert shell.taken(tmp_path, {"PATH": "/bin"}) == []
+    assert shell.used_settings(tmp_path, {"PATH": "/bin"}) == []
 
 
 def test_a_workspace_that_was_selected_is_said_too(tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "environment").write_text("blue")
     env = {"TF_DATA_DIR": "data"}
-    assert shell.taken(tmp_path, env)[0].startswith("workspace: blue (from terraform workspace select)")
+    assert shell.used_settings(tmp_path, env)[0].startswith("workspace: blue (from terraform workspace select)")
 
 
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:4566", "http://localhost:4566", "http://[::1]:1", "localhost:4566", "http://127.9.9.9"]
 )
-def test_an_emulators_address_is_refused_for_a_real_environment(url: str) -> None:
+def test_an_emulators_address_is_rejected_for_a_real_environment(url: str) -> None:
     with pytest.raises(CommandError, match=r"AWS_ENDPOINT_URL_SQS=.* aims ENV=dev at an emulator.*: unset"):
         shell.check_endpoints("dev", {"AWS_ENDPOINT_URL_SQS": url})
 

@@ -173,9 +173,9 @@ def test_a_model_asked_for_brings_its_list(setting: Setting, command: Any, capsy
 def test_a_model_that_nobody_knows(command: Any) -> None:
     with pytest.raises(
         CommandError, match="has no model nobody, and no requests of it: its models are echo, other"
-    ) as refused:
+    ) as rejected:
         command("--model", "nobody")
-    assert refused.value.code == 2
+    assert rejected.value.code == 2
 
 
 def test_what_can_not_be_read_is_one_line(setting: Setting, command: Any, monkeypatch: pytest.MonkeyPatch) -> None:

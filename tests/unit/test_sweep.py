@@ -49,43 +49,43 @@ def floor() -> Floor:
 
 
 def an_old_one(**changes: Any) -> Record:
-    """One that an earlier sweep suspected."""
-    return a_record(**{"submitted_at": OLD, "suspected_at": NOW - SETTLE_MS} | changes)
+    """One that an earlier sweep marked."""
+    return a_record(**{"submitted_at": OLD, "possibly_lost_at": NOW - SETTLE_MS} | changes)
 
 
 def test_one_look_is_not_enough(floor: Floor) -> None:
     """SQS's counts may be a minute old: what looks lost is looked at again."""
-    floor.table.put(an_old_one(suspected_at=None))
-    assert floor.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "suspected": 1, "seen": 1}
-    assert floor.table.record("a1").suspected_at == NOW
+    floor.table.put(an_old_one(possibly_lost_at=None))
+    assert floor.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "possibly_lost": 1, "seen": 1}
+    assert floor.table.record("a1").possibly_lost_at == NOW
     floor.clock.advance(ms=SETTLE_MS - 1)
-    assert floor.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "suspected": 0, "seen": 1}
+    assert floor.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "possibly_lost": 0, "seen": 1}
     floor.clock.advance(ms=1)
-    assert floor.sweep() == {"expired": 0, "lost": 1, "model_removed": 0, "suspected": 0, "seen": 1}
+    assert floor.sweep() == {"expired": 0, "lost": 1, "model_removed": 0, "possibly_lost": 0, "seen": 1}
 
 
 def test_a_message_on_its_way_to_the_dead_letter_queue_is_not_lost(floor: Floor) -> None:
-    floor.table.put(an_old_one(suspected_at=None))
-    assert floor.sweep()["suspected"] == 1, "in neither queue's count"
+    floor.table.put(an_old_one(possibly_lost_at=None))
+    assert floor.sweep()["possibly_lost"] == 1, "in neither queue's count"
     floor.queues["echo-dlq"].send(a_message(a_record()))
     floor.clock.advance(seconds=3600)
     assert floor.sweep()["lost"] == 0
 
 
-@pytest.mark.parametrize("field", ["started_at", "lease_until", "renewed_at", "replayed_at"])
-def test_whatever_happens_makes_the_suspicion_void(floor: Floor, field: str) -> None:
+@pytest.mark.parametrize("field", ["started_at", "lease_until", "resubmitted_at", "replayed_at"])
+def test_any_activity_after_the_mark_makes_it_void(floor: Floor, field: str) -> None:
     at = NOW - GRACE - 1
-    floor.table.put(an_old_one(status=Status.RUNNING, suspected_at=at, **{field: at}))
-    assert floor.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "suspected": 1, "seen": 1}
+    floor.table.put(an_old_one(status=Status.RUNNING, possibly_lost_at=at, **{field: at}))
+    assert floor.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "possibly_lost": 1, "seen": 1}
 
 
 def test_a_request_whose_message_is_nowhere_is_lost(floor: Floor) -> None:
     floor.table.put(an_old_one())
-    assert floor.sweep() == {"expired": 0, "lost": 1, "model_removed": 0, "suspected": 0, "seen": 1}
+    assert floor.sweep() == {"expired": 0, "lost": 1, "model_removed": 0, "possibly_lost": 0, "seen": 1}
     record = floor.table.record("a1")
     assert (record.status, record.finished_at) == (Status.FAILED, NOW)
     assert '"code": "lost"' in str(record.error)
-    assert floor.log.events("request_swept")[0]["outcome"] == "lost"
+    assert floor.log.events("request_ended_by_sweeper")[0]["outcome"] == "lost"
 
 
 @pytest.mark.parametrize("queue", ["echo", "echo-dlq"])
@@ -99,7 +99,7 @@ def test_another_models_messages_do_not_matter(floor: Floor) -> None:
     assert floor.status_after(an_old_one()) is Status.FAILED
 
 
-@pytest.mark.parametrize("field", ["submitted_at", "started_at", "lease_until", "renewed_at", "replayed_at"])
+@pytest.mark.parametrize("field", ["submitted_at", "started_at", "lease_until", "resubmitted_at", "replayed_at"])
 @pytest.mark.parametrize(("at", "left"), [(NOW - GRACE, True), (OLD, False)])
 def test_a_request_is_left_alone_for_the_grace_time_after_whatever_happened(
     floor: Floor, field: str, at: int, left: bool
@@ -136,7 +136,7 @@ def test_a_stale_index_ends_nothing(floor: Floor, status: Status) -> None:
 def test_an_index_that_names_what_is_gone(floor: Floor) -> None:
     floor.table.put(an_old_one())
     floor.table.get = lambda *_, **__: None  # type: ignore[method-assign]
-    assert floor.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "suspected": 0, "seen": 1}
+    assert floor.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "possibly_lost": 0, "seen": 1}
 
 
 def _between_look_and_end(floor: Floor, changes: dict[str, Any]) -> None:
@@ -173,7 +173,7 @@ def test_a_queue_that_does_not_answer_loses_nothing(floor: Floor) -> None:
     floor.queues["echo-dlq"].faults = [Fault("is_empty")]
     floor.table.put(an_old_one())
     assert floor.sweep()["lost"] == 0
-    assert floor.log.events("queue_unreadable")
+    assert floor.log.events("queue_counts_unavailable")
     assert floor.sweep()["lost"] == 1
 
 
@@ -201,7 +201,7 @@ def test_a_sweep_that_runs_out_of_time_stops_and_says_so(floor: Floor) -> None:
     for n in range(5):
         floor.table.put(an_old_one(request_id=f"a{n}"))
     assert floor.sweep(passes=2)["lost"] == 2
-    assert floor.log.events("sweep_cut_short")
+    assert floor.log.events("sweep_incomplete")
     assert floor.sweep()["lost"] == 3
 
 
@@ -209,13 +209,13 @@ def test_no_shard_is_always_the_last(floor: Floor) -> None:
     """Else a backlog in the first would starve it."""
     ids = {f"{shard}1" for shard in "0123456789abcdef"}
     for request_id in ids:
-        floor.table.put(an_old_one(request_id=request_id, suspected_at=None))
-    suspected = set()
+        floor.table.put(an_old_one(request_id=request_id, possibly_lost_at=None))
+    marked = set()
     for _ in ids:
         floor.sweep(passes=1)
         floor.clock.advance(ms=1)
-        suspected |= {i for i in ids if floor.table.record(i).suspected_at}
-    assert suspected == ids
+        marked |= {i for i in ids if floor.table.record(i).possibly_lost_at}
+    assert marked == ids
 
 
 # Models that were removed
@@ -224,13 +224,13 @@ def test_no_shard_is_always_the_last(floor: Floor) -> None:
 @pytest.mark.parametrize("attempts", [0, 3])
 def test_a_request_of_a_removed_model_ends_at_the_first_look_and_says_why(floor: Floor, attempts: int) -> None:
     """Its queue is gone, and nothing is asked of it: the sweeper has no right on what is not deployed."""
-    record = an_old_one(model="gone", suspected_at=None, attempts=attempts, status=Status.PENDING)
+    record = an_old_one(model="gone", possibly_lost_at=None, attempts=attempts, status=Status.PENDING)
     assert floor.status_after(record) is Status.FAILED
     error = json.loads(str(floor.table.record("a1").error))
     assert error["code"] == "model_removed"
     assert "'gone' was removed" in error["message"]
     assert "again" in error["message"]
-    assert floor.log.events("request_swept")[0]["outcome"] == "model_removed"
+    assert floor.log.events("request_ended_by_sweeper")[0]["outcome"] == "model_removed"
 
 
 def test_a_model_that_the_sweeper_does_not_know_yet_has_the_grace_time(floor: Floor) -> None:
@@ -254,4 +254,4 @@ def test_a_queue_that_does_not_exist_holds_no_message(floor: Floor) -> None:
     floor.queues |= {name: MissingQueue(floor.clock) for name in ("echo", "echo-dlq")}
     assert floor.status_after(an_old_one()) is Status.FAILED
     assert "removed and added again" in str(floor.table.record("a1").error)
-    assert floor.log.events("queue_unreadable") == []
+    assert floor.log.events("queue_counts_unavailable") == []

@@ -119,7 +119,7 @@ def _outcomes(attempt: int, now: int) -> list[Update]:
     return [
         transitions.succeed("a1", attempt, "{}", now),
         transitions.fail("a1", attempt, failure, now),
-        transitions.release("a1", attempt, failure, now, alone=False),
+        transitions.release("a1", attempt, failure, now, run_alone=False),
     ]
 
 
@@ -158,7 +158,7 @@ def test_a_lease_is_taken_over_or_ended_only_when_it_is_over(late: int, over: bo
         ({"attempts": 3}, False, True, True),
         ({"attempts": 4}, False, False, True),
         ({"attempts": 5}, False, False, False),
-        ({"alone": True}, False, False, True),
+        ({"run_alone": True}, False, False, True),
         ({"expires_at": NOW}, False, False, False),
         ({"expires_at": NOW + 1}, True, True, True),
         ({"submitted_at": NOW - 1}, False, False, False),

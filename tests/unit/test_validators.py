@@ -27,7 +27,7 @@ from scripts.validators import ERRORS_MODULE, SchemaError, render_validator
         ({"$schema": "https://json-schema.org/draft/2020-12/schema"}, "/$schema: .*draft-04, draft-06 and draft-07"),
     ],
 )  # fmt: skip
-def test_a_wrong_schema_is_refused_with_the_place(schema: dict[str, Any], told: str) -> None:
+def test_a_wrong_schema_is_rejected_with_the_place(schema: dict[str, Any], told: str) -> None:
     with pytest.raises(SchemaError, match=told.replace("$", r"\$")):
         render_validator(schema)
 
@@ -45,7 +45,7 @@ def test_every_draft_that_is_supported_may_refer_to_itself(draft: str) -> None:
     assert json.dumps(schema) == before
 
 
-# Every keyword of draft-07: a schema, an input that it takes, one that it refuses, and what the refusal says.
+# Every keyword of draft-07: a schema, an input that it takes, one that it rejects, and what the rejection says.
 KEYWORDS: dict[str, tuple[Any, Any, Any, str]] = {
     "type": ({"type": ["string", "null"]}, None, True, "data must be string or null"),
     "integer": ({"type": "integer"}, 2.0, 2.5, "data must be integer"),
@@ -142,7 +142,7 @@ def test_a_number_beyond_a_float_violates_the_schema(packaged_keywords: dict[str
         packaged_validator(packaged_keywords["multipleOf"])(10**400)
 
 
-def test_a_validator_with_an_undefined_name_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_validator_with_an_undefined_name_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validators, "_OUR_NAMES", "JsonSchemaValueException = Violation\n")
     monkeypatch.setattr(
         validators, "_OUR_IMPORT", "from validators._errors import Violation\n\n" + validators._OUR_NAMES
@@ -151,7 +151,7 @@ def test_a_validator_with_an_undefined_name_is_refused(monkeypatch: pytest.Monke
         render_validator({"properties": {"a": {"not": {"type": "null"}}}})
 
 
-def test_a_validator_that_crashes_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_validator_that_crashes_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validators, "_TRIED_VALUES", (10**400,))
     with pytest.raises(SchemaError, match="OverflowError"):
         render_validator({"multipleOf": 0.5})

@@ -18,7 +18,7 @@ from tests.unit.fake_queue import sqs_record
 from tests.unit.fakes import NOW, Clock, Fault, Killed
 from tests.unit.samples import DEADLINE, a_message, a_record
 from tests.unit.scripted import Answer, Reaction, ScriptedModel, ScriptedTable, ScriptedTimeout
-from tests.unit.worker_harness import REMAINING, Bench
+from tests.unit.worker_harness import REMAINING, WorkerHarness
 from worker import batch, prediction
 from worker.batch import LEASE_MARGIN_MS
 from worker.claims import Claimer, ClaimResult
@@ -49,7 +49,7 @@ any_record = st.fixed_dictionaries(
         "invocation_id": st.sampled_from([None, "i1", "other"]),
         "submitted_at": st.sampled_from([NOW, NOW, NOW, NOW + 1]),
         "expires_at": st.sampled_from([NOW + DEADLINE * 1000] * 3 + [NOW + 1, NOW]),
-        "alone": st.booleans(),
+        "run_alone": st.booleans(),
         **later,
     }
 )
@@ -106,12 +106,12 @@ def readable(body: str) -> Message | None:
         return None
 
 
-def is_final_or_was_never_accepted(bench: Bench, message: Message) -> bool:
+def is_final_or_was_never_accepted(harness: WorkerHarness, message: Message) -> bool:
     """As a client sees it, who has the `202` of this message's submit."""
-    item = bench.table.items.get(message.request_id)
+    item = harness.table.items.get(message.request_id)
     if item is None or item["submitted_at"] != message.submitted_at:
         return True
-    return bench.table.record(message.request_id).status_at(bench.clock.now) in FINAL
+    return harness.table.record(message.request_id).status_at(harness.clock.now) in FINAL
 
 
 @settings(max_examples=1000)
@@ -138,13 +138,13 @@ def test_every_record_has_one_verdict_and_none_is_done_while_its_request_is_open
     event = records_of(known, other, order)
     clock, table = Clock(), ScriptedTable(script, stripped)
     reactions = {f"{number}": request.reaction for number, request in enumerate(known)}
-    bench = Bench(table, ScriptedModel(reactions, table, clock), clock)
+    harness = WorkerHarness(table, ScriptedModel(reactions, table, clock), clock)
     for number, request in enumerate(known):
         if request.record is not None:
             table.put(a_record(f"{number}", **request.record))
-    bench.model.batch_size = batch_size
-    bench.queue.faults = [Fault("set_visibility", skip=queue_fails_at)]
-    bench.remaining = lambda: left.pop(0) if left else REMAINING
+    harness.model.batch_size = batch_size
+    harness.queue.faults = [Fault("set_visibility", skip=queue_fails_at)]
+    harness.remaining = lambda: left.pop(0) if left else REMAINING
     given_verdicts: list[Verdict] = []
 
     def note(verdict: Verdict, telemetry: Telemetry) -> None:
@@ -154,11 +154,11 @@ def test_every_record_has_one_verdict_and_none_is_done_while_its_request_is_open
         patch.setattr(batch, "log", note)
         patch.setattr(prediction, "Timeout", ScriptedTimeout)
         try:
-            failed = bench.process(event)
+            failed = harness.process(event)
         except (Killed, RuntimeError):
             failed = [record["messageId"] for record in event]  # Lambda keeps them all
         else:
-            (done,) = bench.log.events("batch_done")
+            (done,) = harness.log.events("batch_finished")
             assert sum(done.get(name, 0) for name in ("succeeded", "failed", "dropped", "returned")) == len(event)
             assert sum(verdict.reason not in TIMED_OUT for verdict in given_verdicts) == len(event)
     reasons = {verdict.reason for verdict in given_verdicts}
@@ -168,7 +168,7 @@ def test_every_record_has_one_verdict_and_none_is_done_while_its_request_is_open
         if record["messageId"] not in failed:
             message = readable(record["body"])
             assert message is not None, "an unreadable message was deleted"
-            assert is_final_or_was_never_accepted(bench, message), "the message of an open request was deleted"
+            assert is_final_or_was_never_accepted(harness, message), "the message of an open request was deleted"
 
 
 def test_every_reason_was_given() -> None:
@@ -181,7 +181,7 @@ def test_every_reason_was_given() -> None:
 
 @pytest.mark.parametrize(("verdicts", "named"), [([], []), ([Done(DoneReason.NO_RECORD)] * 2, ["no_record"] * 2)])
 def test_a_message_without_exactly_one_verdict_is_kept(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, verdicts: list[Verdict], named: list[str]
+    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch, verdicts: list[Verdict], named: list[str]
 ) -> None:
     claim = Claimer.claim
 
@@ -190,12 +190,12 @@ def test_a_message_without_exactly_one_verdict_is_kept(
         return ClaimResult(found.claims, [], [(deliveries[1].receipt_handle, verdict) for verdict in verdicts])
 
     monkeypatch.setattr(Claimer, "claim", forgetful)
-    bench.add("a", "b")
-    assert bench.run() == ["m2"]
-    assert bench.statuses() == ["succeeded", "pending"]
-    (line,) = bench.log.events("verdict_missing")
+    harness.add("a", "b")
+    assert harness.run() == ["m2"]
+    assert harness.statuses() == ["succeeded", "pending"]
+    (line,) = harness.log.events("verdict_missing")
     assert (line["level"], line["message_id"], line["verdicts"]) == ("ERROR", "m2", named)
-    assert bench.log.events("batch_done")[0]["returned"] == 1
+    assert harness.log.events("batch_finished")[0]["returned"] == 1
 
 
 def test_no_two_reasons_share_a_name_and_each_has_an_event() -> None:

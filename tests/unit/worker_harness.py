@@ -41,7 +41,7 @@ class EchoModel(ReadyModel):
         return {"echo": value["text"], "threshold": value["threshold"]}
 
 
-class Bench:
+class WorkerHarness:
     """A worker on fakes, and the queue's side of it."""
 
     def __init__(

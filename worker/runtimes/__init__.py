@@ -1,7 +1,7 @@
-"""How an artifact is executed. A runtime sees numpy arrays only, so models don't know which one runs them.
+"""How an artifact is executed. A runtime's interface has NumPy arrays only, so models do not depend on the runtime.
 
-`RUNTIMES` is the one table of what there is. An implementation is imported only when a manifest asks for
-it: `import torch` alone is most of a cold start.
+`RUNTIMES` lists all runtimes. An implementation is imported only when a manifest needs it: `import torch` alone is most
+of a cold start.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Runtime(Protocol):
 
 
 class NoRuntime:
-    """Stands in for models whose manifest says `python`, so that a model always holds a runtime."""
+    """The runtime object of models whose runtime is `python`: there is nothing to run."""
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         raise RuntimeError("the manifest's runtime is 'python': there is nothing to run")

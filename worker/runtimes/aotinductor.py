@@ -37,7 +37,7 @@ class AotInductor:
         torch.set_num_threads(threads)
         loader = torch._C._aoti.AOTIModelPackageLoader
         # Before the code is loaded: an instruction that the CPU lacks would kill the process.
-        refuse_other_cpu(loader.load_metadata_from_package(str(path), MODEL_NAME), path)  # type: ignore[attr-defined]
+        check_cpu(loader.load_metadata_from_package(str(path), MODEL_NAME), path)  # type: ignore[attr-defined]
         run_single_threaded, runners, device = False, 1, -1
         self._loader = loader(str(path), MODEL_NAME, run_single_threaded, runners, device)
 
@@ -48,11 +48,11 @@ class AotInductor:
             return [output.numpy() for output in self._loader.run(tensors)]
 
 
-def refuse_other_cpu(metadata: Mapping[str, str], path: Path) -> None:
+def check_cpu(metadata: Mapping[str, str], path: Path) -> None:
     """Raise ValueError if this machine's CPU lacks what the package was compiled for."""
     machine = metadata.get("AOTI_MACHINE", platform.machine())
     if machine != platform.machine():
-        raise ValueError(f"{path}: compiled for {machine}, but this machine is {platform.machine()}; export it anew")
+        raise ValueError(f"{path}: compiled for {machine}, but this machine is {platform.machine()}; export it again")
     features = torch.cpu.get_capabilities()
     for instructions in metadata.get("AOTI_CPU_ISA", "").split():
         lacking = [feature for feature in _NEEDED.get(instructions, ()) if not features.get(feature)]

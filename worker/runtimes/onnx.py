@@ -23,9 +23,9 @@ class Onnx:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
-        # Batches differ in shape: a memory plan kept for each shape seen would grow and seldom be used again.
+        # Batches differ in shape: a memory plan for each shape would grow and rarely be reused.
         options.enable_mem_pattern = False
-        # Threads that spin after a pass burn the vCPU that the calls to AWS need, and Lambda bills it.
+        # Threads that spin after a pass use the vCPU that the calls to AWS need, and Lambda bills that time.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = ERRORS_ONLY  # its warnings about the host's hardware mean nothing in Lambda
         self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -19,7 +19,7 @@ class TorchScript:
     def __init__(self, path: Path, *, threads: int) -> None:
         torch.set_num_threads(threads)
         with warnings.catch_warnings():
-            # PyTorch deprecates torch.jit at every load; the format is the manifest's choice, made knowingly.
+            # PyTorch deprecates torch.jit at every load; the manifest selects the format on purpose.
             warnings.filterwarnings("ignore", message=r".*torch\.jit.*", category=DeprecationWarning)
             warnings.filterwarnings("ignore", message=r".*torch\.jit.*", category=FutureWarning)
             self._module = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]

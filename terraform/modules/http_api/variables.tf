@@ -75,12 +75,12 @@ variable "throttling" {
 
   validation {
     condition     = var.throttling.burst >= 1 && floor(var.throttling.burst) == var.throttling.burst
-    error_message = "throttling.burst must be a whole number, 1 or more (0 refuses every request)."
+    error_message = "throttling.burst must be a whole number, 1 or more (0 rejects every request)."
   }
 
   validation {
     condition     = var.throttling.rate > 0
-    error_message = "throttling.rate must be above 0 (0 refuses every request)."
+    error_message = "throttling.rate must be above 0 (0 rejects every request)."
   }
 }
 

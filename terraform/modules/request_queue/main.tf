@@ -69,7 +69,7 @@ resource "aws_sqs_queue" "this" {
   sqs_managed_sse_enabled    = true
   policy                     = try(data.aws_iam_policy_document.tls_only["this"].json, null)
 
-  # SQS refuses a redrive policy whose DLQ does not exist, hence one after the other (the provider watches each for 25 s).
+  # SQS rejects a redrive policy whose DLQ does not exist, hence one after the other (the provider watches each for 25 s).
   # As a resource of its own this policy would be watched for another 25 s, at destroy too.
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dlq.arn

@@ -70,7 +70,7 @@ variable "retention_seconds" {
 }
 
 variable "tls_only" {
-  description = "Refuse calls that do not come by TLS. Only an emulator that speaks plain HTTP needs false."
+  description = "Reject calls that do not come by TLS. Only an emulator that speaks plain HTTP needs false."
   type        = bool
   nullable    = false
 }

@@ -195,7 +195,7 @@ variable "maximum_concurrency" {
 
   validation {
     condition     = var.maximum_concurrency == null ? true : var.maximum_concurrency >= 2 && var.maximum_concurrency <= 1000
-    error_message = "Model ${var.model.name}: maximum_concurrency must be null or from 2 to 1000: Lambda refuses 1."
+    error_message = "Model ${var.model.name}: maximum_concurrency must be null or from 2 to 1000: Lambda rejects 1."
   }
 }
 
@@ -245,7 +245,7 @@ variable "environment" {
     error_message = "Model ${var.model.name}: names in environment must be 2 or more letters, digits and underscores, and start with a letter: ${join(", ", keys(var.environment))}."
   }
 
-  # Lambda refuses these in a function's configuration.
+  # Lambda rejects these in a function's configuration.
   validation {
     condition     = !anytrue([for name in keys(var.environment) : can(regex(local.reserved_name, name))])
     error_message = "Model ${var.model.name}: environment must not set ${join(", ", [for name in keys(var.environment) : name if can(regex(local.reserved_name, name))])}: Lambda sets it."

@@ -38,9 +38,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The real handler, then whatever is to happen before its answer gets out."""
     _active.clear()
     _active.update(_faults(event.get("Records", ())))
-    _strike("on_entry", list(_active))
+    _apply_faults("on_entry", list(_active))
     answer = real.handler(event, context)
-    _strike("after_finish", list(_active))
+    _apply_faults("after_finish", list(_active))
     return answer
 
 
@@ -58,7 +58,7 @@ def _faults(records: Sequence[Mapping[str, Any]]) -> Iterable[tuple[str, Mapping
             yield value["text"], fault
 
 
-def _strike(point: str, texts: Iterable[str]) -> None:
+def _apply_faults(point: str, texts: Iterable[str]) -> None:
     for text in texts:
         fault = _active.get(text)
         if fault is not None and fault["point"] == point:
@@ -87,7 +87,7 @@ def _memory() -> None:
 
 
 def _allocation() -> None:
-    """An allocation that the system really refuses."""
+    """An allocation that the system really rejects."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + 64 * _MEGABYTE, hard))
@@ -129,26 +129,26 @@ def _inject() -> None:
         return str(delivery.message.input["text"])
 
     def faulty_claim(self: Any, deliveries: Any, *arguments: Any) -> Any:
-        _strike("before_claim", map(text, deliveries))
+        _apply_faults("before_claim", map(text, deliveries))
         found = claim(self, deliveries, *arguments)
-        _strike("after_claim", [text(claimed.delivery) for claimed in found.claims])
+        _apply_faults("after_claim", [text(claimed.delivery) for claimed in found.claims])
         return found
 
     def faulty_claim_alone(self: Any, delivery: Any, *arguments: Any) -> Any:
-        _strike("before_claim", [text(delivery)])
+        _apply_faults("before_claim", [text(delivery)])
         found = claim_alone(self, delivery, *arguments)
-        _strike("after_claim", [text(claimed.delivery) for claimed in found.claims])
+        _apply_faults("after_claim", [text(claimed.delivery) for claimed in found.claims])
         return found
 
     def faulty_predict(self: Any, inputs: list[dict[str, Any]]) -> Any:
         texts = [item["text"] for item in inputs]
-        _strike("during_predict", texts)
+        _apply_faults("during_predict", texts)
         outputs = predict(self, inputs)
         real.telemetry.info("computed", texts=texts)
         return outputs
 
     def faulty_finish(self: Any, claims: Any, *arguments: Any) -> Any:
-        _strike("before_finish", [text(claimed.delivery) for claimed in claims])
+        _apply_faults("before_finish", [text(claimed.delivery) for claimed in claims])
         return finish(self, claims, *arguments)
 
     Claimer.claim = faulty_claim  # type: ignore[method-assign]

@@ -37,7 +37,7 @@ def says(body: Any, status: int = 200, **headers: str) -> Answer:
     return sends(_head(status, fields) + data)
 
 
-def refuses(code: str, status: int = 400, **fields: Any) -> Answer:
+def rejects(code: str, status: int = 400, **fields: Any) -> Answer:
     """An error as DynamoDB and SQS send it."""
     return says({"__type": f"com.amazonaws.test#{code}", "message": f"{code}, says the test", **fields}, status)
 

@@ -34,7 +34,7 @@ from tests.integration.clients.scripted_server import (
     chunked,
     closes,
     cut,
-    refuses,
+    rejects,
     says,
     sends,
     then_closes,
@@ -124,8 +124,8 @@ def test_a_connection_serves_many_calls(make: Maker, server: ScriptedServer) -> 
     assert server.connections == 1
 
 
-def test_refusals_are_client_errors(make: Maker, server: ScriptedServer) -> None:
-    server.script = [refuses("ConditionalCheckFailedException", Item=ITEM)]
+def test_rejections_are_client_errors(make: Maker, server: ScriptedServer) -> None:
+    server.script = [rejects("ConditionalCheckFailedException", Item=ITEM)]
     with pytest.raises(ClientError) as caught:
         make("dynamodb", server.url).put_item(TableName="t", Item=ITEM)
     response = caught.value.response
@@ -274,7 +274,7 @@ def test_speaks_tls(make: Maker, certificate: tuple[Path, ssl.SSLContext]) -> No
         assert server.connections == 2
 
 
-def test_refuses_a_certificate_that_it_does_not_know(make: Maker, certificate: tuple[Path, ssl.SSLContext]) -> None:
+def test_rejects_a_certificate_that_it_does_not_know(make: Maker, certificate: tuple[Path, ssl.SSLContext]) -> None:
     with ScriptedServer(tls=certificate[1]) as server:
         with pytest.raises(SSLError):
             get(make("dynamodb", server.url))

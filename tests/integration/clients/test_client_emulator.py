@@ -59,9 +59,9 @@ def test_the_request_table_works(make: Maker, emulator: Emulator, table: str) ->
     assert isinstance(applied, Applied)
     assert applied.record is not None
     assert applied.record.status is Status.RUNNING
-    [refused] = requests.apply([Update(start, "a", {})])
-    assert isinstance(refused, ConditionFailed)
-    assert refused.record == applied.record
+    [rejected] = requests.apply([Update(start, "a", {})])
+    assert isinstance(rejected, ConditionFailed)
+    assert rejected.record == applied.record
 
     assert not requests.discard(first), "it runs already"
     requests.create(record("b"))

@@ -22,7 +22,7 @@ from tests.integration.clients.scripted_server import (
     ScriptedServer,
     closes,
     cut,
-    refuses,
+    rejects,
     says,
     sends,
     waits,
@@ -42,10 +42,10 @@ def get(client: Any) -> Any:
 
 
 TRANSIENT = {
-    "throttled": refuses("ThrottlingException"),
-    "throughput": refuses("ProvisionedThroughputExceededException"),
-    "replicated": refuses("ReplicatedWriteConflictException"),
-    "500": refuses("InternalServerError", 500),
+    "throttled": rejects("ThrottlingException"),
+    "throughput": rejects("ProvisionedThroughputExceededException"),
+    "replicated": rejects("ReplicatedWriteConflictException"),
+    "500": rejects("InternalServerError", 500),
     "503 without JSON": says(b"<html>busy</html>", 503),
     "closed": closes,
     "cut": cut,
@@ -91,7 +91,7 @@ def test_gives_up(make: Maker, server: ScriptedServer, answer: Answer, kind: typ
 
 @pytest.mark.parametrize("code", ["ValidationException", "AccessDeniedException", "ExpiredTokenException"])
 def test_does_not_repeat_what_will_not_help(make: Maker, server: ScriptedServer, code: str) -> None:
-    server.otherwise = refuses(code)
+    server.otherwise = rejects(code)
     with pytest.raises(ClientError):
         get(make("dynamodb", server.url))
     assert len(server.received) == 1
@@ -99,7 +99,7 @@ def test_does_not_repeat_what_will_not_help(make: Maker, server: ScriptedServer,
 
 def test_gives_up_sooner_when_everything_fails(make: Maker, server: ScriptedServer) -> None:
     """The retry quota: 500 tokens, five for a retry; a success gives one back."""
-    failure = refuses("InternalServerError", 500)
+    failure = rejects("InternalServerError", 500)
     server.otherwise = failure
     client = make("dynamodb", server.url)
     for _ in range(60):

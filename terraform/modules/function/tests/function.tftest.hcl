@@ -77,7 +77,7 @@ run "image" {
 
   assert {
     condition     = aws_lambda_function.this.handler == null && aws_lambda_function.this.runtime == null && aws_lambda_function.this.filename == null
-    error_message = "AWS refuses handler, runtime and zip beside an image"
+    error_message = "AWS rejects handler, runtime and zip beside an image"
   }
 
   assert {

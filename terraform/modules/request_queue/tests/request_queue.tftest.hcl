@@ -58,7 +58,7 @@ run "queues" {
       && data.aws_iam_policy_document.tls_only[key].statement[0].resources == toset([arn])
       && one(data.aws_iam_policy_document.tls_only[key].statement[0].condition).variable == "aws:SecureTransport"
     ])
-    error_message = "each queue must refuse what does not come by TLS"
+    error_message = "each queue must reject what does not come by TLS"
   }
 
   assert {

@@ -108,7 +108,7 @@ run "everything" {
         if contains(statement.actions, "s3:ListBucket") && contains(statement.resources, "arn:aws:s3:::${bucket}")
       ]
     ])
-    error_message = "the worker may list what it may read, so that a missing object is not refused as a secret one"
+    error_message = "the worker may list what it may read, so that a missing object is not rejected as a secret one"
   }
 
   assert {

@@ -8,13 +8,13 @@ from typing import Any
 
 from worker.model import InputError, Model
 
-REFUSED = "refuse "
+REJECTED = "reject "
 
 
 class Faulty(Model):
     """Inputs are `{"text": str, "work_ms": int, "fault": {...}}`, outputs `{"digest": str, "characters": int}`.
 
-    It takes `work_ms` for each input, and can never predict a text that begins with `refuse `.
+    It takes `work_ms` for each input, and can never predict a text that begins with `reject `.
     """
 
     def predict(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any] | InputError]:
@@ -22,6 +22,6 @@ class Faulty(Model):
         return [self._predict(item["text"]) for item in inputs]
 
     def _predict(self, text: str) -> dict[str, Any] | InputError:
-        if text.startswith(REFUSED):
+        if text.startswith(REJECTED):
             return InputError("this text cannot be predicted")
         return {"digest": hashlib.sha256(text.encode()).hexdigest()[:16], "characters": len(text)}

@@ -8,7 +8,7 @@ module "dead_letters" {
   package                 = { zip = { path = local.lambda_package, handler = "dead_letters.handler", runtime = local.defaults.zip.runtime } }
   architecture            = var.architecture
   memory_mb               = local.dead_letters.memory_mb
-  ephemeral_storage_mb    = local.least_disk_mb
+  ephemeral_storage_mb    = local.default_ephemeral_storage_mb
   timeout_seconds         = local.dead_letters.timeout_seconds
   provisioned_concurrency = 0
   reserved_concurrency    = null
@@ -44,7 +44,7 @@ module "sweeper" {
   package                 = { zip = { path = local.lambda_package, handler = "sweeper.handler", runtime = local.defaults.zip.runtime } }
   architecture            = var.architecture
   memory_mb               = local.sweeper.memory_mb
-  ephemeral_storage_mb    = local.least_disk_mb
+  ephemeral_storage_mb    = local.default_ephemeral_storage_mb
   timeout_seconds         = local.sweeper.timeout_seconds
   provisioned_concurrency = 0
   reserved_concurrency    = null

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from scripts import terraform, wanted
+from scripts import environment_config, terraform
 from scripts.console import ROOT, CommandError
-from scripts.wanted import MODELS, WantedModel, read_wanted
+from scripts.environment_config import MODELS, ConfiguredModel, read_config
 
 pytestmark = pytest.mark.terraform
 
@@ -25,7 +25,7 @@ def images(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | None, str]]:
         asked.append((region, prefix))
         return frozenset({"deployed"})
 
-    monkeypatch.setattr(wanted, "_deployed_images", read)
+    monkeypatch.setattr(environment_config, "_deployed_images", read)
     return asked
 
 
@@ -54,14 +54,14 @@ def test_the_models_are_read_from_all_of_terraforms_files(environment: Path) -> 
         f'    own = {{ source = "sentiment", package = {{ image = {{ uri = "{digest}" }} }} }}\n  }}\n'
         '  architecture = "arm64"\n}\n'
     )
-    found = read_wanted("dev")
+    found = read_config("dev")
     folder = MODELS / "sentiment"
     assert found.architecture == "arm64"
     assert found.models == {
-        "again": WantedModel("again", folder, artifact="s3://b/k"),
-        "elsewhere": WantedModel("elsewhere", folder),
-        "own": WantedModel("own", folder, own_package=True),
-        "sentiment": WantedModel("sentiment", folder),
+        "again": ConfiguredModel("again", folder, artifact="s3://b/k"),
+        "elsewhere": ConfiguredModel("elsewhere", folder),
+        "own": ConfiguredModel("own", folder, own_package=True),
+        "sentiment": ConfiguredModel("sentiment", folder),
     }
     assert found.in_s3 == set()  # one that shares the folder needs the file
 
@@ -73,42 +73,42 @@ def test_resources_beside_the_stack_do_not_matter(environment: Path) -> None:
         "  api_id = module.stack.deployment.api_id\n  domain_name = data.aws_region.here.name\n}\n"
         'output "mapping" {\n  value = aws_apigatewayv2_api_mapping.this.id\n}\n'
     )
-    assert read_wanted("dev").models.keys() == {"sentiment"}
+    assert read_config("dev").models.keys() == {"sentiment"}
 
 
 def test_a_relative_models_dir_is_the_environments_as_terraform_takes_it(environment: Path) -> None:
     (environment / "models" / "mine").mkdir(parents=True)
     (environment / "models" / "mine" / "manifest.json").write_text("{}")
     give(environment, models={"mine": {"models_dir": "models"}})
-    assert read_wanted("dev").folders == {environment / "models" / "mine"}
+    assert read_config("dev").folders == {environment / "models" / "mine"}
 
 
 def test_a_model_without_a_folder_or_a_manifest_is_told_with_what_to_do(environment: Path) -> None:
     give(environment, models={"mine": {"models_dir": "models"}})
     said = r"dev names the model mine, but \S+/models/mine{} does not exist: run `make new-model NAME=mine`"
     with pytest.raises(CommandError, match=said.format("")):
-        read_wanted("dev")
+        read_config("dev")
     (environment / "models" / "mine").mkdir(parents=True)
     with pytest.raises(CommandError, match=said.format("/manifest.json")):
-        read_wanted("dev")
+        read_config("dev")
 
 
 @pytest.mark.parametrize("text", ["models = {", 'module "stack" {\n  models = local.nothing\n}'])
 def test_what_terraform_cannot_read_is_told_in_its_words(environment: Path, text: str) -> None:
     (environment / "mine_override.tf").write_text(f"{text}\n")
     with pytest.raises(CommandError, match=r"Terraform can't read what dev names \((?s:.)*Error: "):
-        read_wanted("dev")
+        read_config("dev")
 
 
 def test_what_the_stack_has_no_default_for_must_be_said(environment: Path) -> None:
     give(environment, architecture=None)
     with pytest.raises(CommandError, match=r"main\.tf: the module stack is not given architecture"):
-        read_wanted("dev")
+        read_config("dev")
 
 
 def test_an_environment_that_is_not_there_is_told(environment: Path) -> None:
     with pytest.raises(CommandError, match="there is no environment stage: ENV is one of dev"):
-        read_wanted("stage")
+        read_config("stage")
 
 
 def test_a_model_that_was_deployed_runs_from_its_image_whoever_asks(
@@ -117,12 +117,12 @@ def test_a_model_that_was_deployed_runs_from_its_image_whoever_asks(
     settings = {"models": {"sentiment": {}, "deployed": {"source": "sentiment"}}}
     override = {"module": {"stack": settings}, "locals": {"region": "eu-west-1"}}
     (environment / "mine_override.tf.json").write_text(json.dumps(override))
-    found = read_wanted("dev")
+    found = read_config("dev")
     assert {name: model.image for name, model in found.models.items()} == {"sentiment": False, "deployed": True}
     assert (found.prefix, found.region) == ("inference-dev", "eu-west-1")
     assert images == [("eu-west-1", "inference-dev")]
 
 
 def test_local_runs_from_zips_and_asks_nobody(images: list[tuple[str | None, str]]) -> None:
-    assert not any(model.image for model in read_wanted("local").models.values())
+    assert not any(model.image for model in read_config("local").models.values())
     assert images == []

@@ -1,4 +1,5 @@
-"""The dead end: a message that died makes its request `failed`, with a reason, and its input is kept for a replay."""
+"""Handling dead letters: a message in a dead-letter queue makes its request `failed`, with a reason; its input is
+kept."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from inference.telemetry import Telemetry
 from inference.transitions import Update
 
 
-class Undertaker:
+class DeadLetterHandler:
     """Ends the requests whose messages are in a dead-letter queue.
 
     Args:
@@ -35,20 +36,20 @@ class Undertaker:
         self._read_lines = read_lines
         self._telemetry = telemetry
 
-    def bury(self, records: Sequence[Mapping[str, Any]], clock: Callable[[], int]) -> list[str]:
-        """Work on the records of an SQS event, for which it may read logs for seconds each: `clock` gives the time in
-        epoch milliseconds. Returns the ids of those that must come again."""
-        return [record["messageId"] for record in records if not self._bury(record["body"], clock)]
+    def handle(self, records: Sequence[Mapping[str, Any]], clock: Callable[[], int]) -> list[str]:
+        """Handle the records of an SQS event. Reading logs may take seconds for each, so `clock` gives the time (epoch
+        milliseconds). Returns the ids of the messages to retry."""
+        return [record["messageId"] for record in records if not self._handle(record["body"], clock)]
 
-    def _bury(self, body: str, clock: Callable[[], int]) -> bool:
+    def _handle(self, body: str, clock: Callable[[], int]) -> bool:
         try:
             message = Message.from_body(body)
         except (ValueError, RecursionError) as error:
-            return self._bury_unreadable(body, str(error), clock())
+            return self._handle_unreadable(body, str(error), clock())
         try:
             record = self._table.get(message.request_id, consistent=True)
         except Unavailable as error:
-            self._telemetry.error("burial_failed", error, request_id=message.request_id)
+            self._telemetry.error("dead_letter_not_recorded", error, request_id=message.request_id)
             return False
         if record is None or record.status in FINAL or record.submitted_at != message.submitted_at:
             self._telemetry.info("message_dropped", request_id=message.request_id, reason="no open request")
@@ -59,8 +60,8 @@ class Undertaker:
         update = transitions.fail_unleased(message.request_id, failure, clock(), json.dumps(message.input))
         return self._write(update, message.request_id, failure.code)
 
-    def _bury_unreadable(self, body: str, reason: str, now: int) -> bool:
-        """Whatever put it there, somebody may wait for it: its id, if it has one, says for which request."""
+    def _handle_unreadable(self, body: str, reason: str, now: int) -> bool:
+        """End the request that an unreadable message belongs to, if the message has its id."""
         self._telemetry.error("message_unreadable", reason=reason, body=body[:2000])
         try:
             request_id = json.loads(body)["request_id"]
@@ -74,13 +75,13 @@ class Undertaker:
     def _write(self, update: Update, request_id: str, outcome: str) -> bool:
         match self._table.apply([update])[0]:
             case Applied():
-                self._telemetry.error("request_buried", request_id=request_id, outcome=outcome)
+                self._telemetry.error("dead_letter_recorded", request_id=request_id, outcome=outcome)
                 return True
             case ConditionFailed(record=record) if record is None or record.status in FINAL:
                 return True
             case ConditionFailed():
-                # An attempt holds a live lease and may yet succeed; look again when the message comes back.
+                # An attempt holds a lease and may still succeed: check again when the message comes back.
                 return False
             case error:
-                self._telemetry.error("burial_failed", error, request_id=request_id)
+                self._telemetry.error("dead_letter_not_recorded", error, request_id=request_id)
                 return False

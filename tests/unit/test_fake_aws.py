@@ -13,7 +13,7 @@ from inference import transitions
 from inference.request_queue import RequestQueue
 from inference.request_table import Applied, RequestTable
 from inference.requests import Message, Record, Status
-from scripts.bench.aws_standin import Answers, Connection
+from scripts.bench.fake_aws import Answers, Connection
 
 
 class _Raw:
@@ -93,7 +93,7 @@ def test_the_reference_workers_resource_is_answered_too(answers: Answers) -> Non
     assert table.get_item(Key={"request_id": "r"})["Item"] == {"request_id": "r", "status": "completed"}
 
 
-def test_an_unknown_call_is_refused(client: Callable[[str], Any]) -> None:
+def test_an_unknown_call_is_rejected(client: Callable[[str], Any]) -> None:
     dynamodb = client("dynamodb")
     with pytest.raises(dynamodb.exceptions.ClientError, match=r"does not know DynamoDB_20120810\.ListTables"):
         dynamodb.list_tables()

@@ -19,10 +19,10 @@ from scripts.console import BUILD, ROOT, CommandError, note
 MODELS = ROOT / "worker" / "models"
 
 _AWS = {"aws": {"source": "terraform.io/builtin/terraform"}}
-_STAND_IN = "stack-stand-in"
+_STUB = "stack-stub"
 _OVERRIDE = {
     "terraform": {"required_providers": _AWS, "backend": {"local": {}}},
-    "module": {"stack": {"source": f"./{_STAND_IN}"}},
+    "module": {"stack": {"source": f"./{_STUB}"}},
 }
 _EXPRESSION = """jsonencode({architecture = module.stack.deployment.architecture, prefix =
  module.stack.deployment.name_prefix, region = local.region, parameters =
@@ -34,7 +34,7 @@ _EXPRESSION = """jsonencode({architecture = module.stack.deployment.architecture
 
 
 @dataclass(frozen=True)
-class WantedModel:
+class ConfiguredModel:
     """A model that an environment names.
 
     Attributes:
@@ -53,7 +53,7 @@ class WantedModel:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class EnvironmentConfig:
     """What an environment names.
 
     Attributes:
@@ -64,7 +64,7 @@ class Wanted:
     """
 
     architecture: str
-    models: Mapping[str, WantedModel]
+    models: Mapping[str, ConfiguredModel]
     prefix: str = ""
     region: str | None = None
 
@@ -80,7 +80,7 @@ class Wanted:
         return self.folders - shipped
 
 
-def read_wanted(environment: str, *, images: bool = True) -> Wanted:
+def read_config(environment: str, *, images: bool = True) -> EnvironmentConfig:
     """What an environment names.
 
     Args:
@@ -93,7 +93,7 @@ def read_wanted(environment: str, *, images: bool = True) -> Wanted:
     if not folder.is_dir():
         known = ", ".join(sorted(path.name for path in terraform.ENVIRONMENTS.iterdir() if path.is_dir()))
         raise CommandError(f"there is no environment {environment}: ENV is one of {known}", code=2)
-    answer = _asked(environment, folder)
+    answer = _evaluate(environment, folder)
     deployed = _deployed_images(answer["region"], answer["prefix"]) if images and answer["parameters"] else frozenset()
     models = {}
     for name, said in answer["models"].items():
@@ -101,8 +101,8 @@ def read_wanted(environment: str, *, images: bool = True) -> Wanted:
         parent = folder / said["models_dir"] if said["models_dir"] else MODELS
         model_folder = Path((parent / said["source"]).resolve())
         _check(environment, name, model_folder)
-        models[name] = WantedModel(name, model_folder, said["artifact"], said["package"], name in deployed)
-    return Wanted(answer["architecture"], models, answer["prefix"], answer["region"])
+        models[name] = ConfiguredModel(name, model_folder, said["artifact"], said["package"], name in deployed)
+    return EnvironmentConfig(answer["architecture"], models, answer["prefix"], answer["region"])
 
 
 def _deployed_images(region: str | None, prefix: str) -> frozenset[str]:
@@ -110,16 +110,16 @@ def _deployed_images(region: str | None, prefix: str) -> frozenset[str]:
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from scripts.aws_errors import told
+    from scripts.aws_errors import describe_aws_error
 
     try:
         return frozenset(deployed_images.read(boto3.Session(region_name=region).client("ssm"), prefix))
     except (BotoCoreError, ClientError) as error:
-        note(f"which models run from images can't be read, so zips are made: {told(error)}")
+        note(f"which models run from images can't be read, so zips are made: {describe_aws_error(error)}")
         return frozenset()
 
 
-def _asked(environment: str, folder: Path) -> dict[str, Any]:
+def _evaluate(environment: str, folder: Path) -> dict[str, Any]:
     # Of the caller's terminal and folders nothing matters here: there is no state, and one expression to evaluate.
     env = {
         name: value
@@ -127,14 +127,14 @@ def _asked(environment: str, folder: Path) -> dict[str, Any]:
         if name not in ("TF_WORKSPACE", "TF_DATA_DIR") and not name.startswith("TF_CLI_ARGS")
     }
     BUILD.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=BUILD, prefix="wanted-") as name:
+    with tempfile.TemporaryDirectory(dir=BUILD, prefix="environment-") as name:
         work = Path(name)
         for path in folder.iterdir():
             if not path.name.startswith((".", "terraform.tfstate")):
                 (work / path.name).symlink_to(path)
         (work / "zzz_override.tf.json").write_text(json.dumps(_OVERRIDE), encoding="utf-8")
-        (work / _STAND_IN).mkdir()
-        (work / _STAND_IN / "main.tf.json").write_text(json.dumps(_stand_in()), encoding="utf-8")
+        (work / _STUB).mkdir()
+        (work / _STUB / "main.tf.json").write_text(json.dumps(_stub_module()), encoding="utf-8")
         for arguments in (("init", "-input=false"), ("console",)):
             shown = subprocess.run(
                 [terraform.terraform_binary(), f"-chdir={work}", *arguments, "-no-color"],
@@ -161,7 +161,7 @@ def _asked(environment: str, folder: Path) -> dict[str, Any]:
     return read
 
 
-def _stand_in() -> dict[str, Any]:
+def _stub_module() -> dict[str, Any]:
     """A module with the stack's variables, which take anything, and its output: their values."""
     stack = sorted((terraform.TERRAFORM / "stack").glob("*.tf"))
     variables = [

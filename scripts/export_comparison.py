@@ -99,7 +99,7 @@ class Candidate:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Measured:
     """What an exported artifact costs, and how it compares to the module."""
 
     label: str
@@ -111,7 +111,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Trial:
+class Comparison:
     """The module's own outputs on everything held out: what each format is compared with."""
 
     candidate: Candidate
@@ -121,7 +121,7 @@ class Trial:
     outputs: Sequence[Any]
 
     @classmethod
-    def of(cls, candidate: Candidate, module: Any, corpus: Path | None) -> "Trial":
+    def of(cls, candidate: Candidate, module: Any, corpus: Path | None) -> "Comparison":
         held_out = candidate.held_out(corpus)
         if len(held_out) <= max(SIZES):
             counts = f"{len(held_out)} inputs; more than {max(SIZES)} are needed"
@@ -138,7 +138,7 @@ class Trial:
                 )
         return cls(candidate, recorder, inputs, expected, outputs)
 
-    def judge(self, label: str, path: Path, feeds_file: Path) -> Judged:
+    def measure(self, label: str, path: Path, feeds_file: Path) -> Measured:
         """Run the artifact on everything the module was run on. Raises CommandError where they don't agree."""
         kind = FORMATS[label].runtime
         runtime = open_runtime(kind, path, threads=1)
@@ -153,7 +153,7 @@ class Trial:
         other = sum(answer[key] != output[key] for answer, output, wanted in both for key in wanted)
         costs = [probe(kind, path, feeds_file) for _ in range(STARTS)]
         least = {name: min(cost[name] for cost in costs) for name in costs[0]}
-        return Judged(label, path, least, difference, other, accuracy(answers, self.expected))
+        return Measured(label, path, least, difference, other, accuracy(answers, self.expected))
 
 
 def difference_of(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray], path: Path) -> float:

@@ -1,6 +1,6 @@
-"""Import every model of this package, as the last step of an image's build: a broken import fails there.
+"""Import every model of this package, as the last step of an image build: an import error fails the build.
 
-python -m worker.importable
+python -m worker.check_imports
 """
 
 import sys
@@ -10,7 +10,7 @@ from worker.model import model_class
 
 
 def main() -> None:
-    """Raises whatever the import raises: the traceback is in the build's output."""
+    """Raises what the import raises: the traceback is in the build's output."""
     for manifest in sorted((Path(__file__).parent / "models").glob("*/manifest.json")):
         model_class(manifest.parent)
         print(f"imported {manifest.parent.name}", file=sys.stderr)

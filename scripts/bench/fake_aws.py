@@ -1,12 +1,12 @@
 """DynamoDB and SQS in memory, behind HTTP: answers at once and plausibly, checks no condition, counts every call.
 
-    python -m scripts.bench.aws_standin [file with key and certificates]      with a file it speaks TLS, as AWS does
+    python -m scripts.bench.fake_aws [file with key and certificates]      with a file it speaks TLS, as AWS does
 
 It runs in a process of its own, so that what a client burns is seen apart from what a service (or an emulator) burns.
 One thread, kept connections.
 
-    GET  /_standin/counts   {"calls": {target: n}, "statements": n, "samples": {target: first request bodies}}
-    POST /_standin/reset    forget the counts
+    GET  /_fake/counts   {"calls": {target: n}, "statements": n, "samples": {target: first request bodies}}
+    POST /_fake/reset    forget the counts
 """
 
 from __future__ import annotations
@@ -148,9 +148,9 @@ class Connection(asyncio.Protocol):
     def _respond(self, first: str, headers: dict[str, str], body: bytes) -> bytes:
         method, path, _ = first.split(" ", 2)
         status, kind = 200, "application/x-amz-json-1.0"
-        if path == "/_standin/counts":
+        if path == "/_fake/counts":
             content = json.dumps(self._answers.counts()).encode()
-        elif path == "/_standin/reset" and method == "POST":
+        elif path == "/_fake/reset" and method == "POST":
             self._answers.reset()
             content = b"{}"
         else:

@@ -12,9 +12,9 @@ import pytest
 
 from scripts import libraries, model_import, package
 from scripts.console import CommandError
+from scripts.environment_config import ConfiguredModel, EnvironmentConfig
 from scripts.libraries import libraries_of
-from scripts.package import build_wanted, check_size
-from scripts.wanted import Wanted, WantedModel
+from scripts.package import build_for_environment, check_size
 from tests.unit.model_folders import SENTIMENT, plain_manifest, weights_model
 from worker.model import add_libraries
 
@@ -37,12 +37,12 @@ def plain(folder: Path, code: str = "", requirements: str = "") -> Path:
     return folder
 
 
-def wanted(*models: WantedModel) -> Wanted:
-    return Wanted("x86_64", {model.name: model for model in models})
+def config(*models: ConfiguredModel) -> EnvironmentConfig:
+    return EnvironmentConfig("x86_64", {model.name: model for model in models})
 
 
-def packaged(out: Path, *models: WantedModel, environment: str = "local") -> package.Packages:
-    return build_wanted(out / "out", environment, wanted(*models))
+def packaged(out: Path, *models: ConfiguredModel, environment: str = "local") -> package.Packages:
+    return build_for_environment(out / "out", environment, config(*models))
 
 
 def names(path: Path) -> set[str]:
@@ -54,7 +54,7 @@ def test_a_half_finished_folder_that_no_environment_names_blocks_nothing(tmp_pat
     folder = plain(tmp_path / "mine")
     (tmp_path / "draft").mkdir()
     (tmp_path / "draft" / "manifest.json").write_text("{}")
-    packages = packaged(tmp_path, WantedModel("mine", folder))
+    packages = packaged(tmp_path, ConfiguredModel("mine", folder))
     assert list(packages.workers) == ["mine"]
     assert "validators/mine.py" in names(packages.lambda_zip)
 
@@ -65,14 +65,14 @@ def test_an_artifact_in_s3_does_not_ship_unless_another_model_of_the_folder_need
 ) -> None:
     folder = SENTIMENT if source == "sentiment" else weights_model(tmp_path / "plain")
     artifact = f"worker/models/{source}/{'sentiment.onnx' if source == 'sentiment' else 'weights.txt'}"
-    remote = WantedModel(source, folder, artifact="s3://bucket/key")
+    remote = ConfiguredModel(source, folder, artifact="s3://bucket/key")
     assert artifact not in names(packaged(tmp_path, remote).workers[source])
-    both = packaged(tmp_path, remote, WantedModel("again", folder))
+    both = packaged(tmp_path, remote, ConfiguredModel("again", folder))
     assert artifact in names(both.workers[source])
 
 
-def test_an_artifact_in_s3_that_the_manifest_does_not_name_is_refused(tmp_path: Path) -> None:
-    remote = WantedModel("mine", plain(tmp_path / "mine"), artifact="s3://bucket/key")
+def test_an_artifact_in_s3_that_the_manifest_does_not_name_is_rejected(tmp_path: Path) -> None:
+    remote = ConfiguredModel("mine", plain(tmp_path / "mine"), artifact="s3://bucket/key")
     with pytest.raises(
         CommandError, match=r"of mine from s3://bucket/key, but \S+/mine/manifest\.json names none: declare it"
     ):
@@ -83,25 +83,25 @@ def test_a_plain_models_artifact_that_was_altered_is_not_packaged(tmp_path: Path
     folder = weights_model(tmp_path / "plain")
     (folder / "weights.txt").write_bytes(b"3 2 1")
     with pytest.raises(CommandError, match=r"artifacts\.python\.sha256 is \w+, but that of weights\.txt is "):
-        packaged(tmp_path, WantedModel("plain", folder))
+        packaged(tmp_path, ConfiguredModel("plain", folder))
 
 
 def test_what_runs_from_an_image_or_a_package_of_its_own_has_no_zip_and_is_known_to_the_api(tmp_path: Path) -> None:
-    own = WantedModel("own", plain(tmp_path / "own"), own_package=True)
-    built = WantedModel("built", plain(tmp_path / "built"), image=True)
+    own = ConfiguredModel("own", plain(tmp_path / "own"), own_package=True)
+    built = ConfiguredModel("built", plain(tmp_path / "built"), image=True)
     packages = packaged(tmp_path, own, built, environment="dev")
     assert not packages.workers
     assert {"validators/own.py", "validators/built.py"} <= names(packages.lambda_zip)
 
 
-def test_two_folders_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_two_folders_of_one_name_are_rejected(tmp_path: Path) -> None:
     folders = [plain(tmp_path / parent / "mine") for parent in ("one", "two")]
     with pytest.raises(CommandError, match="have the same name: rename one of them"):
-        packaged(tmp_path, WantedModel("first", folders[0]), WantedModel("second", folders[1]))
+        packaged(tmp_path, ConfiguredModel("first", folders[0]), ConfiguredModel("second", folders[1]))
 
 
 @pytest.mark.parametrize(("megabytes", "told"), [(51, "more than 50 MB:"), (251, "content of more than 250 MB")])
-def test_a_zip_that_lambda_would_refuse_is_refused_with_the_remedy(megabytes: int, told: str) -> None:
+def test_a_zip_that_lambda_would_reject_is_rejected_with_the_remedy(megabytes: int, told: str) -> None:
     with pytest.raises(CommandError, match=told) as failure:
         check_size("mine", {"weights": bytes(megabytes * 2**20)}, "prod")
     assert "make deploy" in str(failure.value)
@@ -133,7 +133,7 @@ def test_a_broken_import_is_one_line_with_its_place(tmp_path: Path, code: str, t
     folder = plain(tmp_path / "mine", code)
     (folder / "words.py").write_text("")
     with pytest.raises(CommandError, match=told) as failure:
-        packaged(tmp_path, WantedModel("mine", folder))
+        packaged(tmp_path, ConfiguredModel("mine", folder))
     assert "\n" not in str(failure.value)
     assert not (tmp_path / "out").exists()
 
@@ -141,11 +141,11 @@ def test_a_broken_import_is_one_line_with_its_place(tmp_path: Path, code: str, t
 def test_what_was_imported_once_is_imported_again_only_when_it_changes(tmp_path: Path) -> None:
     folder = plain(tmp_path / "mine", f"from pathlib import Path\nPath('{tmp_path}/count').open('a').write('x')")
     for _ in range(2):
-        packaged(tmp_path, WantedModel("mine", folder))
+        packaged(tmp_path, ConfiguredModel("mine", folder))
     assert (tmp_path / "count").read_text() == "x"
     with (folder / "model.py").open("a") as file:
         file.write("# changed\n")
-    packaged(tmp_path, WantedModel("mine", folder))
+    packaged(tmp_path, ConfiguredModel("mine", folder))
     assert (tmp_path / "count").read_text() == "xx"
 
 
@@ -170,7 +170,7 @@ def test_two_models_may_pin_one_library_differently(tmp_path: Path, monkeypatch:
     for name, version in (("one", "1.0"), ("two", "2.0")):
         needs = f"--no-index\n--find-links {tmp_path / 'wheels'}\npinnedthing=={version}\nnumpy\n"
         code = f"import pinnedthing\nassert pinnedthing.VERSION == '{version}'"
-        models.append(WantedModel(name, plain(tmp_path / name, code, needs)))
+        models.append(ConfiguredModel(name, plain(tmp_path / name, code, needs)))
     packages = packaged(tmp_path, *models)
     for model, version in zip(models, ("1.0", "2.0"), strict=True):
         with zipfile.ZipFile(packages.workers[model.name]) as archive:
@@ -189,7 +189,7 @@ def test_for_aws_a_model_is_imported_with_its_libraries_and_its_zip_names_no_fol
 ) -> None:
     wheel(tmp_path / "wheels", "pinnedthing", "1.0")
     needs = f"--no-index\n--find-links {tmp_path / 'wheels'}\npinnedthing==1.0\n"
-    model = WantedModel("mine", plain(tmp_path / "mine", "import pinnedthing", needs))
+    model = ConfiguredModel("mine", plain(tmp_path / "mine", "import pinnedthing", needs))
     packages = packaged(tmp_path, model, environment="dev")
     assert "worker/models/mine/libraries.txt" not in names(packages.workers["mine"])
     assert "the zip of mine has no libraries" in capsys.readouterr().err
