@@ -2,23 +2,32 @@
 
     build/libraries/<digest>/    installed once for each content of a requirements.txt, and shared by equal ones
 
+When another is installed, those that were not used for KEPT_SECONDS are removed.
+
 pip itself says what is missing beside .venv, and only that is installed. Locally a worker's zip names the folder (in
 libraries.txt of the model's folder), which then comes first on its path. In an image the same is done by install.sh.
 """
 
 import hashlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from scripts import emulator
 from scripts.console import BUILD, ROOT, CommandError, note
 
 REQUIREMENTS = "requirements.txt"
 FOLDER = BUILD / "libraries"
+
+KEPT_SECONDS = 2 * emulator.LIFETIME_SECONDS
+"""By then no emulator runs any more to which a zip that names the folder was deployed."""
 
 _OTHER_FILES = ("-r", "-c", "-e", "--requirement", "--constraint", "--editable")
 
@@ -40,6 +49,7 @@ def libraries_of(folder: Path, *, training: bool = False) -> Path | None:
         return None
     target = FOLDER / _key(wanted)
     if target.is_dir():
+        os.utime(target)  # this is a use
         return target
     note(f"installing the libraries of {folder.name} ({', '.join(map(str, paths))}) ...")
     FOLDER.mkdir(parents=True, exist_ok=True)
@@ -52,7 +62,17 @@ def libraries_of(folder: Path, *, training: bool = False) -> Path | None:
             pinned.write_text("\n".join([*_options(wanted), *missing]) + "\n", encoding="utf-8")
             _pip(paths, "install", "--no-deps", "--target", str(part), "-r", str(pinned))
         part.rename(target)
+    os.utime(target)
+    _remove_unused()
     return target
+
+
+def _remove_unused() -> None:
+    """Remove what no run has used for long; the time of a folder is that of its last use."""
+    oldest = time.time() - KEPT_SECONDS
+    for path in FOLDER.iterdir():
+        if path.stat().st_mtime < oldest:
+            shutil.rmtree(path, ignore_errors=True)  # another run may be removing it
 
 
 def _key(wanted: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -13,9 +12,9 @@ import pytest
 from scripts import libraries, model_import, package
 from scripts.console import CommandError
 from scripts.environment_config import ConfiguredModel, EnvironmentConfig
-from scripts.libraries import libraries_of
 from scripts.package import build_for_environment, check_size
 from tests.unit.model_folders import SENTIMENT, plain_manifest, weights_model
+from tests.unit.wheels import wheel
 from worker.model import add_libraries
 
 
@@ -149,20 +148,6 @@ def test_what_was_imported_once_is_imported_again_only_when_it_changes(tmp_path:
     assert (tmp_path / "count").read_text() == "xx"
 
 
-def wheel(folder: Path, name: str, version: str, needs: str = "") -> None:
-    """A package whose module says its version."""
-    folder.mkdir(exist_ok=True)
-    info = f"{name}-{version}.dist-info"
-    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
-        archive.writestr(f"{name}.py", f"VERSION = '{version}'\n")
-        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        archive.writestr(f"{info}/METADATA", metadata + (f"Requires-Dist: {needs}\n" if needs else ""))
-        archive.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr(f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n")
-
-
 def test_two_models_may_pin_one_library_differently(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for version in ("1.0", "2.0"):
         wheel(tmp_path / "wheels", "pinnedthing", version)
@@ -193,39 +178,3 @@ def test_for_aws_a_model_is_imported_with_its_libraries_and_its_zip_names_no_fol
     packages = packaged(tmp_path, model, environment="dev")
     assert "worker/models/mine/libraries.txt" not in names(packages.workers["mine"])
     assert "the zip of mine has no libraries" in capsys.readouterr().err
-
-
-def test_libraries_are_installed_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    wheel(tmp_path / "wheels", "pinnedthing", "1.0")
-    folder = plain(tmp_path / "mine", "", f"--no-index\n--find-links {tmp_path / 'wheels'}\npinnedthing==1.0\n")
-    first = libraries_of(folder)
-    assert "installing the libraries of mine" in capsys.readouterr().err
-    shutil.rmtree(tmp_path / "wheels")
-    assert libraries_of(folder) == first
-    assert capsys.readouterr().err == ""
-
-
-def test_what_training_needs_is_found_together_with_what_the_model_needs(tmp_path: Path) -> None:
-    """A newest version that the model's own pins exclude would fail at the first import."""
-    for name, version in (("pinnedthing", "1.0"), ("pinnedthing", "2.0"), ("trainer", "1.0"), ("trainer", "2.0")):
-        wheel(tmp_path / "wheels", name, version, f"pinnedthing=={version}" if name == "trainer" else "")
-    options = f"--no-index\n--find-links {tmp_path / 'wheels'}\n"
-    folder = plain(tmp_path / "mine", "", f"{options}pinnedthing==1.0\n")
-    (folder / "training").mkdir()
-    (folder / "training" / "requirements.txt").write_text(f"{options}trainer\n")
-    both = libraries_of(folder, training=True)
-    assert both is not None
-    assert {path.name for path in both.glob("*.dist-info")} == {"pinnedthing-1.0.dist-info", "trainer-1.0.dist-info"}
-    model = libraries_of(folder)
-    assert model is not None
-    assert {path.name for path in model.glob("*.dist-info")} == {"pinnedthing-1.0.dist-info"}
-
-
-def test_a_library_that_is_not_there_is_one_line_with_its_file(tmp_path: Path) -> None:
-    folder = plain(tmp_path / "mine", "", "--no-index\npinnedthing==1.0\n")
-    with pytest.raises(
-        CommandError, match=r"can't install what \S+requirements\.txt names: ERROR: .*pinnedthing"
-    ) as failure:
-        libraries_of(folder)
-    assert "\n" not in str(failure.value)
-    assert list((tmp_path / "libraries").iterdir()) == []
