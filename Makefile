@@ -46,8 +46,8 @@ predict: ## TEXT="..." or INPUT='{"key": ...}'|@file or INPUTS=file.jsonl [MODEL
 
 .PHONY: up
 up: override ENV := local
-up: terraform-ready venv package ## deploy to the emulator [REMOVE=model: end the requests of a removed model]
-	@$(RUN).terraform apply --env local
+up: terraform-ready venv ## deploy to the emulator [REMOVE=model: end the requests of a removed model]
+	@$(RUN).apply --env local
 
 .PHONY: down
 down: ## destroy what is on the emulator and stop it
@@ -79,16 +79,15 @@ image: venv ## build the workers' images [MODEL=folder ARCHITECTURE=x86_64|arm64
 
 .PHONY: deploy
 deploy: terraform-ready venv ## deploy to AWS in one go: registry, images, everything (ENV=dev|prod) [BUILDER=docker]
-	@$(RUN).package --env $(ENV) --images
 	@$(RUN).deploy --env $(ENV) $(if $(BUILDER),--builder $(BUILDER))
 
 .PHONY: plan
-plan: terraform-ready package ## show what apply would do to ENV
-	@$(RUN).terraform plan --env $(ENV)
+plan: terraform-ready venv ## show what apply would do to ENV
+	@$(RUN).apply --env $(ENV) --plan
 
 .PHONY: apply
-apply: terraform-ready package ## deploy to ENV; asks first, except for local [REMOVE=model]
-	@$(RUN).terraform apply --env $(ENV)
+apply: terraform-ready venv ## deploy to ENV; asks first, except for local [REMOVE=model]
+	@$(RUN).apply --env $(ENV)
 
 .PHONY: destroy
 destroy: terraform-ready venv ## destroy ENV; asks first, except for local

@@ -16,17 +16,28 @@ def client(environment: str, service: str, outputs: Mapping[str, Any]) -> Any:
         CommandError: dev or prod are aimed at an emulator.
         BotoCoreError: an AWS file can't be read, or names no such profile; `console.run` says which.
     """
-    import boto3
-
     env = terraform.environment_env(environment)
     if environment != terraform.LOCAL:
-        return boto3.Session(region_name=region_of(outputs)).client(service)
+        return client_in(service, region_of(outputs))
+    import boto3
+
     with _environment(env):  # the session reads the process's variables, and the files that they name
         return boto3.Session(
             aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],
             region_name=env["AWS_REGION"],
         ).client(service, endpoint_url=env["AWS_ENDPOINT_URL"])
+
+
+def client_in(service: str, region: str | None) -> Any:
+    """A boto3 client of a service in a region of AWS, with the shell's credentials; None: the shell's region.
+
+    Raises:
+        BotoCoreError: as `client`.
+    """
+    import boto3
+
+    return boto3.Session(region_name=region).client(service)
 
 
 def region_of(outputs: Mapping[str, Any]) -> str | None:

@@ -1,4 +1,4 @@
-"""Deploy to AWS in one go: the registry, the workers' images, then everything.
+"""Deploy to AWS in one go: the zips, the registry, the workers' images, then everything.
 
     python -m scripts.deploy --env dev|prod [--builder docker|podman|buildah] [--build-arg NAME=VALUE]...
 
@@ -15,7 +15,8 @@ from pathlib import Path
 
 if not __package__:  # started as a file: make the repository importable
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
-from scripts import deployed_images, preflight, terraform
+from scripts import aws_session, deployed_images, package, preflight, terraform
+from scripts.apply import run_terraform
 from scripts.builders import BUILDERS, Builder
 from scripts.console import CommandError, note, run
 from scripts.environment_config import EnvironmentConfig, read_config
@@ -31,6 +32,7 @@ def deploy(environment: str, builder: Builder, build_args: list[str]) -> int:
         CommandError: one of the steps can't be done; those before it are, and a repetition goes on from there.
     """
     config = read_config(environment, images=False)  # it builds them all
+    package.show(package.build_for_environment(package.OUT, environment, config, images=True))
     if terraform.execute("init", environment):
         raise CommandError(f"terraform init of {environment} failed: see above")
     repository = _repository(environment, config)
@@ -41,7 +43,7 @@ def deploy(environment: str, builder: Builder, build_args: list[str]) -> int:
         built = build(builder, repository, folder, config.architecture, build_args, fresh=True, in_s3=in_s3)
         images |= dict.fromkeys(names, push(builder, built))
     _note_images(repository, config.prefix, images)
-    return terraform.execute("apply", environment)
+    return run_terraform("apply", environment, config)
 
 
 def _repository(environment: str, config: EnvironmentConfig) -> str:
@@ -62,12 +64,11 @@ def registry_url(config: EnvironmentConfig) -> str | None:
     Raises:
         CommandError: ECR does not answer, or refuses to.
     """
-    import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
     name = f"{config.prefix}-worker"
     try:
-        client = boto3.Session(region_name=config.region).client("ecr")
+        client = aws_session.client_in("ecr", config.region)
         found = client.describe_repositories(repositoryNames=[name])["repositories"]
     except ClientError as error:
         if error.response["Error"]["Code"] == "RepositoryNotFoundException":
@@ -86,12 +87,11 @@ def log_in(builder: Builder, repository: str) -> None:
     Raises:
         CommandError: ECR gives no token, or the builder does not take it.
     """
-    import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
     registry = repository.partition("/")[0]
     try:
-        answer = boto3.client("ecr", region_name=_region_of(repository)).get_authorization_token()
+        answer = aws_session.client_in("ecr", _region_of(repository)).get_authorization_token()
     except (BotoCoreError, ClientError) as error:
         raise CommandError(f"ECR gives no token to push with ({error}): ecr:GetAuthorizationToken is needed") from error
     token = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()
@@ -107,9 +107,7 @@ def _region_of(repository: str) -> str:
 
 
 def _note_images(repository: str, prefix: str, images: Mapping[str, str]) -> None:
-    import boto3
-
-    deployed_images.write(boto3.client("ssm", region_name=_region_of(repository)), prefix, images)
+    deployed_images.write(aws_session.client_in("ssm", _region_of(repository)), prefix, images)
     note(
         f"noted in SSM, for the next plan of whoever makes it: the images of {', '.join(sorted(images)) or 'no model'}"
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts import deployed_images, terraform
+from scripts import aws_session, deployed_images, terraform
 from scripts.console import BUILD, ROOT, CommandError, note
 
 MODELS = ROOT / "worker" / "models"
@@ -107,13 +107,12 @@ def read_config(environment: str, *, images: bool = True) -> EnvironmentConfig:
 
 def _deployed_images(region: str | None, prefix: str) -> frozenset[str]:
     """The models that run from images; none where AWS can't be asked, which the plan itself will say."""
-    import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
     from scripts.aws_errors import describe_aws_error
 
     try:
-        return frozenset(deployed_images.read(boto3.Session(region_name=region).client("ssm"), prefix))
+        return frozenset(deployed_images.read(aws_session.client_in("ssm", region), prefix))
     except (BotoCoreError, ClientError) as error:
         note(f"which models run from images can't be read, so zips are made: {describe_aws_error(error)}")
         return frozenset()

@@ -14,7 +14,7 @@ Beside each source lies its bytecode. The emulator runs functions with the Pytho
 compiles. AWS runs them with the stack's runtime: for the other environments a Python of that version does, and where
 there is none, the zips have no bytecode.
 
-    python -m scripts.package [--env ENVIRONMENT] [--out DIR] [--images]
+    python -m scripts.package [--env ENVIRONMENT] [--out DIR]
     python -m scripts.package --models-dir DIR... [--only SOURCE]...        these folders, whatever an environment names
 """
 
@@ -229,7 +229,8 @@ def _write(path: Path, data: bytes) -> bool:
     return True
 
 
-def _show(packages: Packages) -> None:
+def show(packages: Packages) -> None:
+    """Print what each zip holds."""
     for path in packages:
         data = path.read_bytes()
         state = "written" if path in packages.changed else "unchanged"
@@ -248,17 +249,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="package", description="Make the zips that Lambda runs.")
     parser.add_argument("--out", type=Path, default=OUT, help="folder of the zips (default: build/packages)")
     parser.add_argument("--env", default=LOCAL, help="what the zips are for: local (default), dev or prod")
-    parser.add_argument("--images", action="store_true", help="the workers run from images: no zips of them")
     parser.add_argument("--models-dir", type=Path, action="append", default=[], help="package what this folder holds")
     parser.add_argument("--only", action="append", help="package only this model folder")
     args = parser.parse_args()
     if args.models_dir or args.only:
         packages = build(args.out, args.models_dir or [MODELS], args.only, python=python_of(args.env))
     else:
-        packages = build_for_environment(
-            args.out, args.env, read_config(args.env, images=not args.images), images=args.images
-        )
-    _show(packages)
+        packages = build_for_environment(args.out, args.env, read_config(args.env))
+    show(packages)
     return 0
 
 

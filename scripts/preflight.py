@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts import terraform
+from scripts.aws_session import client_in
 from scripts.builders import Builder, find_builder
 from scripts.console import CommandError, note
 
@@ -36,7 +37,7 @@ def check(environment: str, choice: str | None, make_client: MakeClient | None =
         settings = backend_settings(folder / "backend.hcl")
     except CommandError as failure:
         problems.append(str(failure))
-    problems += _problems_of_account(make_client or _client, settings)
+    problems += _problems_of_account(make_client or client_in, settings)
     if problems or builder is None:
         lines = "".join(f"\n  - {problem}" for problem in problems)
         raise CommandError(f"{environment} can't be deployed yet:{lines}")
@@ -82,9 +83,3 @@ def _problems_of_account(make_client: MakeClient, settings: dict[str, str]) -> l
             " It may also reject more than 3,008 MB for a function (docs/deploy.md, Limits of the account)"
         )
     return problems
-
-
-def _client(service: str, region: str | None) -> Any:
-    import boto3
-
-    return boto3.Session(region_name=region).client(service)

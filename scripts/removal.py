@@ -10,13 +10,12 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from scripts import aws_session, terraform
 from scripts.console import ROOT, CommandError, note
-from scripts.environment_config import read_config
 
 sys.path.insert(1, str(ROOT / "lambda"))
 from inference import transitions
@@ -46,8 +45,13 @@ class OpenRequests:
         return f"{'' if self.complete else 'at least '}{counts.total()} open requests ({parts})"
 
 
-def check(environment: str, command: str) -> None:
+def check(environment: str, command: str, configured: Container[str]) -> None:
     """Before plan and apply: say what is open on models that would be removed; before an apply, reject, or end it.
+
+    Args:
+        environment: local, dev or prod.
+        command: plan or apply.
+        configured: the models that the environment names.
 
     Raises:
         CommandError: an apply would remove a model that has open requests, and REMOVE does not name it.
@@ -57,7 +61,7 @@ def check(environment: str, command: str) -> None:
     except CommandError:
         return  # nothing is deployed yet
     urls: Mapping[str, str] = outputs.get("queue_urls", {})
-    removed = sorted(set(urls) - set(read_config(environment, images=False).models))
+    removed = sorted(model for model in urls if model not in configured)
     if not removed:
         return
     table = RequestTable(aws_session.client(environment, "dynamodb", outputs), outputs["request_table"])

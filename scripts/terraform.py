@@ -1,11 +1,11 @@
 """Run Terraform (or OpenTofu) on one environment: the right binary, provider, credentials, readable failures.
 
-    python -m scripts.terraform init|plan|apply|destroy|output|import|validate|test [--env ENVIRONMENT] [ARGUMENT]...
+    python -m scripts.terraform init|destroy|output|import|validate|test [--env ENVIRONMENT] [ARGUMENT]...
     python -m scripts.terraform fmt [-check]    all HCL of the repository
     python -m scripts.terraform check           is there a Terraform that will do?
 
-`local` starts the emulator when needed, applies without asking, and shows a line for each resource. `dev` and `prod`
-use the caller's AWS credentials, and Terraform asks.
+To plan and to apply there is scripts/apply.py. `local` starts the emulator when needed, applies without asking, and
+shows a line for each resource. `dev` and `prod` use the caller's AWS credentials, and Terraform asks.
 """
 
 import argparse
@@ -43,7 +43,7 @@ ENVIRONMENTS = TERRAFORM / "environments"
 LOCAL = "local"
 MINIMUM = (1, 10)  # the S3 backend's native locking
 
-_COMMANDS = ("check", "init", "plan", "apply", "destroy", "output", "import", "validate", "test", "fmt")
+_COMMANDS = ("check", "init", "destroy", "output", "import", "validate", "test", "fmt")
 _NEEDS_INIT = ("plan", "apply", "destroy", "import", "validate", "test", "output")
 _NEEDS_EMULATOR = ("plan", "apply", "destroy")
 
@@ -131,8 +131,8 @@ def outputs(name: str) -> dict[str, Any]:
     return values
 
 
-def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
-    """Run one Terraform command on one environment, streaming what it prints. Returns its exit code.
+def prepare(command: str, name: str) -> int:
+    """What a command needs first: for `local` the emulator, and `terraform init`. Returns the latter's exit code.
 
     Raises:
         CommandError: the environment, its backend configuration, the binary or the provider is missing.
@@ -141,28 +141,35 @@ def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
     binary = terraform_binary()
     if name == LOCAL and command in _NEEDS_EMULATOR:
         local = emulator.current()
-        if command == "destroy" and local.pid is None:
-            _forget_lost_state(folder, local)
-            note("the emulator is not running: nothing to destroy")
-            return 0
         if local.start():
             note(f"emulator started at {local.endpoint}")
         _forget_lost_state(folder, local)
     env = environment_env(name)
     _note_shell_settings(folder, env, name)
-    if command == "init":
-        return _init(binary, folder, env, name, arguments)
     if command in _NEEDS_INIT and not _is_initialised(folder, env):
         # Checking alone needs no backend, and so no bucket.
-        code = _init(binary, folder, env, name, ("-backend=false",) if command in ("validate", "test") else ())
-        if code:
-            return code
+        return _init(binary, folder, env, name, ("-backend=false",) if command in ("validate", "test") else ())
+    return 0
+
+
+def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
+    """Run one Terraform command on one environment, streaming what it prints. Returns its exit code.
+
+    Raises:
+        CommandError: see `prepare`; or what is to be destroyed is protected.
+    """
+    folder = _folder(name)
+    if name == LOCAL and command == "destroy" and emulator.current().pid is None:
+        _forget_lost_state(folder, emulator.current())
+        note("the emulator is not running: nothing to destroy")
+        return 0
+    if code := prepare(command, name):
+        return code
+    binary, env = terraform_binary(), environment_env(name)
+    if command == "init":
+        return _init(binary, folder, env, name, arguments)
     if command == "destroy":
         _check_protection(name)
-    if command in ("plan", "apply") and not any(argument.startswith("-target") for argument in arguments):
-        from scripts import removal  # it needs this module
-
-        removal.check(name, command)
     options = list(arguments) if command != "plan" else ["-input=false", *arguments]
     compact = name == LOCAL and command in ("apply", "destroy")
     if compact:
@@ -303,12 +310,7 @@ def main() -> int:
     if args.command == "fmt":
         command = [terraform_binary(), "fmt", "-recursive", *arguments, str(TERRAFORM)]
         return subprocess.run(command, env=terraform_env(), check=False).returncode
-    code = execute(args.command, args.env, arguments)
-    if code == 0 and args.command == "apply" and args.env == LOCAL:
-        from scripts.endpoint import print_next  # it needs this module
-
-        print_next(LOCAL)  # Terraform's `api_url` is in no DNS
-    return code
+    return execute(args.command, args.env, arguments)
 
 
 if __name__ == "__main__":

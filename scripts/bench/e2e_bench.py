@@ -17,7 +17,8 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from scripts import emulator, package, terraform
+from scripts import emulator, terraform
+from scripts.apply import apply
 from scripts.bench import traffic
 from scripts.bench.plan import Plan
 from scripts.bench.stats import quantile, spread
@@ -43,8 +44,7 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
     was_running = local.pid is not None
     try:
         say("e2e: deploying to the emulator (the first time takes a minute)")
-        package.build(package.OUT, [package.MODELS])
-        if terraform.execute("apply", terraform.LOCAL):
+        if apply(terraform.LOCAL):
             raise CommandError("the stack could not be deployed: see above")
         client = Client(base_url(terraform.LOCAL))
         say("e2e: the emulator's own floor")

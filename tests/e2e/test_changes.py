@@ -17,7 +17,6 @@ import pytest
 from scripts import dead_letters, removal, status, terraform
 from scripts.console import CommandError
 from scripts.emulator import Emulator
-from scripts.environment_config import ConfiguredModel, EnvironmentConfig
 from tests.e2e.conftest import E2E_MODELS, KEPT, aimed_at
 from tests.e2e.control import Control
 from tests.e2e.deployment import Deployment
@@ -181,13 +180,11 @@ def test_a_removed_and_a_renamed_model_with_open_requests(
     seen = json.loads(capsys.readouterr().out)
     assert (seen["models"]["leaving"]["waiting"], seen["models"]["leaving"]["pending"]) == (12, 12)
     assert {request["request_id"] for request in seen["requests"]} == set(leaving)
-    kept = {name: ConfiguredModel(name, E2E_MODELS / "faulty") for name in ("moving", "old")}
-    monkeypatch.setattr(removal, "read_config", lambda _, **__: EnvironmentConfig("x86_64", kept))
     with pytest.raises(CommandError, match="leaving would be removed with open requests"):
-        removal.check("local", "apply")
+        removal.check("local", "apply", ("moving", "old"))
     assert "12 open requests (12 pending)" in capsys.readouterr().err
     monkeypatch.setenv("REMOVE", "leaving")
-    removal.check("local", "apply")
+    removal.check("local", "apply", ("moving", "old"))
 
     # A bare `terraform apply`, which asks nobody, removes one and renames the other; a third is in use meanwhile.
     with Load(api, "moving") as load:

@@ -108,8 +108,7 @@ def test_nothing_leaves_the_machine(clone: Path, shell: dict[str, str], trap: Tr
         return [sys.executable, "-m", *arguments]
 
     commands = [
-        tool("scripts.package", "--env", "local"),
-        tool("scripts.terraform", "apply", "--env", "local"),
+        tool("scripts.apply", "--env", "local"),
         tool("scripts.predict", "what a lovely day"),
         tool("scripts.logs"),
         tool("scripts.dead_letters", "list"),
@@ -125,7 +124,7 @@ def test_nothing_leaves_the_machine(clone: Path, shell: dict[str, str], trap: Tr
     for command, (code, said) in zip(commands, report.done, strict=False):
         assert code == 0, f"{command[2:]}: {said[-5000:]}"
     assert len(report.done) == len(commands)
-    _, applied, predicted, logged, *_ = (said for _, said in report.done)
+    applied, predicted, logged, *_ = (said for _, said in report.done)
     assert "ENV=local ignores what your shell sets: TF_CLI_ARGS, TF_CLI_ARGS_apply" in applied
     assert "positive" in predicted
     assert "request_accepted" in logged

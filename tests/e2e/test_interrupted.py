@@ -25,14 +25,13 @@ def test_an_apply_goes_on_after_ctrl_c_and_after_the_emulator_was_killed(clone: 
 
     emulator = Emulator(folder=clone / "build" / "emulator")
     try:
-        tool("scripts.package", "--env", "local")
         assert _interrupted_apply(clone, env) != 0
-        tool("scripts.terraform", "apply", "--env", "local")
+        tool("scripts.apply", "--env", "local")
         assert "positive" in tool("scripts.predict", "what a lovely day")
         pid = emulator.pid
         assert pid is not None
         os.killpg(pid, signal.SIGKILL)
-        assert "has ended: starting from nothing" in tool("scripts.terraform", "apply", "--env", "local")
+        assert "has ended: starting from nothing" in tool("scripts.apply", "--env", "local")
         assert "positive" in tool("scripts.predict", "what a lovely day")
     finally:
         tool("scripts.emulator", "stop")
@@ -40,7 +39,7 @@ def test_an_apply_goes_on_after_ctrl_c_and_after_the_emulator_was_killed(clone: 
 
 def _interrupted_apply(clone: Path, env: dict[str, str]) -> int:
     """The exit code of an apply whose whole process group gets SIGINT, as from a terminal, while it creates."""
-    command = [sys.executable, "-m", "scripts.terraform", "apply", "--env", "local"]
+    command = [sys.executable, "-m", "scripts.apply", "--env", "local"]
     with subprocess.Popen(
         command,
         cwd=clone,

@@ -105,9 +105,15 @@ def test_every_function_from_a_zip_has_the_version_that_is_compiled_for() -> Non
 
 
 @pytest.mark.parametrize(
-    ("goal", "environment"), [("package", "dev"), ("plan", "dev"), ("apply", "dev"), ("up", "local")]
+    ("goal", "command"),
+    [
+        ("package", "package --env dev"),
+        ("plan", "apply --env dev --plan"),
+        ("apply", "apply --env dev"),
+        ("up", "apply --env local"),
+    ],
 )
-def test_make_says_what_the_zips_are_for(goal: str, environment: str) -> None:
-    command = ["make", "--dry-run", goal, "ENV=dev"]
-    shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    assert f"-m scripts.package --env {environment}\n" in shown
+def test_make_says_what_the_zips_are_for(goal: str, command: str) -> None:
+    dry = ["make", "--dry-run", goal, "ENV=dev"]
+    shown = subprocess.run(dry, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert f"-m scripts.{command}\n" in shown

@@ -6,7 +6,6 @@ import base64
 import os
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -14,7 +13,7 @@ import pytest
 from botocore.exceptions import NoCredentialsError
 from botocore.stub import Stubber
 
-from scripts import deploy, terraform
+from scripts import aws_session, deploy, package, terraform
 from scripts.builders import Builder
 from scripts.console import CommandError
 from scripts.environment_config import ConfiguredModel, EnvironmentConfig
@@ -40,6 +39,14 @@ class Stage:
         self.deployed = self.deployed or command == "apply"
         return int(command == self.fails)
 
+    def run_terraform(self, command: str, environment: str, config: EnvironmentConfig) -> int:
+        assert config is self.config
+        return self.execute(command, environment)
+
+    def build_for_environment(self, out: Path, environment: str, config: EnvironmentConfig, *, images: bool) -> None:
+        assert images and config is self.config
+        self.done.append(f"package {environment}")
+
     def registry_url(self, config: EnvironmentConfig) -> str | None:
         assert config is self.config
         return REPOSITORY if self.deployed else None
@@ -61,6 +68,9 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     (tmp_path / "dev").mkdir()
     monkeypatch.setattr(terraform, "ENVIRONMENTS", tmp_path)
     monkeypatch.setattr(terraform, "execute", stage.execute)
+    monkeypatch.setattr(deploy, "run_terraform", stage.run_terraform)
+    monkeypatch.setattr(package, "build_for_environment", stage.build_for_environment)
+    monkeypatch.setattr(package, "show", lambda packages: None)
     monkeypatch.setattr(deploy, "registry_url", stage.registry_url)
     monkeypatch.setattr(deploy, "read_config", lambda _, **__: stage.config)
     monkeypatch.setattr(deploy, "log_in", lambda builder, repository: stage.done.append(f"login {builder.name}"))
@@ -76,38 +86,34 @@ def run() -> int:
 
 def test_what_is_built_is_what_terraform_deploys(stage: Stage, tmp_path: Path) -> None:
     assert run() == 0
-    assert stage.done == ["init dev", "login podman", "build first arm64", "push first", "apply dev"]
+    assert stage.done == ["package dev", "init dev", "login podman", "build first arm64", "push first", "apply dev"]
     assert stage.written == {"first": f"{REPOSITORY}@sha256:{'t' * 64}"}
 
 
 def test_the_first_time_the_registry_comes_first(stage: Stage) -> None:
     stage.deployed = False
     assert run() == 0
-    assert stage.done[1] == "apply dev -target=module.stack.module.container_registry"
-    assert stage.done[2:] == ["login podman", "build first arm64", "push first", "apply dev"]
+    assert stage.done[2] == "apply dev -target=module.stack.module.container_registry"
+    assert stage.done[3:] == ["login podman", "build first arm64", "push first", "apply dev"]
 
 
 def test_where_the_registry_is_not_created_nothing_is_built(stage: Stage) -> None:
     stage.deployed, stage.fails = False, "apply"
     with pytest.raises(CommandError, match="the registry was not created"):
         run()
-    assert [line.split()[0] for line in stage.done] == ["init", "apply"]
+    assert [line.split()[0] for line in stage.done] == ["package", "init", "apply"]
 
 
 def ecr(monkeypatch: pytest.MonkeyPatch) -> Stubber:
     """ECR, in the region that the environment names."""
-    client = boto3.client("ecr", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
+    ecr = boto3.client("ecr", region_name="eu-west-1", aws_access_key_id="a", aws_secret_access_key="b")
 
-    class Session:
-        def __init__(self, region_name: str | None) -> None:
-            assert region_name == "eu-west-1"
+    def client_in(service: str, region: str | None) -> Any:
+        assert (service, region) == ("ecr", "eu-west-1")
+        return ecr
 
-        def client(self, service: str) -> Any:
-            assert service == "ecr"
-            return client
-
-    monkeypatch.setattr(boto3, "Session", Session)
-    return Stubber(client)
+    monkeypatch.setattr(aws_session, "client_in", client_in)
+    return Stubber(ecr)
 
 
 def test_the_registry_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,25 +155,19 @@ def test_the_builder_logs_in_with_ecrs_token(tmp_path: Path, monkeypatch: pytest
     (tmp_path / "buildah").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     token = base64.b64encode(b"AWS:secret").decode()
-    asked: dict[str, Any] = {}
-
-    def client(service: str, region_name: str) -> Any:
-        asked.update(service=service, region=region_name)
-        answer = {"authorizationData": [{"authorizationToken": token}]}
-        return SimpleNamespace(get_authorization_token=lambda: answer)
-
-    monkeypatch.setattr(boto3, "client", client)
-    deploy.log_in(Builder("buildah"), REPOSITORY)
-    assert asked == {"service": "ecr", "region": "eu-west-1"}
+    answer = {"authorizationData": [{"authorizationToken": token}]}
+    with ecr(monkeypatch) as stub:
+        stub.add_response("get_authorization_token", answer)
+        deploy.log_in(Builder("buildah"), REPOSITORY)
     registry = REPOSITORY.partition("/")[0]
     assert (tmp_path / "call").read_text() == f"login --username AWS --password-stdin {registry}: secret\n"
 
 
 def test_without_credentials_it_says_what_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    def client(*_: Any, **__: Any) -> Any:
+    def client_in(service: str, region: str | None) -> Any:
         raise NoCredentialsError
 
-    monkeypatch.setattr(boto3, "client", client)
+    monkeypatch.setattr(aws_session, "client_in", client_in)
     with pytest.raises(CommandError, match="ecr:GetAuthorizationToken"):
         deploy.log_in(Builder("docker"), REPOSITORY)
 

@@ -19,12 +19,8 @@ def outputs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Any]:
     return outputs
 
 
-def test_an_apply_to_the_emulator_ends_with_what_answers_here(
-    outputs: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(terraform, "execute", lambda command, name, arguments: 0)
-    monkeypatch.setattr("sys.argv", ["terraform", "apply", "--env", "local"])
-    assert terraform.main() == 0
+def test_what_answers_here_is_the_emulator(outputs: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    endpoint.print_next("local")
     shown = capsys.readouterr().out
     assert 'curl -i http://127.0.0.1:4999/_aws/execute-api/abc/predict -d \'{"text": ' in shown
     assert 'make predict TEXT="' in shown

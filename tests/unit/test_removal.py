@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from inference.requests import Status
 from scripts import aws_session, removal, terraform
 from scripts.console import CommandError
-from scripts.environment_config import ConfiguredModel, EnvironmentConfig
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW, Clock
@@ -58,7 +56,6 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Place:
     place = Place()
     services: Mapping[str, Any] = {"dynamodb": None, "sqs": Sqs(place.queue)}
     outputs = {"queue_urls": URLS, "request_table": "t"}
-    wanted = EnvironmentConfig("x86_64", {"kept": ConfiguredModel("kept", Path("kept"))})
     monkeypatch.delenv("REMOVE", raising=False)
     monkeypatch.setattr(terraform, "outputs", lambda environment: outputs)
     monkeypatch.setattr(aws_session, "client", lambda environment, service, outputs: services[service])
@@ -66,7 +63,6 @@ def place(monkeypatch: pytest.MonkeyPatch) -> Place:
     monkeypatch.setattr(removal, "now_ms", place.clock)
     monkeypatch.setattr(removal.drain, "__defaults__", (120, place.clock))
     monkeypatch.setattr(removal, "POLL_SECONDS", 0)
-    monkeypatch.setattr(removal, "read_config", lambda environment, **_: wanted)
     return place
 
 
@@ -76,27 +72,27 @@ def test_an_apply_is_rejected_while_requests_are_open(place: Place, capsys: pyte
     place.add("c3", status=Status.SUCCEEDED)
     place.table.put(a_record("d4", model="kept"))
     with pytest.raises(CommandError, match=r"^echo would be removed with open requests.*REMOVE=echo"):
-        removal.check("local", "apply")
+        removal.check("local", "apply", ["kept"])
     assert "echo is going to be removed, with 2 open requests (1 pending, 1 running)" in capsys.readouterr().err
     assert place.table.record("a1").status is Status.PENDING
 
 
 def test_a_plan_only_says_it(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.add("a1")
-    removal.check("local", "plan")
+    removal.check("local", "plan", ["kept"])
     assert "1 open requests (1 pending)" in capsys.readouterr().err
 
 
 def test_nothing_open_nothing_rejected(place: Place) -> None:
     place.add("c3", status=Status.SUCCEEDED)
-    removal.check("local", "apply")
+    removal.check("local", "apply", ["kept"])
 
 
 def test_another_name_in_remove_is_not_enough(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.add("a1")
     monkeypatch.setenv("REMOVE", "kept, other")
     with pytest.raises(CommandError, match="echo would be removed"):
-        removal.check("local", "apply")
+        removal.check("local", "apply", ["kept"])
 
 
 def test_with_remove_what_waits_ends_and_keeps_its_input(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +101,7 @@ def test_with_remove_what_waits_ends_and_keeps_its_input(place: Place, monkeypat
     for name in names:
         place.add(name)
     place.queue.put("not a message")
-    removal.check("local", "apply")
+    removal.check("local", "apply", ["kept"])
     for name in names:
         record = place.table.record(name)
         assert (record.status, record.input) == (Status.FAILED, json.dumps({"text": name}))
@@ -127,4 +123,4 @@ def test_what_is_not_deployed_at_all_has_nothing_to_remove(place: Place, monkeyp
         raise CommandError("nothing is deployed in local")
 
     monkeypatch.setattr(terraform, "outputs", nothing)
-    removal.check("local", "apply")
+    removal.check("local", "apply", ["kept"])

@@ -1,0 +1,52 @@
+"""Plan or apply an environment: its zips, what becomes of requests of models that go, Terraform, what to type next.
+
+python -m scripts.apply [--env ENVIRONMENT] [--plan] [ARGUMENT]...    the arguments are Terraform's
+"""
+
+import argparse
+from collections.abc import Sequence
+
+from scripts import package, removal, terraform
+from scripts.console import run
+from scripts.endpoint import print_next
+from scripts.environment_config import EnvironmentConfig, read_config
+
+
+def apply(environment: str, arguments: Sequence[str] = (), *, plan: bool = False) -> int:
+    """Make the zips of what an environment names, and plan or apply it. Returns Terraform's exit code.
+
+    Raises:
+        CommandError: see `package.build_for_environment` and `run_terraform`.
+    """
+    config = read_config(environment)
+    package.show(package.build_for_environment(package.OUT, environment, config))
+    return run_terraform("plan" if plan else "apply", environment, config, arguments)
+
+
+def run_terraform(command: str, environment: str, config: EnvironmentConfig, arguments: Sequence[str] = ()) -> int:
+    """Plan or apply, after a look at the requests of models that it would remove. Returns Terraform's exit code.
+
+    Raises:
+        CommandError: see `terraform.execute` and `removal.check`.
+    """
+    if code := terraform.prepare(command, environment):
+        return code
+    if not any(argument.startswith("-target") for argument in arguments):
+        removal.check(environment, command, config.models)
+    code = terraform.execute(command, environment, arguments)
+    if code == 0 and command == "apply" and environment == terraform.LOCAL:
+        print_next(environment)  # Terraform's `api_url` is in no DNS
+    return code
+
+
+def main() -> int:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(prog="apply", description="Plan or apply an environment.")
+    parser.add_argument("--env", default=terraform.LOCAL, help="local (default), dev or prod")
+    parser.add_argument("--plan", action="store_true", help="only show what would change")
+    args, arguments = parser.parse_known_args()
+    return apply(args.env, arguments, plan=args.plan)
+
+
+if __name__ == "__main__":
+    run(main)
