@@ -1,4 +1,4 @@
-"""The client: retries that are safe, polling as the server asks, and an exit code for each end."""
+"""The client: retries that are safe, polling as the server asks, and `make predict`'s exit code for each end."""
 
 import json
 import re
