@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# `:=`, not `?=`: a stray ENV of the shell must not aim `apply` at prod. On make's command line it still counts.
+# `:=`, not `?=`: an ENV variable of the shell must not make `apply` change prod. On make's command line it still counts.
 ENV := local
 PYTHON ?= python3
 TF ?= terraform
@@ -175,7 +175,7 @@ test-e2e: .venv/.dev package ## a real apply to an emulator of its own
 	$(PYTEST) tests/e2e
 
 .PHONY: soak
-soak: .venv/.dev package ## hundreds of requests, killed workers, duplicates, poison [REQUESTS=500] [SEED=1] [STRIP=1]
+soak: .venv/.dev package ## hundreds of requests, killed workers, duplicates, poison messages [REQUESTS=500] [SEED=1] [STRIP=1]
 	$(if $(STRIP),E2E_STRIP_ITEMS=1) SOAK_REQUESTS=$(or $(REQUESTS),500) SOAK_SEED=$(or $(SEED),1) $(PYTEST) tests/e2e/test_soak.py -q -s
 
 .PHONY: bench
@@ -225,9 +225,9 @@ terraform-ready: python-ready
 .PHONY: python-ready
 python-ready:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	echo 'error: $(PYTHON) is no Python >= 3.11: install one, or name it with PYTHON=python3.12' >&2; exit 1; }
+		echo 'error: $(PYTHON) is not Python >= 3.11: install one, or set PYTHON=python3.12' >&2; exit 1; }
 	@test -w . || { \
-	echo 'error: $(CURDIR) is not writable for you: make it so, or clone the repository to where you may write' >&2; exit 1; }
+		echo 'error: $(CURDIR) is not writable for you: make it writable, or clone the repository to another folder' >&2; exit 1; }
 
 .venv/.base: pyproject.toml | python-ready
 	@echo "== .venv: torch (CPU), then what running needs"

@@ -1,4 +1,4 @@
-"""Plan or apply an environment: its zips, what becomes of requests of models that go, Terraform, what to type next.
+"""Plan or apply an environment: build its zips, check open requests of removed models, run Terraform, print next steps.
 
 python -m scripts.apply [--env ENVIRONMENT] [--plan] [ARGUMENT]...    the arguments are Terraform's
 """
@@ -13,7 +13,7 @@ from scripts.environment_config import EnvironmentConfig, read_config
 
 
 def apply(environment: str, arguments: Sequence[str] = (), *, plan: bool = False) -> int:
-    """Make the zips of what an environment names, and plan or apply it. Returns Terraform's exit code.
+    """Build an environment's zips, and plan or apply it. Returns Terraform's exit code.
 
     Raises:
         CommandError: see `package.build_for_environment` and `run_terraform`.
@@ -24,7 +24,7 @@ def apply(environment: str, arguments: Sequence[str] = (), *, plan: bool = False
 
 
 def run_terraform(command: str, environment: str, config: EnvironmentConfig, arguments: Sequence[str] = ()) -> int:
-    """Plan or apply, after a look at the requests of models that it would remove. Returns Terraform's exit code.
+    """Plan or apply, after a check of the requests of models that it would remove. Returns Terraform's exit code.
 
     Raises:
         CommandError: see `terraform.execute` and `removal.check`.
@@ -35,7 +35,7 @@ def run_terraform(command: str, environment: str, config: EnvironmentConfig, arg
         removal.check(environment, command, config.models)
     code = terraform.execute(command, environment, arguments)
     if code == 0 and command == "apply" and environment == terraform.LOCAL:
-        print_next(environment)  # Terraform's `api_url` is in no DNS
+        print_next(environment)  # Terraform's `api_url` does not exist in DNS
     return code
 
 

@@ -1,9 +1,9 @@
-"""What botocore's errors say to a user of the tools: one line that names the thing and the remedy."""
+"""Messages for botocore's errors in the commands: one line with the cause and the remedy."""
 
 from botocore import exceptions
 
 _OF_AWS = (exceptions.BotoCoreError, exceptions.ClientError)
-_LOG_IN = "log in (`aws sso login`, `aws configure`), or set AWS_PROFILE to a profile that is"
+_LOG_IN = "log in (`aws sso login`, `aws configure`), or set AWS_PROFILE to a profile that is logged in"
 
 _EXPIRED_CODES = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 _INVALID_CODES = frozenset(
@@ -13,7 +13,7 @@ _DENIED_CODES = frozenset({"AccessDenied", "AccessDeniedException", "Unauthorize
 
 
 def describe_aws_error(error: Exception) -> str:
-    """The line for an error of botocore's, or for an `Unavailable` of the adapters, whose cause is such an error."""
+    """The line for a botocore error, or for an `Unavailable` that was caused by one."""
     text = " ".join(str(error).split())
     cause = error if isinstance(error, _OF_AWS) else error.__cause__
     match cause:

@@ -1,4 +1,4 @@
-"""AWS clients of the tools: for the emulator, or for the account and region that an environment is deployed to."""
+"""AWS clients for the commands: for the emulator, or for the account and region of a deployed environment."""
 
 import contextlib
 import os
@@ -13,7 +13,7 @@ def client(environment: str, service: str, outputs: Mapping[str, Any]) -> Any:
     """A boto3 client of a service for a deployed environment, whose outputs say its region.
 
     Raises:
-        CommandError: dev or prod are aimed at an emulator.
+        CommandError: dev or prod, but AWS_ENDPOINT_URL names an emulator.
         BotoCoreError: an AWS file can't be read, or names no such profile; `console.run` says which.
     """
     env = terraform.environment_env(environment)
@@ -21,7 +21,7 @@ def client(environment: str, service: str, outputs: Mapping[str, Any]) -> Any:
         return client_in(service, region_of(outputs))
     import boto3
 
-    with _environment(env):  # the session reads the process's variables, and the files that they name
+    with _environment(env):  # the session reads the process's environment variables, and the files that they name
         return boto3.Session(
             aws_access_key_id=env["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=env["AWS_SECRET_ACCESS_KEY"],

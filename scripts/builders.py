@@ -1,4 +1,4 @@
-"""The tools that build and push a container image: which one works here, and how each is called."""
+"""Tools that build and push container images: which one works on this machine, and their command lines."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from scripts.console import CommandError
 
 BUILDERS = ("docker", "podman", "buildah")
 PLATFORMS = {"x86_64": "linux/amd64", "arm64": "linux/arm64"}
-"""Architecture as Lambda calls it -> as the builders do."""
+"""Lambda's name of an architecture -> the builders' name."""
 
 _PROBE_SECONDS = 60
 _REMEDIES = {
@@ -22,7 +22,7 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class Builder:
-    """A tool that works here. `buildx` is docker's newer builder; without it docker uses its old one."""
+    """A tool that works on this machine. `buildx` is docker's newer builder; without it docker uses its old one."""
 
     name: str
     buildx: bool = False
@@ -37,12 +37,12 @@ class Builder:
         architecture: str,
         fresh: bool = False,
     ) -> list[str]:
-        """The command line that builds `image`; `fresh` takes the newest base there is under its name."""
-        # buildah alone keeps no layers unless told: each model's image would install the runtime's libraries again.
+        """The command line that builds `image`; with `fresh`, on the newest base image of that name."""
+        # Without --layers, buildah keeps no layers: each model's image would install the runtime's libraries again.
         command = ["buildah", "bud", "--layers"] if self.name == "buildah" else [self.name, "build"]
         if self.buildx:
-            # By its own name, since DOCKER_BUILDKIT=0 would turn `docker build` into the old one. Lambda rejects the
-            # image index that an attestation would make; the old builder and the other tools write none.
+            # Called directly, since with DOCKER_BUILDKIT=0 `docker build` is the old builder. Lambda rejects an image
+            # index, which attestations would need; the old builder and the other tools write none.
             command = ["docker", "buildx", "build", "--load", "--provenance=false"]
         command += ["--file", str(context / "Dockerfile"), "--platform", PLATFORMS[architecture]]
         if fresh:
@@ -59,7 +59,7 @@ class Builder:
         """The digest under which the registry has the image that was pushed.
 
         Raises:
-            CommandError: docker does not say it.
+            CommandError: docker does not report it.
         """
         if self.name != "docker":
             return digest_file.read_text(encoding="utf-8").strip()
@@ -70,7 +70,7 @@ class Builder:
         digests: list[str] = json.loads(shown.stdout)[0]["RepoDigests"]
         digest = next((d.partition("@")[2] for d in digests if d.startswith(f"{repository}@")), None)
         if digest is None:
-            raise CommandError(f"docker names no digest of {image}: look it up in the registry")
+            raise CommandError(f"docker reports no digest of {image}: look it up in the registry")
         return digest
 
 
@@ -78,7 +78,7 @@ def find_builder(choice: str | None = None) -> Builder:
     """The first tool that works, or the chosen one.
 
     Raises:
-        CommandError: none works; it says why not, for each that is installed.
+        CommandError: none works; with the reason for each that is installed.
     """
     rejected = {}
     for name in [choice] if choice else BUILDERS:
@@ -105,7 +105,7 @@ def _reason_against(name: str) -> str | None:
         said = (done.stderr or done.stdout).strip().splitlines() or [f"exit code {done.returncode}"]
         return f"`{name} info` says: {said[-1]} ({_REMEDIES[name]})"
     if name == "docker" and "buildahVersion" in done.stdout:
-        return "it is podman by another name (call that one)"
+        return "it is podman under the name docker (use podman)"
     return None
 
 

@@ -1,7 +1,7 @@
-"""Compile the sources in a zip: where it runs, compiled code can't be kept, so each cold start would compile anew.
+"""Compile the sources in a zip: Lambda can't store compiled code, so every cold start would compile again.
 
-Python ignores the `.pyc` files of another minor version: the version that will run them has to make them. When that is
-not this one, it is asked:
+Python ignores the `.pyc` files of another minor version, so the version that will run them has to compile. If that is
+not this Python, it is started as a subprocess:
 
     python3.13 -m scripts.bytecode      sources on stdin, their bytecode on stdout, both marshalled
 """
@@ -17,8 +17,8 @@ from types import CodeType
 
 from scripts.console import ROOT, CommandError, run
 
-_UNCHECKED_HASH = (0b01).to_bytes(4, "little")  # PEP 552: trust it; neither dates nor sources are compared
-_NO_REFERENCES = 2  # marshal's later formats depend on what else the interpreter holds: not the same bytes each time
+_UNCHECKED_HASH = (0b01).to_bytes(4, "little")  # PEP 552: used without a check of dates or sources
+_NO_REFERENCES = 2  # marshal's later formats depend on the interpreter's state: not reproducible
 
 
 def find_python(version: str) -> str | None:
@@ -29,7 +29,7 @@ def find_python(version: str) -> str | None:
     path = shutil.which(f"python{version}")
     if path is None:
         return None
-    # Asked, since a version manager puts names on PATH for what it could install.
+    # Version managers put names on PATH also for versions that are not installed.
     command = [path, "-c", "import sys; print(sys.implementation.cache_tag)"]
     try:
         shown = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
@@ -73,7 +73,7 @@ def _pyc_path(name: str) -> str:
 
 
 def _pyc(name: str, source: bytes) -> bytes:
-    # The import system puts the real path in the place of `name`, for tracebacks.
+    # The import system replaces `name` by the real path, for tracebacks.
     code = compile(source, name, "exec", dont_inherit=True, optimize=0)
     header = importlib.util.MAGIC_NUMBER + _UNCHECKED_HASH + importlib.util.source_hash(source)
     return header + _dump(code)
@@ -83,7 +83,7 @@ def _dump(code: CodeType) -> bytes:
     try:
         return marshal.dumps(code, _NO_REFERENCES)
     except ValueError:
-        # Python 3.14 keeps slices as constants, which that format doesn't know: not always the same bytes.
+        # Python 3.14 stores slices as constants, which that format does not support: not always reproducible.
         return marshal.dumps(code)
 
 

@@ -1,4 +1,4 @@
-"""A client of the HTTP API: submit, ask for the status, wait. Standard library only."""
+"""A client of the HTTP API: submit, get the status, wait. Standard library only."""
 
 import json
 import random
@@ -42,7 +42,7 @@ class Reply:
 
     @property
     def pause(self) -> float | None:
-        """Seconds that the server asks to wait before the next call; None when it does not say."""
+        """The reply's Retry-After in seconds; None without one."""
         text = self.headers.get("retry-after", "")
         return min(float(text), LONGEST_PAUSE_SECONDS) if text.isdecimal() else None
 
@@ -59,7 +59,7 @@ class Reply:
 
     @property
     def problem(self) -> str:
-        """The problem document in one line; of an answer that is none, what is known."""
+        """The problem document in one line; for another reply, what is known."""
         if self.problem_type is not None:
             return (
                 f"{self.status} {': '.join(str(self.body[key]) for key in ('title', 'detail') if self.body.get(key))}"
@@ -77,7 +77,7 @@ def _hint(status: int) -> str:
     if status == 404:
         return "is the URL right?"
     if status == 413:
-        return "the gateway takes no body of this size: put the input into S3, with its key as the input"
+        return "API Gateway accepts no body of this size: put the input into S3, and send its key as the input"
     if status == 429:
         return "more calls than the API's throttling allows"
     return "the api function failed or could not be called: see `make logs`"
@@ -91,7 +91,7 @@ class Unreachable(CommandError):
 
 
 class ApiError(CommandError):
-    """The API rejected the request; sending it again would not help."""
+    """The API returned an error."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(f"rejected: {reply.problem}", code=2)
@@ -106,25 +106,25 @@ class NotFound(CommandError):
 
 
 class TimedOut(CommandError):
-    """The request was not final in time. It goes on: its id is still good."""
+    """The request was not final in time. It continues, and its id stays valid."""
 
     def __init__(self, request_id: str, seconds: float) -> None:
-        super().__init__(f"{request_id} is not done after {seconds:g} s; it goes on: --resume {request_id}", 4)
+        super().__init__(f"{request_id} is not done after {seconds:g} s and continues: --resume {request_id}", 4)
 
 
 class Client:
     """Talks to one deployment.
 
     Args:
-        base_url: where `/predict` is below.
-        sign: adds an authorization to each call.
+        base_url: the URL before `/predict`.
+        sign: adds a signature to each call.
     """
 
     def __init__(self, base_url: str, sign: Sign | None = None) -> None:
         self.base_url = base_url.rstrip("/")
         self._sign = sign
         host = urllib.parse.urlsplit(base_url).hostname
-        # A proxy for the world is no way to this machine.
+        # Calls to this machine must not use an HTTP proxy.
         proxies: dict[str, str] | None = {} if host in ("127.0.0.1", "localhost", "::1") else None
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler(proxies))
 
@@ -153,7 +153,7 @@ class Client:
     def submit(self, payload: Any, model: str | None = None) -> str:
         """Send an input and return the request's id.
 
-        One Idempotency-Key covers all tries of this call, so that a lost answer makes no second request.
+        All tries of this call have the same Idempotency-Key, so that a lost response makes no second request.
 
         Raises:
             ApiError: the API does not take this input.
@@ -177,7 +177,7 @@ class Client:
 
         Raises:
             ApiError: any other answer.
-            Unreachable: no answer; it may have been accepted all the same, so the next try needs the same `key`.
+            Unreachable: no response; the request may have been accepted, so the next try needs the same `key`.
         """
         path = f"/predict/{urllib.parse.quote(model, safe='')}" if model else "/predict"
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
@@ -187,7 +187,7 @@ class Client:
         return reply
 
     def status(self, request_id: str) -> Reply:
-        """One look at a request: a reply with status 200.
+        """Get a request's status: a reply with HTTP status 200.
 
         Raises:
             NotFound: there is no such request.
@@ -208,13 +208,13 @@ class Client:
         *,
         pause: float | None = None,
     ) -> Mapping[str, Any]:
-        """Ask until the request is final, and return what the API says of it.
+        """Poll until the request is final, and return the last response's body.
 
         Args:
             request_id: whose outcome.
-            seconds: give up after so long.
-            on_status: called with every answer.
-            pause: seconds between two questions, instead of what the API asks for.
+            seconds: the longest time to wait.
+            on_status: called with every response's body.
+            pause: seconds between two calls, instead of the API's Retry-After.
 
         Raises:
             NotFound, ApiError, Unreachable: as the single calls do, but passing failures are tried again.
@@ -252,7 +252,7 @@ def _reply(route: str, status: int, headers: Message, data: bytes) -> Reply:
 
 
 def ask_again_after(reply: Reply) -> float:
-    """Seconds until the next look at a request that is not final."""
+    """Seconds until the next status call for a request that is not final."""
     return 1.0 if reply.pause is None else reply.pause
 
 
@@ -271,7 +271,7 @@ def try_again_after(failure: CommandError, tries: int) -> float | None:
 
 
 def submit_again_after(failure: CommandError, tries: int) -> float | None:
-    """As `try_again_after`; where nobody listens, waiting is of no use to a person at a terminal."""
+    """As `try_again_after`, but None if the connection was rejected: nothing is listening there."""
     cause = failure.__cause__
     if isinstance(getattr(cause, "reason", cause), ConnectionRefusedError):
         return None

@@ -25,7 +25,7 @@ def signer(url: str, *, required: bool, region: str | None) -> Sign | None:
     The region is that of the host name, else the given one, else the shell's: a custom domain names none.
 
     Raises:
-        CommandError: a signature is required and can't be made, or nothing names the region.
+        CommandError: a signature is required and can't be made, or the region is not known.
     """
     try:
         from botocore.auth import SigV4Auth
@@ -46,7 +46,7 @@ def signer(url: str, *, required: bool, region: str | None) -> Sign | None:
     if not found:
         host = urllib.parse.urlsplit(url).hostname
         raise CommandError(
-            f"{host} does not say its region, which a signature needs: give --region, or set AWS_REGION", 2
+            f"a signature needs the region, which {host} does not contain: give --region, or set AWS_REGION", 2
         )
 
     def sign(method: str, url: str, body: bytes, headers: Mapping[str, str]) -> Mapping[str, str]:

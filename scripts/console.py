@@ -1,4 +1,4 @@
-"""What every command shares: where the repository is, and how a failure reaches the user."""
+"""Shared by all commands: the repository's folders, and how errors are shown to the user."""
 
 import errno
 import io
@@ -14,7 +14,7 @@ BUILD = ROOT / "build"
 
 
 class CommandError(Exception):
-    """An error for the user: one line that names the thing and the remedy; never a traceback."""
+    """An error for the user: one line with the cause and the remedy, without a traceback."""
 
     def __init__(self, message: str, code: int = 1) -> None:
         super().__init__(message)
@@ -22,30 +22,30 @@ class CommandError(Exception):
 
 
 def note(message: str) -> None:
-    """Say what is going on, on stderr, so that stdout stays for results."""
+    """Print a message on stderr; stdout is for results."""
     print(message, file=sys.stderr, flush=True)
 
 
 def as_json(value: Any, indent: int | None = None) -> str:
-    """JSON for stdout: readable where it takes Unicode, escaped where a character would have to be replaced."""
+    """JSON for stdout: with Unicode characters if stdout supports them, else escaped."""
     return json.dumps(value, indent=indent, ensure_ascii="utf" not in (sys.stdout.encoding or "").lower())
 
 
 def argument_text(argument: str) -> str:
-    """What the shell passed, read as UTF-8: in a POSIX locale Python has read it as ASCII."""
+    """A command-line argument, decoded as UTF-8: in a POSIX locale Python decodes it as ASCII."""
     return os.fsencode(argument).decode("utf-8", "replace")
 
 
 def run(main: Callable[[], int]) -> None:
     """Run a command's main function and exit with its code.
 
-    An error of the user's, of the disk or of AWS ends in one line; a traceback is a defect of ours.
+    Errors of the user, the disk or AWS are printed in one line; a traceback means a bug.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(
                 errors="replace"
-            )  # Terraform draws its errors: a terminal without UTF-8 is no reason to end
+            )  # Terraform's errors have box-drawing characters, which must not fail without UTF-8
     try:
         code = main()
     except CommandError as failure:

@@ -1,14 +1,14 @@
-"""The requests that failed and whose input was kept: look at them, send them again, or let them go.
+"""Failed requests whose input was kept: list, show, replay or purge them.
 
     python -m scripts.dead_letters list [--model NAME] [--json]
     python -m scripts.dead_letters show ID...
     python -m scripts.dead_letters replay ID... | --all [--model NAME]
     python -m scripts.dead_letters purge ID... | --all [--model NAME]
 
-A replay keeps the request's id, so that whoever holds it gets the result after all; it has new attempts and a new
-deadline, as many and as long as the deployment gives a new request. Everything is safe to repeat: what is done already
-is said and left alone. After an interrupted replay name the id again: its message is sent once more, and a message too
-many changes nothing.
+A replay keeps the request's id, so that its client still gets the result. It has new attempts and a new deadline, as a
+new request of this deployment has. All commands can be repeated: what is done already is reported and not changed.
+After an interrupted replay, replay the id again: its message is sent once more, and an additional message changes
+nothing.
 """
 
 import argparse
@@ -39,14 +39,14 @@ OK, FAILED, USAGE, NOT_FOUND = 0, 1, 2, 3
 _EXIT_CODES = """\
 exit codes:
   0  done, or nothing to do
-  1  at least one request could not be worked on now: run it again
+  1  at least one request could not be processed now: run the command again
   2  usage, or nothing is deployed
   3  at least one id is unknown"""
 
 
 @dataclass(frozen=True)
 class ReplayLimits:
-    """What a replayed request is given. Times in seconds."""
+    """Limits of a replayed request. Times in seconds."""
 
     attempts: int
     deadline: int
@@ -55,7 +55,7 @@ class ReplayLimits:
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one id: an exit code, and what to say."""
+    """The result for one id: an exit code and a message."""
 
     request_id: str
     code: int
@@ -63,7 +63,7 @@ class Result:
 
 
 class DeadLetters:
-    """Works on failed requests.
+    """Lists, replays and purges failed requests.
 
     Args:
         table: where the records are.
@@ -92,8 +92,8 @@ class DeadLetters:
     def replay(self, request_id: str, now: int) -> Result:
         """Make a failed request pending again and send its message.
 
-        Two writes, the record first. Between them a crash leaves a pending record that no message knows; such a one
-        is sent again. A worker drops what it gets twice.
+        Two writes, the record first. A crash between them leaves a pending record without a message; replaying it again
+        sends the message. Workers drop duplicates.
         """
         record = self.find(request_id)
         if record is None:
@@ -116,10 +116,10 @@ class DeadLetters:
                 return self._send(pending, "replayed")
             case Unavailable() as error:
                 return Result(request_id, FAILED, str(error))
-        return Result(request_id, OK, "nothing to do: somebody else has replayed it just now")
+        return Result(request_id, OK, "nothing to do: it was replayed by another command just now")
 
     def _finish_replay(self, record: Record, now: int) -> Result:
-        """A replay of what is not failed: either it is over, or its message may never have been sent."""
+        """Replay a request that is not failed: it was replayed already, but its message may not have been sent."""
         untouched = record.started_at is None or record.started_at < (record.replayed_at or 0)
         if (
             record.status is Status.PENDING
@@ -127,7 +127,7 @@ class DeadLetters:
             and untouched
             and record.input is not None
         ):
-            return self._send(record, "replayed before and not begun; its message was sent again")
+            return self._send(record, "replayed before and not started; its message was sent again")
         return Result(record.request_id, OK, f"nothing to do: {record.status_at(now)}")
 
     def _send(self, record: Record, text: str) -> Result:
@@ -138,11 +138,11 @@ class DeadLetters:
         try:
             self._queues(record.model).send(message)
         except (Unavailable, KeyError) as error:
-            return Result(record.request_id, FAILED, f"pending, but its message was not sent, replay it again: {error}")
+            return Result(record.request_id, FAILED, f"pending, but its message was not sent; replay it again: {error}")
         return Result(record.request_id, OK, text)
 
     def purge(self, request_id: str) -> Result:
-        """Drop the kept input of a failed request: it stays failed and can't be replayed any more."""
+        """Delete the kept input of a failed request: it stays failed and can't be replayed any more."""
         match self._table.apply([transitions.forget_input(request_id)])[0]:
             case ConditionFailed(record=None):
                 return Result(request_id, NOT_FOUND, "unknown")
@@ -218,13 +218,13 @@ def _show(record: Record | None, request_id: str) -> int:
 
 
 def _described(record: Record) -> Mapping[str, Any]:
-    """A record with its JSON texts read, without what is empty."""
+    """A record with its JSON texts decoded, without empty fields."""
     fields = {name: value for name, value in asdict(record).items() if value not in (None, False)}
     return fields | {name: json.loads(fields[name]) for name in ("input", "result", "error") if name in fields}
 
 
 def _replay_limits(args: argparse.Namespace, limits: Mapping[str, int]) -> ReplayLimits:
-    """What the command line says, else what the deployment does."""
+    """The limits of the command line, else of the deployment."""
     hours = 3600
     return ReplayLimits(
         args.attempts or limits.get("max_attempts", 5),

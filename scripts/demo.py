@@ -1,4 +1,4 @@
-"""Show a deployment at work: a few texts through real HTTP, each one's way from pending to its result.
+"""Show a deployment working: send a few texts over HTTP, and show each request's status until its result.
 
 python -m scripts.demo [--env local]
 """
@@ -25,8 +25,8 @@ from scripts.console import CommandError, run
 from scripts.endpoint import base_url, print_next
 
 TIMEOUT_SECONDS = 60.0
-PLAIN_WIDTH = 120  # of a pipe or a log, where there is no terminal to ask
-POLL_SECONDS = 0.15  # quicker than the API asks for: here the way is the point
+PLAIN_WIDTH = 120  # of output that is not a terminal
+POLL_SECONDS = 0.15  # faster than the API's Retry-After, to show the statuses in between
 TEXTS = (
     "I love this airline, best crew ever",
     "worst delay of my life, never again",
@@ -42,7 +42,7 @@ _STYLES = {"submitting": "dim", "pending": "yellow", "running": "cyan", "succeed
 
 @dataclass
 class Row:
-    """One text's way. `seen` is the client's view: status -> seconds after the start of its submit."""
+    """One text's request. `seen` is what the client saw: status -> seconds after the start of its submit."""
 
     text: str
     status: str = "submitting"
@@ -64,7 +64,7 @@ def follow(client: Client, row: Row, console: Console) -> None:
 
     def answered(answer: Mapping[str, Any]) -> None:
         if answer["started_at"] and "running" not in row.seen:
-            # It may have begun and ended between two questions: the API knows when.
+            # It may have started and ended between two polls: the API returns the times.
             after = datetime.fromisoformat(answer["started_at"]).timestamp() - began
             show("running", min(max(after, row.seen["pending"]), time.monotonic() - started))
         show(answer["status"])
@@ -80,9 +80,9 @@ def follow(client: Client, row: Row, console: Console) -> None:
 
 
 def render(rows: list[Row]) -> Table:
-    """The table as it stands: the API's own times for queue and model, the client's for the whole way."""
+    """The current table: the API's times for queue and model, the client's for the total."""
     table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
-    table.add_column("text", ratio=1, no_wrap=True, overflow="ellipsis")  # what is left of a narrow terminal
+    table.add_column("text", ratio=1, no_wrap=True, overflow="ellipsis")  # gets the rest of the width
     table.add_column("status", min_width=9, no_wrap=True)
     for name in ("pending", "running", "in all"):
         table.add_column(name, justify="right", min_width=8, no_wrap=True)
@@ -114,14 +114,14 @@ def _result(row: Row) -> str:
         return ""
     if "confidence" not in result:
         return str(result)
-    # `confidence` is the probability of positive; a person wants that of what was predicted.
+    # `confidence` is the probability of positive; the table shows that of the predicted class.
     positive = result.get("prediction") == "positive"
     return f"{result.get('prediction')} ({result['confidence'] if positive else 1 - result['confidence']:.0%})"
 
 
 def main() -> int:
     """Command line of this module."""
-    parser = argparse.ArgumentParser(prog="demo", description="Send a few texts and show what becomes of them.")
+    parser = argparse.ArgumentParser(prog="demo", description="Send a few texts and show their statuses and results.")
     parser.add_argument("--env", default="local", help="local (default), dev or prod")
     environment = parser.parse_args().env
     outputs = terraform.outputs(environment)
@@ -148,9 +148,9 @@ def main() -> int:
         console.print(render(rows))
     if outputs["default_model"] == "sentiment":
         console.print(
-            "\nIn brackets: how probable the model holds its answer. On texts that it was not trained with, it is"
+            "\nIn brackets: the model's probability for its prediction. On texts that it was not trained with, it is"
         )
-        console.print("right in 89 of 100: worker/models/sentiment/MODEL_CARD.md", highlight=False)
+        console.print("right in 89 of 100 cases: worker/models/sentiment/MODEL_CARD.md", highlight=False)
     print_next(environment)
     failed = [row for row in rows if row.error]
     if failed:

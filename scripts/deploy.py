@@ -1,9 +1,9 @@
-"""Deploy to AWS in one go: the zips, the registry, the workers' images, then everything.
+"""Deploy to AWS with one command: the zips, the registry, the workers' images, then everything else.
 
     python -m scripts.deploy --env dev|prod [--builder docker|podman|buildah] [--build-arg NAME=VALUE]...
 
-Terraform asks before it changes anything: once for the registry, where there is none yet, and once for the rest. The
-images' digests go into SSM parameters, so that every later plan knows them, whoever makes it.
+Terraform asks before it changes anything: once for the registry, if it does not exist yet, and once for the rest. The
+images' digests are stored in SSM parameters, from where every later plan, on any machine, reads them.
 """
 
 import argparse
@@ -29,9 +29,9 @@ def deploy(environment: str, builder: Builder, build_args: list[str]) -> int:
     """Returns Terraform's exit code.
 
     Raises:
-        CommandError: one of the steps can't be done; those before it are, and a repetition goes on from there.
+        CommandError: a step failed; the steps before it are done, and running it again continues from there.
     """
-    config = read_config(environment, images=False)  # it builds them all
+    config = read_config(environment, images=False)  # all images are built here
     package.show(package.build_for_environment(package.OUT, environment, config, images=True))
     if terraform.execute("init", environment):
         raise CommandError(f"terraform init of {environment} failed: see above")
@@ -47,10 +47,10 @@ def deploy(environment: str, builder: Builder, build_args: list[str]) -> int:
 
 
 def _repository(environment: str, config: EnvironmentConfig) -> str:
-    """The registry's URL; it is made first where there is none."""
+    """The registry's URL; the registry is created if it does not exist."""
     if url := registry_url(config):
         return url
-    note("first the registry, so that there is somewhere to push to")
+    note("creating the registry first: the images are pushed to it")
     if terraform.execute("apply", environment, [REGISTRY]):
         raise CommandError("the registry was not created: see above")
     if url := registry_url(config):
@@ -59,10 +59,10 @@ def _repository(environment: str, config: EnvironmentConfig) -> str:
 
 
 def registry_url(config: EnvironmentConfig) -> str | None:
-    """Where an environment's images are pushed to; None where there is no such registry yet.
+    """Where an environment's images are pushed to; None if the registry does not exist yet.
 
     Raises:
-        CommandError: ECR does not answer, or refuses to.
+        CommandError: ECR does not answer, or returns another error.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -74,10 +74,10 @@ def registry_url(config: EnvironmentConfig) -> str | None:
         if error.response["Error"]["Code"] == "RepositoryNotFoundException":
             return None
         raise CommandError(
-            f"ECR does not say whether {name} exists ({error}): ecr:DescribeRepositories is needed"
+            f"can't check whether the ECR repository {name} exists ({error}): ecr:DescribeRepositories is needed"
         ) from error
     except BotoCoreError as error:
-        raise CommandError(f"ECR can't be asked for {name}: {error}") from error
+        raise CommandError(f"can't get the ECR repository {name}: {error}") from error
     return str(found[0]["repositoryUri"])
 
 
@@ -93,7 +93,9 @@ def log_in(builder: Builder, repository: str) -> None:
     try:
         answer = aws_session.client_in("ecr", _region_of(repository)).get_authorization_token()
     except (BotoCoreError, ClientError) as error:
-        raise CommandError(f"ECR gives no token to push with ({error}): ecr:GetAuthorizationToken is needed") from error
+        raise CommandError(
+            f"can't get a token to push to ECR ({error}): ecr:GetAuthorizationToken is needed"
+        ) from error
     token = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode()
     user, _, password = token.partition(":")
     command = [builder.name, "login", "--username", user, "--password-stdin", registry]
@@ -108,9 +110,7 @@ def _region_of(repository: str) -> str:
 
 def _note_images(repository: str, prefix: str, images: Mapping[str, str]) -> None:
     deployed_images.write(aws_session.client_in("ssm", _region_of(repository)), prefix, images)
-    note(
-        f"noted in SSM, for the next plan of whoever makes it: the images of {', '.join(sorted(images)) or 'no model'}"
-    )
+    note(f"stored in SSM, for the next plan on any machine: the images of {', '.join(sorted(images)) or 'no model'}")
 
 
 def images_of(config: EnvironmentConfig) -> dict[Path, list[str]]:
@@ -131,7 +131,7 @@ def main() -> int:
     args = parser.parse_args()
     if args.env == terraform.LOCAL:
         raise CommandError(
-            "the emulator takes zips, not images: `make up` deploys there; say ENV=dev or ENV=prod", code=2
+            "the emulator uses zips, not images: deploy to it with `make up`, or set ENV=dev or ENV=prod", code=2
         )
     return deploy(args.env, preflight.check(args.env, args.builder), args.build_arg)
 

@@ -1,7 +1,7 @@
-"""Which images run the models of an environment: SSM parameters, so that whoever deploys next finds them.
+"""The images of an environment's models, in SSM parameters, so that the next deployment from any machine finds them.
 
-One parameter for each model, /<name prefix>/worker-images/<model>, whose value is the image by digest. SSM keeps the
-last hundred values of each: `aws ssm get-parameter-history` has what to go back to.
+One parameter for each model, /<name prefix>/worker-images/<model>; its value is the image by digest. SSM keeps the last
+hundred values of each: `aws ssm get-parameter-history` shows earlier images.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ def read(client: Any, prefix: str) -> dict[str, str]:
 
 
 def write(client: Any, prefix: str, images: Mapping[str, str]) -> None:
-    """Note the images of some models; those of the others stay."""
+    """Store the images of some models; those of the others stay."""
     for model, image in images.items():
         client.put_parameter(Name=_path(prefix) + model, Value=image, Type="String", Overwrite=True)
 

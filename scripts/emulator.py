@@ -1,7 +1,7 @@
 """Start, find and stop the AWS emulator (MiniStack) of this checkout.
 
-It listens on loopback only, keeps every file in its own folder, never touches Docker, enforces IAM, and ends
-by itself after its lifetime. The pid file names it; the process's command line proves that it is really ours.
+It listens on loopback only, keeps all its files in one folder, does not use Docker, enforces IAM, and stops by itself
+after its lifetime. The pid file has its process id; the command line of the process shows that it is this emulator.
 
     python -m scripts.emulator start|stop|status|env
 """
@@ -37,19 +37,19 @@ POLL_SECONDS = 0.05
 REGION = "us-east-1"
 KEY = "test"  # MiniStack's root credentials
 
-# The functions are subprocesses of the emulator and inherit its environment. Only these names of the caller's
-# reach them: no AWS profile, no PYTHONPATH, no secret.
+# The functions are subprocesses of the emulator and inherit its environment. Only these variables of the caller are
+# passed on: no AWS profile, no PYTHONPATH, no secret.
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
 
 
 class Emulator:
-    """One MiniStack: a port on loopback and a folder for its pid file, log and data.
+    """A MiniStack process: its port on loopback, and the folder of its pid file, log and data.
 
     Args:
         port: TCP port of the gateway.
         folder: holds `pid`, `port`, `emulator.log` and `tmp/`; created when needed.
-        lifetime_seconds: it ends by itself after this long.
-        settings: more environment variables for MiniStack, seen by the functions too.
+        lifetime_seconds: it stops by itself after this time.
+        settings: more environment variables for MiniStack and the functions.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Emulator:
 
     @property
     def endpoint(self) -> str:
-        """The one address of all AWS services."""
+        """The address of all AWS services."""
         return f"http://{HOST}:{self.port}"
 
     @property
@@ -86,9 +86,9 @@ class Emulator:
         }
 
     def client_env(self, base: Mapping[str, str]) -> dict[str, str]:
-        """A whole environment for a client: `base` without its own AWS settings.
+        """A complete environment for a client: `base` without its AWS settings, plus the emulator's.
 
-        A profile or a session token of a real account would win over the emulator's keys, or be sent to it.
+        A profile or a session token of a real account would override the emulator's keys, or be sent to it.
         """
         env = without_aws(base)
         for name in ("NO_PROXY", "no_proxy"):
@@ -97,7 +97,7 @@ class Emulator:
 
     @property
     def pid(self) -> int | None:
-        """Process id, or None when it does not run: a pid that another program has now does not count."""
+        """Process id, or None if it is not running: a pid that belongs to another program now is ignored."""
         if self._process is not None:
             return self._process.pid if self._process.poll() is None else None
         try:
@@ -108,7 +108,7 @@ class Emulator:
 
     @property
     def running_port(self) -> int | None:
-        """The port that the running process of this folder has, or None when none runs."""
+        """The port of the running process of this folder, or None."""
         if self.pid is None:
             return None
         with contextlib.suppress(FileNotFoundError, ValueError):
@@ -117,7 +117,7 @@ class Emulator:
 
     @property
     def instance(self) -> str | None:
-        """A name for this run of the process: another one has lost all resources of the one before."""
+        """An id of this run of the process: a new process has none of the earlier one's resources."""
         pid = self.pid
         return None if pid is None else f"{pid}-{self._pid_file.stat().st_mtime_ns}"
 
@@ -133,10 +133,10 @@ class Emulator:
             connection.close()
 
     def start(self) -> bool:
-        """Start it and wait until it answers. Returns False when it already ran.
+        """Start it and wait until it answers. Returns False if it was running.
 
         Raises:
-            CommandError: the port is taken, MiniStack is not installed, or it does not come up.
+            CommandError: the port is in use, MiniStack is not installed, or it does not start.
         """
         self.check_port()
         ran = self.running_port is not None
@@ -146,16 +146,16 @@ class Emulator:
         return not ran
 
     def check_port(self) -> None:
-        """Raise CommandError when it runs on another port: whatever is asked of this one would find nobody there."""
+        """Raise CommandError if it is running on another port than this one."""
         running = self.running_port
         if running is not None and running != self.port:
             raise CommandError(
-                f"the emulator runs on port {running}, not {self.port}: "
+                f"the emulator is running on port {running}, not {self.port}: "
                 "unset EMULATOR_PORT, or run `make down` without it first"
             )
 
     def stop(self) -> bool:
-        """End the process and what it started, and wait. Returns False when it did not run."""
+        """Stop the process and its children, and wait. Returns False if it was not running."""
         pid = self.pid
         if pid is not None:
             os.kill(pid, signal.SIGTERM)
@@ -163,7 +163,7 @@ class Emulator:
             while self.pid is not None and time.monotonic() < deadline:
                 time.sleep(POLL_SECONDS)
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)  # it leads its own group: function processes that outlived it
+                os.killpg(pid, signal.SIGKILL)  # function processes that are still running: it leads its own group
         if self._process is not None:
             self._process.wait(timeout=STOP_SECONDS)
             self._process = None
@@ -175,7 +175,7 @@ class Emulator:
     def _spawn(self) -> None:
         if importlib.util.find_spec("ministack") is None:
             raise CommandError(
-                f"MiniStack is not installed for {sys.executable}: run `make venv`, use .venv/bin/python"
+                f"MiniStack is not installed for {sys.executable}: run `make venv` and use .venv/bin/python"
             )
         if not _port_is_free(self.port):
             raise CommandError(
@@ -208,7 +208,7 @@ class Emulator:
             "IOT_MTLS_ENABLED": "false",
             "SFTP_ENABLED": "false",
             "LAMBDA_EXECUTOR": "local",
-            "DOCKER_HOST": f"unix://{tmp}/no-docker",  # it would reap containers of the user's own daemon
+            "DOCKER_HOST": f"unix://{tmp}/no-docker",  # it would remove containers of the user's Docker
             "TMPDIR": str(tmp),
             "S3_DATA_DIR": str(tmp / "s3"),
             "STATE_DIR": str(tmp / "state"),
@@ -229,18 +229,18 @@ class Emulator:
             self.log_file.read_text(encoding="utf-8", errors="replace").split("\n") if self.log_file.exists() else []
         )
         last = next((line.strip() for line in reversed(lines) if line.strip()), "its log is empty")
-        raise CommandError(f"the emulator did not come up on port {self.port} (see {self.log_file}): {last}")
+        raise CommandError(f"the emulator did not start on port {self.port} (see {self.log_file}): {last}")
 
 
 def current() -> Emulator:
     """The emulator of this checkout: on the port it runs on, else on EMULATOR_PORT (default 4566).
 
     Raises:
-        CommandError: EMULATOR_PORT is no port, or not the one it runs on.
+        CommandError: EMULATOR_PORT is not a port, or not the port of the running emulator.
     """
     wanted = os.environ.get("EMULATOR_PORT") or ""
     if wanted and (not wanted.isdecimal() or not 0 < int(wanted) < 65536):
-        raise CommandError(f"EMULATOR_PORT={wanted} is no port: give a number between 1 and 65535")
+        raise CommandError(f"EMULATOR_PORT={wanted} is not a port: set it to a number from 1 to 65535")
     emulator = Emulator(int(wanted or DEFAULT_PORT))
     running = emulator.running_port
     if not wanted and running is not None:
@@ -262,7 +262,7 @@ def _command_line(pid: int) -> str:
 
 
 def _port_is_free(port: int) -> bool:
-    """True when nobody listens there and we may: connect sees the one, bind the other."""
+    """Whether nothing listens on the port (tested by connect), and it can be used (tested by bind)."""
     with socket.socket() as probe:
         probe.settimeout(1)
         if probe.connect_ex((HOST, port)) == 0:
@@ -292,13 +292,13 @@ def main() -> int:
     emulator = current()
     emulator.lifetime_seconds = args.lifetime
     if args.command == "start":
-        state = "started" if emulator.start() else "already runs"
+        state = "started" if emulator.start() else "is already running"
         note(f"emulator {state} at {emulator.endpoint} (pid {emulator.pid})")
     elif args.command == "stop":
         note("emulator stopped" if emulator.stop() else "emulator was not running")
     elif args.command == "status":
         up = emulator.pid is not None and emulator.healthy()
-        note(f"emulator {f'runs at {emulator.endpoint} (pid {emulator.pid})' if up else 'is not running'}")
+        note(f"emulator {f'is running at {emulator.endpoint} (pid {emulator.pid})' if up else 'is not running'}")
         return 0 if up else 1
     else:
         for name, value in emulator.env.items():

@@ -1,7 +1,7 @@
-"""The emulator's functions as Lambda has them: each with a /tmp of its own, and an end when its memory is used up.
+"""Gives the emulator's functions Lambda's limits: each has its own /tmp, and is killed when it uses too much memory.
 
-Patches of MiniStack, which starts functions as subprocesses that share everything. The memory that counts is what is
-resident, as on Lambda; a limit on the address space would end every process that loads torch.
+Patches MiniStack, which starts functions as subprocesses that share everything. Resident memory counts, as on Lambda; a
+limit on the address space would stop every process that loads torch.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ KILLED_LINES = "RequestId: {} Error: Runtime exited with error: signal: killed\n
 
 
 class Functions:
-    """Starts functions' processes, and watches their memory where the system tells it (Linux).
+    """Starts the functions' processes, and monitors their memory (on Linux).
 
     Args:
-        resident: megabytes in use by a process, at the moment and at most; None for one that is gone.
+        resident: memory of a process in MB, now and peak; None for one that has ended.
     """
 
     def __init__(self, resident: Callable[[int], tuple[int, int] | None]) -> None:
@@ -35,12 +35,12 @@ class Functions:
         self._killed: dict[str, int] = {}
 
     def start(self, command: Any, **options: Any) -> subprocess.Popen[Any]:
-        """Start a process; one of a function has its own folder for temporary files."""
+        """Start a process; a function's process gets its own folder for temporary files."""
         env = options.get("env") or {}
         name = env.get("AWS_LAMBDA_FUNCTION_NAME")
         if not name:
             return subprocess.Popen(command, **options)
-        # A version has execution environments of its own: what another one downloaded is not there.
+        # Each version has its own execution environments, so it does not see files of another version.
         version = env.get("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
         folder = Path(env.get("TMPDIR") or "/tmp") / "functions" / name / version
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,7 +50,7 @@ class Functions:
         return process
 
     def watch(self) -> None:
-        """Look at every process once, and kill those that use more than their function may."""
+        """Check every process once, and kill those that use more memory than their function has."""
         with self._lock:
             running = dict(self._running)
         for pid, (name, limit) in running.items():
@@ -69,24 +69,24 @@ class Functions:
                     os.kill(pid, signal.SIGKILL)
 
     def watch_loop(self) -> None:
-        """The watching thread."""
+        """Check the processes again and again; runs in a thread."""
         while True:
             self.watch()
             time.sleep(POLL_SECONDS)
 
     def peak(self, name: str) -> int | None:
-        """Megabytes that the function's latest process has used at most; None when that is not known."""
+        """Peak memory in MB of the function's latest process; None if it is not known."""
         with self._lock:
             return self._peaks.get(name)
 
     def killed(self, name: str) -> int | None:
-        """The limit in megabytes that a process of the function was killed for since the last question, or None."""
+        """The limit in MB, if a process of the function was killed for it since the last call; else None."""
         with self._lock:
             return self._killed.pop(name, None)
 
 
 def resident(pid: int) -> tuple[int, int] | None:
-    """What Linux says of a process's memory, in megabytes: now, and at most."""
+    """A process's memory in MB by Linux: now, and peak."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -97,14 +97,14 @@ def resident(pid: int) -> tuple[int, int] | None:
 
 
 def patch() -> None:
-    """Put it into the MiniStack of this process."""
+    """Patch the MiniStack of this process."""
     from ministack.core import lambda_runtime
     from ministack.services import lambda_svc
 
     functions = Functions(resident)
 
     class Subprocess:
-        """The module, but for how processes are started."""
+        """The module `subprocess` with another Popen."""
 
         Popen = staticmethod(functions.start)
 
@@ -113,13 +113,13 @@ def patch() -> None:
 
     lambda_runtime.subprocess = Subprocess()
     if not Path("/proc/self/status").exists():
-        return  # macOS: functions have no limit there
+        return  # macOS: functions have no memory limit there
     emit, probe = lambda_svc._emit_lambda_logs, lambda_svc._probe_peak_memory_mb
 
     def name_of(func: dict[str, Any]) -> str:
         return str((func.get("config") or func).get("FunctionName", ""))
 
-    # Another process of the same function may have been looked at since the kill.
+    # Another process of the same function may have been checked since the kill.
     reported = threading.local()
 
     def peak(func: dict[str, Any]) -> int:

@@ -1,4 +1,4 @@
-"""What MiniStack 1.5.33 does otherwise than AWS, corrected at its start; a test for each patch fails without it."""
+"""Corrects where MiniStack 1.5.33 differs from AWS, when it starts. Each patch has a test that fails without it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def patch() -> None:
 
 
 def _authorise_partiql_by_statement() -> None:
-    """`BatchExecuteStatement` is no IAM action: AWS checks `dynamodb:PartiQLUpdate` on the table of each statement.
+    """`BatchExecuteStatement` is not an IAM action: AWS checks `dynamodb:PartiQLUpdate` on each statement's table.
 
-    MiniStack checks the operation's own name, on no resource, so a role with AWS's rights was rejected, and the worker
-    fell back to single updates.
+    MiniStack checks the operation's name, without a resource: a role with the permissions that AWS needs was denied,
+    and the worker made single updates instead.
     """
     from ministack.core import iam_actions
 
@@ -29,7 +29,7 @@ def _authorise_partiql_by_statement() -> None:
             return list(checks_of(iam_action, body, region, account_id))
         found: list[Any] = [_TABLE.match(each.get("Statement", "")) for each in json.loads(body).get("Statements", [])]
         if not all(found):
-            return []  # another kind of statement: MiniStack's own check rejects it
+            return []  # another kind of statement: MiniStack's own check denies it
         prefix = f"arn:aws:dynamodb:{region}:{account_id}:table/"
         return [("dynamodb:PartiQLUpdate", prefix + match[1]) for match in found]
 

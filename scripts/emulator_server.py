@@ -1,4 +1,4 @@
-"""Run MiniStack in this process, with an end, and without its race against Terraform's provider."""
+"""Run MiniStack in this process, with a lifetime, and without a race condition with Terraform's AWS provider."""
 
 import asyncio
 import os
@@ -12,16 +12,16 @@ App = Callable[[dict[str, Any], Receive, Any], Awaitable[None]]
 
 PAUSE_SECONDS = 0.02
 FREQUENT_PAUSE_SECONDS = 0.002
-"""For what functions call all the time; Terraform calls none of it."""
+"""For calls that functions make all the time, and Terraform does not make."""
 
 SETTLING_ROUNDS = 8
-"""Turns of a loop that was busy meanwhile until it has seen that a connection was closed."""
+"""Iterations of a busy event loop until it has seen that a connection was closed."""
 
 _FREQUENT = (b"dynamodb_20120810.", b"amazonsqs.")
 
 
 def serve(lifetime_seconds: int) -> int:
-    """Become MiniStack; an alarm clock asks it to stop, as SIGTERM would."""
+    """Run MiniStack; after the lifetime an alarm signal stops it, as SIGTERM would."""
     from ministack import app
 
     from scripts import emulator_functions, emulator_patches
@@ -37,11 +37,12 @@ def serve(lifetime_seconds: int) -> int:
 
 
 def with_write_delay(inner: App) -> App:
-    """Wait a little before each write, and leave out a write whose client is gone by then.
+    """Wait briefly before each write, and skip a write whose client has disconnected meanwhile.
 
-    MiniStack answers some writes before the provider's connection is ready for it; the provider then closes it and
-    sends the request again, which fails because the thing exists: about one apply of five, without a pause. After
-    Ctrl-C the provider closes its connections, and Terraform's state would not have what is created all the same.
+    MiniStack answers some writes before the provider's connection is ready for the response; the provider then closes
+    the connection and sends the request again, which fails because the resource exists: about one apply of five,
+    without the delay. After Ctrl-C the provider disconnects, and resources created later would be missing in
+    Terraform's state.
     """
 
     async def paused(scope: dict[str, Any], receive: Receive, send: Any) -> None:

@@ -1,4 +1,4 @@
-"""Print the base URL of a deployment that answers on this machine.
+"""Print the base URL of a deployment.
 
 python -m scripts.endpoint [--env local|dev|prod]
 """
@@ -17,9 +17,9 @@ from scripts.console import run
 
 
 def base_url(environment: str) -> str:
-    """Where `/predict` is below, without a slash at the end.
+    """The URL before `/predict`, without a slash at the end.
 
-    The emulator serves an API under its own address: the name that AWS would give it is in no DNS.
+    The emulator serves the API under its own address, since AWS's host name for it does not exist in DNS.
 
     Raises:
         CommandError: nothing is deployed there.
@@ -34,7 +34,7 @@ def _url(environment: str, outputs: Mapping[str, Any]) -> str:
 
 
 def print_next(environment: str) -> None:
-    """Say where a deployment answers, and what to type next."""
+    """Print the URL of a deployment, and commands to try."""
     outputs = terraform.outputs(environment)
     url = _url(environment, outputs)
     text = "what a lovely day"
@@ -42,7 +42,7 @@ def print_next(environment: str) -> None:
     body = json.dumps({"text": text} if demo else {"...": "as the model's input_schema says"})
     ask = f'TEXT="{text}"' if demo else f"INPUT='{body}'"
     on = "" if environment == terraform.LOCAL else f" ENV={environment}"
-    print(f"\nIt runs at   {url}")
+    print(f"\nBase URL     {url}")
     print(f"Try it       make predict {ask}{on}")
     print(f"             curl -i {url}/predict -d '{body}'")
     print(f"             curl {url}/status/<request_id>")

@@ -1,7 +1,7 @@
-"""Which models an environment names, and where their folders are: what is to be packaged, or built as images.
+"""The configuration of an environment: its models and their folders, for packaging and image builds.
 
-Terraform itself evaluates the environment's files, in a folder in which a module that returns its input stands
-in for the stack, and Terraform's built-in provider for AWS's. That needs no provider, no backend and no credentials.
+Terraform itself evaluates the environment's files, in a folder where the module `stack` is replaced by a stub that
+returns its input, and the AWS provider by Terraform's built-in one: no provider, backend or credentials are needed.
 """
 
 import json
@@ -35,13 +35,13 @@ _EXPRESSION = """jsonencode({architecture = module.stack.deployment.architecture
 
 @dataclass(frozen=True)
 class ConfiguredModel:
-    """A model that an environment names.
+    """A model in an environment's configuration.
 
     Attributes:
         name: its name in /predict/{model}.
         folder: its model folder.
-        artifact: `s3://bucket/key` when its artifact comes from there.
-        own_package: the environment names a zip or an image of its own for it.
+        artifact: `s3://bucket/key` if its artifact comes from there.
+        own_package: the environment sets a zip or an image for it.
         image: `make deploy` has built an image for it.
     """
 
@@ -54,13 +54,13 @@ class ConfiguredModel:
 
 @dataclass(frozen=True)
 class EnvironmentConfig:
-    """What an environment names.
+    """An environment's configuration.
 
     Attributes:
         architecture: x86_64 or arm64.
         models: by name.
-        prefix: begins all names of its deployment.
-        region: of AWS; None is the one that the shell names.
+        prefix: of all names in its deployment.
+        region: AWS region; None: the shell's.
     """
 
     architecture: str
@@ -70,21 +70,21 @@ class EnvironmentConfig:
 
     @property
     def folders(self) -> set[Path]:
-        """The model folders; one that two models share is there once."""
+        """The model folders; a folder of two models is there once."""
         return {model.folder for model in self.models.values()}
 
     @property
     def in_s3(self) -> set[Path]:
-        """Folders whose artifact no model needs in its package."""
+        """Model folders whose artifact is not needed in a package, since all their models take it from S3."""
         shipped = {model.folder for model in self.models.values() if model.artifact is None}
         return self.folders - shipped
 
 
 def read_config(environment: str, *, images: bool = True) -> EnvironmentConfig:
-    """What an environment names.
+    """Read an environment's configuration.
 
     Args:
-        images: ask AWS which models run from images; without it `image` is False.
+        images: ask AWS which models run from images; else `image` is False.
 
     Raises:
         CommandError: Terraform can't read its files, or a model has no folder.
@@ -97,7 +97,7 @@ def read_config(environment: str, *, images: bool = True) -> EnvironmentConfig:
     deployed = _deployed_images(answer["region"], answer["prefix"]) if images and answer["parameters"] else frozenset()
     models = {}
     for name, said in answer["models"].items():
-        # As Terraform takes it: relative to the environment's folder.
+        # Relative to the environment's folder, as in Terraform.
         parent = folder / said["models_dir"] if said["models_dir"] else MODELS
         model_folder = Path((parent / said["source"]).resolve())
         _check(environment, name, model_folder)
@@ -106,7 +106,7 @@ def read_config(environment: str, *, images: bool = True) -> EnvironmentConfig:
 
 
 def _deployed_images(region: str | None, prefix: str) -> frozenset[str]:
-    """The models that run from images; none where AWS can't be asked, which the plan itself will say."""
+    """The models that run from images; none if AWS can't be asked: the plan reports that."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     from scripts.aws_errors import describe_aws_error
@@ -114,12 +114,12 @@ def _deployed_images(region: str | None, prefix: str) -> frozenset[str]:
     try:
         return frozenset(deployed_images.read(aws_session.client_in("ssm", region), prefix))
     except (BotoCoreError, ClientError) as error:
-        note(f"which models run from images can't be read, so zips are made: {describe_aws_error(error)}")
+        note(f"can't read which models run from images, so zips are built for all: {describe_aws_error(error)}")
         return frozenset()
 
 
 def _evaluate(environment: str, folder: Path) -> dict[str, Any]:
-    # Of the caller's terminal and folders nothing matters here: there is no state, and one expression to evaluate.
+    # Terraform's variables of the shell are not needed here: there is no state, only one expression to evaluate.
     env = {
         name: value
         for name, value in terraform.environment_env(environment).items()
@@ -146,22 +146,22 @@ def _evaluate(environment: str, folder: Path) -> dict[str, Any]:
             )
             if shown.returncode:
                 break
-    # The console complains of resources that the built-in provider does not have, and answers all the same.
+    # The console prints errors on resources that the built-in provider does not have, but evaluates the expression.
     answer = next((line for line in reversed(shown.stdout.splitlines()) if line.startswith('"')), None)
     if answer is None:
         said = (shown.stderr or shown.stdout).strip()[-1000:]
-        raise CommandError(f"Terraform can't read what {environment} names ({folder}): {said}")
+        raise CommandError(f"Terraform can't evaluate the configuration of {environment} ({folder}): {said}")
     try:
         read: dict[str, Any] = json.loads(json.loads(answer))
     except ValueError as error:
-        raise CommandError(f"Terraform's answer about {environment} can't be read: {answer[:200]}") from error
+        raise CommandError(f"Terraform's output for {environment} is not JSON: {answer[:200]}") from error
     if unset := [key for key in ("architecture", "prefix", "parameters") if read[key] is None]:
-        raise CommandError(f"{folder / 'main.tf'}: the module stack is not given {', '.join(unset)}")
+        raise CommandError(f"{folder / 'main.tf'}: module stack does not set {', '.join(unset)}")
     return read
 
 
 def _stub_module() -> dict[str, Any]:
-    """A module with the stack's variables, which take anything, and its output: their values."""
+    """A module with the stack's variables, of any type, whose output is their values."""
     stack = sorted((terraform.TERRAFORM / "stack").glob("*.tf"))
     variables = [
         name
@@ -176,12 +176,12 @@ def _stub_module() -> dict[str, Any]:
 
 
 def _check(environment: str, name: str, folder: Path) -> None:
-    """A line of its own, before Terraform's, which points into a file that nobody edits."""
+    """Check the model folder, with a clearer message than Terraform's."""
     if (folder / "manifest.json").is_file():
         return
     missing = folder / "manifest.json" if folder.is_dir() else folder
     raise CommandError(
-        f"the environment {environment} names the model {name}, but {missing} does not exist: run "
+        f"the environment {environment} has the model {name}, but {missing} does not exist: run "
         f"`make new-model NAME={name}`, or correct `models` in the environment's main.tf "
         "(source: the folder's name; models_dir: where it is)"
     )

@@ -1,4 +1,4 @@
-"""What is exported, and whether an exported artifact does what the module does, at what cost."""
+"""Compares exported artifacts with the module: outputs, accuracy, time and memory."""
 
 import importlib
 import json
@@ -22,7 +22,7 @@ from worker.model import LoadedModel, Model, model_class
 from worker.runtimes import PYTHON, open_runtime
 
 TOLERANCE = 1e-4
-"""How far a float output may be from the module's: other runtimes add in another order. INT8 is off by more."""
+"""Largest allowed difference of a float output: runtimes add in different orders. INT8 may differ by more."""
 
 SIZES = (1, 10)  # inputs per pass in the latency columns
 STARTS = 3
@@ -46,12 +46,12 @@ class Candidate:
         if not path.is_file():
             raise CommandError(f"{path} is missing: it says what to export (see the top of scripts/export_model.py)")
         try:
-            # The artifacts are what is being made: the manifest need not have them yet.
+            # The artifacts are made here: the manifest need not have them yet.
             declared = json.loads((folder / "manifest.json").read_text(encoding="utf-8")) | {"runtime": PYTHON}
             declared.pop("artifacts", None)
             manifest = Manifest.parse(declared, where=str(folder / "manifest.json"))
             kind = model_class(folder)
-            # In the package that model.py is in, so that `from .net import Net` works here too.
+            # In model.py's package, so that `from .net import Net` works here too.
             export = importlib.import_module(f"{kind.__module__.rpartition('.')[0]}.export")
         except (ModelError, ImportError) as error:
             raise CommandError(f"{folder}: {error}" if isinstance(error, ImportError) else str(error)) from error
@@ -61,11 +61,11 @@ class Candidate:
         return cls(folder, manifest, kind, export.module, export.held_out)
 
     def trained(self) -> torch.nn.Module:
-        """The module, which must be ready to predict: dropout and the like are off in eval mode alone."""
+        """The module, which must be in eval mode: dropout and similar layers are active in training mode."""
         module = self.module()
         if not isinstance(module, torch.nn.Module):
             raise CommandError(
-                f"{self.folder / 'export.py'}: module() gives a {type(module).__name__}, no torch.nn.Module"
+                f"{self.folder / 'export.py'}: module() returns a {type(module).__name__}, not a torch.nn.Module"
             )
         if any(part.training for part in module.modules()):
             raise CommandError(f"{self.folder / 'export.py'}: module() is in training mode: return module.eval()")
@@ -100,7 +100,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Measured:
-    """What an exported artifact costs, and how it compares to the module."""
+    """Measurements of an exported artifact, and its differences from the module."""
 
     label: str
     path: Path
@@ -112,7 +112,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The module's own outputs on everything held out: what each format is compared with."""
+    """The module's outputs for all held-out inputs, with which each format is compared."""
 
     candidate: Candidate
     recorder: Recorder
@@ -125,7 +125,7 @@ class Comparison:
         held_out = candidate.held_out(corpus)
         if len(held_out) <= max(SIZES):
             counts = f"{len(held_out)} inputs; more than {max(SIZES)} are needed"
-            raise CommandError(f"{candidate.folder / 'export.py'}: held_out() gives {counts}")
+            raise CommandError(f"{candidate.folder / 'export.py'}: held_out() returns {counts}")
         inputs = candidate.check([item for item, _ in held_out])
         recorder = Recorder(module)
         outputs = candidate.predict(recorder, inputs)
@@ -139,11 +139,11 @@ class Comparison:
         return cls(candidate, recorder, inputs, expected, outputs)
 
     def measure(self, label: str, path: Path, feeds_file: Path) -> Measured:
-        """Run the artifact on everything the module was run on. Raises CommandError where they don't agree."""
+        """Run the artifact on the module's inputs. Raises CommandError if the outputs differ too much."""
         kind = FORMATS[label].runtime
         runtime = open_runtime(kind, path, threads=1)
         passes = self.recorder.passes
-        # numpy's max keeps a NaN, and a NaN is no number that is allowed.
+        # numpy's max returns NaN if there is one, and NaN is not <= the limit.
         difference = float(np.max([difference_of(runtime.run(feeds), wanted, path) for feeds, wanted in passes]))
         allowed = sys.float_info.max if label == "onnx-int8" else TOLERANCE
         if not difference <= allowed:
@@ -157,7 +157,7 @@ class Comparison:
 
 
 def difference_of(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray], path: Path) -> float:
-    """How far one pass's outputs are from the module's. Raises CommandError where they are not even alike."""
+    """The largest difference of one pass's outputs from the module's. Raises CommandError if type or shape differ."""
 
     def alike(outputs: Sequence[np.ndarray]) -> list[tuple[str, tuple[int, ...]]]:
         return [(output.dtype.kind, output.shape) for output in outputs]
@@ -167,7 +167,7 @@ def difference_of(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray], pat
         raise CommandError(f"{path}: its outputs are {shown[0]}, but the module's {shown[1]}: do not use it")
     differences = [0.0]
     for one, other in zip(found, wanted, strict=True):
-        same = (one == other) | ((one != one) & (other != other))  # what the module itself answers with NaN or infinity
+        same = (one == other) | ((one != one) & (other != other))  # also where the module returns NaN or infinity
         with np.errstate(invalid="ignore"):
             distance = np.abs(one.astype(np.float64) - other.astype(np.float64))
         differences.append(float(np.max(np.where(same, 0.0, distance), initial=0.0)))

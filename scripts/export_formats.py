@@ -1,8 +1,8 @@
 """A torch module in every format that the worker's runtimes open.
 
-`torch.export` makes one graph of the module; ONNX and AOTInductor start from that graph. TorchScript can't: it starts
-from the module itself. ONNX and TorchScript files tell nothing of the machine and folder they were made in, and come
-out the same each time; a compiled package does not.
+`torch.export` makes one graph of the module; ONNX and AOTInductor are made from that graph, TorchScript from the module
+itself. ONNX and TorchScript files contain nothing of the machine and folder where they were made, and are reproducible;
+a compiled package is not.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Feeds = Mapping[str, np.ndarray]
 """One forward pass's inputs by name, in the order of the module's arguments."""
 
 CPU = "x86-64-v3"  # every x86 machine that Lambda runs on has it
-SIMD_BITS = 256  # of that CPU; inductor would take this machine's
+SIMD_BITS = 256  # of that CPU; the default is this machine's
 OPSET = 20
 
 
 class Recorder:
-    """A `worker.runtimes.Runtime` that runs the module itself, and keeps what went in and came out."""
+    """A `worker.runtimes.Runtime` that runs the module itself, and records inputs and outputs."""
 
     def __init__(self, module: torch.nn.Module) -> None:
         self._module = module
@@ -45,16 +45,16 @@ class Recorder:
 
 @dataclass(frozen=True)
 class Source:
-    """What is exported: a module in eval mode, and feeds of different shape, which tell its dynamic axes."""
+    """What is exported: a module in eval mode, and feeds of different shapes, which show its dynamic axes."""
 
     module: torch.nn.Module
     feeds: Sequence[Feeds]
 
     @property
     def example(self) -> Feeds:
-        """The biggest whose dynamic axes are longer than 1: torch.export takes an axis of length 1 for a constant.
+        """The largest feeds with dynamic axes longer than 1: torch.export treats an axis of length 1 as constant.
 
-        Where there is none, the biggest, with such axes repeated.
+        If there are none, the largest, with such axes repeated.
         """
         axes = self.axes
 
@@ -98,7 +98,7 @@ def to_torchscript(source: Source, path: Path) -> None:
         try:
             script = torch.jit.script(source.module)
         except Exception:
-            # What can't be compiled may still be followed; the check of the outputs tells whether that was enough.
+            # A module that can't be compiled may still be traced; the check of the outputs shows whether that is right.
             script = torch.jit.trace(source.module, tuple(tensors(source.example)))  # type: ignore[no-untyped-call]
         torch.jit.save(script, str(raw))
     reader = torch._C.PyTorchFileReader(str(raw))
@@ -112,7 +112,7 @@ def to_torchscript(source: Source, path: Path) -> None:
 
 
 def to_onnx(source: Source, path: Path) -> None:
-    """Write ONNX in one file, its inputs named as the feeds are, without the exporter's notes."""
+    """Write ONNX in one file, with the feeds' names for its inputs, without the exporter's metadata."""
     try:
         import onnx
         import onnxscript  # noqa: F401  torch.onnx.export needs it
@@ -144,7 +144,7 @@ def to_onnx_int8(source: Source, path: Path) -> None:
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with quiet():
-        # Seven bits of eight: without VNNI the products of two full ones overflow, and the outputs are wrong.
+        # Seven bits instead of eight: without VNNI, products of two 8-bit values overflow, and the outputs are wrong.
         quantize_dynamic(whole, path, weight_type=QuantType.QInt8, reduce_range=True)
     whole.unlink()
 
@@ -152,7 +152,7 @@ def to_onnx_int8(source: Source, path: Path) -> None:
 def to_aotinductor(source: Source, path: Path) -> None:
     """Compile to machine code for `CPU`; needs a C++ compiler."""
     if not any(map(shutil.which, ("g++", "clang++"))):
-        raise CommandError("AOTInductor needs a C++ compiler: install g++, or leave the format out")
+        raise CommandError("AOTInductor needs a C++ compiler: install g++, or do not export this format")
     import torch._inductor
 
     options = {"cpp.march": CPU, "cpp.simdlen": SIMD_BITS}
@@ -179,7 +179,7 @@ FORMATS = {
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Hold back the exporters' own deprecations and notes on packages that are not installed; errors are raised."""
+    """Hide the exporters' deprecation warnings and messages on missing packages; errors are raised."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

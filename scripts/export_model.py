@@ -1,4 +1,4 @@
-"""Export a model for the worker's runtimes, check each against the torch module, and show what each costs.
+"""Export a model for the worker's runtimes, compare each with the torch module, and show sizes and times.
 
     python -m scripts.export_model sentiment [--format F]... [--install F]... [--corpus FILE] [--models-dir DIR]...
 
@@ -7,10 +7,10 @@ Needs `export.py` in the model folder, which never ships, with two functions:
     module() -> torch.nn.Module                 trained, in eval mode; its arguments are the feeds of `runtime.run`
     held_out(corpus) -> [(input, expected)]     inputs as JSON, each with what its output must contain
 
-It is in the model's package as model.py is: `from .net import Net` works.
+It is in the same package as model.py: `from .net import Net` works.
 
-The shapes are learnt from the inputs: what differs from batch to batch is dynamic. `--install` puts a format into the
-model folder and its manifest; which one is used, the manifest's `runtime` says.
+The shapes come from the inputs: axes that differ between batches are dynamic. `--install` puts a format into the model
+folder and its manifest; the manifest's `runtime` selects the one that is used.
 """
 
 import argparse
@@ -39,13 +39,13 @@ REMEDIES = {
     "onnx": "Keep to operators that ONNX has, or use torchscript",
     "onnx-int8": "Use onnx without INT8",
     "torchscript": "Write the module so that torch.jit can compile it, or use onnx",
-    "aotinductor": "Loops over a dynamic length are beyond it: use onnx or torchscript",
+    "aotinductor": "It does not support loops over a dynamic length: use onnx or torchscript",
 }
-"""What to do where a format can't be made of a module."""
+"""What to do if a module can't be exported to a format."""
 
 
 def install(folder: Path, paths: Mapping[str, Path]) -> None:
-    """Put artifacts (by format) into the model folder, and their digests and sizes into its manifest."""
+    """Copy artifacts (by format) into the model folder, and write their digests and sizes into its manifest."""
     for label, path in paths.items():
         target = folder / path.name
         if path != target:
@@ -54,10 +54,10 @@ def install(folder: Path, paths: Mapping[str, Path]) -> None:
 
 
 def export(folder: Path, labels: Collection[str], corpus: Path | None, out: Path) -> list[Measured]:
-    """Write the formats into `out` and judge each; one that fails does not keep the others from it.
+    """Write the formats into `out` and measure each; if one fails, the others are made all the same.
 
     Raises:
-        CommandError: what export.py gives can't be used, or no format could be made.
+        CommandError: the results of export.py can't be used, or no format could be made.
     """
     candidate = Candidate.read(folder)
     module = candidate.trained()
@@ -79,7 +79,7 @@ def export(folder: Path, labels: Collection[str], corpus: Path | None, out: Path
             FORMATS[label].write(source, path)
             note(f"{label}: exported in {time.monotonic() - started:.0f} s; measuring")
             measured.append(comparison.measure(label, path, feeds_file))
-        except Exception as error:  # the exporters raise whatever they like
+        except Exception as error:  # the exporters raise many types
             log = out / f"{label}.log"
             log.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
             note(f"{label}: failed: {_reason(error)}. {REMEDIES[label]} (traceback: {log})")
@@ -89,21 +89,21 @@ def export(folder: Path, labels: Collection[str], corpus: Path | None, out: Path
 
 
 def _reason(error: Exception) -> str:
-    """The first line that says something."""
+    """The first line that is not empty."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0].rstrip(".:") if lines else "without a text"
+    text = lines[0].rstrip(".:") if lines else "without a message"
     return text if isinstance(error, CommandError) else f"{type(error).__name__}: {text}"[:300]
 
 
 def feeds_of(candidate: Candidate, module: Any, inputs: Sequence[dict[str, Any]]) -> Feeds:
-    """What the model class feeds its runtime for one pass."""
+    """What the model class passes to its runtime in one pass."""
     recorder = Recorder(module)
     candidate.kind(recorder, candidate.manifest).predict(list(inputs))
     return recorder.passes[0][0]
 
 
 def table(measured: Sequence[Measured]) -> Table:
-    """Costs side by side; times are the least of a few starts, so that a busy machine matters little."""
+    """The formats compared; times are the minimum of a few starts, to reduce the influence of other load."""
     shown = Table(title="one module in each format, on one thread")
     shown.add_column("format")
     for name in (

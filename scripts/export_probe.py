@@ -1,4 +1,4 @@
-"""Open an artifact in a process of its own and say what that costs; `scripts/export_model.py` starts it.
+"""Open an artifact in a process of its own and measure time and memory; started by `scripts/export_model.py`.
 
     python -m scripts.export_probe RUNTIME ARTIFACT FEEDS.npz      (arrays named <inputs>/<name>)
 
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def peak_memory_mb() -> float:
-    """Of this process alone: getrusage's figure would begin with the parent's."""
+    """Of this process alone: getrusage's value includes the parent's memory before exec."""
     status = Path("/proc/self/status")
     if not status.is_file():
         return float("nan")

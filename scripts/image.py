@@ -1,11 +1,11 @@
-"""Build the workers' container images, push them, and print the references to deploy: by digest, never by a moving tag.
+"""Build the workers' container images, push them, and print the references to deploy, by digest.
 
     python -m scripts.image [--only SOURCE]... [--architecture x86_64|arm64] [--builder docker|podman|buildah]
                             [--push --repository URL] [--models-dir DIR]... [--build-arg NAME=VALUE]...
 
-One image for each model folder: with that model, and with the libraries that its requirements.txt names. Images of one
-runtime share the layer with the runtime's libraries, which is built and pushed once. The build's context is made in
-build/image: the same files that a worker's zip has, and the Dockerfile with what it copies.
+One image for each model folder, with that model and the libraries of its requirements.txt. Images of one runtime share
+the layer with the runtime's libraries, which is built and pushed once. The build context is written to build/image: the
+files of a worker's zip, the Dockerfile, and what it copies.
 """
 
 import argparse
@@ -30,7 +30,7 @@ from worker.runtimes import PYTHON
 
 CONTEXT = BUILD / "image"
 TARGETS = {"onnx": {PYTHON, "onnx"}, "torch": {PYTHON, "torchscript", "aotinductor"}}
-"""Stage of the Dockerfile -> the runtimes that it has the libraries of."""
+"""Stage of the Dockerfile -> the runtimes whose libraries it has."""
 ARCHITECTURE = "x86_64"  # of the environments as shipped, too
 
 _COPIED = (
@@ -53,7 +53,7 @@ def target_of(folder: Path) -> str:
 
 
 def make_context(folder: Path, model: Path, *, in_s3: bool = False) -> str:
-    """Fill `folder`, which is emptied first; returns the digest of what is inside, as hex digits.
+    """Write the build context to `folder`, which is emptied first; returns the digest of its contents (hex).
 
     Args:
         folder: the build's context.
@@ -76,10 +76,10 @@ def make_context(folder: Path, model: Path, *, in_s3: bool = False) -> str:
 
 
 def new_tag(source: str, architecture: str, context: str, now: datetime) -> str:
-    """A tag that no other build has, for people: what is deployed is the digest.
+    """A unique tag, for people: images are deployed by digest.
 
-    One made of the sources alone would be rejected by a registry whose tags don't move: two builds of the same sources
-    differ, and a newer base is the reason for some.
+    A tag made from the sources alone would be rejected by a registry with immutable tags: two builds of the same
+    sources differ, for example because of a newer base image.
     """
     return f"{source}-{architecture}-{now:%Y%m%d-%H%M%S}-{context[:8]}"
 

@@ -1,11 +1,11 @@
-"""A model's own libraries: a folder for what its requirements.txt names beyond what .venv has, whatever others pin.
+"""A model's own libraries: a folder with what its requirements.txt needs beyond .venv, independent of other models.
 
     build/libraries/<digest>/    installed once for each content of a requirements.txt, and shared by equal ones
 
-When another is installed, those that were not used for KEPT_SECONDS are removed.
+Installing one removes folders that were not used for KEPT_SECONDS.
 
-pip itself says what is missing beside .venv, and only that is installed. Locally a worker's zip names the folder (in
-libraries.txt of the model's folder), which then comes first on its path. In an image the same is done by install.sh.
+pip reports what is missing in .venv, and only that is installed. Locally a worker's zip names the folder (in
+libraries.txt of the model's folder), which is then first on its path. In an image, install.sh does the same.
 """
 
 import hashlib
@@ -33,14 +33,14 @@ _OTHER_FILES = ("-r", "-c", "-e", "--requirement", "--constraint", "--editable")
 
 
 def libraries_of(folder: Path, *, training: bool = False) -> Path | None:
-    """Folder with the libraries of a model folder, installed when they are not there yet; None where it names none.
+    """Folder with the libraries of a model folder, installed if they are not there yet; None if it needs none.
 
     Args:
         folder: the model folder.
-        training: with those of training/requirements.txt, found together: one version of each.
+        training: with those of training/requirements.txt, resolved together: one version of each.
 
     Raises:
-        CommandError: pip can't find or install them.
+        CommandError: pip can't resolve or install them.
     """
     paths = [folder / REQUIREMENTS, *([folder / "training" / REQUIREMENTS] if training else [])]
     paths = [path for path in paths if path.is_file()]
@@ -76,7 +76,7 @@ def _remove_unused() -> None:
 
 
 def _key(wanted: str) -> str:
-    """Changes with the requirements, with the Python that runs them, and with what .venv is made from."""
+    """Depends on the requirements, the Python version, and the requirements of .venv."""
     base = (ROOT / "pyproject.toml").read_bytes() if (ROOT / "pyproject.toml").is_file() else b""
     parts = (wanted.encode(), str(sys.implementation.cache_tag).encode(), base)
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
@@ -106,5 +106,7 @@ def _pip(paths: Sequence[Path], *arguments: str) -> str:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         said = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "it printed nothing")
         named = " and ".join(map(str, paths))
-        raise CommandError(f"pip can't install what {named} names: {said}. Correct it, or allow access to the index")
+        raise CommandError(
+            f"pip can't install the requirements of {named}: {said}. Correct the file, or allow access to the index"
+        )
     return done.stdout

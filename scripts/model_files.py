@@ -1,9 +1,8 @@
-"""What ships of a model folder, checked: its manifest, artifact and validator, and the files of its worker.
+"""The packaged files of a model folder, checked: its manifest, artifact and validator, and the worker's files.
 
-Of a model folder ships everything but export.py, requirements.txt, the folders tests/, data/ and training/, documents
-and notebooks (*.md, *.ipynb), hidden files, the artifacts that the manifest has and doesn't choose, the chosen one too
-where the environment takes it from S3, and, unless its runtime is `python`, checkpoints (*.pth, *.ckpt), which no
-other runtime opens.
+Everything in a model folder is packaged except export.py, requirements.txt, the folders tests/, data/ and training/,
+documents and notebooks (*.md, *.ipynb), hidden files, artifacts for other runtimes, the artifact itself if it comes
+from S3, and, unless the runtime is `python`, checkpoints (*.pth, *.ckpt), which no other runtime opens.
 """
 
 import hashlib
@@ -23,12 +22,12 @@ from worker.runtimes import PYTHON
 Files = dict[str, bytes]
 """Path inside a package -> content."""
 
-_SOURCE = re.compile(r"[a-z][a-z0-9-]{0,30}")  # what a manifest's name may be
+_SOURCE = re.compile(r"[a-z][a-z0-9-]{0,30}")  # a valid name in a manifest
 _LEFT_OUT_FOLDERS = {"__pycache__", "tests", "data", "training"}
-_LEFT_OUT_SUFFIXES = {".pyc", ".md", ".ipynb"}  # a reworded model card is no new deployment
+_LEFT_OUT_SUFFIXES = {".pyc", ".md", ".ipynb"}  # an edited model card must not change the package
 _CHECKPOINTS = {".pth", ".ckpt"}
-_LARGE = 10 * 2**20  # of a file that is not the artifact: it costs each cold start, and is seldom meant to ship
-_EXPORT = "export.py"  # a model's part of scripts/export_model.py
+_LARGE = 10 * 2**20  # of a file that is not the artifact: it slows down cold starts, and is often included by mistake
+_EXPORT = "export.py"  # read by scripts/export_model.py
 
 
 def find_models(model_dirs: Sequence[Path], sources: Collection[str] | None) -> dict[str, Path]:
@@ -36,15 +35,15 @@ def find_models(model_dirs: Sequence[Path], sources: Collection[str] | None) -> 
 
     Args:
         model_dirs: folders that hold model folders.
-        sources: take only these; None or none of them: all.
+        sources: only these; if None or empty, all.
 
     Raises:
-        CommandError: a name is wrong, taken twice or not there.
+        CommandError: a name is invalid, used twice, or missing.
     """
     found: list[Path] = []
     for model_dir in model_dirs:
         if not model_dir.is_dir():
-            raise CommandError(f"{model_dir} is no folder: --models-dir names one that holds model folders")
+            raise CommandError(f"{model_dir} is not a folder: --models-dir must name a folder with model folders")
         found += [
             path.parent
             for path in sorted(model_dir.glob("*/manifest.json"))
@@ -73,7 +72,7 @@ def by_name(folders: Collection[Path]) -> dict[str, Path]:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The checked manifest of a model folder, its artifact verified when the folder has it.
+    """The checked manifest of a model folder; the artifact is verified if the folder has it.
 
     Raises:
         CommandError: the manifest or the artifact is wrong, or there is no model.py.
@@ -88,8 +87,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not (folder / "model.py").is_file():
         raise CommandError(f"{folder / 'model.py'} is missing: it defines the model's class (see worker/model.py)")
     artifact = manifest.artifact
-    # One that is not in the folder has to be in S3. Only the stack's `models` tell, and its validation rejects others.
-    # The worker verifies it by the digest that is declared here, unless the variable names another.
+    # Otherwise it must be in S3: the stack's `models` has its URI, and the stack's validation checks that. The worker
+    # verifies it by the digest in the manifest, unless the URI has another.
     if artifact is not None and (folder / artifact.file).is_file():
         content = (folder / artifact.file).read_bytes()
         for key, declared, actual in (
@@ -98,32 +97,32 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         ):
             if declared != actual:
                 where = f"{path}: artifacts.{manifest.runtime}.{key}"
-                raise CommandError(f"{where} is {declared}, but that of {artifact.file} is {actual}")
+                raise CommandError(f"{where} is {declared}, but {artifact.file} has {actual}")
     data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     return data
 
 
 def declare_artifact(folder: Path, runtime: str, name: str) -> None:
-    """Write the digest and the size of an artifact in a model folder, as they are now, into its manifest."""
+    """Write the current digest and size of an artifact in a model folder into its manifest."""
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text(encoding="utf-8"))
     content = (folder / name).read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     declared = {"file": name, "sha256": digest, "bytes": len(content)}
     artifacts = manifest.setdefault("artifacts", {})
-    if artifacts.get(runtime) != declared:  # what is right keeps its layout
+    if artifacts.get(runtime) != declared:  # do not reformat an unchanged manifest
         artifacts[runtime] = declared
         path.write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
     note(f"{folder / name}: {len(content)} bytes, SHA-256 {digest}")
 
 
 def worker_files(source: str, folder: Path, *, in_s3: bool = False, root: Path = ROOT) -> Files:
-    """What a worker of this model folder consists of: worker/, inference/ and validators/, and nothing to spare.
+    """The files of a worker for this model folder: worker/, inference/ and validators/.
 
     Args:
         source: the folder's name.
         folder: the model folder.
-        in_s3: the artifact comes from S3, and does not ship.
+        in_s3: the artifact comes from S3, and is not packaged.
         root: the repository.
 
     Raises:
@@ -159,9 +158,9 @@ def validators(models: Mapping[str, Path], manifests: Mapping[str, Mapping[str, 
 
 
 def files_under(folder: Path, prefix: str) -> Files:
-    """All files under a folder that ship."""
+    """All files under a folder that are packaged."""
     if not folder.is_dir():
-        raise CommandError(f"{folder} is missing: this checkout is not whole")
+        raise CommandError(f"{folder} is missing: this checkout is incomplete")
     return {
         prefix + path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
@@ -170,7 +169,7 @@ def files_under(folder: Path, prefix: str) -> Files:
 
 
 def megabytes(size: int) -> str:
-    """A number of bytes, for people."""
+    """A number of bytes as text."""
     return f"{size / 2**20:.2f} MB"
 
 
@@ -181,7 +180,7 @@ def _ships(path: Path) -> bool:
 
 
 def _validator(folder: Path, manifest: Mapping[str, Any]) -> str:
-    """The input schema's validator. The output schema's is made too, and thrown away: to see that it is one."""
+    """The input schema's validator. The output schema's is only generated to check the schema."""
     rendered = {}
     for name in ("input_schema", "output_schema"):
         try:
@@ -200,4 +199,4 @@ def _warn(folder: Path, model: Files, chosen: str | None) -> None:
     for name, data in model.items():
         if name != chosen and len(data) > _LARGE:
             size = megabytes(len(data))
-            note(f"{folder / name} ships with the worker, {size}: if it should not, move it to training/")
+            note(f"{folder / name} is packaged with the worker, {size}: if not needed there, move it to training/")

@@ -1,6 +1,6 @@
 """Import a model's model.py as a worker does, in a process of its own, with that model's libraries.
 
-python -m scripts.model_import FOLDER [LIBRARIES]       one line on stderr, and exit code 1, where that fails
+python -m scripts.model_import FOLDER [LIBRARIES]       if it fails: one line on stderr, exit code 1
 """
 
 import hashlib
@@ -18,10 +18,10 @@ _DONE = BUILD / "imported"
 
 
 def check_import(folder: Path, libraries: Path | None) -> None:
-    """Import model.py of a model folder; what was imported once is not imported again until its sources change.
+    """Import model.py of a model folder; not again until the sources change.
 
     Raises:
-        CommandError: it can't be imported, or has no class; it names the file and the line.
+        CommandError: it can't be imported, or has no model class; with file and line.
     """
     stamp = _DONE / _digest(folder, libraries)
     if stamp.is_file():
@@ -49,7 +49,7 @@ def check_import(folder: Path, libraries: Path | None) -> None:
 
 
 def place_of(error: BaseException, folder: Path) -> str:
-    """File and line where an error came up: the last that is the model's own, or model.py where none is."""
+    """File and line of an error: the last one in the model folder, or model.py if there is none."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
     frames = [f for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).is_relative_to(folder)]
@@ -57,11 +57,11 @@ def place_of(error: BaseException, folder: Path) -> str:
 
 
 def describe_error(error: BaseException, folder: Path) -> str:
-    """One line: where, what, and what to do about it."""
+    """One line with place, error and remedy."""
     said = error.msg if isinstance(error, SyntaxError) else str(error)
     text = f"{place_of(error, folder)}: {type(error).__name__}: {' '.join(said.split())}"
     if isinstance(error, ModuleNotFoundError) and error.name:
-        return f"{text}. If it is a library, name it in {folder / 'requirements.txt'}"
+        return f"{text}. If it is a library, add it to {folder / 'requirements.txt'}"
     return text
 
 
@@ -82,7 +82,7 @@ def main() -> int:
         model_class(folder)
     except ModelError as error:
         note(str(error))
-    except BaseException as error:  # SystemExit too: whatever ends the import would end a worker
+    except BaseException as error:  # SystemExit too: it would stop a worker
         note(describe_error(error, folder))
     else:
         return 0

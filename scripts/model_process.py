@@ -1,4 +1,4 @@
-"""Run something of a model folder in a process of its own, with that model's libraries.
+"""Train, test or export a model in a process of its own, with that model's libraries.
 
 python -m scripts.model_process train|test MODEL        MODEL: a folder in worker/models, or a path
 """
@@ -19,7 +19,7 @@ from scripts.libraries import libraries_of
 from scripts.model_files import declare_artifact
 from worker.runtimes import PYTHON
 
-# The project's own tests treat each warning as an error; those of a model's libraries are not its author's.
+# The project's tests treat warnings as errors; a model's author can't fix warnings of its libraries.
 _TESTS = ("-m", "pytest", "-q", "-o", "filterwarnings=default")
 
 
@@ -35,7 +35,7 @@ def model_folder(name: str) -> Path:
     known = ", ".join(sorted(path.parent.name for path in MODELS.glob("*/manifest.json")))
     raise CommandError(
         f"there is no model folder {name}: MODEL is one of {known}, or the path of a folder with a manifest.json; "
-        f"`make new-model NAME={Path(name).name}` makes one",
+        f"`make new-model NAME={Path(name).name}` creates one",
         code=2,
     )
 
@@ -48,20 +48,20 @@ def run_in_model(folder: Path, arguments: Sequence[str]) -> int:
     """
     libraries = libraries_of(folder, training=True)
     path = [str(part) for part in (libraries, ROOT / "lambda", ROOT) if part]
-    # TorchScript writes the constants of torch's layers in the order of a set of names: the same seed, the same bytes.
+    # TorchScript writes the constants of torch's layers in the order of a set: a fixed hash seed makes it reproducible.
     env = {"PYTHONHASHSEED": "0"} | os.environ | {"PYTHONPATH": os.pathsep.join(path)}
     return subprocess.run([sys.executable, *arguments], cwd=ROOT, env=env, check=False).returncode
 
 
 def train(folder: Path, artifact: str | None = None) -> int:
-    """Run training/train.py, and declare the artifact for `python` that it wrote; returns its exit code.
+    """Run training/train.py, and write its artifact for `python` into the manifest; returns its exit code.
 
     Args:
         folder: the model folder.
-        artifact: name of that file; None: the one that the manifest names already, if any.
+        artifact: name of that file; None: the one in the manifest, if any.
 
     Raises:
-        CommandError: it ended well, but that file is missing; or the libraries can't be installed.
+        CommandError: it succeeded, but that file is missing; or the libraries can't be installed.
     """
     code = run_in_model(folder, [str(folder / "training" / "train.py")])
     manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))

@@ -1,9 +1,9 @@
 """The input and output tables in the READMEs of the Terraform modules, between terraform-docs' markers.
 
     python -m scripts.module_tables            write them
-    python -m scripts.module_tables --check    say which are out of date; exit code 1 if any is
+    python -m scripts.module_tables --check    print which are out of date; exit code 1 if any is
 
-The tables are those that terraform-docs writes with .terraform-docs.yml, for machines that do not have it.
+The tables are the same as those of terraform-docs with .terraform-docs.yml; for machines without terraform-docs.
 """
 
 import argparse
@@ -35,7 +35,7 @@ def folders() -> list[Path]:
 
 
 def tables(folder: Path) -> str:
-    """What belongs between the markers of a module's README."""
+    """The text between the markers of a module's README."""
     variables, outputs = _blocks(folder, "variable"), _blocks(folder, "output")
     inputs = [[name, _cell(body), "no" if "default" in body else "yes"] for name, body in variables.items()]
     parts = [
@@ -49,7 +49,7 @@ def tables(folder: Path) -> str:
 
 
 def with_tables(readme: str, folder: Path) -> str:
-    """A README's text with the tables as they should be.
+    """A README's text with up-to-date tables.
 
     Raises:
         CommandError: it has no markers.
@@ -70,7 +70,7 @@ def _blocks(folder: Path, kind: str) -> Blocks:
 
 
 def _cell(body: Mapping[str, Any]) -> str:
-    """A description in a cell: terraform-docs escapes what would end it, outside of code."""
+    """A description in a table cell: as in terraform-docs, | is escaped outside of code."""
     parts = str(body.get("description") or "n/a").split("`")
     return "`".join(part if index % 2 else part.replace("|", "\\|") for index, part in enumerate(parts))
 

@@ -1,9 +1,9 @@
-"""Write a model folder that works at once: to be tried, tested and deployed before anything in it is replaced.
+"""Create a model folder that works at once: it can be tried, tested and deployed before anything in it is changed.
 
     python -m scripts.new_model NAME [--kind python|sklearn|onnx|torch] [--models-dir DIR]
 
-The files come from scripts/templates; a tiny artifact is trained and exported in place, by the same commands that make
-the real one later.
+The files come from scripts/templates. A tiny artifact is trained and exported with the same commands as the real one
+later.
 """
 
 import argparse
@@ -27,7 +27,7 @@ _SUFFIX = ".template"
 
 @dataclass(frozen=True)
 class Kind:
-    """What a kind of model is made of: folders of templates, the manifest's runtime, and how the artifact is made.
+    """A kind of model: folders of templates, the manifest's runtime, and how the artifact is made.
 
     `artifact` is the file that training writes for the runtime `python`.
     """
@@ -57,8 +57,8 @@ def write(folder: Path, kind: Kind) -> None:
     name = folder.name
     if not _NAME.fullmatch(name) or name.endswith("-dlq"):
         raise CommandError(
-            f"{name!r} can't be a model's name: use 1 to 31 lower-case letters, digits and hyphens, "
-            "a letter first, and not -dlq at the end",
+            f"{name!r} is not a valid model name: use 1 to 31 lower-case letters, digits and hyphens, "
+            "starting with a letter and not ending in -dlq",
             code=2,
         )
     if folder.exists():
@@ -97,7 +97,7 @@ def make_artifact(folder: Path, kind: Kind) -> None:
 
 def main() -> int:
     """Command line of this module."""
-    parser = argparse.ArgumentParser(prog="new_model", description="Write a model folder that works at once.")
+    parser = argparse.ArgumentParser(prog="new_model", description="Create a model folder that works at once.")
     parser.add_argument("name", help="of the model and its folder")
     parser.add_argument("--kind", choices=KINDS, default="python")
     parser.add_argument(

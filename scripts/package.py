@@ -1,21 +1,21 @@
-"""Make the zips that Lambda runs: the same bytes everywhere, for the same sources and the same release of Python.
+"""Build the zips for Lambda, reproducibly: the same sources and the same Python release give the same bytes.
 
     build/packages/lambda.zip           lambda/ + models.json + validators/ (one module per model folder)
     build/packages/worker-<source>.zip  worker/ with that one model folder + inference/ + validators/
 
-What is packaged is what the environment names; other model folders may be half finished. A model that runs from an
-image, or has a package of its own, gets no zip. A zip that Lambda would reject is rejected here, except for `local`:
-the emulator has no such limit. What ships of a folder: see scripts/model_files.py.
+Only the models of the environment are packaged; other model folders may be unfinished. A model that runs from an image,
+or has its own package, gets no zip. A zip above Lambda's limits is an error, except for `local`: the emulator has no
+such limit. For the packaged files of a model folder see scripts/model_files.py.
 
-Entries are sorted and stored uncompressed (the output of zlib depends on its version), with one fixed date and
-mode. A zip whose bytes are right is left alone.
+Entries are sorted and stored uncompressed (the output of zlib depends on its version), with a fixed date and mode. An
+unchanged zip is not written again.
 
-Beside each source lies its bytecode. The emulator runs functions with the Python that packages: for `local`, that one
-compiles. AWS runs them with the stack's runtime: for the other environments a Python of that version does, and where
-there is none, the zips have no bytecode.
+The zips contain bytecode next to the sources. The emulator runs functions with the Python that runs this command, which
+compiles for `local`. AWS runs them with the stack's runtime: for the other environments a Python of that version
+compiles, and without one the zips have no bytecode.
 
     python -m scripts.package [--env ENVIRONMENT] [--out DIR]
-    python -m scripts.package --models-dir DIR... [--only SOURCE]...        these folders, whatever an environment names
+    python -m scripts.package --models-dir DIR... [--only SOURCE]...        these folders, for any environment
 """
 
 import argparse
@@ -53,19 +53,19 @@ OUT = BUILD / "packages"
 LIBRARIES_FILE = "libraries.txt"  # see worker/model.py
 
 ZIP_LIMIT = 50 * 2**20
-"""Largest zip that Lambda takes directly: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
+"""Largest zip for a direct upload to Lambda: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
 UNPACKED_LIMIT = 250 * 2**20
 """Largest size of a zip's content, unpacked."""
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 _MODE = 0o644
-_SHOWN = 100 * 1024  # from here on the command lists a file by its name
+_SHOWN = 100 * 1024  # larger files are listed by name
 
 
 @dataclass(frozen=True)
 class Packages:
-    """The zips: of lambda/, and of each model folder's worker. `changed` are those just written."""
+    """The zips: of lambda/, and of each model folder's worker. `changed` are those that were written now."""
 
     lambda_zip: Path
     workers: Mapping[str, Path]
@@ -84,20 +84,20 @@ def build(
     root: Path = ROOT,
     python: str | None = sys.executable,
 ) -> Packages:
-    """Make the zips of all model folders in some folders, or of those named by `sources`. See `make_zips`."""
+    """Build the zips of all model folders in some folders, or of those in `sources`. See `make_zips`."""
     models = find_models(model_dirs, sources)
     workers = {source: worker_files(source, folder, root=root) for source, folder in models.items()}
     return make_zips(out, models, workers, root, python)
 
 
 def build_for_environment(out: Path, environment: str, config: EnvironmentConfig, *, images: bool = False) -> Packages:
-    """Make the zips that an environment's functions run from.
+    """Build the zips of an environment's functions.
 
     Args:
         out: folder of the zips.
         environment: local, dev or prod.
-        config: what it names.
-        images: all workers run from images, which are built elsewhere.
+        config: its configuration.
+        images: all workers run from images, which are built by another command.
 
     Raises:
         CommandError: see `make_zips`; or a model can't be imported, or Lambda would reject its zip, or the environment
@@ -107,9 +107,8 @@ def build_for_environment(out: Path, environment: str, config: EnvironmentConfig
     for model in config.models.values():
         if model.artifact and not model.own_package and not read_manifest(model.folder).get("artifacts"):
             raise CommandError(
-                f"{environment} takes the artifact of {model.name} from {model.artifact}, but "
-                f"{model.folder}/manifest.json names none: declare it in artifacts.python (file, sha256, bytes), "
-                "or remove artifact from `models`"
+                f"{environment} sets artifact = {model.artifact} for {model.name}, but {model.folder}/manifest.json "
+                "has no artifact: add it to artifacts.python (file, sha256, bytes), or remove artifact from `models`"
             )
     zipped = {
         model.folder.name: model.folder
@@ -132,7 +131,7 @@ def build_for_environment(out: Path, environment: str, config: EnvironmentConfig
         workers[source] = files
     for folder in models.values():
         if folder.name not in zipped and not (folder / REQUIREMENTS).is_file():
-            check_import(folder, None)  # one with libraries of its own is imported in its image
+            check_import(folder, None)  # a model with its own libraries is imported in its image
     return make_zips(out, models, workers, ROOT, python_of(environment))
 
 
@@ -143,10 +142,10 @@ def make_zips(
 
     Args:
         out: folder of the zips.
-        models: all model folders that the API knows.
-        workers: what the worker of a model folder consists of; those without have no zip.
+        models: all model folders that the API serves.
+        workers: the files of each worker; a model folder without them gets no zip.
         root: the repository.
-        python: path of the Python that compiles; None leaves the bytecode out.
+        python: path of the Python that compiles; None: without bytecode.
 
     Raises:
         CommandError: a manifest, an artifact, a schema or a source is wrong; it names the file and the key or line.
@@ -169,12 +168,12 @@ def make_zips(
 def check_size(source: str, files: Files, environment: str) -> None:
     """Raise CommandError where Lambda would reject the zip; for `local` say so, since the emulator takes it.
 
-    What is stored is not compressed: the zip is at least as large as what is in it.
+    The zip is not compressed: it is at least as large as its files.
     """
     size = sum(map(len, files.values()))
     if size <= ZIP_LIMIT:
         return
-    also = f", and content of more than {UNPACKED_LIMIT // 2**20} MB in any way" if size > UNPACKED_LIMIT else ""
+    also = f", and any package of more than {UNPACKED_LIMIT // 2**20} MB unpacked" if size > UNPACKED_LIMIT else ""
     problem = (
         f"the worker's zip of {source} has {megabytes(size)}; Lambda rejects a zip of more than "
         f"{ZIP_LIMIT // 2**20} MB{also}"
@@ -189,18 +188,18 @@ def check_size(source: str, files: Files, environment: str) -> None:
 
 
 def python_of(environment: str) -> str | None:
-    """Path of the Python that compiles for an environment; None, after a note, where there is none."""
+    """Path of the Python that compiles for an environment; None, after a message, if there is none."""
     if environment == LOCAL:
         return sys.executable
     version = stack_version()
     python = find_python(version)
     if python is None:
-        note(f"no bytecode in the zips, so starts take longer: AWS runs Python {version}; put python{version} on PATH")
+        note(f"the zips have no bytecode, so cold starts take longer: put python{version}, which AWS runs, on PATH")
     return python
 
 
 def stack_version() -> str:
-    """The minor version of Python that AWS runs zips with, as the stack says."""
+    """The minor version of the Python with which AWS runs the zips, from the stack's defaults."""
     return str(defaults("zip")["runtime"]).removeprefix("python")
 
 
@@ -213,14 +212,14 @@ def _zip(files: Files) -> bytes:
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(files):
             info = zipfile.ZipInfo(name, _DATE)
-            info.create_system = 3  # Unix, wherever this runs: the mode below counts
+            info.create_system = 3  # Unix, on every system: then the mode below is used
             info.external_attr = (0o100000 | _MODE) << 16
             archive.writestr(info, files[name])
     return buffer.getvalue()
 
 
 def _write(path: Path, data: bytes) -> bool:
-    """Replace the file unless it has these bytes already; atomically, for a plan may be reading it."""
+    """Replace the file unless it has these bytes already; atomically, since a plan may be reading it."""
     if path.is_file() and path.read_bytes() == data:
         return False
     part = path.with_suffix(".part")

@@ -6,10 +6,10 @@
     python scripts/predict.py --inputs measurements.jsonl --model mine
     python scripts/predict.py --resume 0123abcd
 
-The request's id is printed at once on stderr: whatever happens to this command, --resume gets the result. One input
+The request's id is printed at once on stderr: if this command is interrupted, --resume gets the result. One input
 prints its result as JSON; many print one JSON line each, in their order, with index (from 0), request_id, status,
 result and error. All are sent before the results are waited for, and their ids are in a journal, whose name is printed
-first: after Ctrl-C, a crash or a timeout, --resume JOURNAL sends what was not sent and prints the results of all.
+first: after Ctrl-C, a crash or a timeout, --resume JOURNAL sends the inputs that were not sent and prints all results.
 """
 
 import argparse
@@ -38,7 +38,7 @@ exit codes:
   1  the request failed, was cancelled or expired
   2  usage, rejected input, or the API is not reachable
   3  there is no such request
-  4  not done in time (--timeout); it goes on: --resume
+  4  not done in time (--timeout); it continues: use --resume
 With many inputs, the highest code of all lines."""
 
 
@@ -56,7 +56,7 @@ def main() -> int:
             note("no input, nothing to do")
             return OK
         journal = Journal.begin(inputs, args.model, client.base_url)
-        del inputs  # of what is accepted, only the file keeps the input
+        del inputs  # accepted inputs are kept in the file only
         return run_all(client, journal, args.timeout)
     request_id = client.submit(_input(args), args.model)
     note(f"request {request_id}")
@@ -82,7 +82,7 @@ def _parser() -> argparse.ArgumentParser:
         "--timeout",
         type=float,
         default=120.0,
-        help="seconds to wait (default: 120); with many inputs, for each, and begun anew whenever another one is done",
+        help="seconds to wait (default: 120); with many inputs, since the last one that was done",
     )
     parser.add_argument("--region", help="region to sign for, where the host names none (default: the deployment's)")
     parser.add_argument("--sign", action="store_true", help="sign with AWS credentials, for an AWS_IAM authorizer")
@@ -92,17 +92,17 @@ def _parser() -> argparse.ArgumentParser:
 def _client(args: argparse.Namespace) -> Client:
     url, region, on_aws = args.url, args.region, False
     if not url:
-        from scripts import aws_session, endpoint, terraform  # they need Terraform's state; a URL needs nothing
+        from scripts import aws_session, endpoint, terraform  # they need Terraform's state; a URL does not
 
         try:
             url = endpoint.base_url(args.env)
             on_aws = args.env != terraform.LOCAL
-            if on_aws and not region:  # a domain of one's own names none
+            if on_aws and not region:  # a custom domain does not contain it
                 region = aws_session.region_of(terraform.outputs(args.env))
         except CommandError as failure:
             raise CommandError(f"{failure} (or give --url)", USAGE) from failure
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-        raise CommandError(f"{url} is no http(s) URL: give --url https://...", USAGE)
+        raise CommandError(f"{url} is not an http(s) URL: give --url https://...", USAGE)
     signs = args.sign or on_aws or region_in(url)
     return Client(url, signer(url, required=args.sign, region=region) if signs else None)
 
@@ -135,12 +135,12 @@ def _inputs(args: argparse.Namespace) -> Iterator[Any]:
 
 def _wait(client: Client, request_id: str, seconds: float) -> Mapping[str, Any]:
     try:
-        # Where only Python is installed, a request can be sent all the same.
+        # Requests can be sent without any installed package.
         if not sys.stderr.isatty() or importlib.util.find_spec("rich") is None:
             return client.wait(request_id, seconds)
         return _wait_on_terminal(client, request_id, seconds)
     except KeyboardInterrupt:
-        note(f"it goes on: --resume {request_id}")
+        note(f"the request continues; get its result with --resume {request_id}")
         raise
 
 

@@ -1,7 +1,7 @@
-"""The journal of many inputs: what was sent under which key and id, on disk, so that an interruption loses nothing.
+"""The journal of many inputs: a file with the key and id of each, so that an interrupted run can be resumed.
 
-It has a line for each input, with an Idempotency-Key of its own, before anything is sent, and a line with the request's
-id as soon as it is accepted. Whoever resumes sends what has no id under the same key: nothing is accepted twice.
+Before anything is sent, it has a line for each input with its Idempotency-Key; a line with the request's id is added as
+soon as it is accepted. A resumed run sends the inputs without an id, with the same keys: nothing is accepted twice.
 """
 
 import json
@@ -19,7 +19,7 @@ from scripts.console import BUILD, CommandError
 
 @dataclass
 class Item:
-    """One input: its place in the whole, from 0, its key, and the request's id once it is accepted."""
+    """One input: its index from 0, its key, and the request's id once it is accepted."""
 
     index: int
     payload: Any
@@ -28,7 +28,7 @@ class Item:
 
 
 class Journal:
-    """The file. Lines are JSON objects; a last line that was cut off by a crash is left out."""
+    """The file. Lines are JSON objects; an incomplete last line, left by a crash, is ignored."""
 
     def __init__(self, path: Path, model: str | None, items: Sequence[Item]) -> None:
         self.path = path
@@ -38,7 +38,7 @@ class Journal:
 
     @classmethod
     def begin(cls, inputs: Sequence[Any], model: str | None, url: str, path: Path | None = None) -> Self:
-        """Write the inputs down, in a file that only this user can read."""
+        """Write the inputs to a file that only this user can read."""
         path = path or BUILD / "predict" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         items = [Item(index, payload, str(uuid.uuid4())) for index, payload in enumerate(inputs)]
@@ -51,11 +51,12 @@ class Journal:
 
     @classmethod
     def read(cls, path: Path, url: str) -> Self:
-        """Read what an earlier run has written, and drop the half line that a crash left at its end.
+        """Read the journal of an earlier run, and remove an incomplete last line.
 
         Raises:
-            CommandError: it is no journal, or of another deployment, or not all of its inputs were written down, so
-                that nothing was sent.
+            CommandError: it is not a journal, or of another deployment, or not all inputs are in it, so that nothing
+                was
+                sent.
         """
         content = path.read_bytes()
         whole = content[: content.rfind(b"\n") + 1]
@@ -70,15 +71,15 @@ class Journal:
                 raise ValueError("inputs are missing")
         except (IndexError, KeyError, TypeError, ValueError) as error:
             raise CommandError(
-                f"{path} is no journal of predict, or its run ended before it sent anything", 2
+                f"{path} is not a journal of predict, or its run ended before it sent anything", 2
             ) from error
         if sent_to != url:
-            raise CommandError(f"{path} is of {sent_to}, not of {url}: give its --env or --url", 2)
-        os.truncate(path, len(whole))  # else the next line would be written behind the half one
+            raise CommandError(f"{path} belongs to {sent_to}, not to {url}: give its --env or --url", 2)
+        os.truncate(path, len(whole))  # the next line must not be appended to the incomplete one
         return cls(path, model, list(items.values()))
 
     def accepted(self, item: Item, request_id: str) -> None:
-        """Note a request's id, at once."""
+        """Write a request's id at once."""
         item.request_id = request_id
         with self._lock, self.path.open("a", encoding="utf-8") as file:
             _write(file, {"index": item.index, "request_id": request_id})

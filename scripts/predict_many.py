@@ -1,10 +1,9 @@
-"""Many inputs in one go: everything is sent first, and the results are fetched meanwhile.
+"""Many inputs in one run: all are sent first, and results are fetched at the same time.
 
-One thread, the main one, decides; a pool sends and another asks for results. Every accepted id is in the journal before
-anything else happens to it, so that an interruption at any moment costs only the time until `--resume`.
+The main thread schedules the calls; one pool sends inputs, another gets results. Every accepted id is written to the
+journal at once, so that an interrupted run can be resumed without a loss.
 
-Results are asked for in the order of the inputs, within a window: what is behind it can wait on the server, and memory
-holds no more results than the window is wide.
+Results are requested in the order of the inputs, within a window, so that memory holds at most a window of results.
 """
 
 import os
@@ -43,31 +42,31 @@ _THROTTLED = frozenset({429, 503})
 def run_all(client: Client, journal: Journal, seconds: float) -> int:
     """Send what was not sent, and print a line for each input, in their order, as soon as those before it are done.
 
-    An input is given up when `seconds` have passed since it was first asked for and since anything was last accepted
-    or done: the time that it waits behind the others is not its own.
+    An input fails when `seconds` have passed both since it was first polled and since any input was accepted or done:
+    the time behind other inputs does not count.
 
     Returns the highest exit code of all lines.
     """
     worst = OK
     many = _Run(client, journal, seconds)
     try:
-        note(f"{many.progress()}; after an interruption: --resume {journal.path}")
+        note(f"{many.progress()}; to resume after an interruption: --resume {journal.path}")
         for code, line in many.lines():
             print(as_json(line), flush=True)
             worst = max(worst, code)
     except KeyboardInterrupt:
         try:
-            note(f"interrupted; what was sent goes on: --resume {journal.path}")
+            note(f"interrupted; requests that were sent continue; to resume: --resume {journal.path}")
             sys.stdout.flush()
             many.wait_for_last_replies()
         finally:
-            os._exit(130)  # threads that wait for an answer would keep the process for minutes
+            os._exit(130)  # threads that wait for a response would keep the process running for minutes
     return worst
 
 
 @dataclass
 class _Task:
-    """An input that is being sent, or whose result is being asked for."""
+    """An input that is being sent or polled."""
 
     item: Item
     since: float
@@ -77,7 +76,7 @@ class _Task:
 
 
 class _Run:
-    """One run. Only the calls themselves happen in other threads."""
+    """One run. Only the HTTP calls run in other threads."""
 
     def __init__(self, client: Client, journal: Journal, seconds: float) -> None:
         self._client = client
@@ -89,7 +88,7 @@ class _Run:
         self._unsent = iter([item for item in journal.items if item.request_id is None])
         self._sending: dict[int, _Task] = {}
         self._accepted = {item.index: now for item in journal.items if item.request_id is not None}
-        """Index -> when to ask for it first."""
+        """Index -> the time of its first poll."""
         self._asking: dict[int, _Task] = {}
         self._lines: dict[int, tuple[int, dict[str, Any]]] = {}
         self._next = 0
@@ -109,18 +108,18 @@ class _Run:
         self._pollers.shutdown()
 
     def progress(self) -> str:
-        """How far it is."""
+        """The numbers of inputs sent and done, as text."""
         return f"{self._sent} of {len(self._journal.items)} inputs sent, {self._next} done"
 
     def wait_for_last_replies(self) -> None:
-        """Give the calls under way a moment, so that the journal has the ids that the API is just giving out.
+        """Wait briefly for the calls in progress, so that their ids are in the journal.
 
-        One that comes later is not lost: its key is in the journal.
+        A later id is not lost: its key is in the journal.
         """
         wait([task.call for task in self._sending.values() if task.call], LAST_ANSWERS_SECONDS)
 
     def _step(self) -> None:
-        """Begin the calls that are due, wait until one ends or another is due, and deal with what has ended."""
+        """Start the calls that are due, wait until one ends or another is due, and process the results."""
         now = time.monotonic()
         self._show(now)
         self._fill(now)
@@ -171,7 +170,7 @@ class _Run:
             self._after_no_acceptance(task, failure, now)
             return
         del self._sending[task.item.index]
-        task.item.payload = None  # it is in the journal, and is not needed again
+        task.item.payload = None  # it is in the journal
         self._accepted[task.item.index] = now + ask_again_after(reply)
         self._last_progress = now
         self._sent += 1
@@ -182,14 +181,14 @@ class _Run:
         task.failures += 1
         pause = submit_again_after(failure, task.failures)
         throttled = isinstance(failure, ApiError) and failure.reply.status in _THROTTLED
-        # An API that has accepted nothing for so long is asked once for each of the others, not for so long again.
+        # If the API has accepted nothing for this time, each of the other inputs is tried only once.
         until = self._last_progress + self._seconds if throttled else task.since + RETRY_SECONDS
         if pause is None or now + pause > until:
             del self._sending[task.item.index]
             self._fail(task.item, failure)
             return
         task.due = now + pause
-        if throttled:  # it would reject the other senders too
+        if throttled:  # the other senders would be throttled too
             self._throttled_until = max(self._throttled_until, task.due)
 
     def _after_asking(self, task: _Task) -> None:
@@ -227,7 +226,7 @@ class _Run:
 
 
 def _result(task: _Task) -> Reply:
-    """What a call has returned or raised; the task is ready for the next one."""
+    """The result of a finished call, or its exception; the task is ready for the next call."""
     assert task.call is not None
     call, task.call = task.call, None
     return call.result()

@@ -1,4 +1,4 @@
-"""What `make deploy` needs, checked in one round before anything is built: all that is missing is said at once."""
+"""Checks the requirements of `make deploy` before anything is built, and reports all problems at once."""
 
 import re
 from collections.abc import Callable
@@ -18,10 +18,10 @@ MakeClient = Callable[[str, str | None], Any]
 
 
 def check(environment: str, choice: str | None, make_client: MakeClient | None = None) -> Builder:
-    """Check everything, and give the builder.
+    """Check everything, and return the builder.
 
     Raises:
-        CommandError: names everything that is missing, each with its remedy.
+        CommandError: everything that is missing, with remedies.
     """
     problems: list[str] = []
     builder: Builder | None = None
@@ -57,14 +57,14 @@ def _problems_of_account(make_client: MakeClient, settings: dict[str, str]) -> l
     try:
         make_client("sts", None).get_caller_identity()
     except (BotoCoreError, ClientError) as error:
-        return [describe_aws_error(error)]  # the other questions would get the same answer
+        return [describe_aws_error(error)]  # the other calls would fail in the same way
     problems = []
     if bucket := settings.get("bucket"):
         try:
             make_client("s3", settings.get("region")).head_bucket(Bucket=bucket)
         except (BotoCoreError, ClientError) as error:
             problems.append(
-                f"the state's bucket {bucket} can't be used ({describe_aws_error(error)}): create it, or ask for access"
+                f"the state bucket {bucket} can't be used ({describe_aws_error(error)}): create it, or ask for access"
             )
     try:
         limits = make_client("lambda", None).get_account_settings()["AccountLimit"]
@@ -77,8 +77,8 @@ def _problems_of_account(make_client: MakeClient, settings: dict[str, str]) -> l
     concurrency = int(limits["ConcurrentExecutions"])
     if concurrency < NEW_ACCOUNT_CONCURRENCY:
         note(
-            f"this account runs {concurrency} functions at a time: set each model's maximum_concurrency so that they"
-            " fit, since what is throttled counts as received; ask for more by `aws service-quotas"
+            f"this account's Lambda concurrency is {concurrency}: the sum of the models' maximum_concurrency must be"
+            " below it, since throttled messages count as received. Request more with `aws service-quotas"
             " request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000`."
             " It may also reject more than 3,008 MB for a function (docs/deploy.md, Limits of the account)"
         )

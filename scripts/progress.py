@@ -1,4 +1,4 @@
-"""Run a Terraform command with -json, and show one line for each resource that is done.
+"""Run a Terraform command with -json, and print one line for each finished resource.
 
 https://developer.hashicorp.com/terraform/internals/machine-readable-ui
 """
@@ -12,15 +12,15 @@ from typing import Any
 from scripts.console import note
 from scripts.terraform_errors import Message
 
-SILENCE_SECONDS = 9.0  # Terraform says every 10 s what it still works on
+SILENCE_SECONDS = 9.0  # Terraform reports every 10 s what is in progress
 
-INTERRUPTED = 130  # as a shell has it
+INTERRUPTED = 130  # as in shells
 
 _DONE = {"create": "creation", "update": "modification", "delete": "destruction"}
 
 
 class Progress:
-    """Chooses what to show of Terraform's messages."""
+    """Selects which of Terraform's messages are shown."""
 
     def __init__(self) -> None:
         self._total = 0
@@ -28,7 +28,7 @@ class Progress:
         self._shown_at = time.monotonic()
 
     def shown(self, message: Mapping[str, Any]) -> str | None:
-        """What the user sees of a message, if anything."""
+        """The line to print for a message, if any."""
         text = self._text(message)
         if text is not None:
             self._shown_at = time.monotonic()
@@ -41,7 +41,7 @@ class Progress:
             self._total = changes["add"] + changes["change"] + changes["remove"]
             return str(message["@message"])
         hook = message.get("hook", {})
-        if kind == "apply_complete" and hook["action"] in _DONE:  # data sources are read, and not in the plan's numbers
+        if kind == "apply_complete" and hook["action"] in _DONE:  # data sources are not in the plan's numbers
             self._done += 1
             return f"{self._count()} {_address(hook)}: {_DONE[hook['action']]} took {hook['elapsed_seconds']}s"
         if kind == "apply_progress" and time.monotonic() - self._shown_at > SILENCE_SECONDS:
@@ -57,7 +57,7 @@ def _address(hook: Mapping[str, Any]) -> str:
 
 
 def run(command: Sequence[str], env: Mapping[str, str], log: Path) -> tuple[int, str]:
-    """Run a command whose arguments contain -json; all it says goes to `log`. Returns its exit code and its errors.
+    """Run a command whose arguments contain -json; its output is written to `log`. Returns exit code and errors.
 
     The exit code is INTERRUPTED where it failed after Ctrl-C, which Terraform got too.
     """
@@ -84,6 +84,6 @@ def run(command: Sequence[str], env: Mapping[str, str], log: Path) -> tuple[int,
                 break
             except KeyboardInterrupt:
                 interrupted = True
-                note("interrupted: Terraform got the signal too, and writes its state")
+                note("interrupted: Terraform got the signal too and is writing its state")
     code = INTERRUPTED if interrupted and process.returncode else process.returncode
     return code, "\n\n".join(errors)

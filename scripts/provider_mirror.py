@@ -1,7 +1,7 @@
-"""Where Terraform gets the AWS provider from, without an edit by the user.
+"""Where Terraform gets the AWS provider from, without a change of the user's configuration.
 
-The first of: TF_PROVIDER_MIRROR; the user's own CLI configuration, left alone; a filesystem mirror that has the version
-which the environments pin, in one of Terraform's implied mirror directories or in a folder of /opt; the registry.
+The first of: TF_PROVIDER_MIRROR; the user's own CLI configuration; a filesystem mirror with the version that the
+environments pin, in one of Terraform's implied mirror directories or in a folder of /opt; the registry.
 """
 
 import platform
@@ -21,7 +21,7 @@ _PINNED = re.compile(rf'source\s*=\s*"{PROVIDER}"\s*version\s*=\s*"=?\s*(\d+\.\d
 
 
 def provider_env(base: Mapping[str, str], *, host: str, environments: Path = ENVIRONMENTS) -> dict[str, str]:
-    """`base` with what makes `init` find the AWS provider.
+    """`base` with the variables that make `init` find the AWS provider.
 
     Args:
         base: an environment.
@@ -34,7 +34,7 @@ def provider_env(base: Mapping[str, str], *, host: str, environments: Path = ENV
     env = dict(base)
     config = env.get("TF_CLI_CONFIG_FILE")
     if config and not Path(config).is_file():
-        del env["TF_CLI_CONFIG_FILE"]  # it would only make every command warn
+        del env["TF_CLI_CONFIG_FILE"]  # the file does not exist: every command would warn
         config = None
     version = pinned_version(environments)
     explicit = env.get("TF_PROVIDER_MIRROR")
@@ -78,7 +78,7 @@ def pinned_version(environments: Path) -> str:
 
 
 def _places(env: Mapping[str, str]) -> Iterator[Path]:
-    """Where Terraform looks without a CLI configuration, then every folder of /opt.
+    """The folders that Terraform searches without a CLI configuration, then every folder of /opt.
 
     https://developer.hashicorp.com/terraform/cli/config/config-file#implied-local-mirror-directories
     """
@@ -94,7 +94,7 @@ def _places(env: Mapping[str, str]) -> Iterator[Path]:
 
 
 def _has_provider(mirror: Path, host: str, version: str) -> bool:
-    """Whether a mirror has this version for this platform, in one of both layouts that Terraform knows."""
+    """Whether a mirror has this version for this platform, in one of Terraform's two layouts."""
     folder = mirror / host / PROVIDER
     unpacked = folder / version / _platform()
     return unpacked.is_dir() or (folder / f"terraform-provider-aws_{version}_{_platform()}.zip").is_file()

@@ -1,8 +1,8 @@
-"""What a change of the models does to requests that are open: said, and rejected, before Terraform removes a queue.
+"""Protects open requests when models are removed: before Terraform deletes a queue, they are reported or ended.
 
-A model that an environment names no longer loses its queue, and its messages with it; a renamed one too. Without
-REMOVE=<model>, an apply that would take a model with open requests away ends here. With it, the requests whose messages
-still wait end as `failed` (model_removed) with their inputs kept, so that they can be replayed once the model is back.
+When a model is removed or renamed, its queue is deleted with its messages. Without REMOVE=<model>, an apply that would
+remove a model with open requests is stopped here. With it, requests whose messages still wait become `failed`
+(model_removed) with their inputs kept, so that they can be replayed when the model is deployed again.
 """
 
 import json
@@ -25,7 +25,7 @@ from inference.sweep import model_removed
 from inference.telemetry import now_ms
 
 MOST_COUNTED = 10_000
-"""Open requests that are looked at. Where there are more, the count says `at least`."""
+"""Number of open requests that are read. If there are more, the text has `at least`."""
 
 RECEIVE_SECONDS = 2
 POLL_SECONDS = 1.0
@@ -39,14 +39,14 @@ class OpenRequests:
     complete: bool
 
     def text(self, model: str) -> str:
-        """How many, for a sentence: `14 open requests (12 pending, 2 running)`."""
+        """The number as text: `14 open requests (12 pending, 2 running)`."""
         counts = self.counts[model]
         parts = ", ".join(f"{count} {status}" for status, count in sorted(counts.items()))
         return f"{'' if self.complete else 'at least '}{counts.total()} open requests ({parts})"
 
 
 def check(environment: str, command: str, configured: Container[str]) -> None:
-    """Before plan and apply: say what is open on models that would be removed; before an apply, reject, or end it.
+    """Before plan and apply: report open requests of models that would be removed; before an apply, stop or end them.
 
     Args:
         environment: local, dev or prod.
@@ -68,15 +68,15 @@ def check(environment: str, command: str, configured: Container[str]) -> None:
     found = count(table, removed)
     held = [model for model in removed if found.counts[model]]
     for model in removed:
-        note(f"{environment}: {model} is going to be removed, with {found.text(model)}")
+        note(f"{environment}: {model} will be removed, with {found.text(model)}")
     if command != "apply" or not held:
         return
     named = (os.environ.get("REMOVE") or "").replace(",", " ").split()
     if missing := [model for model in held if model not in named]:
         raise CommandError(
             f"{', '.join(missing)} would be removed with open requests, whose messages are deleted with the queue: wait"
-            f" until they are final, or end them with REMOVE={','.join(held)} (they fail as model_removed; what still"
-            " waits keeps its input for a replay)"
+            f" until they are final, or end them with REMOVE={','.join(held)} (they fail as model_removed; inputs of"
+            " waiting ones are kept for a replay)"
         )
     sqs = aws_session.client(environment, "sqs", outputs)
     for model in held:
@@ -102,9 +102,9 @@ def drain(
     seconds: float = 120,
     clock: Callable[[], int] = now_ms,
 ) -> int:
-    """End the requests whose messages wait on a queue, until none is open: those at work may end by themselves.
+    """End the requests whose messages wait on a queue, until none is open: running ones may end by themselves.
 
-    Returns how many were ended. What is still at work after `seconds` is left to the sweeper.
+    Returns how many were ended. Requests that still run after `seconds` are left to the sweeper.
     """
     ended, deadline = 0, time.monotonic() + seconds
     while True:
@@ -113,7 +113,7 @@ def drain(
             try:
                 message = Message.from_body(received["Body"])
             except (ValueError, RecursionError):
-                continue  # it is nobody's request, and goes with the queue
+                continue  # not a request's message; deleted with the queue
             failure, kept = model_removed(message.model), json.dumps(message.input)
             update = transitions.fail_unleased(message.request_id, failure, clock(), kept)
             match table.apply([update])[0]:
@@ -122,7 +122,7 @@ def drain(
                 case ConditionFailed(record=record) if record is None or record.status in FINAL:
                     pass
                 case _:
-                    continue  # at work: its message stays, should the attempt fail
+                    continue  # running: the message stays, in case the attempt fails
             sqs.delete_message(QueueUrl=url, ReceiptHandle=received["ReceiptHandle"])
         if not answer.get("Messages"):
             if not any_open() or time.monotonic() > deadline:

@@ -1,7 +1,7 @@
-"""What of the caller's shell reaches Terraform and AWS clients, and what is said about it.
+"""Which environment variables of the shell are passed to Terraform and AWS clients, and the messages about them.
 
-ENV=local must never reach an account: it takes no AWS setting of the shell or of the AWS files, and nothing that
-changes which state, variables or arguments Terraform uses. dev and prod take all of it, and say what they take.
+ENV=local must never reach an AWS account: it ignores all AWS settings of the shell and the AWS files, and everything
+that changes Terraform's state, variables or arguments. dev and prod use all of them, and print which.
 """
 
 import ipaddress
@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from scripts.console import CommandError
 
 NO_FILE = os.devnull
-"""Stands in for both AWS files: their settings would win over the emulator's address (`use_fips_endpoint`, ...)."""
+"""Replaces both AWS files: their settings (`use_fips_endpoint`, ...) would override the emulator's address."""
 
 _OWN_IN_LOCAL = ("TF_WORKSPACE", "TF_DATA_DIR", "TF_REATTACH_PROVIDERS")
 _ARGUMENTS = "TF_CLI_ARGS"
@@ -21,7 +21,7 @@ _VARIABLE = "TF_VAR_"
 
 
 def without_aws(env: Mapping[str, str]) -> dict[str, str]:
-    """The environment without any AWS setting, and with the AWS files out of sight."""
+    """The environment without AWS settings and AWS files."""
     kept = {name: value for name, value in env.items() if not name.upper().startswith("AWS_")}
     return kept | {
         "AWS_CONFIG_FILE": NO_FILE,
@@ -31,7 +31,7 @@ def without_aws(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def ignored_in_local(env: Mapping[str, str]) -> list[str]:
-    """The names of what the shell sets for Terraform and ENV=local does not take."""
+    """The names of Terraform's variables in the shell that ENV=local ignores."""
     return sorted(name for name in env if _is_ignored_in_local(name) and env[name])
 
 
@@ -46,18 +46,18 @@ def _is_ignored_in_local(name: str) -> bool:
 
 
 def without_arguments(env: Mapping[str, str]) -> dict[str, str]:
-    """The environment for a command whose output is read: arguments for all subcommands (`-compact-warnings`,
-    `-parallelism=4`) are none that `version` and `output` know."""
+    """The environment for a command whose output is parsed: `version` and `output` do not support arguments such as
+    `-compact-warnings` or `-parallelism=4`."""
     return {name: value for name, value in env.items() if not name.startswith(_ARGUMENTS)}
 
 
 def data_dir(folder: Path, env: Mapping[str, str]) -> Path:
-    """Where Terraform keeps an environment's own data; TF_DATA_DIR is relative to the folder, as Terraform takes it."""
+    """Terraform's data directory of an environment; TF_DATA_DIR is relative to the folder, as in Terraform."""
     return folder / (env.get("TF_DATA_DIR") or ".terraform")
 
 
 def used_settings(folder: Path, env: Mapping[str, str]) -> list[str]:
-    """Sentences on what the shell decides about a run for dev or prod."""
+    """Messages on the settings of the shell that affect a run for dev or prod."""
     sentences = []
     selected = data_dir(folder, env) / "environment"
     workspace = env.get("TF_WORKSPACE") or (selected.read_text(encoding="utf-8").strip() if selected.is_file() else "")
@@ -73,10 +73,10 @@ def used_settings(folder: Path, env: Mapping[str, str]) -> list[str]:
 
 
 def check_endpoints(name: str, env: Mapping[str, str]) -> list[str]:
-    """Reject an AWS address of this machine for a real environment; a sentence for each other one.
+    """Reject an AWS endpoint on this machine for a real environment; returns a message for each other endpoint.
 
     Raises:
-        CommandError: an AWS_ENDPOINT_URL names a loopback address: it is left over from an emulator.
+        CommandError: an AWS_ENDPOINT_URL is a loopback address, probably of an emulator.
     """
     sentences = []
     for variable in sorted(env):
@@ -84,10 +84,10 @@ def check_endpoints(name: str, env: Mapping[str, str]) -> list[str]:
             continue
         if _is_loopback(env[variable]):
             raise CommandError(
-                f"{variable}={env[variable]} aims ENV={name} at an emulator on this machine: "
-                f"unset {variable}, or use ENV=local"
+                f"{variable}={env[variable]} is an emulator on this machine, not AWS: "
+                f"unset {variable} for ENV={name}, or use ENV=local"
             )
-        sentences.append(f"{variable}={env[variable]}: AWS is called there")
+        sentences.append(f"{variable}={env[variable]}: calls to AWS go there")
     return sentences
 
 

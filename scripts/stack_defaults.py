@@ -1,4 +1,4 @@
-"""The stack's defaults, terraform/stack/defaults.json: what a function is given where an environment says nothing."""
+"""The stack's defaults, terraform/stack/defaults.json: the settings that an environment does not set."""
 
 import json
 from typing import Any
@@ -15,7 +15,7 @@ def defaults(name: str) -> dict[str, Any]:
 
 
 def api_environment() -> dict[str, str]:
-    """The settings of the api function that are no names: what Terraform makes of the defaults."""
+    """The api function's environment variables that Terraform makes from the defaults."""
     requests = defaults("requests")
     return {
         "LOG_LEVEL": "INFO",
@@ -29,7 +29,7 @@ def api_environment() -> dict[str, str]:
 
 
 def worker_environment() -> dict[str, str]:
-    """The settings of a worker that are no names."""
+    """A worker's environment variables that Terraform makes from the defaults."""
     requests = defaults("requests")
     return {
         "LOG_LEVEL": "INFO",

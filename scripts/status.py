@@ -1,9 +1,9 @@
-"""What is going on in a deployment: queues, open requests, failures and dead letters of each model.
+"""The status of a deployment: queues, open requests, failures and dead letters of each model.
 
     python -m scripts.status [--model NAME] [--list] [--json]
 
 The queues' counts are SQS's approximate ones. `failed` scans the request table, up to 100 pages of 1 MB: at most 12,800
-read units, less than a cent, a few seconds. A count that has not seen everything ends in `+`.
+read units, less than a cent, a few seconds. An incomplete count ends in `+`.
 """
 
 import argparse
@@ -35,7 +35,7 @@ HOUR_MS = 3_600_000
 
 @dataclass
 class ModelStatus:
-    """Where one model stands. `waiting`, `in_flight` and `dead_letters` are None for a model that was removed."""
+    """The status of one model. `waiting`, `in_flight` and `dead_letters` are None for a model that was removed."""
 
     deployed: bool = False
     waiting: int | None = None
@@ -49,7 +49,7 @@ class ModelStatus:
 
 @dataclass(frozen=True)
 class OpenRequest:
-    """A request that is not final. Past its deadline it is waiting for the sweeper."""
+    """A request that is not final. Past its deadline it waits for the sweeper."""
 
     request_id: str
     model: str
@@ -62,7 +62,7 @@ class OpenRequest:
 
 @dataclass(frozen=True)
 class Overview:
-    """Everything that was seen, by model; and whether that is all."""
+    """The status of all models, their open requests, and whether everything was read."""
 
     models: Mapping[str, ModelStatus]
     requests: Sequence[OpenRequest]
@@ -76,7 +76,7 @@ def look(
     model: str | None,
     now: int,
 ) -> Overview:
-    """Look at a deployment, or at one model of it.
+    """Read the status of a deployment, or of one of its models.
 
     Args:
         queues: model name -> its request queue and its dead-letter queue.
@@ -196,7 +196,7 @@ def main() -> int:
         raise CommandError(describe_aws_error(error)) from error
     if args.model is not None and args.model not in overview.models:
         known = ", ".join(sorted(queues))
-        raise CommandError(f"{args.env} has no model {args.model}, and no requests of it: its models are {known}", 2)
+        raise CommandError(f"{args.env} has no model {args.model}, and no requests for it: its models are {known}", 2)
     if args.json:
         print(as_json(asdict(overview)))
     else:

@@ -1,8 +1,8 @@
-"""Run Terraform (or OpenTofu) on one environment: the right binary, provider, credentials, readable failures.
+"""Run Terraform (or OpenTofu) on one environment: with the right binary, provider and credentials, and clear errors.
 
     python -m scripts.terraform init|destroy|output|import|validate|test [--env ENVIRONMENT] [ARGUMENT]...
     python -m scripts.terraform fmt [-check]    all HCL of the repository
-    python -m scripts.terraform check           is there a Terraform that will do?
+    python -m scripts.terraform check           check that a suitable Terraform is installed
 
 To plan and to apply there is scripts/apply.py. `local` starts the emulator when needed, applies without asking, and
 shows a line for each resource. `dev` and `prod` use the caller's AWS credentials, and Terraform asks.
@@ -48,7 +48,7 @@ _NEEDS_INIT = ("plan", "apply", "destroy", "import", "validate", "test", "output
 _NEEDS_EMULATOR = ("plan", "apply", "destroy")
 
 _QUIET = {"TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1"}
-"""No advice on what to type next, and no question to HashiCorp whether there is a newer version."""
+"""No hints on the next command, and no check for a newer version."""
 
 
 @lru_cache
@@ -78,7 +78,7 @@ def terraform_binary() -> str:
         raise CommandError(f"{path} does not run ({error.strerror}): set TF to a Terraform >= {minimum}") from error
     except (ValueError, KeyError) as error:
         said = error_line(shown.stderr or shown.stdout) or f"exit code {shown.returncode}"
-        raise CommandError(f"{path} does not say its version ({said}): set TF to a Terraform >= {minimum}") from error
+        raise CommandError(f"can't get the version of {path} ({said}): set TF to a Terraform >= {minimum}") from error
     if tuple(map(int, re.findall(r"\d+", version)[:2])) < MINIMUM:
         raise CommandError(f"{path} is version {version}: Terraform >= {minimum} is needed (set TF to choose another)")
     return path
@@ -87,17 +87,17 @@ def terraform_binary() -> str:
 def terraform_env(base: Mapping[str, str] | None = None) -> dict[str, str]:
     """An environment in which Terraform finds the AWS provider; `base` defaults to the caller's.
 
-    Credentials are not its matter: see `Emulator.client_env`.
+    For credentials see `Emulator.client_env`.
     """
     env = provider_env(os.environ if base is None else base, host=registry_host())
     return env | _QUIET
 
 
 def environment_env(name: str) -> dict[str, str]:
-    """The whole environment of Terraform, and of AWS clients, for one of the environments.
+    """The environment variables of Terraform and AWS clients for an environment.
 
     Raises:
-        CommandError: dev or prod are aimed at an emulator.
+        CommandError: dev or prod, but AWS_ENDPOINT_URL names an emulator.
     """
     if name == LOCAL:
         return emulator.current().client_env(terraform_env(terraform_of_local(os.environ)))
@@ -106,7 +106,7 @@ def environment_env(name: str) -> dict[str, str]:
 
 
 def outputs(name: str) -> dict[str, Any]:
-    """What a deployed environment tells of itself: its output `deployment`.
+    """The output `deployment` of a deployed environment.
 
     Raises:
         CommandError: nothing is deployed.
@@ -147,13 +147,13 @@ def prepare(command: str, name: str) -> int:
     env = environment_env(name)
     _note_shell_settings(folder, env, name)
     if command in _NEEDS_INIT and not _is_initialised(folder, env):
-        # Checking alone needs no backend, and so no bucket.
+        # validate and test need no backend, and so no bucket.
         return _init(binary, folder, env, name, ("-backend=false",) if command in ("validate", "test") else ())
     return 0
 
 
 def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
-    """Run one Terraform command on one environment, streaming what it prints. Returns its exit code.
+    """Run a Terraform command on an environment, and pass its output on. Returns its exit code.
 
     Raises:
         CommandError: see `prepare`; or what is to be destroyed is protected.
@@ -181,19 +181,19 @@ def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
     if command in ("apply", "destroy") and code == 0:
         note(f"{command} of {name} took {time.monotonic() - started:.0f} s")
     elif first and code == progress.INTERRUPTED:
-        # What was just being created may exist without the state knowing it, and nothing was ever asked of the rest.
+        # Resources in creation may exist without being in the state; everything else is new too.
         emulator.current().stop()
-        note("the emulator was stopped too: the next `make up` starts from nothing")
+        note("the emulator was stopped too: the next `make up` starts with an empty one")
     return code
 
 
-@lru_cache  # one line a process, though a deploy runs Terraform several times
+@lru_cache  # once in a process, although a deployment runs Terraform several times
 def _note_once(line: str) -> None:
     note(line)
 
 
 def _note_shell_settings(folder: Path, env: Mapping[str, str], name: str) -> None:
-    """Say what of the caller's shell this run does not take, or that it does."""
+    """Print which settings of the shell this run ignores or uses."""
     if name == LOCAL:
         if ignored := ignored_in_local(os.environ):
             _note_once(f"ENV=local ignores what your shell sets: {', '.join(ignored)}")
@@ -203,7 +203,7 @@ def _note_shell_settings(folder: Path, env: Mapping[str, str], name: str) -> Non
 
 
 def _check_protection(name: str) -> None:
-    """Before anything is destroyed: what would be rejected, after everything else is gone.
+    """Check before a destroy whether deletion protection would stop it half-way.
 
     Raises:
         CommandError: the deployment is protected.
@@ -211,13 +211,13 @@ def _check_protection(name: str) -> None:
     try:
         protected = outputs(name).get("protected") or {}
     except CommandError:
-        return  # nothing is deployed, or no output can be read: Terraform will say
+        return  # nothing is deployed, or the output can't be read: Terraform reports it
     if protected:
         names = ", ".join(f"{what.replace('_', ' ')} {called}" for what, called in sorted(protected.items()))
         raise CommandError(
-            f"{name} has deletion_protection: {names} can't be destroyed, and everything else would be gone before "
-            f"that is rejected. Set deletion_protection = false in terraform/environments/{name}/main.tf, "
-            "apply, and destroy then. What stays all the same is in docs/deploy.md, Destroy"
+            f"{name} has deletion_protection: {names} can't be destroyed, and Terraform would fail only after it has "
+            f"destroyed everything else. Set deletion_protection = false in terraform/environments/{name}/main.tf, "
+            "apply, then destroy. For what remains see docs/deploy.md, Destroy"
         )
 
 
@@ -228,7 +228,7 @@ def _init(binary: str, folder: Path, env: Mapping[str, str], name: str, argument
         options.insert(0, "-backend-config=backend.hcl")
     note(f"terraform init of {name} ...")
     log = None
-    if "-migrate-state" not in options:  # which Terraform does not take together with -json
+    if "-migrate-state" not in options:  # Terraform does not support it together with -json
         options.insert(0, "-json")
         log = BUILD / "terraform" / "init.log"
     code = stream([binary, f"-chdir={folder}", "init", *options], env, name, quiet=True, log=log)
@@ -238,10 +238,10 @@ def _init(binary: str, folder: Path, env: Mapping[str, str], name: str, argument
 
 
 def check_backend(folder: Path, name: str) -> None:
-    """Whether the state of dev or prod has a place.
+    """Check the backend configuration of dev or prod.
 
     Raises:
-        CommandError: backend.hcl is missing, or was not filled in.
+        CommandError: backend.hcl is missing, or still has placeholders.
     """
     path = folder / "backend.hcl"
     shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
@@ -264,7 +264,7 @@ def _stamp(folder: Path, env: Mapping[str, str]) -> Path:
 
 
 def _digest(folder: Path, env: Mapping[str, str]) -> str:
-    """Changes with whatever could make `init` necessary: the HCL, the backend, the place of the provider."""
+    """Depends on everything that can make `init` necessary: the HCL, the backend, the provider's source."""
     digest = hashlib.sha256(f"{terraform_binary()} {env.get('TF_CLI_CONFIG_FILE')}".encode())
     modules = [TERRAFORM / "stack", *sorted((TERRAFORM / "modules").glob("*"))]
     for part in (folder, *modules):
@@ -275,7 +275,7 @@ def _digest(folder: Path, env: Mapping[str, str]) -> str:
 
 
 def _forget_lost_state(folder: Path, local: emulator.Emulator) -> None:
-    """Drop a local state that describes the resources of an emulator that has ended: they ended with it."""
+    """Delete a local state whose emulator has ended: its resources do not exist any more."""
     mark = folder / ".terraform" / "emulator"
     instance = local.instance or "none"
     if mark.is_file() and mark.read_text(encoding="utf-8") == instance:
@@ -285,7 +285,7 @@ def _forget_lost_state(folder: Path, local: emulator.Emulator) -> None:
     for path in lost:
         path.unlink()
     if held:
-        note("the emulator that was deployed to has ended: starting from nothing")
+        note("the emulator of the last deployment has ended: starting with an empty one")
     mark.parent.mkdir(exist_ok=True)
     mark.write_text(instance, encoding="utf-8")
 

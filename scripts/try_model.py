@@ -1,4 +1,4 @@
-"""Load a model and predict, in this process: what a worker would do with an input, with nothing deployed.
+"""Load a model and predict in this process, as a worker would, with nothing deployed.
 
     python -m scripts.try_model MODEL [--input JSON|@FILE]
 
@@ -25,10 +25,10 @@ from scripts.model_process import model_folder
 from scripts.stack_defaults import defaults
 
 BODY_BYTES: int = defaults("requests")["max_body_bytes"]
-"""What the API takes by default."""
+"""The API's default limit."""
 
 INIT_SECONDS = 10
-"""A load that takes longer is done again inside the first invocation, within the function's timeout."""
+"""Lambda's limit for INIT: a longer load is repeated in the first invocation, within the function's timeout."""
 
 
 def read_inputs(text: str | None, manifest: dict[str, Any]) -> list[Any]:
@@ -36,7 +36,7 @@ def read_inputs(text: str | None, manifest: dict[str, Any]) -> list[Any]:
     required = ", ".join(manifest["input_schema"].get("required", ())) or "nothing"
     if not text:
         raise CommandError(
-            f"""no input: say INPUT='{{"key": ...}}' or INPUT=@file; the model requires {required}""", code=2
+            f"""no input: give INPUT='{{"key": ...}}' or INPUT=@file; the model requires {required}""", code=2
         )
     content = text
     if text.startswith("@"):
@@ -58,10 +58,10 @@ def read_inputs(text: str | None, manifest: dict[str, Any]) -> list[Any]:
 
 
 def try_model(folder: Path, text: str | None) -> int:
-    """Validate, load, predict twice, and show it all. Returns 1 where an input fails, as its request would.
+    """Validate, load, predict twice, and print the results. Returns 1 if a request with an input would fail.
 
     Raises:
-        CommandError: the folder is wrong, or the model does not load; one line says where.
+        CommandError: the folder is invalid, or the model can't be loaded; with the place.
     """
     manifest = read_manifest(folder)
     inputs = read_inputs(text, manifest)
@@ -71,7 +71,7 @@ def try_model(folder: Path, text: str | None) -> int:
             path = Path(work) / name
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(data)
-        # Before anything is imported that a model may pin a version of its own of.
+        # Before the import of any library of which the model may pin another version.
         sys.path[:0] = [work, str(ROOT / "lambda"), *([str(libraries)] if libraries else [])]
         return _try(folder, inputs)
 
@@ -127,7 +127,7 @@ def _show(manifest: dict[str, Any], count: int, load: float, first: float, secon
         f"peak memory of this process {peak:.0f} MB of {memory} MB (memory_mb)"
     )
     if load > INIT_SECONDS:
-        note(f"it loads for more than {INIT_SECONDS} s: Lambda then loads it again in the first batch (docs/models.md)")
+        note(f"loading takes more than {INIT_SECONDS} s: Lambda loads it again in the first batch (docs/models.md)")
     if peak > memory:
         note(f"it needs more than memory_mb: raise it in manifest.json, to {int(peak * 1.3) // 64 * 64 + 64} or so")
     if max(first, second) > timeout:

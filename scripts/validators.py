@@ -1,7 +1,7 @@
-"""Turn a model's input schema into a Python module that needs nothing but the standard library at run time.
+"""Generate a Python module from a model's input schema; it needs only the standard library at run time.
 
-The api function checks every input; a generated function does it in microseconds and costs the cold start no
-JSON Schema library.
+The api function validates every input. Generated code takes microseconds, and the cold start needs no JSON Schema
+library.
 """
 
 import ast
@@ -20,7 +20,7 @@ from jsonschema import Draft7Validator
 from jsonschema.exceptions import best_match
 from jsonschema.validators import validator_for
 
-ERRORS_MODULE = '''"""What a generated validator raises, in words that know JSON and no Python."""
+ERRORS_MODULE = '''"""The error that generated validators raise, with messages in terms of JSON, not Python."""
 
 import json
 import re
@@ -61,7 +61,7 @@ def _json(value):
     return json.dumps(value, ensure_ascii=False)
 
 
-# The generator's own texts would print Python: sets in no order, None and True, quotes of its own.
+# The generator's own messages contain Python values: unordered sets, None, True, Python's quotes.
 _MESSAGES = {
     "additionalProperties": _not_allowed,
     "const": lambda definition, _: "must be " + _json(definition["const"]),
@@ -82,7 +82,7 @@ _DRAFTS = re.compile(r"https?://json-schema\.org/draft-0[467]/schema#?")
 
 
 class SchemaError(ValueError):
-    """A schema that cannot become a validator. The message begins with the place, a JSON pointer, where it is known."""
+    """A schema that can't be used. The message starts with a JSON pointer to the place, if it is known."""
 
 
 def module_name(source: str) -> str:
@@ -93,19 +93,19 @@ def module_name(source: str) -> str:
 def render_validator(schema: dict[str, Any]) -> str:
     """Source code of a module for one JSON Schema (draft-04, -06 or -07).
 
-    It has `validate(data)`, which fills the defaults in (in place) and returns the data, and the `Violation`
-    that it raises, with `.message` and `.path`.
+    It has `validate(data)`, which adds the defaults in place and returns the data, and the `Violation` that it raises,
+    with `.message` and `.path`.
 
     Raises:
         SchemaError: the schema is wrong, or its validator would need more than the standard library.
     """
     _reject_what_is_elsewhere(schema)
     _check(schema)
-    # References into it begin with #, so its own name adds nothing, and the generator would name the function by it.
+    # References start with #, so the schema's own id is not needed, and the generator would use it in names.
     schema = {key: value for key, value in schema.items() if key not in ("$id", "id")}
     code = _compiled(schema)
     if _GENERATED_IMPORT not in code:
-        raise SchemaError("this version of fastjsonschema is unknown: install the one in pyproject.toml")
+        raise SchemaError("this version of fastjsonschema is not supported: install the one in pyproject.toml")
     code = code.replace(_GENERATED_IMPORT, _OUR_IMPORT, 1)
     tree = ast.parse(code)
     imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
@@ -118,10 +118,10 @@ def render_validator(schema: dict[str, Any]) -> str:
 
 
 def _try(code: str, schema: dict[str, Any]) -> None:
-    """Import the validator and run it, so that what is wrong with it shows here and not at a client's first request.
+    """Import and run the validator, to find errors in the generated code here and not with a client's first request.
 
     Raises:
-        SchemaError: it uses a name that it does not define, or raises something else than a violation.
+        SchemaError: it uses an undefined name, or raises another error than a violation.
     """
     module: dict[str, Any] = {}
     exec(compile(code.replace(_OUR_IMPORT, ERRORS_MODULE + _OUR_NAMES, 1), "<validator>", "exec"), module)
@@ -137,7 +137,7 @@ def _try(code: str, schema: dict[str, Any]) -> None:
             continue
         except Exception as error:
             problem = (
-                f"its validator ends in {type(error).__name__} ({error}) for {json.dumps(value)}: use a simpler schema"
+                f"its validator raises {type(error).__name__} ({error}) for {json.dumps(value)}: use a simpler schema"
             )
             raise SchemaError(problem) from error
 
@@ -165,7 +165,7 @@ def _compiled(schema: dict[str, Any]) -> str:
 
 
 def _check(schema: dict[str, Any]) -> None:
-    """Hold the schema against its draft's own schema: the generator would crash over what is wrong."""
+    """Validate the schema against its draft's meta-schema: the generator would crash on an invalid schema."""
     draft = validator_for(schema, default=Draft7Validator)
     error = best_match(draft(draft.META_SCHEMA, format_checker=draft.FORMAT_CHECKER).iter_errors(schema))
     if error is not None:
@@ -174,13 +174,16 @@ def _check(schema: dict[str, Any]) -> None:
 
 
 def _reject_what_is_elsewhere(schema: dict[str, Any]) -> None:
-    """A draft that is not known would be taken for another, and a reference to an address be fetched."""
+    """Unknown drafts would be treated as another one, and external references would be downloaded."""
     draft = schema.get("$schema")
     if draft is not None and not _DRAFTS.fullmatch(str(draft)):
-        raise SchemaError(f"/$schema: is {draft}, but draft-04, draft-06 and draft-07 are what is supported")
+        raise SchemaError(f"/$schema: {draft} is not supported; use draft-04, draft-06 or draft-07")
     for pointer, ref in _refs(schema):
         if not ref.startswith("#"):
-            raise SchemaError(f"{pointer}: refers to {ref}: put it under `definitions` and refer to that, by #/...")
+            raise SchemaError(
+                f"{pointer}: {ref} is an external reference, which is not supported: "
+                "put it under `definitions` and refer to it by #/..."
+            )
 
 
 def _refs(node: Any, pointer: str = "") -> Iterator[tuple[str, str]]:

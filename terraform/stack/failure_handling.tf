@@ -1,10 +1,11 @@
-# Who ends a request that no worker will: dead_letters, when its message died, and the sweeper, when there is no message.
+# Functions that end requests when no worker does: dead_letters, for messages in a dead-letter queue, and the sweeper, for
+# requests without a message.
 
 module "dead_letters" {
   source = "../modules/function"
 
   name                    = "${var.name_prefix}-dead-letters"
-  description             = "Ends the requests whose messages died."
+  description             = "Ends requests whose messages are in a dead-letter queue."
   package                 = { zip = { path = local.lambda_package, handler = "dead_letters.handler", runtime = local.defaults.zip.runtime } }
   architecture            = var.architecture
   memory_mb               = local.dead_letters.memory_mb
@@ -40,7 +41,7 @@ module "sweeper" {
   source = "../modules/function"
 
   name                    = "${var.name_prefix}-sweeper"
-  description             = "Ends the requests that are neither in a queue nor leased."
+  description             = "Ends requests that are neither in a queue nor leased."
   package                 = { zip = { path = local.lambda_package, handler = "sweeper.handler", runtime = local.defaults.zip.runtime } }
   architecture            = var.architecture
   memory_mb               = local.sweeper.memory_mb
@@ -66,7 +67,7 @@ module "sweeper" {
 
 resource "aws_cloudwatch_event_rule" "sweep" {
   name                = "${var.name_prefix}-sweep"
-  description         = "Looks for requests that nothing will end."
+  description         = "Starts the sweeper."
   schedule_expression = local.sweeper.schedule
 }
 

@@ -1,7 +1,7 @@
 locals {
   lambda_package = "${local.packages_dir}/lambda.zip"
 
-  # A message must not vanish before its request's deadline has passed; four days is SQS's own default.
+  # SQS must not delete a message before its request's deadline has passed; four days is SQS's default.
   queue_retention_seconds = max(345600, local.requests.deadline_seconds)
 
   # The routes are those of the API's description. What else a path may hold in OpenAPI, such as parameters, is no method.

@@ -1,4 +1,4 @@
-# What a model is made of: what `models` says, else what the model's manifest says, else its default.
+# The settings of each model: from `models`, else its manifest, else the defaults.
 
 locals {
   packages_dir = coalesce(var.packages_dir, "${path.module}/../../build/packages")
@@ -11,7 +11,7 @@ locals {
   }
   manifests = { for name, path in local.manifest_paths : name => jsondecode(file(path)) }
 
-  # Artifacts that neither the folder, which the zip was made from, nor S3 has.
+  # Artifacts that are neither in the folder, from which the zip is built, nor in S3.
   artifact_paths = {
     for name, manifest in local.manifests :
     name => try("${dirname(local.manifest_paths[name])}/${manifest.artifacts[manifest.runtime].file}", null)
@@ -29,7 +29,7 @@ locals {
     )
   }
 
-  # Which images are deployed is kept where everybody who deploys finds it, and not in one person's files: `make deploy`
+  # The deployed images are stored in AWS, where every deployer finds them, and not in files on one machine: `make deploy`
   # writes a parameter for each model.
   images_path = "/${var.name_prefix}/worker-images/"
   images = merge([

@@ -1,10 +1,10 @@
-# Every name, and what is made of names: the ARNs in policies, the queues' URLs. Built, not read from resources, so that
-# a plan shows each policy in full, and the functions are made while the queues are (a queue takes the provider 25 s).
+# All names, and the ARNs and URLs made of them. They are built, not read from resources, so that a plan shows each policy in
+# full, and functions are created at the same time as queues (a queue takes the provider 25 s).
 
 data "aws_partition" "current" {}
 data "aws_caller_identity" "current" {}
 
-# What aws_region calls its name differs between version 5 and 6 of the provider.
+# The attribute of aws_region for the name differs between version 5 and 6 of the provider.
 data "aws_service" "sqs" {
   service_id = "sqs"
 }
@@ -26,6 +26,6 @@ locals {
   # endpoint they are configured with, so it holds for an emulator too.
   queue_url_prefix = "https://${data.aws_service.sqs.dns_name}/${data.aws_caller_identity.current.account_id}/${var.name_prefix}-"
 
-  # Lambda's environment holds 4 KB in all, hence the validation of `models`.
+  # Lambda's environment is limited to 4 KB; the validation of `models` checks this.
   models_json = jsonencode({ for name, model in local.model_settings : name => model.source })
 }

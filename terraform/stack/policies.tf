@@ -28,8 +28,8 @@ data "aws_iam_policy_document" "dead_letters_queue" {
   }
 }
 
-# Why a worker died is in its log: Lambda writes the timeout or the out-of-memory kill there. The one right with a pattern:
-# group and streams are asked for by different ARNs, and two for each of fifty models are more than a role may hold.
+# The reason why a worker was stopped is in its log: Lambda writes timeouts and out-of-memory kills there. The only resource
+# with a pattern: group and streams have different ARNs, and two for each of fifty models exceed the limit of a role's policies.
 data "aws_iam_policy_document" "dead_letters_logs" {
   statement {
     actions   = ["logs:FilterLogEvents", "logs:GetLogEvents"]

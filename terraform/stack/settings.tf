@@ -1,5 +1,5 @@
-# What an environment gives, over the defaults. The objects that it may give have their defaults in defaults.json, here and
-# nowhere else; it is JSON so that the scripts read it too. A key that is not there is rejected by its name.
+# The environment's settings, merged over the defaults. The defaults of all objects are in defaults.json only; it is JSON so
+# that the scripts can read it too. A key that is not there is rejected, with its name.
 
 locals {
   defaults = jsondecode(file("${path.module}/defaults.json"))
@@ -12,11 +12,11 @@ locals {
   throttling   = merge(local.defaults.throttling, var.throttling)
   cors         = var.cors == null ? null : merge(local.defaults.cors, var.cors)
 
-  # Of the three functions that serve all models; it is what Lambda gives without a charge.
+  # Of the three functions that serve all models; Lambda's size without a charge.
   default_ephemeral_storage_mb = 512
 }
 
-# The kinds of value that each setting takes. Where its default is null the kind is said here, and null is one.
+# The allowed types of each setting. If the default is null, the type is here, and null is allowed too.
 
 locals {
   # The first character of a value as JSON -> what it is; a number has any other.
@@ -42,7 +42,7 @@ locals {
     default == null ? "null" : "",
   ]) } }
 
-  # In the place of what is no object: checkov's parser stops at the literal.
+  # Used instead of a value that is not an object: checkov's parser does not support the literal.
   no_settings = {}
 
   package_keys = { zip = ["path", "handler", "runtime"], image = ["uri", "command"] }

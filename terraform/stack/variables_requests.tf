@@ -1,13 +1,13 @@
-# Limits and times of a request, and the functions that end it where no worker does. Of a value of the wrong kind, or one that
-# is not given, the rules below say nothing (`try(..., true)`).
+# Limits and times of a request, and the functions that end it when no worker does. The rules below ignore values of a wrong
+# type and values that are not set (`try(..., true)`).
 
 variable "requests" {
   description = <<-TEXT
     Limits and times of a request.
     max_body_bytes and max_body_depth: what POST accepts.
     max_attempts: tries by a worker before the request fails;
-    max_receive_count: receives before SQS gives its message up; two more than a batch has messages, since each neighbour
-    that kills its worker costs one. deadline_seconds: after the submit, when it expires.
+    max_receive_count: receives before SQS moves its message to the dead-letter queue; two more than a batch has messages, since
+    each other request that stops the worker uses up one. deadline_seconds: after the submit, when it expires.
     retention_seconds: how long its record is kept. retry_base_seconds, doubled with each attempt up to retry_max_seconds:
     the pause after a failure that may pass.
   TEXT
@@ -41,7 +41,7 @@ variable "requests" {
 
   validation {
     condition     = try(var.requests.max_attempts >= 1, true) && try(merge(local.defaults.requests, var.requests).max_attempts < merge(local.defaults.requests, var.requests).max_receive_count, true)
-    error_message = "requests.max_attempts must be at least 1 and below requests.max_receive_count: the worker, not SQS, gives up first."
+    error_message = "requests.max_attempts must be at least 1 and below requests.max_receive_count: the worker must end a request before SQS moves its message to the dead-letter queue."
   }
 
   validation {

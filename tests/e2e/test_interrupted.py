@@ -31,7 +31,7 @@ def test_an_apply_goes_on_after_ctrl_c_and_after_the_emulator_was_killed(clone: 
         pid = emulator.pid
         assert pid is not None
         os.killpg(pid, signal.SIGKILL)
-        assert "has ended: starting from nothing" in tool("scripts.apply", "--env", "local")
+        assert "has ended: starting with an empty one" in tool("scripts.apply", "--env", "local")
         assert "positive" in tool("scripts.predict", "what a lovely day")
     finally:
         tool("scripts.emulator", "stop")

@@ -42,10 +42,10 @@ def test_a_plain_python_model_reads_its_artifact_from_s3(
     folder = weights_model(tmp_path / "mine", weights)
     (folder / "weights.txt").unlink()
     aws.client("s3").create_bucket(Bucket="plain")
-    with pytest.raises(ArtifactError, match=f"artifact {uri}: cannot be downloaded: .*there is no such object: upload"):
+    with pytest.raises(ArtifactError, match=f"artifact {uri}: cannot be downloaded: .*no such object: upload"):
         load(folder, artifact=uri, threads=1, s3_client=s3)
     aws.client("s3").put_object(Bucket="plain", Key="weights.txt", Body=b"other")
-    with pytest.raises(ArtifactError, match=f"{uri}: the object's SHA-256 is .* upload the right file, or deploy this"):
+    with pytest.raises(ArtifactError, match=f"{uri}: the object's SHA-256 is .* upload the declared file"):
         load(folder, artifact=uri, threads=1, s3_client=s3)
     aws.client("s3").put_object(Bucket="plain", Key="weights.txt", Body=weights)
     assert load(folder, artifact=uri, threads=1, s3_client=s3).predict([{"text": "x"}]) == [{"words": 5}]

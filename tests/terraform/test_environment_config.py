@@ -85,7 +85,7 @@ def test_a_relative_models_dir_is_the_environments_as_terraform_takes_it(environ
 
 def test_a_model_without_a_folder_or_a_manifest_is_told_with_what_to_do(environment: Path) -> None:
     give(environment, models={"mine": {"models_dir": "models"}})
-    said = r"dev names the model mine, but \S+/models/mine{} does not exist: run `make new-model NAME=mine`"
+    said = r"dev has the model mine, but \S+/models/mine{} does not exist: run `make new-model NAME=mine`"
     with pytest.raises(CommandError, match=said.format("")):
         read_config("dev")
     (environment / "models" / "mine").mkdir(parents=True)
@@ -96,13 +96,13 @@ def test_a_model_without_a_folder_or_a_manifest_is_told_with_what_to_do(environm
 @pytest.mark.parametrize("text", ["models = {", 'module "stack" {\n  models = local.nothing\n}'])
 def test_what_terraform_cannot_read_is_told_in_its_words(environment: Path, text: str) -> None:
     (environment / "mine_override.tf").write_text(f"{text}\n")
-    with pytest.raises(CommandError, match=r"Terraform can't read what dev names \((?s:.)*Error: "):
+    with pytest.raises(CommandError, match=r"Terraform can't evaluate the configuration of dev \((?s:.)*Error: "):
         read_config("dev")
 
 
 def test_what_the_stack_has_no_default_for_must_be_said(environment: Path) -> None:
     give(environment, architecture=None)
-    with pytest.raises(CommandError, match=r"main\.tf: the module stack is not given architecture"):
+    with pytest.raises(CommandError, match=r"main\.tf: module stack does not set architecture"):
         read_config("dev")
 
 

@@ -125,7 +125,7 @@ def test_docker_pushes_and_tells_the_digest_when_asked(tools: Path) -> None:
     tool(tools, "docker", f'[ "$*" = "image inspect {image}" ] && echo \'[{{"RepoDigests": {digests}}}]\'')
     assert builder.digest(image, file) == DIGEST
     tool(tools, "docker", """echo '[{"RepoDigests": []}]'""")
-    with pytest.raises(CommandError, match="names no digest of localhost:5000/worker:tag"):
+    with pytest.raises(CommandError, match="reports no digest of localhost:5000/worker:tag"):
         builder.digest(image, file)
 
 

@@ -89,8 +89,8 @@ def test_for_aws_only_the_version_that_runs_there_compiles(
     version = stack_version()
     assert python_of(environment) is None
     said = capsys.readouterr().err
-    assert "no bytecode in the zips" in said
-    assert f"put python{version} on PATH" in said
+    assert "the zips have no bytecode" in said
+    assert f"put python{version}, which AWS runs, on PATH" in said
     assert said.count("\n") == 1
     there = program(path / f"python{version}", f"echo cpython-{version.replace('.', '')}")
     assert python_of(environment) == there

@@ -52,13 +52,13 @@ def test_whoever_asks_on_another_port_is_told_the_right_one(tmp_path: Path, monk
     monkeypatch.setattr(Emulator.__init__, "__defaults__", (4566, tmp_path))
     pretend_running(monkeypatch, Emulator(4999, tmp_path), command=f"serve --folder {tmp_path}")
     monkeypatch.setenv("EMULATOR_PORT", "5000")
-    with pytest.raises(CommandError, match="runs on port 4999, not 5000: unset EMULATOR_PORT"):
+    with pytest.raises(CommandError, match="is running on port 4999, not 5000: unset EMULATOR_PORT"):
         current()
 
 
 def test_another_port_than_the_running_one_is_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pretend_running(monkeypatch, Emulator(4999, tmp_path), command=f"serve --folder {tmp_path}")
-    with pytest.raises(CommandError, match="runs on port 4999, not 5000"):
+    with pytest.raises(CommandError, match="is running on port 4999, not 5000"):
         Emulator(5000, tmp_path).start()
 
 

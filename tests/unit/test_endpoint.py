@@ -35,4 +35,4 @@ def test_another_model_than_the_demos_is_asked_with_an_input_of_its_own(
     shown = capsys.readouterr().out
     assert "make predict INPUT='{" in shown
     assert "ENV=dev" in shown
-    assert "It runs at   https://abc.execute-api.us-east-1.amazonaws.com\n" in shown
+    assert "Base URL     https://abc.execute-api.us-east-1.amazonaws.com\n" in shown

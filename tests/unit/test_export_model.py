@@ -73,7 +73,7 @@ def test_the_export_may_import_its_neighbours(folder: Folder) -> None:
     ("change", "told"),
     [
         ((".eval()", ""), r"export\.py: module\(\) is in training mode: return module\.eval\(\)"),
-        (("Net().eval()", "None"), r"module\(\) gives a NoneType"),
+        (("Net().eval()", "None"), r"module\(\) returns a NoneType"),
         (("range(20)", "range(21)"), r"export\.py: input 20 of held_out\(\): data\.x must be smaller"),
         (('{"y": 2', '{"z": 2'), r"export\.py: output 0 of held_out\(\) is expected to have z; it has y"),
         (("from .net", "from .nett"), r"double: No module named '.*nett'"),

@@ -58,7 +58,7 @@ def test_what_training_needs_is_found_together_with_what_the_model_needs(tmp_pat
 def test_a_library_that_is_not_there_is_one_line_with_its_file(tmp_path: Path) -> None:
     folder = model_folder(tmp_path / "mine", "--no-index\npinnedthing==1.0\n")
     with pytest.raises(
-        CommandError, match=r"can't install what \S+requirements\.txt names: ERROR: .*pinnedthing"
+        CommandError, match=r"can't install the requirements of \S+requirements\.txt: ERROR: .*pinnedthing"
     ) as failure:
         libraries_of(folder)
     assert "\n" not in str(failure.value)

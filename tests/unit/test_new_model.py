@@ -72,7 +72,7 @@ def test_the_files_of_every_kind_are_whole(tmp_path: Path, kind: str) -> None:
 
 @pytest.mark.parametrize("name", ["Mine", "a" * 32, "my_model", "x-dlq", "1st"])
 def test_a_name_that_cannot_be_deployed_is_rejected(tmp_path: Path, name: str) -> None:
-    with pytest.raises(CommandError, match="can't be a model's name: use 1 to 31 lower-case"):
+    with pytest.raises(CommandError, match="is not a valid model name: use 1 to 31 lower-case"):
         write(tmp_path / name, KINDS["python"])
 
 
@@ -140,7 +140,7 @@ def test_several_lines_of_a_file_are_one_batch(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ((), "error: no input: say INPUT="),
+        ((), "error: no input: give INPUT="),
         (("--input", "{"), "error: the input is not JSON: .* the model requires features"),
         (("--input", '{"features": [1]}'), "error: the API answers 422: data.features must contain at least 4"),
         (("--input", "@nonesuch.json"), "error: nonesuch.json: No such file"),

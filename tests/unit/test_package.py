@@ -139,7 +139,7 @@ def test_a_large_file_that_is_not_the_artifact_is_told(
 ) -> None:
     (root / "worker" / "models" / "sentiment" / "corpus.bin").write_bytes(bytes(11 * 2**20))
     make(root, tmp_path / "out")
-    assert "corpus.bin ships with the worker, 11.00 MB" in capsys.readouterr().err
+    assert "corpus.bin is packaged with the worker, 11.00 MB" in capsys.readouterr().err
 
 
 def test_the_command_shows_what_each_zip_holds(

@@ -73,7 +73,7 @@ def test_an_artifact_in_s3_does_not_ship_unless_another_model_of_the_folder_need
 def test_an_artifact_in_s3_that_the_manifest_does_not_name_is_rejected(tmp_path: Path) -> None:
     remote = ConfiguredModel("mine", plain(tmp_path / "mine"), artifact="s3://bucket/key")
     with pytest.raises(
-        CommandError, match=r"of mine from s3://bucket/key, but \S+/mine/manifest\.json names none: declare it"
+        CommandError, match=r"artifact = s3://bucket/key for mine, but \S+/mine/manifest\.json has no artifact: add it"
     ):
         packaged(tmp_path, remote)
 
@@ -81,7 +81,7 @@ def test_an_artifact_in_s3_that_the_manifest_does_not_name_is_rejected(tmp_path:
 def test_a_plain_models_artifact_that_was_altered_is_not_packaged(tmp_path: Path) -> None:
     folder = weights_model(tmp_path / "plain")
     (folder / "weights.txt").write_bytes(b"3 2 1")
-    with pytest.raises(CommandError, match=r"artifacts\.python\.sha256 is \w+, but that of weights\.txt is "):
+    with pytest.raises(CommandError, match=r"artifacts\.python\.sha256 is \w+, but weights\.txt has "):
         packaged(tmp_path, ConfiguredModel("plain", folder))
 
 
@@ -99,7 +99,7 @@ def test_two_folders_of_one_name_are_rejected(tmp_path: Path) -> None:
         packaged(tmp_path, ConfiguredModel("first", folders[0]), ConfiguredModel("second", folders[1]))
 
 
-@pytest.mark.parametrize(("megabytes", "told"), [(51, "more than 50 MB:"), (251, "content of more than 250 MB")])
+@pytest.mark.parametrize(("megabytes", "told"), [(51, "more than 50 MB:"), (251, "package of more than 250 MB")])
 def test_a_zip_that_lambda_would_reject_is_rejected_with_the_remedy(megabytes: int, told: str) -> None:
     with pytest.raises(CommandError, match=told) as failure:
         check_size("mine", {"weights": bytes(megabytes * 2**20)}, "prod")
@@ -118,7 +118,7 @@ def test_for_the_emulator_a_large_zip_is_only_told(capsys: pytest.CaptureFixture
     [
         (
             "import os\nimport nonesuch",
-            r"model\.py, line 2: ModuleNotFoundError: .*name it in \S+mine/requirements\.txt",
+            r"model\.py, line 2: ModuleNotFoundError: .*add it to \S+mine/requirements\.txt",
         ),
         ("1 / 0", r"model\.py, line 1: ZeroDivisionError: division by zero"),
         ("import sys\n\nsys.exit('no GPU')", r"model\.py, line 3: SystemExit: no GPU"),

@@ -85,7 +85,7 @@ def test_everything_that_is_missing_is_said_at_once(dev: Path, monkeypatch: pyte
 def test_a_bucket_that_is_not_there_is_named(dev: Path) -> None:
     account = Account()
     account.errors["bucket"] = rejected("404")
-    with pytest.raises(CommandError, match=r"the state's bucket states can't be used"):
+    with pytest.raises(CommandError, match=r"the state bucket states can't be used"):
         preflight.check("dev", None, account.client)
 
 
@@ -94,7 +94,7 @@ def test_a_new_accounts_concurrency_is_told_before_anything_fails(
 ) -> None:
     preflight.check("dev", None, Account(concurrency=10).client)
     said = capsys.readouterr().err
-    assert "runs 10 functions at a time" in said
+    assert "Lambda concurrency is 10" in said
     assert "3,008 MB" in said
 
 

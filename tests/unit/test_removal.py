@@ -73,7 +73,7 @@ def test_an_apply_is_rejected_while_requests_are_open(place: Place, capsys: pyte
     place.table.put(a_record("d4", model="kept"))
     with pytest.raises(CommandError, match=r"^echo would be removed with open requests.*REMOVE=echo"):
         removal.check("local", "apply", ["kept"])
-    assert "echo is going to be removed, with 2 open requests (1 pending, 1 running)" in capsys.readouterr().err
+    assert "echo will be removed, with 2 open requests (1 pending, 1 running)" in capsys.readouterr().err
     assert place.table.record("a1").status is Status.PENDING
 
 

@@ -172,7 +172,7 @@ def test_a_model_asked_for_brings_its_list(setting: Setting, command: Any, capsy
 
 def test_a_model_that_nobody_knows(command: Any) -> None:
     with pytest.raises(
-        CommandError, match="has no model nobody, and no requests of it: its models are echo, other"
+        CommandError, match="has no model nobody, and no requests for it: its models are echo, other"
     ) as rejected:
         command("--model", "nobody")
     assert rejected.value.code == 2

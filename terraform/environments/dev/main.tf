@@ -1,11 +1,11 @@
-# All that dev is: where its state is, its region, what is deployed.
-# A setting that is not here has its default, in terraform/stack/defaults.json; the variables beside it say what each means.
+# The environment dev: the place of its state, its region, what is deployed.
+# Other settings have the defaults of terraform/stack/defaults.json; terraform/stack/variables*.tf describe them.
 
 terraform {
   required_version = ">= 1.10"
 
   required_providers {
-    # Pinned exactly, in the place of a lock file: docs/adr/0007-no-lock-file.md.
+    # Pinned exactly, instead of a lock file: docs/adr/0007-no-lock-file.md.
     aws = {
       source  = "hashicorp/aws"
       version = "5.100.0"
@@ -20,7 +20,7 @@ terraform {
 }
 
 locals {
-  region = null # null is what AWS_REGION or the profile says
+  region = null # null: from AWS_REGION or the profile
 }
 
 provider "aws" {

@@ -1,11 +1,11 @@
-# All that local is: an emulator on this machine, which listens on loopback and speaks plain HTTP.
-# A setting that is not here has its default, in terraform/stack/defaults.json; the variables beside it say what each means.
+# The environment local: an emulator on this machine, which listens on loopback with plain HTTP.
+# Other settings have the defaults of terraform/stack/defaults.json; terraform/stack/variables*.tf describe them.
 
 terraform {
   required_version = ">= 1.10"
 
   required_providers {
-    # Pinned exactly, in the place of a lock file: docs/adr/0007-no-lock-file.md.
+    # Pinned exactly, instead of a lock file: docs/adr/0007-no-lock-file.md.
     aws = {
       source  = "hashicorp/aws"
       version = "5.100.0"
@@ -50,7 +50,7 @@ module "stack" {
   deletion_protection = false
   log_retention_days  = 1
 
-  # Short, so that what is stuck is seen to end.
+  # Short, so that requests end soon.
   requests = { max_attempts = 3, deadline_seconds = 3600, retention_seconds = 86400, retry_base_seconds = 1 }
   sweeper  = { schedule = "rate(1 minute)", grace_seconds = 60 }
 }

@@ -21,7 +21,7 @@ resource "aws_ecr_lifecycle_policy" "this" {
     rules = [
       {
         rulePriority = 1
-        description  = "Images without a tag are pushes that broke off"
+        description  = "Images without a tag are from interrupted pushes"
         selection = {
           tagStatus   = "untagged"
           countType   = "sinceImagePushed"
@@ -35,7 +35,7 @@ resource "aws_ecr_lifecycle_policy" "this" {
 }
 
 # Lambda pulls an image when it starts the function for the first time and after a long idle time, by right of this policy.
-# It would add one itself, but only if whoever deploys may change the repository's policy.
+# Lambda would add one itself, but only if the deployer may change the repository's policy.
 data "aws_iam_policy_document" "pull" {
   statement {
     sid     = "LambdaPulls"

@@ -1,7 +1,7 @@
 data "aws_partition" "current" {}
 data "aws_caller_identity" "current" {}
 
-# For its region: what aws_region calls that differs between version 5 and 6 of the provider.
+# For its region: the attribute of aws_region differs between version 5 and 6 of the provider.
 data "aws_service" "logs" {
   service_id = "logs"
 }
@@ -15,7 +15,7 @@ locals {
   ])
 }
 
-# Terraform owns the group: Lambda would create one that keeps its logs for ever, and the role would need the right to.
+# Terraform owns the group: Lambda would create one without retention, and the role would need the permission for it.
 resource "aws_cloudwatch_log_group" "this" {
   name              = local.log_group_name
   retention_in_days = var.log_retention_days
@@ -94,7 +94,7 @@ resource "aws_lambda_function" "this" {
     size = var.ephemeral_storage_mb
   }
 
-  # Not a block with nothing in it: that would be planned anew for ever.
+  # No empty block: every plan would show it as a change.
   dynamic "environment" {
     for_each = length(var.environment) == 0 ? [] : [var.environment]
 
@@ -110,7 +110,7 @@ resource "aws_lambda_function" "this" {
   ]
 }
 
-# Everything that invokes the function does it through this alias: on $LATEST warm instances stay unused, silently.
+# Everything invokes the function by this alias: with $LATEST, warm instances would silently stay unused.
 resource "aws_lambda_alias" "live" {
   name             = "live"
   description      = "The version that serves."

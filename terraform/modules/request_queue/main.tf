@@ -1,7 +1,7 @@
 data "aws_partition" "current" {}
 data "aws_caller_identity" "current" {}
 
-# For its region: what aws_region calls that differs between version 5 and 6 of the provider.
+# For its region: the attribute of aws_region differs between version 5 and 6 of the provider.
 data "aws_service" "sqs" {
   service_id = "sqs"
 }
@@ -69,8 +69,8 @@ resource "aws_sqs_queue" "this" {
   sqs_managed_sse_enabled    = true
   policy                     = try(data.aws_iam_policy_document.tls_only["this"].json, null)
 
-  # SQS rejects a redrive policy whose DLQ does not exist, hence one after the other (the provider watches each for 25 s).
-  # As a resource of its own this policy would be watched for another 25 s, at destroy too.
+  # SQS rejects a redrive policy whose DLQ does not exist, so they are created one after the other (the provider waits 25 s for
+  # each). A separate resource for this policy would take another 25 s, also at destroy.
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dlq.arn
     maxReceiveCount     = var.max_receive_count

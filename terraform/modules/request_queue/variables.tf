@@ -59,7 +59,7 @@ variable "max_receive_count" {
 }
 
 variable "retention_seconds" {
-  description = "How long SQS keeps a message that nobody takes."
+  description = "How long SQS keeps a message that is not processed."
   type        = number
   nullable    = false
 

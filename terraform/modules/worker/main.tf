@@ -1,7 +1,7 @@
 data "aws_partition" "current" {}
 data "aws_caller_identity" "current" {}
 
-# For its region: what aws_region calls that differs between version 5 and 6 of the provider.
+# For its region: the attribute of aws_region differs between version 5 and 6 of the provider.
 data "aws_service" "sqs" {
   service_id = "sqs"
 }
@@ -53,7 +53,7 @@ locals {
 
 data "aws_iam_policy_document" "queue" {
   statement {
-    # SQS grants a batch of changes to who may make one; whatever checks the called operation's own name needs the last.
+    # AWS checks ChangeMessageVisibility for batches too; where the operation's own name is checked, the last is needed.
     actions = [
       "sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes",
       "sqs:ChangeMessageVisibility", "sqs:ChangeMessageVisibilityBatch",

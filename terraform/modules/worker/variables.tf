@@ -162,7 +162,7 @@ variable "timeout_seconds" {
 }
 
 variable "batch_size" {
-  description = "Most messages of one invocation, hence of one forward pass."
+  description = "Maximum number of messages in one invocation, and so in one forward pass."
   type        = number
   nullable    = false
 
@@ -189,7 +189,7 @@ variable "batch_window_seconds" {
 }
 
 variable "maximum_concurrency" {
-  description = "Most workers at once; what is over it waits in the queue instead of being throttled. null is no limit."
+  description = "Maximum number of concurrent workers; more messages wait in the queue and are not throttled. null is no limit."
   type        = number
   nullable    = true
 
