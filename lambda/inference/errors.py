@@ -1,7 +1,7 @@
-"""What can go wrong on the way of a request, and who has to do what about it.
+"""Errors of the API's rules, of AWS and of the configuration.
 
     InferenceError
-      RequestError            what was asked can't be done, now or later; nothing was changed
+      RequestError            the call can't succeed, now or later; nothing was changed
         NotJson               the input is not JSON, not UTF-8, or nested too deep
         TooLarge              the input, or its message, has too many bytes
         UnknownModel          no model of that name is deployed
@@ -9,12 +9,12 @@
         KeyReused             the idempotency key was used with another input
         UnknownRequest        there is no request with this id, or it is another caller's
         AlreadyFinal          the request is final, so it can't be cancelled
-      Unavailable             AWS did not take it now: the same call may succeed later
-        QueueMissing          there is no such queue: its model was removed
+      Unavailable             AWS did not answer or throttled the call: the same call may succeed later
+        QueueMissing          the queue does not exist: its model was removed
       ConfigurationError      the deployment is wrong: all missing and bad settings, in one message
 
-None of them knows how a request came in. What a caller by HTTP is answered is in `inference.problems` alone.
-Worker-side errors of a model are in `worker.errors`: they end in a record's `error`, and no caller sees them raised.
+They do not depend on HTTP: only `inference.problems` maps them to HTTP responses. Errors of models are in
+`worker.errors`: they are recorded in a request's `error`, and never raised to callers.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from typing import Any
 
 
 class InferenceError(Exception):
-    """Base of everything that this package raises on purpose."""
+    """Base class of this package's exceptions."""
 
 
 class RequestError(InferenceError):
-    """What was asked can't be done; nothing was changed, and asking for the same again has the same end.
+    """The call can't succeed; nothing was changed, and the same call would fail again.
 
     Attributes:
-        facts: what a program may want to know beside the text, such as `request_id`.
+        facts: data for programs, in addition to the text, such as `request_id`.
     """
 
     def __init__(self, detail: str, **facts: Any) -> None:
@@ -43,7 +43,7 @@ class NotJson(RequestError):
 
 
 class TooLarge(RequestError):
-    """An input has more bytes than are accepted, as it came or as a message."""
+    """An input, or its message, has more bytes than are accepted."""
 
 
 class UnknownModel(RequestError):
@@ -55,11 +55,12 @@ class InvalidInput(RequestError):
 
 
 class KeyReused(RequestError):
-    """The caller used the idempotency key with another input; `request_id` is that request's."""
+    """The caller used the idempotency key with another input; `request_id` is the id of that request."""
 
 
 class UnknownRequest(RequestError):
-    """There is no request with this id, it is past its retention, or another caller's (which nobody may learn)."""
+    """There is no request with this id, it is past its retention, or it is another caller's (which is not
+    disclosed)."""
 
 
 class AlreadyFinal(RequestError):
@@ -67,7 +68,7 @@ class AlreadyFinal(RequestError):
 
 
 class Unavailable(InferenceError):
-    """A table or queue did not answer, or refused for now. Nothing is left behind that would stay `pending`."""
+    """The table or a queue did not answer, or throttled the call. No record is left that would stay `pending`."""
 
 
 class QueueMissing(Unavailable):

@@ -1,6 +1,6 @@
 """HTTP API events (payload format 2.0) in, responses out.
 
-Every response is JSON. What an error is answered with is in `inference.problems`.
+Every response is JSON. The responses to errors are in `inference.problems`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from inference.errors import NotJson, RequestError
 
 ANONYMOUS = "anonymous"
 
-# curl's default for -d; people paste JSON with it all day, and the body says itself whether it is JSON.
+# curl's and browsers' defaults, often sent with JSON; the body shows whether it is JSON.
 _ACCEPTED_AS_JSON = ("application/x-www-form-urlencoded", "text/plain")
 
 # JSON is UTF-8 (RFC 8259), and ASCII is a part of it.
@@ -25,17 +25,17 @@ _CHARSETS = ("utf-8", "utf8", "us-ascii", "ascii")
 # <role's own part>/<session>; the role's path is not in it.
 _ASSUMED_ROLE = re.compile(r"(arn:[^:]+:sts::[^:]*:assumed-role/.+)/[^/]*")
 
-# A String of RFC 8941; parameters may follow, and say nothing here.
+# A String of RFC 8941; parameters may follow, and are ignored.
 _STRING = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"(?: *;[ -~]*)?')
 _ESCAPED = re.compile(r"\\(.)")
 
 
 class InvalidIdempotencyKey(RequestError):
-    """The Idempotency-Key header is no key."""
+    """The Idempotency-Key header is not a valid key."""
 
 
 class UnknownRoute(RequestError):
-    """The function was called for a route that it does not have: API Gateway and it disagree."""
+    """API Gateway called the function for a route that it does not have."""
 
 
 class UnsupportedEncoding(RequestError):
@@ -71,10 +71,10 @@ def read_event(event: Mapping[str, Any], by_session: bool = False) -> HttpReques
 
 
 def _caller(authorizer: Mapping[str, Any], by_session: bool) -> str:
-    """Whose request it is, as the authorizer says: a Cognito identity, an IAM principal, a token's subject, or nobody.
+    """The caller, from the authorizer: a Cognito identity, an IAM principal, a token's subject, or anonymous.
 
-    A role is one caller, whatever its sessions are called: SDKs make a new name in every process. The users of a
-    Cognito identity pool all have one role and one session name, and are told apart by their identity.
+    A role is one caller, with any session name: SDKs make a new name in every process. All users of a Cognito identity
+    pool have the same role and session name, and are identified by their identity id.
     """
     if iam := authorizer.get("iam"):
         cognito = iam.get("cognitoIdentity") or {}
@@ -92,7 +92,7 @@ def read_body(request: HttpRequest) -> bytes:
     """The body's bytes.
 
     Raises:
-        NotJson: it says that it is base64 and is not.
+        NotJson: it is declared as base64, but is not valid base64.
     """
     if not request.is_base64:
         return request.body.encode("utf-8", "surrogatepass")

@@ -1,4 +1,4 @@
-"""The HTTP answer to each error: the one place that knows both.
+"""Maps each error to its HTTP response; only this module knows both.
 
 A problem's type is a reference (RFC 9457, section 3.1.1) that clients compare as text. It is stable; title and detail
 are for people, and may change. docs/api.md and openapi.json describe each.
@@ -27,7 +27,7 @@ from inference.http import InvalidIdempotencyKey, UnknownRoute, UnsupportedEncod
 
 
 class Problem(NamedTuple):
-    """How an error is answered. `detail` stands for the error's own text where that is for the log only."""
+    """The response to an error. `detail` replaces the error's own text if that is for the log only."""
 
     status: int
     type: str
@@ -40,7 +40,7 @@ UNAVAILABLE = Problem(
     503,
     "/problems/unavailable",
     "Unavailable",
-    "AWS did not answer in time, or refused for now. Send it again; with an Idempotency-Key a submit is never "
+    "AWS did not answer in time, or throttled the call. Send the request again; with an Idempotency-Key it is never "
     "accepted twice.",
     {"Retry-After": "2"},
 )
@@ -49,10 +49,10 @@ INTERNAL_ERROR = Problem(
     500,
     "/problems/internal-error",
     "Internal error",
-    "The API failed on this request; its log says why, under this invocation_id. A submit may have been accepted all "
-    "the same: repeat it with the same Idempotency-Key.",
+    "The API failed; its log has the reason, under this invocation_id. A submit may have been accepted: repeat it with "
+    "the same Idempotency-Key.",
 )
-"""Of every error that is not in the map."""
+"""The response to errors that are not in the map."""
 
 PROBLEMS: Mapping[type[InferenceError], Problem] = {
     NotJson: Problem(400, "/problems/not-json", "Not JSON"),
@@ -82,7 +82,7 @@ def respond_problem(error: Exception, **members: Any) -> dict[str, Any]:
 
     Args:
         error: what was raised.
-        members: further members of the document, beside the error's own facts.
+        members: more members of the document, in addition to the error's facts.
     """
     problem = PROBLEMS.get(type(error), INTERNAL_ERROR) if isinstance(error, InferenceError) else INTERNAL_ERROR
     facts = error.facts if isinstance(error, RequestError) else {}

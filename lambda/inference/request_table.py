@@ -43,7 +43,7 @@ _WITHOUT_PAYLOADS = {f"#{name}": name for name in sorted(_RECORD_FIELDS - {"inpu
 
 @dataclass(frozen=True)
 class ConditionFailed:
-    """A conditional write that did not apply; `record` is what stands in the table, or None if nothing does."""
+    """A conditional write that did not apply; `record` is the current record, or None if there is none."""
 
     record: Record | None
 

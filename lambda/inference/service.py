@@ -1,16 +1,16 @@
-"""The rules of the API: accept a request, tell where it stands, cancel it.
+"""The rules of the API: accept a request, return its status, cancel it.
 
-Order of the submit: the record first, then the message. A crash in between leaves a record that the sweeper ends and no
-promise to anybody, since the request was not yet accepted; the other order would leave a message that no record knows.
+A submit writes the record first, then sends the message. A crash in between leaves a record that the sweeper ends; the
+request was not accepted yet. The other order would leave a message without a record.
 
     new key or none    create -> send -> (keyed: confirm) -> accepted
     same key again     message confirmed, or a worker had it: accepted, like the first
                        not confirmed: take the submit over -> send again -> confirm -> accepted
     SQS rejects        discard the record, unless it was taken over -> Unavailable
 
-Sending again is safe at any time, whether the first submit died or is still at work: a claim is conditional, so two
-messages of one record have one outcome. Who takes a submit over changes its `submit_id`. From then on nobody discards
-the record, because each of the two may have promised it.
+Sending again is safe at any time, whether the first submit has failed or is in progress: a claim is conditional, so two
+messages of one record have one outcome. Taking a submit over changes its `submit_id`. From then on the record is not
+discarded, because each of the two submits may have been accepted.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Service:
         queues: model name -> its queue.
         catalog: the models.
         limits: attempts, deadline and retention of a new request.
-        deadline: keeps time back for a discard.
+        deadline: reserves time for a discard.
     """
 
     def __init__(
@@ -80,10 +80,10 @@ class Service:
         """Accept a request: record and message are written when this returns.
 
         Raises:
-            UnknownModel, InvalidInput, TooLarge: this can't be asked.
-            KeyReused: the key names a request with another input.
-            Unavailable: the table or the queue did not take it. No `pending` record is left, unless it could not be
-                removed or another submit with the same key has taken it over: a repeat sends it, or a sweep ends it.
+            UnknownModel, InvalidInput, TooLarge: the request is not valid.
+            KeyReused: the key was used with another input.
+            Unavailable: the table or the queue failed. No `pending` record is left, unless it could not be removed or
+                another submit with the same key has taken it over: a repeat sends it, or a sweep ends it.
         """
         entry = self._catalog.entry(model)
         digest = digest_of_input(entry.name, value) if key else None
@@ -110,7 +110,7 @@ class Service:
         try:
             existing = self._table.create(record)
         except Unavailable:
-            self._discard(record)  # it may have been written all the same
+            self._discard(record)  # it may have been written
             raise
         if existing is not None:
             return self._repeat(record, existing, value, now)
@@ -122,7 +122,7 @@ class Service:
         except Unavailable:
             if taken_over or self._discard(record) or not self._was_claimed(record.request_id):
                 raise
-            # A worker has it already: SQS did take the message, only its answer was lost. It is accepted after all.
+            # A worker has claimed it: SQS did accept the message, only its response was lost. The request is accepted.
         if record.submit_id is not None:
             self._table.apply([transitions.confirm_submit(record)])
         return record
@@ -132,7 +132,7 @@ class Service:
         return self._table.discard(record)
 
     def _was_claimed(self, request_id: str) -> bool:
-        """Whether a worker has had the request, so that nobody discards it any more."""
+        """Whether a worker has claimed the request, so that it must not be discarded."""
         current = self._table.get(request_id, consistent=True)
         return current is not None and _claimed(current)
 
@@ -156,7 +156,7 @@ class Service:
         """A request's record.
 
         Raises:
-            UnknownRequest: unknown, deleted, or another caller's (which nobody may learn).
+            UnknownRequest: unknown, deleted, or another caller's (which is not disclosed).
             Unavailable: the table did not answer.
         """
         record = self._table.find(request_id) if can_be_id(request_id) else None
@@ -221,9 +221,9 @@ def describe(record: Record, now: int) -> Mapping[str, Any]:
 
 
 def poll_after(record: Record, now: int) -> int | None:
-    """When to ask again, in seconds; None for a final request.
+    """When to poll again, in seconds; None for a final request.
 
-    A poll costs about as much as 30 ms of a large worker: ask soon while the answer may be near, then ever less.
+    A poll costs about as much as 30 ms of a large worker: poll soon at first, then less often.
     """
     if record.status_at(now) not in OPEN:
         return None

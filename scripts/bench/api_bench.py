@@ -1,6 +1,6 @@
 """Part 3: cold start and warm cost of the api function, against the reference document's handler.
 
-Both run under awslambdaric and call the same stand-in for AWS. A round's sample is as many submits as status queries.
+Both run under awslambdaric and call the same fake AWS. A sample has as many submits as status queries.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ Say = Callable[[str], None]
 
 
 def measure(plan: Plan, packages: Packages, fake_aws: FakeAws, say: Say) -> dict[str, Any]:
-    """Start every contestant anew in each round; returns what goes into results.json under `cold`."""
+    """Start every contestant again in each round; returns the part `cold` of results.json."""
     functions = [
         Function(runtime, folder, "worker.handler.handler", worker_environment(fake_aws))
         for runtime, folder in packages.workers.items()

@@ -2,7 +2,7 @@
 
     duration   CPU on one core here is taken for CPU on one vCPU of Lambda. A function has memory / 1,769 MB of a vCPU,
                so below that it takes longer in proportion; above it a single thread gains nothing.
-    waiting    the stand-in answers at once; AWS does not. Every call gets ASSUMED_CALL_MS on top, and Lambda bills it.
+    waiting    the fake answers at once; AWS does not. Every call gets ASSUMED_CALL_MS on top, and Lambda bills it.
     writes     one per KB of the record, and one per entry that appears in or disappears from the open index.
 
 The free tier is left out everywhere. Assumptions are named in capitals, and results.json has them.

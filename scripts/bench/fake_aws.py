@@ -2,8 +2,8 @@
 
     python -m scripts.bench.fake_aws [file with key and certificates]      with a file it speaks TLS, as AWS does
 
-It runs in a process of its own, so that what a client burns is seen apart from what a service (or an emulator) burns.
-One thread, kept connections.
+It runs in a process of its own, so that the CPU time of a client is measured without that of the service. One thread,
+persistent connections.
 
     GET  /_fake/counts   {"calls": {target: n}, "statements": n, "samples": {target: first request bodies}}
     POST /_fake/reset    forget the counts
@@ -41,7 +41,7 @@ _RUNNING: dict[str, dict[str, str]] = {
 
 
 class Answers:
-    """What the services say. `answer` is all there is to them; HTTP is elsewhere."""
+    """The services' responses, by `answer`; HTTP is in `Connection`."""
 
     def __init__(self) -> None:
         self._items: dict[tuple[str, str], dict[str, Any]] = {}
@@ -66,7 +66,7 @@ class Answers:
             seen.append(request)
         operation = getattr(self, "_" + target.partition(".")[2], None)
         if operation is None:
-            error = {"__type": "UnknownOperationException", "message": f"the stand-in does not know {target}"}
+            error = {"__type": "UnknownOperationException", "message": f"the fake does not support {target}"}
             return 400, json.dumps(error).encode()
         return 200, json.dumps(operation(request)).encode()
 
@@ -163,7 +163,7 @@ class Connection(asyncio.Protocol):
 
 
 async def serve(certificate: str | None) -> None:
-    """Listen on a free port of loopback, print it, and serve until stdin ends: with whoever started this."""
+    """Listen on a free port of loopback, print it, and serve until stdin is closed, as when the parent process ends."""
     answers = Answers()
     tls = None
     if certificate is not None:

@@ -1,4 +1,4 @@
-"""A handler under the real Lambda runtime client (awslambdaric), started anew or kept warm."""
+"""A handler under the real Lambda runtime client (awslambdaric), cold or warm."""
 
 from __future__ import annotations
 

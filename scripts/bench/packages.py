@@ -36,7 +36,7 @@ class Packages:
         workers: runtime -> folder of the worker's package.
         default: the runtime that the model's manifest names.
         api: folder of the api function's package.
-        api_urllib3: the same with urllib3 in the place of its own HTTP wire.
+        api_urllib3: the same with urllib3 instead of its own HTTP client.
         reference: folder with the reference worker and handler; None without a TorchScript artifact.
         artifact: the artifact that the reference worker loads.
         skipped: what could not be made, and why.
@@ -129,7 +129,7 @@ def compile_model(folder: Path) -> None:
 
 
 def _with_urllib3(api: Path) -> Path:
-    """The api function's package with urllib3 in the place of `inference/wire.py`, compiled as the rest of it is."""
+    """The api function's package with urllib3 instead of `inference/wire.py`, compiled as the rest is."""
     folder = WORK / "api-urllib3"
     shutil.copytree(api, folder)
     wire = "inference/wire.py"

@@ -1,4 +1,4 @@
-"""Processes on a core of their own: the contestant alone on one, everything that serves it on another."""
+"""Processes pinned to cores: the contestant on one, everything that serves it on another."""
 
 from __future__ import annotations
 
@@ -178,10 +178,10 @@ class JsonProcess(Process):
 
 
 class FakeAws:
-    """A running stand-in for AWS (see `fake_aws`), on the helpers' core.
+    """A running fake AWS (see `fake_aws`), on the helpers' core.
 
     Args:
-        tls: as AWS has it. Without, a client need not see the certificates' files.
+        tls: with TLS, as AWS. Without it, a client need not read the certificates' files.
     """
 
     def __init__(self, *, tls: bool = True) -> None:
@@ -200,7 +200,7 @@ class FakeAws:
             assert process.popen.stdout is not None
             port = process.popen.stdout.readline().strip()
             if not port:
-                raise CommandError(f"the stand-in for AWS did not start: {process.last_error}")
+                raise CommandError(f"the fake AWS did not start: {process.last_error}")
             self._port = int(port)
             self._cleanup = cleanup.pop_all()
         return self
@@ -214,7 +214,7 @@ class FakeAws:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What leads an AWS client here."""
+        """The environment variables that make an AWS client call this process."""
         trusted = {} if self._bundle is None else {"AWS_CA_BUNDLE": str(self._bundle)}
         return trusted | {
             "AWS_ENDPOINT_URL": self._url,
@@ -252,10 +252,10 @@ class FakeAws:
 
 
 def _write_certificates(folder: Path) -> tuple[Path, Path]:
-    """The stand-in's key with its certificates, and the bundle that its clients trust.
+    """The fake's key with its certificates, and the CA bundle of its clients.
 
-    As in life: RSA, an authority between root and server, and a bundle as long as botocore's own, because to read it
-    is much of what TLS costs a start.
+    As with AWS: RSA, an intermediate CA, and a bundle as long as botocore's own, because reading it takes much of a
+    start's time for TLS.
 
     Raises:
         CommandError: trustme is not installed.

@@ -15,7 +15,7 @@ ITEMS_WITHOUT_WORKER = ("api function", "HTTP API", "SQS", "DynamoDB writes", "D
 
 
 def show(results: Results, parts: Sequence[str], console: Console) -> None:
-    """Print these parts, then the targets on all that is known."""
+    """Print these parts, then all targets."""
     for part, tables in (("worker", _worker), ("cold", _cold), ("api", _api), ("e2e", _e2e), ("cost", _cost)):
         if part not in results or part not in parts:
             continue

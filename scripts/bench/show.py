@@ -1,4 +1,4 @@
-"""The promises that a run has to keep, each as a ratio with its limit."""
+"""The targets of a run, each with its limit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Line = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Target:
-    """One promise; `value` and `passed` are None where the run did not measure it."""
+    """One target; `value` and `passed` are None if the run did not measure it."""
 
     promise: str
     limit: float

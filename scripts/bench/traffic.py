@@ -1,7 +1,7 @@
 """What is sent: texts, and the events that carry them.
 
-Every text is new, so that no cache of whole texts can help; its words are drawn as a language has them (a few very
-often, most seldom: Zipf's law over 20,000 words), so that a cache of common words helps as much as it would in life.
+Every text is new, so that a cache of texts does not help; words have the frequencies of a language (Zipf's law over
+20,000 words), so that a cache of common words helps as much as in reality.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The tree that Terraform sees is a copy, so that neither state nor changes touch the checkout or a demo that is up.
 
 E2E_FOLDER=dir keeps emulator and deployment in that folder for the next run: for the work on a test, since applying
-everything anew takes minutes. `.venv/bin/python -m scripts.emulator` knows nothing of it; it ends after an hour.
+everything again takes minutes. `.venv/bin/python -m scripts.emulator` knows nothing of it; it ends after an hour.
 
 E2E_STRIP_ITEMS=1 sends all calls of the faulty workers, the soak's among them, by the edge, which takes `Error.Item`
 out of rejected batch statements: whether AWS returns it is contested.

@@ -36,7 +36,7 @@ class Deployment:
         self._outputs: dict[str, Any] = {}
 
     def override(self, **settings: Any) -> None:
-        """Give these settings to the stack in the place of the environment's own, from the next plan or apply on."""
+        """Override the environment's settings for the stack, from the next plan or apply on."""
         self._overrides.write_text(json.dumps({"module": {"stack": settings}}))
 
     def apply(self) -> None:

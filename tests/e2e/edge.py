@@ -31,7 +31,7 @@ class EdgeFault:
     Args:
         operation: as in the header X-Amz-Target, such as `UpdateItem`.
         kind: throttle, error, unavailable: AWS rejects; lost: it does what was asked and the connection breaks before
-            the answer; hang: the answer does not come before the client gives up.
+            the answer; hang: the answer does not come before the client's timeout.
         skip: calls that pass first.
         times: calls that fail then.
     """
@@ -132,7 +132,7 @@ class Edge:
                     if name.lower() not in ("content-length", "connection", "transfer-encoding", "server", "date"):
                         self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
-                with contextlib.suppress(ConnectionError):  # a client that has given up, or was killed
+                with contextlib.suppress(ConnectionError):  # a client that timed out, or was killed
                     self.end_headers()
                     self.wfile.write(body)
 

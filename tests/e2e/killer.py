@@ -1,4 +1,4 @@
-"""Kills worker processes at random, as a machine that fails would; SIGKILL leaves them no last word."""
+"""Kills worker processes at random with SIGKILL, as a failing machine would."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class _Work:
 def worker_processes(emulator: Emulator, function: str) -> list[int]:
     """The processes of a function (by the end of its name) that have started up: children of the emulator alone.
 
-    One that dies while it starts makes the emulator end all of the function's others too, as AWS never would.
+    If one is killed while it starts, the emulator stops all other processes of the function too, which AWS does not do.
     """
     found = []
     up_seconds = float(Path("/proc/uptime").read_text().split()[0])

@@ -1,4 +1,4 @@
-"""Stand-ins for AWS: moto in this process, and the emulator as a process of its own. Nothing leaves this machine."""
+"""Fakes of AWS: moto in this process, and the emulator as a process of its own. Nothing leaves this machine."""
 
 from __future__ import annotations
 

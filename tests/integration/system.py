@@ -1,5 +1,5 @@
-"""The whole way of a request in one process: the packaged functions on a stand-in for AWS, and what AWS does between
-them (the HTTP API's event, the event source mapping, time).
+"""A request's processing in one process: the packaged functions with a fake AWS, and what AWS does between them (the
+HTTP API's event, the event source mapping, time).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ GRACE_SECONDS = 900
 
 
 class ShiftedClock:
-    """The real time, which the stand-in knows too, and a shift, for what takes long."""
+    """The real time, which the fake AWS uses too, plus a shift, to skip waiting times."""
 
     def __init__(self) -> None:
         self.shift_ms = 0
@@ -270,7 +270,7 @@ class System:
 
 
 def load(path: Path) -> ModuleType:
-    """A function's module from its package, made anew: it reads its settings when it is loaded."""
+    """A function's module from its package, loaded again: it reads its settings when it is loaded."""
     spec = importlib.util.spec_from_file_location(f"packaged_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None

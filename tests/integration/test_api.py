@@ -318,7 +318,8 @@ def test_a_request_past_its_retention_is_404_before_dynamodb_deletes_it(system: 
 
 def test_an_undelivered_message_makes_its_request_failed(system: System) -> None:
     request_id = system.predict(TEXT)["json"]["request_id"]
-    for _ in range(MAX_RECEIVE_COUNT + 1):  # deliveries that nobody could take, until SQS gives up
+    # Deliveries without a worker, until SQS moves the message to the dead-letter queue.
+    for _ in range(MAX_RECEIVE_COUNT + 1):
         system.receive("sentiment")
         system.time_passes(0)
     assert (system.messages("sentiment"), system.messages("sentiment-dlq")) == (0, 1)

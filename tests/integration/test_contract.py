@@ -109,7 +109,8 @@ def test_a_final_request_as_documented(system: System) -> None:
 
 def test_a_failed_request_as_documented(system: System) -> None:
     request_id = system.predict(TEXT)["json"]["request_id"]
-    for _ in range(MAX_RECEIVE_COUNT + 1):  # deliveries that nobody could take, until SQS gives up
+    # Deliveries without a worker, until SQS moves the message to the dead-letter queue.
+    for _ in range(MAX_RECEIVE_COUNT + 1):
         system.receive("sentiment")
         system.time_passes(0)
     system.run_dead_letters()

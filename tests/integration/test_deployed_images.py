@@ -1,4 +1,4 @@
-"""Which images are deployed: written once, read by everybody, on a stand-in for SSM."""
+"""Which images are deployed: written once, read by everybody, with a fake SSM."""
 
 from __future__ import annotations
 

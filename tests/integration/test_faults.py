@@ -172,7 +172,7 @@ def test_the_calls_of_the_dead_letter_handler(system: System, operation: str, ki
 def test_a_log_that_cannot_be_read_hides_no_end(system: System) -> None:
     request_id = system.predict(TEXT)["json"]["request_id"]
     records = system.receive("sentiment")
-    with pytest.raises(KeyboardInterrupt):  # a worker that dies in its first attempt, and is never followed by another
+    with pytest.raises(KeyboardInterrupt):  # a worker that is killed in its first attempt, without a next one
         system.stop_in_predict(records)
     for _ in range(MAX_RECEIVE_COUNT + 1):
         system.time_passes(0)

@@ -44,14 +44,14 @@ class Terraform:
         return done.stdout
 
     def override(self, folder: str, settings: Mapping[str, Any], region: str | None = None) -> None:
-        """Let an environment give these settings to the stack in the place of its own, and have its state here."""
+        """Override an environment's settings for the stack, and keep its state here."""
         override: Json = {"terraform": {"backend": {"local": {}}}, "module": {"stack": settings}}
         if region:
             override["locals"] = {"region": region}
         (self.copy / folder / "test_override.tf.json").write_text(json.dumps(override))
 
     def overridden(self, folder: str) -> Json:
-        """What an environment gives to the stack in the place of its own settings."""
+        """The overriding settings of an environment."""
         settings: Json = json.loads((self.copy / folder / "test_override.tf.json").read_text())["module"]["stack"]
         return settings
 

@@ -40,7 +40,7 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def give(environment: Path, **settings: Any) -> None:
-    """Give these settings to the stack, in the place of the environment's own."""
+    """Override the environment's settings for the stack."""
     (environment / "mine_override.tf.json").write_text(json.dumps({"module": {"stack": settings}}))
 
 

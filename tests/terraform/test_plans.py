@@ -91,7 +91,7 @@ def test_each_function_has_a_role_and_a_log_group_of_its_own(plan_of: PlanOf, en
     groups = {values["name"]: values["retention_in_days"] for values in plan.of("aws_cloudwatch_log_group").values()}
     own = {f"/aws/lambda/{name}" for name in functions}
     assert groups.keys() == own | {f"/aws/apigateway/inference-{environment}"}
-    assert all(days > 0 for days in groups.values()), "0 keeps logs for ever"
+    assert all(days > 0 for days in groups.values()), "0 would keep logs without a limit"
 
 
 def test_the_log_group_is_there_before_the_function(plan_of: PlanOf) -> None:

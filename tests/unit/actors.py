@@ -101,7 +101,8 @@ class ScheduledTimeout:
 
 
 class LaggingQueue(FakeQueue):
-    """A queue whose counts may be a minute old, as SQS's are: for a while, what has just died is in neither queue."""
+    """A queue whose counts may be a minute old, as SQS's are: for a while, a message that is just moved to the
+    dead-letter queue is in neither."""
 
     filled_at = 0
 

@@ -1,4 +1,4 @@
-"""A stand-in for the request queues, in memory, and the records in which Lambda hands over their messages."""
+"""A fake request queue, in memory, and the records in which Lambda passes its messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ class StoredMessage:
 class FakeQueue(Faulty):
     """A request queue, with the consumer's side that SQS and Lambda's mapping play.
 
-    Like SQS: a received message is hidden for a while, comes back unless deleted, and dies after `max_receives`.
+    Like SQS: a received message is hidden for a while, comes back unless deleted, and is dead-lettered after
+    `max_receives`.
     """
 
     def __init__(

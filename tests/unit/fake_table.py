@@ -1,6 +1,6 @@
-"""A stand-in for the request table, in memory.
+"""A fake request table, in memory.
 
-It is held to the real adapter by one contract (`table_contract.py`) that the fake, moto and the emulator all pass.
+The tests of `table_contract.py` run with the fake, moto and the emulator, so that they behave alike.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the stand-ins have in common: a clock that a test sets, telemetry that keeps its lines, and faults.
+"""Shared by the fakes: a clock that a test sets, telemetry that keeps its lines, and faults.
 
-The stand-ins themselves are in `fake_table.py` and `fake_queue.py`; what they hold in most tests is in `samples.py`.
+The fakes are in `fake_table.py` and `fake_queue.py`; sample data is in `samples.py`.
 """
 
 from __future__ import annotations

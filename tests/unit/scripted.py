@@ -1,4 +1,4 @@
-"""Stand-ins whose answers a property test decides: a table, a model and a timeout, each following a script."""
+"""Fakes whose answers a property test decides: a table, a model and a timeout, each following a script."""
 
 from __future__ import annotations
 

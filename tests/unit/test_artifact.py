@@ -52,7 +52,7 @@ def test_a_missing_artifact_is_named(tmp_path: Path, opened: list[Path]) -> None
 
 @pytest.fixture
 def disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stands in for /tmp."""
+    """Replaces /tmp."""
     monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     return tmp_path
 

@@ -1,4 +1,4 @@
-"""A batch against the clock: chunks that no longer fit are handed back, and a hung model is given up in time."""
+"""A batch against the clock: chunks without enough time are returned, and a model that hangs times out."""
 
 from __future__ import annotations
 

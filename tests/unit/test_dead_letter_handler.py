@@ -1,4 +1,4 @@
-"""The dead end: a message in the dead-letter queue ends its request, with a reason and its input kept."""
+"""Dead letters: a message in the dead-letter queue makes its request failed, with a reason, and its input is kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a request's message died, from its record and from lines as Lambda writes them."""
+"""Why a message went to the dead-letter queue, from the request's record and from Lambda's log lines."""
 
 import json
 

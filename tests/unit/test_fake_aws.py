@@ -1,4 +1,4 @@
-"""The bench's stand-in for AWS against boto3 and our adapters."""
+"""The bench's fake AWS, with boto3 and our adapters."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ class _Raw:
 
 
 def _answered_by(client: Any, answers: Answers) -> Any:
-    """Let the stand-in answer a boto3 client's requests, without a socket in between."""
+    """Let the fake answer a boto3 client's requests, without a socket in between."""
 
     def answer(request: Any, **_: Any) -> AWSResponse:
         target = request.headers["X-Amz-Target"]
@@ -95,7 +95,7 @@ def test_the_reference_workers_resource_is_answered_too(answers: Answers) -> Non
 
 def test_an_unknown_call_is_rejected(client: Callable[[str], Any]) -> None:
     dynamodb = client("dynamodb")
-    with pytest.raises(dynamodb.exceptions.ClientError, match=r"does not know DynamoDB_20120810\.ListTables"):
+    with pytest.raises(dynamodb.exceptions.ClientError, match=r"does not support DynamoDB_20120810\.ListTables"):
         dynamodb.list_tables()
 
 

@@ -170,7 +170,7 @@ def test_bytecode_is_trusted_and_tracebacks_show_the_real_path(root: Path, tmp_p
     with zipfile.ZipFile(make(root, tmp_path / "out").lambda_zip) as archive:
         archive.extractall(tmp_path / "task")
     source = tmp_path / "task" / "api.py"
-    source.write_text(source.read_text().replace("RuntimeError", "KeyError"))  # would be seen if it were compiled anew
+    source.write_text(source.read_text().replace("RuntimeError", "KeyError"))  # would be seen if it were compiled again
     code = "import sys; sys.path.insert(0, sys.argv[1]); import api; api.fail()"
     command = [sys.executable, "-I", "-B", "-c", code, str(source.parent)]
     shown = subprocess.run(command, capture_output=True, text=True, check=False).stderr

@@ -1,4 +1,4 @@
-"""Idempotency-Key: a repeat finds the first wherever it stands, and takes over from a writer that died."""
+"""Idempotency-Key: a repeat finds the first request in any status, and takes over a submit that did not finish."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ def _head(status: int, headers: Mapping[str, str]) -> bytes:
 
 @dataclass
 class ScriptedServer:
-    """Gives `script`'s answers in their order, then `otherwise` for ever.
+    """Sends `script`'s answers in their order, then always `otherwise`.
 
     Attributes:
         received: the requests so far.

@@ -169,7 +169,7 @@ def test_a_connection_that_was_closed_meanwhile_is_replaced(make: Maker, server:
 
 
 def test_a_connection_that_dies_on_the_next_request_is_replaced(make: Maker, server: ScriptedServer) -> None:
-    """As after a thaw: the connection looks well, and nothing but the request shows that it is dead."""
+    """As after Lambda froze the process: the connection looks open, and only the request shows that it is closed."""
     server.script = [says({}), closes, says({"Item": ITEM})]
     client = make("dynamodb", server.url)
     get(client)
