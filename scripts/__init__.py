@@ -1,1 +1,1 @@
-"""Commands for developers: package, emulator, terraform, demo, predict, ... Nothing here ships to AWS."""
+"""Commands, a folder for each purpose: model_tools, packaging, deployment, local, operate, bench."""

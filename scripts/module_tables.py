@@ -8,7 +8,6 @@ The tables are the same as those of terraform-docs with .terraform-docs.yml; for
 
 import argparse
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,6 @@ from typing import Any
 import hcl2
 from hcl2 import SerializationOptions
 
-if not __package__:  # started as a file: make the repository importable
-    sys.path[0] = str(Path(__file__).resolve().parent.parent)
 from scripts.console import ROOT, CommandError, note, run
 
 TERRAFORM = ROOT / "terraform"

@@ -12,10 +12,10 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from inference.aws.deadline import Deadline
 from inference.catalog import Validate
-from inference.deadline import Deadline
-from inference.request_queue import RequestQueue
-from inference.request_table import RequestTable
+from inference.store.request_queue import RequestQueue
+from inference.store.request_table import RequestTable
 from inference.telemetry import Stopwatch, Telemetry
 from worker.claims import Claim, Claimer, DeferredDelivery
 from worker.delivery import Delivery, read_records, without_duplicates

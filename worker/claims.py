@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 from inference import transitions
 from inference.errors import Unavailable
-from inference.request_table import Applied, ConditionFailed, RequestTable, WriteResult
 from inference.requests import FINAL, Message, Record, Status
+from inference.store.request_table import Applied, ConditionFailed, RequestTable, WriteResult
 from inference.transitions import Update
 from worker.delivery import Delivery
 from worker.verdicts import (

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 
 from inference import transitions
 from inference.errors import Unavailable
-from inference.request_table import Applied, ConditionFailed, RequestTable, WriteResult
 from inference.requests import FINAL, ErrorCode, Failure
+from inference.store.request_table import Applied, ConditionFailed, RequestTable, WriteResult
 from inference.transitions import Update
 from worker.claims import Claim
 from worker.invocation import RetryDelay

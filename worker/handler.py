@@ -13,17 +13,18 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from inference import aws
+from inference.aws import clients
+from inference.aws.deadline import Deadline
 from inference.catalog import packaged_validator
-from inference.deadline import Deadline
-from inference.request_queue import RequestQueue
-from inference.request_table import RequestTable
 from inference.settings import WorkerSettings
+from inference.store.request_queue import RequestQueue
+from inference.store.request_table import RequestTable
 from inference.telemetry import Telemetry, function_name, now_ms
 from worker.batch import Worker
 from worker.invocation import Invocation, RetryDelay
 from worker.loading import LoadableModel
-from worker.model import LoadedModel, load, threads_for
+from worker.model import load
+from worker.model.loaded import LoadedModel, threads_for
 
 INITIALIZED_AHEAD = ("provisioned-concurrency", "snap-start")
 """Initialization types whose INIT runs during the deployment: a load that fails must fail the deployment."""
@@ -40,7 +41,7 @@ def _load() -> LoadedModel:
         source,
         artifact=settings.model_artifact or None,
         threads=threads_for(int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769"))),
-        s3_client=lambda: aws.client("s3"),
+        s3_client=lambda: clients.client("s3"),
     )
 
 
@@ -50,8 +51,8 @@ model.start(required=os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") in INITIAL
 worker = Worker(
     model,
     packaged_validator(settings.model_source),
-    RequestTable(aws.lean_client("dynamodb", deadline), settings.request_table, telemetry=telemetry),
-    RequestQueue(aws.lean_client("sqs", deadline), settings.queue_url),
+    RequestTable(clients.lean_client("dynamodb", deadline), settings.request_table, telemetry=telemetry),
+    RequestQueue(clients.lean_client("sqs", deadline), settings.queue_url),
     RetryDelay(settings.retry_base_seconds, settings.retry_max_seconds),
     telemetry,
     deadline,

@@ -10,10 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from inference.payloads import MAX_RESULT_BYTES
 from inference.requests import ErrorCode
-from worker.errors import InputError, NotLoadedError, OutputError
-from worker.outputs import to_json
+from inference.store.payloads import MAX_RESULT_BYTES
+from worker.model.errors import InputError, NotLoadedError, OutputError
+from worker.model.outputs import to_json
 
 MAX_MESSAGE_CHARACTERS = 500
 

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from inference.telemetry import Stopwatch, Telemetry
-from worker.errors import ManifestError, NotLoadedError
-from worker.manifest import Manifest
-from worker.model import LoadedModel
+from worker.model.errors import ManifestError, NotLoadedError
+from worker.model.loaded import LoadedModel
+from worker.model.manifest import Manifest
 
 
 class LoadableModel:

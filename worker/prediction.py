@@ -12,8 +12,8 @@ from inference.errors import InvalidInput
 from inference.requests import ErrorCode
 from inference.telemetry import Stopwatch, Telemetry
 from worker.claims import Claim
-from worker.errors import InputError, NotLoadedError
 from worker.isolation import Failed, Outcome, predict_isolated
+from worker.model.errors import InputError, NotLoadedError
 from worker.timeout import Timeout
 
 SLOWEST_DECAY = 0.9

@@ -10,8 +10,8 @@ from typing import Any
 from inference import transitions
 from inference.diagnosis import ReadLines, diagnose
 from inference.errors import Unavailable
-from inference.request_table import Applied, ConditionFailed, RequestTable
 from inference.requests import FINAL, ErrorCode, Failure, Message, can_be_id
+from inference.store.request_table import Applied, ConditionFailed, RequestTable
 from inference.telemetry import Telemetry
 from inference.transitions import Update
 

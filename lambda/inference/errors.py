@@ -13,8 +13,8 @@
         QueueMissing          the queue does not exist: its model was removed
       ConfigurationError      the deployment is wrong: all missing and bad settings, in one message
 
-They do not depend on HTTP: only `inference.problems` maps them to HTTP responses. Errors of models are in
-`worker.errors`: they are recorded in a request's `error`, and never raised to callers.
+They do not depend on HTTP: only `inference.http.problems` maps them to HTTP responses. Errors of models are in
+`worker.model.errors`: they are recorded in a request's `error`, and never raised to callers.
 """
 
 from __future__ import annotations

@@ -22,12 +22,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from inference import transitions
+from inference.aws.deadline import Deadline
 from inference.catalog import Catalog
-from inference.deadline import Deadline
 from inference.errors import AlreadyFinal, InvalidInput, KeyReused, Unavailable, UnknownRequest
-from inference.payloads import MAX_MESSAGE_BYTES, too_large
-from inference.request_queue import RequestQueue
-from inference.request_table import Applied, ConditionFailed, RequestTable
 from inference.requests import (
     OPEN,
     Message,
@@ -38,6 +35,9 @@ from inference.requests import (
     keyed_request_id,
     new_request_id,
 )
+from inference.store.payloads import MAX_MESSAGE_BYTES, too_large
+from inference.store.request_queue import RequestQueue
+from inference.store.request_table import Applied, ConditionFailed, RequestTable
 
 MAX_POLL_SECONDS = 30
 

@@ -17,9 +17,9 @@ from functools import cache
 
 from inference import transitions
 from inference.errors import QueueMissing, Unavailable
-from inference.request_queue import RequestQueue
-from inference.request_table import SHARDS, Applied, RequestTable
 from inference.requests import FINAL, ErrorCode, Failure, Record
+from inference.store.request_queue import RequestQueue
+from inference.store.request_table import SHARDS, Applied, RequestTable
 from inference.telemetry import Telemetry
 
 SETTLE_MS = 60_000

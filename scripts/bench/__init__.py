@@ -15,7 +15,7 @@ number is made and what it does not say: docs/benchmarks.md. The files:
     processes            processes on a core of their own: CPU, memory, a line of JSON in and out
     contestants          who runs in the worker's part
     functions            a handler under the real runtime client
-    packages             the contestants' packages, made by scripts.package and unpacked as Lambda would
+    packages             the contestants' packages, made by scripts.packaging.package and unpacked as Lambda would
     traffic              texts and the events that carry them
     fake_aws          DynamoDB and SQS in memory: answers at once, counts the calls
     runtime_api          Lambda's Runtime API, for the real runtime client

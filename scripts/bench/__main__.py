@@ -15,8 +15,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-if not __package__:  # started as a file: make the repository importable
-    sys.path[0] = str(Path(__file__).resolve().parent.parent.parent)
 from rich.console import Console
 
 from scripts.bench import plots, report

@@ -6,7 +6,8 @@ from typing import Any
 
 from celery import Celery
 
-from worker.model import LoadedModel, load
+from worker.model import load
+from worker.model.loaded import LoadedModel
 
 app = Celery("bench", broker=os.environ["BENCH_REDIS"], backend=os.environ["BENCH_REDIS"])
 _model: list[LoadedModel] = []

@@ -17,14 +17,15 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from scripts import emulator, terraform
-from scripts.apply import apply
 from scripts.bench import traffic
 from scripts.bench.plan import Plan
 from scripts.bench.stats import quantile, spread
-from scripts.client import Client
 from scripts.console import CommandError
-from scripts.endpoint import base_url
+from scripts.deployment import terraform
+from scripts.deployment.apply import apply
+from scripts.local import emulator
+from scripts.operate.client import Client
+from scripts.operate.endpoint import base_url
 
 WAIT_SECONDS = 120.0
 POLL_SECONDS = 0.1

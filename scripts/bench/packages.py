@@ -1,4 +1,4 @@
-"""The contestants' packages: made by scripts.package, unpacked as Lambda unpacks them, bytecode as it was shipped.
+"""The contestants' packages: made by scripts.packaging.package, unpacked as Lambda unpacks them, with their bytecode.
 
 The demo model is packaged once for every runtime; the manifest of such a variant names that runtime, and the largest
 batch that is measured. Machine code (AOTInductor) is compiled here: it is for one kind of CPU and not in git.
@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scripts import package
 from scripts.bench import traffic
 from scripts.bench.traffic import MODEL
-from scripts.bytecode import compiled
 from scripts.console import BUILD, CommandError
-from scripts.environment_config import MODELS
+from scripts.deployment.environment_config import MODELS
+from scripts.packaging import package
+from scripts.packaging.bytecode import compiled
 
 WORK = BUILD / "bench" / "work"
 REFERENCE_RUNTIME = "torchscript"
@@ -115,9 +115,9 @@ def compile_model(folder: Path) -> None:
     Raises:
         CommandError: there is no C++ compiler, or no export.py.
     """
-    from scripts.export_comparison import SIZES, Candidate
-    from scripts.export_formats import FORMATS, Source
-    from scripts.export_model import feeds_of, install
+    from scripts.model_tools.export_comparison import SIZES, Candidate
+    from scripts.model_tools.export_formats import FORMATS, Source
+    from scripts.model_tools.export_model import feeds_of, install
 
     candidate = Candidate.read(folder)
     module = candidate.trained()
@@ -129,10 +129,10 @@ def compile_model(folder: Path) -> None:
 
 
 def _with_urllib3(api: Path) -> Path:
-    """The api function's package with urllib3 instead of `inference/wire.py`, compiled as the rest is."""
+    """The api function's package with urllib3 instead of `inference/aws/wire.py`, compiled as the rest is."""
     folder = WORK / "api-urllib3"
     shutil.copytree(api, folder)
-    wire = "inference/wire.py"
+    wire = "inference/aws/wire.py"
     source = (_HERE / "urllib3_wire.py").read_bytes()
     for name, content in {wire: source, **compiled({wire: source})}.items():
         (folder / name).write_bytes(content)

@@ -1,4 +1,4 @@
-"""`inference/wire.py` over urllib3: what the api bench puts in its place to see what the own wire is worth.
+"""`inference/aws/wire.py` over urllib3: what the api bench puts in its place to see what the own wire is worth.
 
 The same interface, errors and timeouts, by the library that boto3 uses (Lambda's runtimes ship it beside botocore).
 """

@@ -20,7 +20,7 @@ variable "api" {
   }
 
   validation {
-    # Below 7 s there may be no time for a call to AWS and, if that hangs, for the answer (inference/deadline.py).
+    # Below 7 s there may be no time for a call to AWS and, if that hangs, for the answer (inference/aws/deadline.py).
     condition     = try(var.api.timeout_seconds >= 7 && var.api.timeout_seconds <= 29, true)
     error_message = "api.timeout_seconds must be from 7 to 29: a call to AWS that hangs has to end before it, and HTTP API waits 30 s for an answer."
   }

@@ -3,7 +3,7 @@
 The tree that Terraform sees is a copy, so that neither state nor changes touch the checkout or a demo that is up.
 
 E2E_FOLDER=dir keeps emulator and deployment in that folder for the next run: for the work on a test, since applying
-everything again takes minutes. `.venv/bin/python -m scripts.emulator` knows nothing of it; it ends after an hour.
+everything again takes minutes. `.venv/bin/python -m scripts.local.emulator` knows nothing of it; it ends after an hour.
 
 E2E_STRIP_ITEMS=1 sends all calls of the faulty workers, the soak's among them, by the edge, which takes `Error.Item`
 out of rejected batch statements: whether AWS returns it is contested.
@@ -22,10 +22,10 @@ from typing import Any
 
 import pytest
 
-from scripts.emulator import Emulator
-from scripts.environment_config import MODELS
-from scripts.package import build
-from scripts.terraform import terraform_env
+from scripts.deployment.environment_config import MODELS
+from scripts.deployment.terraform import terraform_env
+from scripts.local.emulator import Emulator
+from scripts.packaging.package import build
 from tests import openapi
 from tests.e2e.control import Control
 from tests.e2e.deployment import Deployment

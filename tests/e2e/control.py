@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from inference.request_queue import RequestQueue
-from inference.request_table import RequestTable
 from inference.requests import Message, Record
+from inference.store.request_queue import RequestQueue
+from inference.store.request_table import RequestTable
 from tests.e2e.deployment import Deployment
 from tests.e2e.waiting import eventually
 

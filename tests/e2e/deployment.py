@@ -9,8 +9,8 @@ from typing import Any
 from localstack_client.session import Session
 from python_terraform import Terraform
 
-from scripts.emulator import Emulator
-from scripts.terraform import terraform_binary
+from scripts.deployment.terraform import terraform_binary
+from scripts.local.emulator import Emulator
 
 
 class TerraformFailed(AssertionError):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inference.requests import Status
-from scripts.emulator import Emulator
+from scripts.local.emulator import Emulator
 from tests.e2e.control import Control
 
 KILL_SECONDS = (0.3, 1.5)

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from inference.requests import Record
-from scripts.emulator import Emulator
+from scripts.local.emulator import Emulator
 from tests.e2e.conftest import E2E_MODELS
 from tests.e2e.control import Control
 from tests.e2e.http_client import FINAL, Api

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPException
 from typing import Any
 
-from scripts.emulator import Emulator
+from scripts.local.emulator import Emulator
 from tests.e2e.control import Control
 from tests.e2e.http_client import Api, Response
 from tests.e2e.killer import worker_processes

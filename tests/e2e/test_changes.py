@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from scripts import dead_letters, removal, status, terraform
 from scripts.console import CommandError
-from scripts.emulator import Emulator
+from scripts.deployment import removal, terraform
+from scripts.local.emulator import Emulator
+from scripts.operate import dead_letters, status
 from tests.e2e.conftest import E2E_MODELS, KEPT, aimed_at
 from tests.e2e.control import Control
 from tests.e2e.deployment import Deployment

@@ -9,7 +9,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from inference.http import ANONYMOUS
+from inference.http.messages import ANONYMOUS
 from inference.requests import Message, Record, Status
 from inference.sweep import SETTLE_MS
 from tests.e2e.control import Control

@@ -9,7 +9,7 @@ from tests.e2e.conftest import E2E_MODELS, Addition
 from tests.e2e.control import Control
 from tests.e2e.http_client import Api
 from tests.e2e.waiting import eventually
-from worker.manifest import Manifest
+from worker.model.manifest import Manifest
 
 MODEL = "hanging"
 TIMEOUT_SECONDS = Manifest.read(E2E_MODELS / MODEL / "manifest.json").timeout_seconds

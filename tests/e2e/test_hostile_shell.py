@@ -108,12 +108,12 @@ def test_nothing_leaves_the_machine(clone: Path, shell: dict[str, str], trap: Tr
         return [sys.executable, "-m", *arguments]
 
     commands = [
-        tool("scripts.apply", "--env", "local"),
-        tool("scripts.predict", "what a lovely day"),
-        tool("scripts.logs"),
-        tool("scripts.dead_letters", "list"),
-        tool("scripts.terraform", "destroy", "--env", "local"),
-        tool("scripts.emulator", "stop"),
+        tool("scripts.deployment.apply", "--env", "local"),
+        tool("scripts.operate.predict", "what a lovely day"),
+        tool("scripts.operate.logs"),
+        tool("scripts.operate.dead_letters", "list"),
+        tool("scripts.deployment.terraform", "destroy", "--env", "local"),
+        tool("scripts.local.emulator", "stop"),
     ]
     unshare = loopback_only.namespace()
     if unshare:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from scripts.emulator import Emulator
+from scripts.local.emulator import Emulator
 from tests.e2e.conftest import free_port
 from tests.e2e.loopback_only import SECONDS, ran
 
@@ -26,20 +26,20 @@ def test_an_apply_goes_on_after_ctrl_c_and_after_the_emulator_was_killed(clone: 
     emulator = Emulator(folder=clone / "build" / "emulator")
     try:
         assert _interrupted_apply(clone, env) != 0
-        tool("scripts.apply", "--env", "local")
-        assert "positive" in tool("scripts.predict", "what a lovely day")
+        tool("scripts.deployment.apply", "--env", "local")
+        assert "positive" in tool("scripts.operate.predict", "what a lovely day")
         pid = emulator.pid
         assert pid is not None
         os.killpg(pid, signal.SIGKILL)
-        assert "has ended: starting with an empty one" in tool("scripts.apply", "--env", "local")
-        assert "positive" in tool("scripts.predict", "what a lovely day")
+        assert "has ended: starting with an empty one" in tool("scripts.deployment.apply", "--env", "local")
+        assert "positive" in tool("scripts.operate.predict", "what a lovely day")
     finally:
-        tool("scripts.emulator", "stop")
+        tool("scripts.local.emulator", "stop")
 
 
 def _interrupted_apply(clone: Path, env: dict[str, str]) -> int:
     """The exit code of an apply whose whole process group gets SIGINT, as from a terminal, while it creates."""
-    command = [sys.executable, "-m", "scripts.apply", "--env", "local"]
+    command = [sys.executable, "-m", "scripts.deployment.apply", "--env", "local"]
     with subprocess.Popen(
         command,
         cwd=clone,

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts import dead_letters, terraform
-from scripts.emulator import Emulator
+from scripts.deployment import terraform
+from scripts.local.emulator import Emulator
+from scripts.operate import dead_letters
 from tests.e2e.control import Control
 from tests.e2e.deployment import Deployment
 from tests.e2e.http_client import Api
@@ -29,7 +30,7 @@ def command(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Command:
-    """Run scripts/dead_letters.py on this deployment: its exit code and what it printed."""
+    """Run scripts/operate/dead_letters.py on this deployment: its exit code and what it printed."""
     names = ("queue_urls", "request_table", "replay_limits")
     outputs = {name: deployment.output(name) for name in names}
     monkeypatch.setattr(terraform, "outputs", lambda _: outputs)

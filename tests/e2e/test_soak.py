@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from scripts.emulator import Emulator
+from scripts.local.emulator import Emulator
 from tests.e2e.control import Control
 from tests.e2e.http_client import Api
 from tests.e2e.soak import run_soak

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from scripts.builders import find_builder
-from scripts.environment_config import MODELS
-from scripts.image import make_context
+from scripts.deployment.environment_config import MODELS
+from scripts.packaging.builders import find_builder
+from scripts.packaging.image import make_context
 from tests.image import container
 from tests.image.container import REPORT, Image
 

@@ -14,11 +14,11 @@ import pytest
 from moto import mock_aws
 from pytest_socket import socket_allow_hosts
 
-from inference import aws
+from inference.aws import clients
 from inference.catalog import packaged_validator
-from scripts.emulator import Emulator
-from scripts.environment_config import MODELS
-from scripts.package import build
+from scripts.deployment.environment_config import MODELS
+from scripts.local.emulator import Emulator
+from scripts.packaging.package import build
 from tests.integration.package_process import unpacked_worker
 from tests.integration.system import System
 
@@ -86,14 +86,14 @@ def module_patch() -> Iterator[pytest.MonkeyPatch]:
 @pytest.fixture(scope="module")
 def on_moto(module_patch: pytest.MonkeyPatch) -> Iterator[None]:
     """boto3 talks to moto, which sees nothing of what the lean client does."""
-    module_patch.setattr(aws, "lean_client", aws.client)
+    module_patch.setattr(clients, "lean_client", clients.client)
     for name, value in (("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")):
         module_patch.setenv(name, value)
     module_patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with mock_aws():
-        aws.client.cache_clear()
+        clients.client.cache_clear()
         yield
-    aws.client.cache_clear()
+    clients.client.cache_clear()
 
 
 @pytest.fixture(scope="module")
@@ -101,11 +101,11 @@ def on_emulator(module_patch: pytest.MonkeyPatch, emulator: Emulator) -> Iterato
     """Both clients talk to the emulator."""
     for name, value in emulator.env.items():
         module_patch.setenv(name, value)
-    aws.client.cache_clear()
-    aws.lean_client.cache_clear()
+    clients.client.cache_clear()
+    clients.lean_client.cache_clear()
     yield
-    aws.client.cache_clear()
-    aws.lean_client.cache_clear()
+    clients.client.cache_clear()
+    clients.lean_client.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.package import build
+from scripts.packaging.package import build
 
 CONTEXT = """
 class Context:

@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from inference import aws, telemetry
+from inference import telemetry
+from inference.aws import clients
 from inference.catalog import packaged_validator
-from inference.request_queue import RequestQueue
-from inference.request_table import RequestTable
+from inference.store.request_queue import RequestQueue
+from inference.store.request_table import RequestTable
 from inference.telemetry import Telemetry
 from scripts.stack_defaults import api_environment
 from tests import openapi
@@ -89,8 +90,8 @@ class System:
         self.clock = ShiftedClock()
         self.statements = statements
         self._invocations = 0
-        self.dynamodb = aws.client("dynamodb")
-        self.sqs = aws.client("sqs")
+        self.dynamodb = clients.client("dynamodb")
+        self.sqs = clients.client("sqs")
         create_table(self.dynamodb, TABLE)
         self.urls: dict[str, str] = {}
         self._create_queues()
@@ -290,11 +291,11 @@ def calls_of(system: System) -> Iterator[list[str]]:
     # The api function has clients of its own, which know its deadline. Clients are kept by their arguments as written:
     # an explicit None would make another.
     names = ("dynamodb", "sqs")
-    clients = [aws.client(name, *deadline) for name in names for deadline in ((), (system.api.deadline,))]
-    for client in clients:
+    watched = [clients.client(name, *deadline) for name in names for deadline in ((), (system.api.deadline,))]
+    for client in watched:
         client.meta.events.register("before-call", note)
     try:
         yield made
     finally:
-        for client in clients:
+        for client in watched:
             client.meta.events.unregister("before-call", note)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from inference import aws
-from inference.request_table import RequestTable, _to_item
+from inference.aws import clients
 from inference.requests import OPEN, Record
+from inference.store.request_table import RequestTable, _to_item
 from tests.integration.terraform_definition import create_table
 from tests.unit.table_contract import Subject
 
@@ -30,7 +30,7 @@ class WithoutItems:
 
 def table_subject(statements: int, name: str = NAME, strip: bool = False) -> Subject:
     """A new table and its adapter, with so many statements in one BatchExecuteStatement (1: none)."""
-    client = aws.client("dynamodb")
+    client = clients.client("dynamodb")
     create_table(client, name)
 
     def put(*records: Record) -> None:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from inference import aws
+from inference.aws import clients
 from tests.unit.model_folders import weights_model
-from worker import artifact as artifacts
-from worker.errors import ArtifactError
+from worker.model import artifact as artifacts
 from worker.model import load
+from worker.model.errors import ArtifactError
 
 CONTENT = bytes(range(256)) * 10
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -17,15 +17,15 @@ URI = "s3://models/sentiment/1.onnx"
 
 
 def s3() -> artifacts.S3Client:
-    client: artifacts.S3Client = aws.client("s3")
+    client: artifacts.S3Client = clients.client("s3")
     return client
 
 
 def test_an_object_comes_in_parts_and_is_verified(
     on_moto: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    aws.client("s3").create_bucket(Bucket="models")
-    aws.client("s3").put_object(Bucket="models", Key="sentiment/1.onnx", Body=CONTENT)
+    clients.client("s3").create_bucket(Bucket="models")
+    clients.client("s3").put_object(Bucket="models", Key="sentiment/1.onnx", Body=CONTENT)
     monkeypatch.setattr(artifacts, "PART_BYTES", 1000)
     assert artifacts.download(URI, SHA256, s3, cache=tmp_path).read_bytes() == CONTENT
     with pytest.raises(ArtifactError, match=f"{URI}: the object's SHA-256 is {SHA256}, but 0+ is declared"):
@@ -41,11 +41,11 @@ def test_a_plain_python_model_reads_its_artifact_from_s3(
     weights, uri = b"1 2 3 4 5", "s3://plain/weights.txt"
     folder = weights_model(tmp_path / "mine", weights)
     (folder / "weights.txt").unlink()
-    aws.client("s3").create_bucket(Bucket="plain")
+    clients.client("s3").create_bucket(Bucket="plain")
     with pytest.raises(ArtifactError, match=f"artifact {uri}: cannot be downloaded: .*no such object: upload"):
         load(folder, artifact=uri, threads=1, s3_client=s3)
-    aws.client("s3").put_object(Bucket="plain", Key="weights.txt", Body=b"other")
+    clients.client("s3").put_object(Bucket="plain", Key="weights.txt", Body=b"other")
     with pytest.raises(ArtifactError, match=f"{uri}: the object's SHA-256 is .* upload the declared file"):
         load(folder, artifact=uri, threads=1, s3_client=s3)
-    aws.client("s3").put_object(Bucket="plain", Key="weights.txt", Body=weights)
+    clients.client("s3").put_object(Bucket="plain", Key="weights.txt", Body=weights)
     assert load(folder, artifact=uri, threads=1, s3_client=s3).predict([{"text": "x"}]) == [{"words": 5}]

@@ -15,9 +15,9 @@ from typing import Any
 import boto3
 import pytest
 
-from inference import aws
-from inference.deadline import Deadline
-from inference.lean import LeanClient
+from inference.aws import clients
+from inference.aws.deadline import Deadline
+from inference.aws.lean import LeanClient
 from scripts.stack_defaults import api_environment
 from tests.events import golden
 from tests.integration.clients.scripted_server import Received, ScriptedServer, says
@@ -98,15 +98,15 @@ def call(kind: str, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
         api = load(package / "api.py")
-        assert isinstance(aws.lean_client("dynamodb", api.deadline), LeanClient) == (kind == "lean")
-        aws.lean_client("sqs", api.deadline)
+        assert isinstance(clients.lean_client("dynamodb", api.deadline), LeanClient) == (kind == "lean")
+        clients.lean_client("sqs", api.deadline)
         started = time.monotonic()
         response = api.handler(event, Countdown(seconds))
         return response, time.monotonic() - started
 
     yield invoke
-    aws.client.cache_clear()
-    aws.lean_client.cache_clear()
+    clients.client.cache_clear()
+    clients.lean_client.cache_clear()
 
 
 def assert_unavailable(response: dict[str, Any]) -> None:

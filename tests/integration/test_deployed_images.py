@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import boto3
 
-from scripts import deployed_images
+from scripts.deployment import deployed_images
 
 
 def test_what_one_person_deploys_another_reads(on_moto: None) -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from inference import aws
-from scripts.model_files import find_models, read_manifest
-from scripts.model_process import train
-from worker.errors import InputError
-from worker.model import LoadedModel, load
+from inference.aws import clients
+from scripts.model_tools.model_process import train
+from scripts.packaging.model_files import find_models, read_manifest
+from worker.model import load
+from worker.model.errors import InputError
+from worker.model.loaded import LoadedModel
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,16 +44,18 @@ def test_a_model_reads_its_weights_from_its_folder_and_from_s3(
     assert read_manifest(folder)["artifacts"]["python"]["bytes"] == (folder / "weights.npz").stat().st_size
     expected = [{"score": pytest.approx(2.15)}]
     assert load(folder, threads=1).predict([{"features": [5.0, 4.0, 0.4, 0.5]}]) == expected
-    aws.client("s3").create_bucket(Bucket="my-models")
-    aws.client("s3").upload_file(str(folder / "weights.npz"), "my-models", "linear/weights.npz")
+    clients.client("s3").create_bucket(Bucket="my-models")
+    clients.client("s3").upload_file(str(folder / "weights.npz"), "my-models", "linear/weights.npz")
     (folder / "weights.npz").unlink()
-    model = load(folder, artifact="s3://my-models/linear/weights.npz", threads=1, s3_client=lambda: aws.client("s3"))
+    model = load(
+        folder, artifact="s3://my-models/linear/weights.npz", threads=1, s3_client=lambda: clients.client("s3")
+    )
     assert model.predict([{"features": [5.0, 4.0, 0.4, 0.5]}]) == expected
 
 
 def test_a_model_reads_its_input_from_s3(on_moto: None, photos: Path) -> None:
-    aws.client("s3").create_bucket(Bucket="my-uploads")
-    aws.client("s3").put_object(Bucket="my-uploads", Key="photos/cat.jpg", Body=bytes(300_000))
+    clients.client("s3").create_bucket(Bucket="my-uploads")
+    clients.client("s3").put_object(Bucket="my-uploads", Key="photos/cat.jpg", Body=bytes(300_000))
     assert find_models([photos.parent], ["photos"]) == {"photos": photos}, "the packager takes it"
     model = load(photos, threads=1)
     assert isinstance(model, LoadedModel)

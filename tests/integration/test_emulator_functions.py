@@ -14,7 +14,7 @@ import pytest
 
 from inference.diagnosis import _reason_from_log
 from inference.requests import ErrorCode
-from scripts.emulator import Emulator
+from scripts.local.emulator import Emulator
 
 CODE = """
 import os, pathlib, tempfile

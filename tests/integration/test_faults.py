@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from inference import aws
+from inference.aws import clients
 from inference.sweep import SETTLE_MS
 from tests.integration.aws_faults import ALWAYS, DONE_KINDS, KINDS, SLOW, THROTTLED, UNREACHABLE, AwsFault, injected
 from tests.integration.system import GRACE_SECONDS, System, sentiment_of
@@ -26,17 +26,19 @@ CASES = [*ONCE, (THROTTLED, False, ALWAYS), (SLOW, True, ALWAYS)]
 CASE_IDS = [f"{kind}{'_done' * done}_{'once' if times == 1 else 'always'}" for kind, done, times in CASES]
 
 
-@pytest.fixture(scope="module", params=[1, aws.ATTEMPTS], ids=["retries_off", "retries_on"])
+@pytest.fixture(scope="module", params=[1, clients.ATTEMPTS], ids=["retries_off", "retries_on"])
 def tries(request: pytest.FixtureRequest, module_patch: pytest.MonkeyPatch) -> Iterator[int]:
     """How often the SDK tries. Comes before the system, whose clients it is for."""
-    module_patch.setattr(aws, "ATTEMPTS", request.param)
-    module_patch.setattr(aws, "_SHORT", aws._SHORT._replace(attempts=min(request.param, aws.BOUNDED_ATTEMPTS)))
+    module_patch.setattr(clients, "ATTEMPTS", request.param)
+    module_patch.setattr(
+        clients, "_SHORT", clients._SHORT._replace(attempts=min(request.param, clients.BOUNDED_ATTEMPTS))
+    )
     yield request.param
 
 
 @pytest.fixture(scope="module")
 def moto_system(tries: int, on_moto: None, package: Any, module_patch: pytest.MonkeyPatch) -> Iterator[System]:
-    aws.client.cache_clear()
+    clients.client.cache_clear()
     system = System(package, module_patch, statements=1)
     yield system
     system.clear()
@@ -192,4 +194,4 @@ def test_every_kind_of_fault_is_seen_by_the_sdk(system: System, tries: int) -> N
                 answered(system.status("6f1c2b1e-5d0a-4c57-9a3e-0d6b7f3a9c11"), 503)
             else:
                 answered(system.predict(TEXT), 503)
-        assert fault.hits == min(tries, aws.BOUNDED_ATTEMPTS)
+        assert fault.hits == min(tries, clients.BOUNDED_ATTEMPTS)

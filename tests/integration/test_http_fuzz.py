@@ -17,12 +17,12 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from scripts.environment_config import MODELS
+from scripts.deployment.environment_config import MODELS
 from tests import openapi
 from tests.events import golden
 from tests.integration.system import System
-from worker.manifest import Manifest
-from worker.model import LoadedModel
+from worker.model.loaded import LoadedModel
+from worker.model.manifest import Manifest
 from worker.models.sentiment.model import Sentiment
 
 ROUTES = sorted(openapi.ROUTES)

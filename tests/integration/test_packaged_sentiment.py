@@ -13,7 +13,7 @@ import pytest
 from scripts.bench import traffic
 from scripts.bench.contestants import worker_environment
 from scripts.bench.processes import FakeAws
-from scripts.environment_config import MODELS
+from scripts.deployment.environment_config import MODELS
 from tests.integration.package_process import CONTEXT, run_script, unpacked_worker
 
 BATCH = 10

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from inference import aws
+from inference.aws import clients
 from inference.errors import Unavailable
-from inference.request_queue import MAX_VISIBILITY_SECONDS, RequestQueue
 from inference.requests import Message
+from inference.store.request_queue import MAX_VISIBILITY_SECONDS, RequestQueue
 from tests.integration.aws_faults import ALWAYS, KINDS, AwsFault, injected
 from tests.integration.terraform_definition import create_queues
 from tests.unit.samples import a_message, a_record
@@ -19,7 +19,7 @@ from tests.unit.samples import a_message, a_record
 
 @pytest.fixture
 def url(on_moto: None) -> Iterator[str]:
-    sqs = aws.client("sqs")
+    sqs = clients.client("sqs")
     urls = create_queues(sqs, "queue-it", worker_timeout_seconds=30)
     yield urls[0]
     for each in urls:
@@ -28,16 +28,18 @@ def url(on_moto: None) -> Iterator[str]:
 
 @pytest.fixture
 def queue(url: str) -> RequestQueue:
-    return RequestQueue(aws.client("sqs"), url)
+    return RequestQueue(clients.client("sqs"), url)
 
 
 def receive(url: str, most: int = 10) -> list[Any]:
-    messages: list[Any] = aws.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=most).get("Messages", [])
+    messages: list[Any] = (
+        clients.client("sqs").receive_message(QueueUrl=url, MaxNumberOfMessages=most).get("Messages", [])
+    )
     return messages
 
 
 def test_the_queue_is_as_terraform_defines_it(url: str) -> None:
-    attributes = aws.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
+    attributes = clients.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert int(attributes["VisibilityTimeout"]) == 6 * 30
     assert json.loads(attributes["RedrivePolicy"])["maxReceiveCount"] >= 5
 
@@ -64,7 +66,7 @@ def test_what_waits_and_what_is_in_flight_are_counted(queue: RequestQueue, url: 
     for _ in range(3):
         queue.send(a_message(a_record()))
     receive(url, 2)
-    aws.client("sqs").send_message(QueueUrl=url, MessageBody="later", DelaySeconds=60)
+    clients.client("sqs").send_message(QueueUrl=url, MessageBody="later", DelaySeconds=60)
     assert queue.counts() == (2, 2)
 
 
@@ -82,7 +84,7 @@ def test_a_message_that_is_gone_is_told_and_hurts_no_other(queue: RequestQueue, 
     for _ in range(3):
         queue.send(a_message(a_record()))
     handles = [message["ReceiptHandle"] for message in receive(url)]
-    aws.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=handles[1])
+    clients.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=handles[1])
     assert list(queue.set_visibility(dict.fromkeys(handles, 0))) in (
         [handles[1]],
         [],
@@ -94,7 +96,7 @@ def test_a_chunk_that_fails_is_told(queue: RequestQueue, url: str) -> None:
     for _ in range(12):
         queue.send(a_message(a_record()))
     handles = [message["ReceiptHandle"] for _ in range(2) for message in receive(url)]
-    with injected(AwsFault("ChangeMessageVisibilityBatch", KINDS[0], times=aws.ATTEMPTS)):
+    with injected(AwsFault("ChangeMessageVisibilityBatch", KINDS[0], times=clients.ATTEMPTS)):
         assert queue.set_visibility(dict.fromkeys(handles, 0)) == handles[:10]
     assert len(receive(url)) == 2
 
@@ -123,5 +125,5 @@ def test_empty_means_nothing_in_sight_and_nothing_in_flight(queue: RequestQueue,
     assert not queue.is_empty()
     (message,) = receive(url)
     assert not queue.is_empty()
-    aws.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    clients.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
     assert queue.is_empty()

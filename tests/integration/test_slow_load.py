@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from scripts.emulator import Emulator
+from scripts.local.emulator import Emulator
 from scripts.stack_defaults import worker_environment
 from tests.integration.system import TABLE, System
 

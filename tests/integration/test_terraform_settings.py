@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from inference.payloads import MAX_MESSAGE_BYTES
 from inference.settings import ApiSettings, DeadLettersSettings, Settings, SweeperSettings, WorkerSettings
+from inference.store.payloads import MAX_MESSAGE_BYTES
 from scripts.stack_defaults import api_environment, worker_environment
 from tests.integration.terraform_definition import Module
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scripts.emulator import Emulator
+from scripts.local.emulator import Emulator
 from scripts.stack_defaults import worker_environment
 from tests.events import golden
 from tests.integration.conftest import E2E_MODELS

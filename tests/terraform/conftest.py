@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from scripts.terraform import terraform_env
+from scripts.deployment.terraform import terraform_env
 from tests.terraform.plans import ACCOUNT, DIGEST, PARTITIONS, REGION, Json, Plan
 from tests.terraform.runner import ENVIRONMENTS, SOURCE, Terraform
 

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from scripts.terraform import terraform_binary
+from scripts.deployment.terraform import terraform_binary
 from tests.terraform.plans import Json, Plan
 
 ROOT = Path(__file__).resolve().parents[2]

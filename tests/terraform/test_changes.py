@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.emulator import Emulator
-from scripts.terraform import terraform_env
+from scripts.deployment.terraform import terraform_env
+from scripts.local.emulator import Emulator
 from tests.terraform.plans import DIGEST, REGION, Json
 from tests.terraform.runner import SOURCE, Terraform
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from scripts import environment_config, terraform
 from scripts.console import ROOT, CommandError
-from scripts.environment_config import MODELS, ConfiguredModel, read_config
+from scripts.deployment import environment_config, terraform
+from scripts.deployment.environment_config import MODELS, ConfiguredModel, read_config
 
 pytestmark = pytest.mark.terraform
 

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import provider_mirror
-from scripts.provider_mirror import provider_env
-from scripts.terraform import terraform_binary
-from scripts.terraform_errors import registry_host
+from scripts.deployment import provider_mirror
+from scripts.deployment.provider_mirror import provider_env
+from scripts.deployment.terraform import terraform_binary
+from scripts.deployment.terraform_errors import registry_host
 
 pytestmark = pytest.mark.terraform
 

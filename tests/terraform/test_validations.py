@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from scripts.terraform import terraform_binary
+from scripts.deployment.terraform import terraform_binary
 from tests.terraform.plans import Json
 from tests.terraform.runner import SOURCE, Terraform, folders
 

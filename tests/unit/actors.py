@@ -10,7 +10,7 @@ from hypothesis import currently_in_test_context, note
 
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fakes import Killed, ReadyModel
-from worker.errors import InputError
+from worker.model.errors import InputError
 
 TIMEOUT_MS = 30_000
 COUNTS_LAG_MS = 60_000

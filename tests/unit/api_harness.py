@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from inference import transitions
-from inference.request_table import Applied, WriteResult
 from inference.requests import Message, Record
 from inference.service import Limits, Service
+from inference.store.request_table import Applied, WriteResult
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import Clock

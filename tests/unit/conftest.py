@@ -3,7 +3,7 @@
 import pytest
 from pytest_socket import disable_socket
 
-from scripts import client, predict_many
+from scripts.operate import client, predict_many
 from tests.unit.api_harness import Api
 from tests.unit.fake_table import FakeTable
 from tests.unit.predict_server import Clock

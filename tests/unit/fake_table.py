@@ -11,8 +11,8 @@ from typing import Any
 
 from inference.conditions import Value
 from inference.errors import Unavailable
-from inference.request_table import SHARDS, Applied, ConditionFailed, WriteResult
 from inference.requests import Record, Status
+from inference.store.request_table import SHARDS, Applied, ConditionFailed, WriteResult
 from inference.transitions import Increment, Update, create_if, discard_if
 from tests.unit.conditions import bound, holds, plain
 from tests.unit.fakes import Faulty

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from inference.errors import InferenceError
-from inference.problems import INTERNAL_ERROR, PROBLEMS
-from scripts import predict
-from scripts.client import Client, Reply
+from inference.http.problems import INTERNAL_ERROR, PROBLEMS
 from scripts.console import CommandError
+from scripts.operate import predict
+from scripts.operate.client import Client, Reply
 
 Answer = Reply | Exception
 URL = "https://api.test"

@@ -9,14 +9,14 @@ from typing import Any, Self
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from inference.errors import Unavailable
-from inference.request_table import WriteResult
 from inference.requests import Status
+from inference.store.request_table import WriteResult
 from inference.transitions import Update
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW, Clock, Killed
 from tests.unit.stripped_table import StrippedTable
 from tests.unit.worker_harness import EchoModel
-from worker.errors import InputError, NotLoadedError, OutputError
+from worker.model.errors import InputError, NotLoadedError, OutputError
 
 
 class Answer(StrEnum):

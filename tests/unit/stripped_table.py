@@ -10,8 +10,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from inference.expressions import to_statement, to_update_item
-from inference.request_table import Applied, ConditionFailed, RequestTable, WriteResult, _to_item
+from inference.store.expressions import to_statement, to_update_item
+from inference.store.request_table import Applied, ConditionFailed, RequestTable, WriteResult, _to_item
 from inference.transitions import Update
 from tests.unit.fake_table import FakeTable
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from inference import transitions
-from inference.request_table import Applied, ConditionFailed
 from inference.requests import FINAL, ErrorCode, Failure, Record, Status
+from inference.store.request_table import Applied, ConditionFailed
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW
 from tests.unit.samples import TRANSITIONS, a_record, for_request, updates_of

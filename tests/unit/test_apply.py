@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from scripts import apply, package, removal, terraform
 from scripts.console import CommandError
-from scripts.environment_config import ConfiguredModel, EnvironmentConfig
+from scripts.deployment import apply, removal, terraform
+from scripts.deployment.environment_config import ConfiguredModel, EnvironmentConfig
+from scripts.packaging import package
 
 CONFIG = EnvironmentConfig("x86_64", {"mine": ConfiguredModel("mine", Path("mine"))}, "inference-dev")
 

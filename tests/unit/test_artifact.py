@@ -9,15 +9,17 @@ from botocore.exceptions import ClientError
 
 from tests.unit.fake_s3 import URI, FakeS3
 from tests.unit.model_folders import SENTIMENT, WORDCOUNT, weights_model
-from worker import artifact as artifacts
-from worker.model import ArtifactError, LoadedModel, Manifest, ModelError, load
+from worker.model import Manifest, load
+from worker.model import artifact as artifacts
+from worker.model.errors import ArtifactError, ModelError
+from worker.model.loaded import LoadedModel
 
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Artifacts that were opened; replaces the runtimes, so that these tests import no torch."""
     paths: list[Path] = []
-    monkeypatch.setattr("worker.model.open_runtime", lambda kind, path, *, threads: paths.append(path))
+    monkeypatch.setattr("worker.model.loaded.open_runtime", lambda kind, path, *, threads: paths.append(path))
     return paths
 
 

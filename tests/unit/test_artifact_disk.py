@@ -15,8 +15,8 @@ import pytest
 
 from tests.unit.fake_s3 import URI, FakeS3
 from tests.unit.model_folders import ROOT
-from worker.artifact import download
-from worker.model import ArtifactError
+from worker.model.artifact import download
+from worker.model.errors import ArtifactError
 
 CONTENT = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -71,7 +71,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from tests.unit.fake_s3 import URI, FakeS3
 from tests.unit.test_artifact_disk import CONTENT, SHA256, until
-from worker.artifact import download
+from worker.model.artifact import download
 
 cache, marks = map(Path, sys.argv[1:])
 

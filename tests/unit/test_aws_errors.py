@@ -9,9 +9,9 @@ import pytest
 from botocore import exceptions
 
 from inference.errors import Unavailable
-from scripts import aws_session, terraform
 from scripts.aws_errors import describe_aws_error
 from scripts.console import run
+from scripts.deployment import aws_session, terraform
 
 
 def rejected(code: str) -> exceptions.ClientError:

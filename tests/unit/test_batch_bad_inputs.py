@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.worker_harness import WorkerHarness
-from worker.errors import InputError
+from worker.model.errors import InputError
 
 
 @pytest.mark.parametrize("error", [ValueError("bad"), MemoryError(), SystemExit(1)], ids=lambda e: type(e).__name__)

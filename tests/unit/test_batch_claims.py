@@ -7,8 +7,8 @@ import json
 import pytest
 
 from inference import transitions
-from inference.request_table import Applied
 from inference.requests import Status
+from inference.store.request_table import Applied
 from tests.unit.fakes import NOW, Killed
 from tests.unit.samples import a_record
 from tests.unit.worker_harness import LEASE_SECONDS, WorkerHarness

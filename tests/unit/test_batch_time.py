@@ -13,7 +13,7 @@ from inference.requests import Record, Status
 from tests.unit.fakes import NOW
 from tests.unit.worker_harness import REMAINING, WorkerHarness
 from worker.batch import TIMEOUT_MARGIN_MS
-from worker.errors import NotLoadedError
+from worker.model.errors import NotLoadedError
 from worker.timeout import Timeout
 
 

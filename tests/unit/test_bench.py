@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from inference import transitions
-from inference.expressions import to_statement, to_update_item
-from inference.http import read_event
+from inference.http.messages import read_event
 from inference.requests import Message
+from inference.store.expressions import to_statement, to_update_item
 from scripts.bench import cost, show, traffic
 from scripts.bench.packages import artifacts
 from scripts.bench.plan import rotated

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.bucketing import groups_by_size
+from worker.model.bucketing import groups_by_size
 
 
 def test_like_sizes_stay_together() -> None:

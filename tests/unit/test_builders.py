@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.builders import BUILDERS, Builder, find_builder
 from scripts.console import CommandError
+from scripts.packaging.builders import BUILDERS, Builder, find_builder
 
 DOWN = 'echo "Client: 28.2.2"; echo "Cannot connect to the Docker daemon" >&2; exit 1'
 CONTEXT = Path("context")

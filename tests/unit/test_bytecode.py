@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.bytecode import compiled, find_python
 from scripts.console import ROOT, CommandError
-from scripts.package import python_of, stack_version
+from scripts.packaging.bytecode import compiled, find_python
+from scripts.packaging.package import python_of, stack_version
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 OTHER = "3.99"
@@ -63,7 +63,7 @@ def test_a_source_that_does_not_compile_is_named(other: bool, tmp_path: Path) ->
 
 def test_it_does_not_depend_on_the_process_that_makes_it() -> None:
     code = (
-        "import hashlib, pathlib; from scripts.bytecode import compiled; "
+        "import hashlib, pathlib; from scripts.packaging.bytecode import compiled; "
         "paths = [path for folder in ('lambda', 'worker') for path in sorted(pathlib.Path(folder).rglob('*.py'))]; "
         "files = {str(path): path.read_bytes() for path in paths}; "
         "print(hashlib.sha256(repr(sorted(compiled(files).items())).encode()).hexdigest())"
@@ -107,10 +107,10 @@ def test_every_function_from_a_zip_has_the_version_that_is_compiled_for() -> Non
 @pytest.mark.parametrize(
     ("goal", "command"),
     [
-        ("package", "package --env dev"),
-        ("plan", "apply --env dev --plan"),
-        ("apply", "apply --env dev"),
-        ("up", "apply --env local"),
+        ("package", "packaging.package --env dev"),
+        ("plan", "deployment.apply --env dev --plan"),
+        ("apply", "deployment.apply --env dev"),
+        ("up", "deployment.apply --env local"),
     ],
 )
 def test_make_says_what_the_zips_are_for(goal: str, command: str) -> None:

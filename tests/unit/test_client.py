@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from inference.errors import InvalidInput, RequestError, Unavailable, UnknownRequest
-from inference.problems import PROBLEMS
-from scripts import client as client_module
-from scripts.client import ApiError, Client, Reply, TimedOut, Unreachable
+from inference.http.problems import PROBLEMS
 from scripts.console import CommandError
+from scripts.operate import client as client_module
+from scripts.operate.client import ApiError, Client, Reply, TimedOut, Unreachable
 from tests.unit.predict_server import THROTTLED, URL, Answer, Clock, Server, accepted, main, problem, status
 
 pytestmark = pytest.mark.usefixtures("clock")

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from scripts.client_signing import region_in, signer
 from scripts.console import CommandError
+from scripts.operate.client_signing import region_in, signer
 
 
 @pytest.fixture(autouse=True)

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from inference.dead_letter_handler import DeadLetterHandler
-from inference.request_table import Applied
 from inference.requests import Record, Status
+from inference.store.request_table import Applied
 from tests.unit.fake_queue import sqs_record
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW, Clock, Fault, Recorder

@@ -10,9 +10,10 @@ import pytest
 
 from inference.errors import Unavailable
 from inference.requests import ErrorCode, Failure, Message, Record, Status
-from scripts import dead_letters, terraform
 from scripts.console import CommandError
-from scripts.dead_letters import FAILED, NOT_FOUND, OK, DeadLetters, ReplayLimits
+from scripts.deployment import terraform
+from scripts.operate import dead_letters
+from scripts.operate.dead_letters import FAILED, NOT_FOUND, OK, DeadLetters, ReplayLimits
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW, Clock, Fault

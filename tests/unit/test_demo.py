@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scripts.console import ROOT
-from scripts.demo import TEXTS, Row, _result
+from scripts.local.demo import TEXTS, Row, _result
 from worker.model import load
 
 

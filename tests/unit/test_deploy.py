@@ -13,10 +13,11 @@ import pytest
 from botocore.exceptions import NoCredentialsError
 from botocore.stub import Stubber
 
-from scripts import aws_session, deploy, package, terraform
-from scripts.builders import Builder
 from scripts.console import CommandError
-from scripts.environment_config import ConfiguredModel, EnvironmentConfig
+from scripts.deployment import aws_session, deploy, terraform
+from scripts.deployment.environment_config import ConfiguredModel, EnvironmentConfig
+from scripts.packaging import package
+from scripts.packaging.builders import Builder
 
 REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/inference-dev-worker"
 

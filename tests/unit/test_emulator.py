@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from scripts import emulator as module
 from scripts.console import CommandError
-from scripts.emulator import Emulator, current
+from scripts.local import emulator as module
+from scripts.local.emulator import Emulator, current
 
 
 def pretend_running(monkeypatch: pytest.MonkeyPatch, emulator: Emulator, *, command: str, pid: int = 4_000_000) -> None:

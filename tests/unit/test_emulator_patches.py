@@ -8,7 +8,7 @@ import pytest
 
 iam_actions = pytest.importorskip("ministack.core.iam_actions")
 
-from scripts import emulator_patches  # noqa: E402
+from scripts.local import emulator_patches  # noqa: E402
 
 
 def body(*statements: str) -> bytes:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from scripts import emulator_server
-from scripts.emulator_server import with_write_delay
+from scripts.local import emulator_server
+from scripts.local.emulator_server import with_write_delay
 
 BODY = [
     {"type": "http.request", "body": b"a", "more_body": True},

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
-from scripts import emulator, endpoint, terraform
-from scripts.emulator import Emulator
+from scripts.deployment import terraform
+from scripts.local import emulator
+from scripts.local.emulator import Emulator
+from scripts.operate import endpoint
 
 OUTPUTS = {"api_id": "abc", "api_url": "https://abc.execute-api.us-east-1.amazonaws.com/", "default_model": "sentiment"}
 

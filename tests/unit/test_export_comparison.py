@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scripts import export_comparison
 from scripts.console import CommandError
-from scripts.export_comparison import Comparison, Measured
+from scripts.model_tools import export_comparison
+from scripts.model_tools.export_comparison import Comparison, Measured
 
 NAN, INF = float("nan"), float("inf")
 

@@ -8,8 +8,8 @@ import onnx
 import pytest
 import torch
 
-from scripts.export_formats import FORMATS, Source
-from worker.runtimes import open_runtime
+from scripts.model_tools.export_formats import FORMATS, Source
+from worker.model.runtimes import open_runtime
 
 
 class Bag(torch.nn.Module):

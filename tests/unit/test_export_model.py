@@ -1,4 +1,4 @@
-"""What scripts/export_model.py makes of a model folder, and what a wrong one is told."""
+"""What scripts/model_tools/export_model.py makes of a model folder, and what a wrong one is told."""
 
 import dataclasses
 import json
@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from scripts import export_model
 from scripts.console import CommandError
-from scripts.export_comparison import Candidate, Comparison
-from scripts.export_formats import FORMATS
-from scripts.model_process import run_in_model
+from scripts.model_tools import export_model
+from scripts.model_tools.export_comparison import Candidate, Comparison
+from scripts.model_tools.export_formats import FORMATS
+from scripts.model_tools.model_process import run_in_model
 from tests.unit.model_folders import plain_manifest
 
 Folder = Callable[..., Path]

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from inference.conditions import Eq, Or, Param
-from inference.expressions import condition_arguments, from_attribute, to_attribute, to_statement, to_update_item
+from inference.store.expressions import condition_arguments, from_attribute, to_attribute, to_statement, to_update_item
 from inference.transitions import ANY, Increment, Transition, Update, create_if, discard_if
 from tests.unit.conditions import params_of
 from tests.unit.samples import TRANSITIONS, a_record, updates_of

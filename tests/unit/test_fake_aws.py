@@ -10,9 +10,9 @@ import pytest
 from botocore.awsrequest import AWSResponse
 
 from inference import transitions
-from inference.request_queue import RequestQueue
-from inference.request_table import Applied, RequestTable
 from inference.requests import Message, Record, Status
+from inference.store.request_queue import RequestQueue
+from inference.store.request_table import Applied, RequestTable
 from scripts.bench.fake_aws import Answers, Connection
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from inference.errors import NotJson
-from inference.http import (
+from inference.http.messages import (
     ANONYMOUS,
     HttpRequest,
     InvalidIdempotencyKey,

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from scripts import image
-from scripts.builders import PLATFORMS
 from scripts.console import ROOT
-from scripts.environment_config import MODELS
-from scripts.image import ARCHITECTURE, TARGETS, make_context, new_tag, target_of
+from scripts.deployment.environment_config import MODELS
+from scripts.packaging import image
+from scripts.packaging.builders import PLATFORMS
+from scripts.packaging.image import ARCHITECTURE, TARGETS, make_context, new_tag, target_of
 
 
 def model(folder: Path, runtime: str) -> Path:

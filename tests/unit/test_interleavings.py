@@ -34,9 +34,9 @@ from hypothesis.stateful import (
 from inference import service, transitions
 from inference.dead_letter_handler import DeadLetterHandler
 from inference.errors import InferenceError
-from inference.request_table import Applied
 from inference.requests import Message
 from inference.service import Limits, Service
+from inference.store.request_table import Applied
 from inference.sweep import Sweeper
 from tests.unit.actors import TIMEOUT_MS, Actor, EchoModel, LaggingQueue, ScheduledTimeout, go_on
 from tests.unit.fake_table import FakeTable

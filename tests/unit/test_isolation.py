@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.payloads import MAX_RESULT_BYTES
 from inference.requests import ErrorCode
-from worker.errors import ArtifactError, InputError, NotLoadedError, OutputError
+from inference.store.payloads import MAX_RESULT_BYTES
 from worker.isolation import Failed, Outcome, Succeeded, classify, predict_isolated
+from worker.model.errors import ArtifactError, InputError, NotLoadedError, OutputError
 
 
 class Passes:

@@ -9,8 +9,8 @@ import botocore.session
 import pytest
 from botocore.retries import quota, standard
 
-from inference import lean
-from inference.lean import LeanClient
+from inference.aws import lean
+from inference.aws.lean import LeanClient
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "eu-central-1"}
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts import libraries
 from scripts.console import CommandError
-from scripts.libraries import KEPT_SECONDS, libraries_of
+from scripts.packaging import libraries
+from scripts.packaging.libraries import KEPT_SECONDS, libraries_of
 from tests.unit.wheels import wheel
 
 

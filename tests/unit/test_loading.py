@@ -10,10 +10,10 @@ import pytest
 
 from tests.unit.fakes import Recorder
 from tests.unit.model_folders import WORDCOUNT, plain_manifest
-from worker.errors import ArtifactError, NotLoadedError
 from worker.loading import LoadableModel
-from worker.model import LoadedModel
 from worker.model import load as load_folder
+from worker.model.errors import ArtifactError, NotLoadedError
+from worker.model.loaded import LoadedModel
 
 
 class Start:

@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from inference.log_reader import read_lines
+from inference.aws.log_reader import read_lines
 
 ID, OTHER = "8f507cfc-7f6a-4f1f-9d0e-3d2f8c3f1a11", "11111111-7f6a-4f1f-9d0e-3d2f8c3f1a11"
 GROUP = "/aws/lambda/inference-local-worker-sentiment"

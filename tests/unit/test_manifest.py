@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from tests.unit.model_folders import SENTIMENT, WORDCOUNT, plain_manifest
-from worker.model import Manifest, ManifestError
+from worker.model import Manifest
+from worker.model.errors import ManifestError
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.unit.model_folders import ROOT, WORDCOUNT, plain_manifest
-from worker.model import InputError, ModelError, OutputError, load, threads_for
+from worker.model import InputError, load
+from worker.model.errors import ModelError, OutputError
+from worker.model.loaded import threads_for
 
 Folder = Callable[[str], Path]
 

@@ -14,18 +14,18 @@ from pathlib import Path
 import pytest
 
 from scripts.console import ROOT, CommandError
-from scripts.model_process import model_folder, train
-from scripts.new_model import KINDS, write
-from scripts.package import build
+from scripts.model_tools.model_process import model_folder, train
+from scripts.model_tools.new_model import KINDS, write
+from scripts.packaging.package import build
 from tests.unit.model_folders import weights_model
-from worker.manifest import Manifest
-from worker.model import model_class
+from worker.model.loaded import model_class
+from worker.model.manifest import Manifest
 
 
 def command(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command as make starts it."""
     env = os.environ | {"PYTHONWARNINGS": "error"}
-    line = [sys.executable, "-m", f"scripts.{module}", *arguments]
+    line = [sys.executable, "-m", f"scripts.model_tools.{module}", *arguments]
     return subprocess.run(line, cwd=ROOT, env=env, capture_output=True, text=True, check=False)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from inference.problems import PROBLEMS
+from inference.http.problems import PROBLEMS
 from inference.requests import ErrorCode, Status
 from inference.service import describe
 from tests import openapi

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from worker.errors import OutputError
-from worker.outputs import to_json
+from worker.model.errors import OutputError
+from worker.model.outputs import to_json
 
 CIRCULAR: dict[str, Any] = {"a": {}}
 CIRCULAR["a"]["b"] = [CIRCULAR["a"]]

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from scripts.console import CommandError
-from scripts.package import Packages, build, main
+from scripts.packaging.package import Packages, build, main
 
 SCHEMA: dict[str, Any] = {
     "$schema": "http://json-schema.org/draft-07/schema#",
@@ -67,7 +67,7 @@ def root(tmp_path: Path) -> Path:
     for name in ("lambda/api.py", "lambda/inference/__init__.py", "lambda/inference/requests.py"):
         write(root / name, f"# {name}\n")
     write(root / "lambda" / "openapi.json", "{}")  # for Terraform and the tests: it does not ship
-    for name in ("worker/__init__.py", "worker/handler.py", "worker/runtimes/torchscript.py"):
+    for name in ("worker/__init__.py", "worker/handler.py", "worker/model/runtimes/torchscript.py"):
         write(root / name, f"# {name}\n")
     write(root / "worker" / "Dockerfile")
     write(root / "worker" / "__pycache__" / "handler.cpython-311.pyc")
@@ -115,10 +115,10 @@ def test_worker_zip_has_its_own_model_and_chosen_artifact_only_and_no_tests_cach
         "validators/sentiment.py",
         "worker/__init__.py",
         "worker/handler.py",
+        "worker/model/runtimes/torchscript.py",
         "worker/models/sentiment/m.pt",
         "worker/models/sentiment/manifest.json",
         "worker/models/sentiment/model.py",
-        "worker/runtimes/torchscript.py",
     ]
 
 

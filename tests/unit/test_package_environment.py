@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from scripts import libraries, model_import, package
 from scripts.console import CommandError
-from scripts.environment_config import ConfiguredModel, EnvironmentConfig
-from scripts.package import build_for_environment, check_size
+from scripts.deployment.environment_config import ConfiguredModel, EnvironmentConfig
+from scripts.packaging import libraries, model_import, package
+from scripts.packaging.package import build_for_environment, check_size
 from tests.unit.model_folders import SENTIMENT, plain_manifest, weights_model
 from tests.unit.wheels import wheel
-from worker.model import add_libraries
+from worker.model.loaded import add_libraries
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from inference.errors import InferenceError, NotJson, TooLarge
-from inference.payloads import MAX_MESSAGE_BYTES, parse_input
+from inference.store.payloads import MAX_MESSAGE_BYTES, parse_input
 
 
 def parse(body: bytes, max_bytes: int = 131_072, max_depth: int = 32) -> object:

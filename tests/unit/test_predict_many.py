@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 import pytest
 
 from inference.errors import InvalidInput, NotJson, Unavailable
-from scripts import predict_journal, predict_many
-from scripts.client import Client, Reply
-from scripts.predict_journal import Journal
+from scripts.operate import predict_journal, predict_many
+from scripts.operate.client import Client, Reply
+from scripts.operate.predict_journal import Journal
 from tests.unit.predict_server import THROTTLED, URL, Api, Clock, lines, main, problem
 
 COUNT = 100

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
-from scripts import preflight, terraform
-from scripts.builders import Builder
 from scripts.console import CommandError
+from scripts.deployment import preflight, terraform
+from scripts.packaging.builders import Builder
 
 BACKEND = 'bucket = "states"\nkey = "a/dev.tfstate"\nregion = "eu-west-1"\n'
 

@@ -12,8 +12,8 @@ import pytest
 
 import inference
 from inference.errors import AlreadyFinal, InferenceError, RequestError, Unavailable
-from inference.http import UnsupportedEncoding
-from inference.problems import INTERNAL_ERROR, PROBLEMS, respond_problem
+from inference.http.messages import UnsupportedEncoding
+from inference.http.problems import INTERNAL_ERROR, PROBLEMS, respond_problem
 
 ABSTRACT = {InferenceError, RequestError}
 """Bases that nobody raises. `Unavailable` has a subclass and is raised itself."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from scripts import progress, terraform_process
+from scripts.deployment import progress, terraform_process
 
 API = "module.stack.module.api.aws_lambda_function.this"
 ROLE = 'module.stack.module.worker["sentiment"].aws_iam_role.this'

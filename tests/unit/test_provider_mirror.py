@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts import provider_mirror
 from scripts.console import CommandError
-from scripts.provider_mirror import provider_env
+from scripts.deployment import provider_mirror
+from scripts.deployment.provider_mirror import provider_env
 
 HOST = "registry.terraform.io"
 

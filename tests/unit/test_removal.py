@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from inference.requests import Status
-from scripts import aws_session, removal, terraform
 from scripts.console import CommandError
+from scripts.deployment import aws_session, removal, terraform
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW, Clock

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError,
 
 from inference import transitions
 from inference.errors import Unavailable
-from inference.request_table import Applied, ConditionFailed, RequestTable
+from inference.store.request_table import Applied, ConditionFailed, RequestTable
 from tests.unit.fakes import NOW, Recorder
 from tests.unit.samples import a_record
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from worker.runtimes import KINDS, NoRuntime, open_runtime
+from worker.model.runtimes import KINDS, NoRuntime, open_runtime
 
 ROOT = Path(__file__).resolve().parents[2]
 SENTIMENT = ROOT / "worker" / "models" / "sentiment" / "sentiment.pt"
@@ -51,7 +51,7 @@ def test_onnx_runs_the_artifact_and_says_what_it_lacks() -> None:
 )
 def test_one_runtime_never_imports_the_other(kind: str, suffix: str, needed: str, spared: str) -> None:
     code = (
-        "import sys; from pathlib import Path; from worker.runtimes import open_runtime; "
+        "import sys; from pathlib import Path; from worker.model.runtimes import open_runtime; "
         f"open_runtime({kind!r}, Path({str(SENTIMENT.with_suffix(suffix))!r}), threads=1); "
         "print(sorted({'torch', 'onnxruntime', 'onnx', 'torch._inductor', 'sympy'} & sys.modules.keys()))"
     )
@@ -62,7 +62,7 @@ def test_one_runtime_never_imports_the_other(kind: str, suffix: str, needed: str
 
 def test_aotinductor_never_imports_the_compiler_nor_onnxruntime() -> None:
     code = (
-        "import sys; import worker.runtimes.aotinductor; "
+        "import sys; import worker.model.runtimes.aotinductor; "
         "print(sorted({'onnxruntime', 'torch._inductor', 'torch._dynamo', 'sympy'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -71,13 +71,13 @@ def test_aotinductor_never_imports_the_compiler_nor_onnxruntime() -> None:
 
 def test_a_library_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    monkeypatch.delitem(sys.modules, "worker.runtimes.onnx", raising=False)
+    monkeypatch.delitem(sys.modules, "worker.model.runtimes.onnx", raising=False)
     with pytest.raises(ImportError, match=r"runtime 'onnx' cannot be imported here .*onnxruntime.*; install"):
         open_runtime("onnx", SENTIMENT.with_suffix(".onnx"), threads=1)
 
 
 def test_code_compiled_for_another_cpu_is_rejected_before_it_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    from worker.runtimes.aotinductor import check_cpu
+    from worker.model.runtimes.aotinductor import check_cpu
 
     here = {"AOTI_MACHINE": platform.machine()}
     check_cpu(here, Path("m.pt2"))
@@ -116,7 +116,7 @@ def test_loading_warns_of_nothing() -> None:
     """In a process of its own, with torch's own deprecations turned into errors."""
     code = (
         "import warnings; from pathlib import Path; import torch; warnings.simplefilter('error'); "
-        "from worker.runtimes import open_runtime; "
+        "from worker.model.runtimes import open_runtime; "
         f"open_runtime('torchscript', Path({str(SENTIMENT)!r}), threads=1)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=os.environ, check=True)

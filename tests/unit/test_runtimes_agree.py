@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from scripts.export_comparison import difference_of
-from scripts.export_formats import FORMATS, Recorder, Source
-from worker.manifest import Manifest
+from scripts.model_tools.export_comparison import difference_of
+from scripts.model_tools.export_formats import FORMATS, Recorder, Source
+from worker.model.manifest import Manifest
+from worker.model.runtimes import RUNTIMES, open_runtime
 from worker.models.sentiment import export
 from worker.models.sentiment.model import feature_ids, padded
-from worker.runtimes import RUNTIMES, open_runtime
 
 SENTIMENT = Path(__file__).resolve().parents[2] / "worker" / "models" / "sentiment"
 TEXTS = [

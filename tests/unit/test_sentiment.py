@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from worker.model import LoadedModel, load
+from worker.model import load
+from worker.model.loaded import LoadedModel
 from worker.models.sentiment.model import PADDING, TABLE_SIZE, answer, feature_ids, padded, tokens
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from inference.errors import AlreadyFinal, RequestError, Unavailable, UnknownRequest
-from inference.request_table import Applied
 from inference.requests import Record, Status
+from inference.store.request_table import Applied
 from tests.unit.api_harness import ME, YOU, Api
 from tests.unit.fakes import NOW, Fault
 from tests.unit.samples import a_record

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts import shell, terraform
 from scripts.console import ROOT, CommandError
-from scripts.emulator import Emulator
+from scripts.deployment import shell, terraform
+from scripts.local.emulator import Emulator
 
 HOSTILE = {
     "AWS_PROFILE": "prod",
@@ -29,7 +29,7 @@ HOSTILE = {
 
 @pytest.fixture
 def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("scripts.emulator.current", lambda: Emulator(4999, tmp_path))
+    monkeypatch.setattr("scripts.local.emulator.current", lambda: Emulator(4999, tmp_path))
     monkeypatch.setattr(terraform, "provider_env", lambda env, host: dict(env))
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from inference.errors import Unavailable
 from inference.requests import ErrorCode, Failure, Status
-from scripts import aws_session, status, terraform
 from scripts.console import CommandError
+from scripts.deployment import aws_session, terraform
+from scripts.operate import status
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW, Clock, Fault

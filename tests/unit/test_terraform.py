@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import emulator, terraform, terraform_errors
 from scripts.console import CommandError
-from scripts.emulator import Emulator
+from scripts.deployment import terraform, terraform_errors
+from scripts.local import emulator
+from scripts.local.emulator import Emulator
 
 
 @pytest.fixture(autouse=True)

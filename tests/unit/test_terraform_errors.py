@@ -2,7 +2,7 @@
 
 import pytest
 
-from scripts import terraform_errors
+from scripts.deployment import terraform_errors
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import re
 import pytest
 
 from inference import transitions
-from inference.request_table import Applied
 from inference.requests import FINAL, OPEN, ErrorCode, Failure, Record, Status
+from inference.store.request_table import Applied
 from inference.transitions import Update
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW

@@ -10,8 +10,8 @@ from fastjsonschema.draft07 import CodeGeneratorDraft07
 
 from inference.catalog import packaged_validator
 from inference.errors import InvalidInput
-from scripts import validators
-from scripts.validators import ERRORS_MODULE, SchemaError, render_validator
+from scripts.packaging import validators
+from scripts.packaging.validators import ERRORS_MODULE, SchemaError, render_validator
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from inference import wire
+from inference.aws import wire
 
 
 @pytest.mark.parametrize(

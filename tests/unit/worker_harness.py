@@ -11,8 +11,8 @@ from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import Clock, ReadyModel, Recorder
 from tests.unit.samples import a_message, a_record, validate_text
 from worker.batch import LEASE_MARGIN_MS, Worker
-from worker.errors import InputError
 from worker.invocation import Invocation, RetryDelay
+from worker.model.errors import InputError
 
 REMAINING = 30_000
 LEASE_SECONDS = (REMAINING + LEASE_MARGIN_MS) // 1000 + 1

@@ -13,9 +13,9 @@ import boto3
 import botocore.endpoint
 import pytest
 
-from inference import aws
-from inference.lean import LeanClient
-from scripts.emulator import Emulator
+from inference.aws import clients
+from inference.aws.lean import LeanClient
+from scripts.local.emulator import Emulator
 from tests.integration.clients.scripted_server import (
     ScriptedServer,
 )
@@ -36,9 +36,9 @@ class Maker:
         for name, value in {**settings, "AWS_ENDPOINT_URL": url, **environment}.items():
             self.monkeypatch.setenv(name, value)
         self.monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # it keeps the credentials it has seen
-        aws.client.cache_clear()
-        aws.lean_client.cache_clear()
-        client = aws.client(service) if self.kind == "boto3" else aws.lean_client(service)
+        clients.client.cache_clear()
+        clients.lean_client.cache_clear()
+        client = clients.client(service) if self.kind == "boto3" else clients.lean_client(service)
         if self.kind == "lean":
             assert isinstance(client, LeanClient)
             self.monkeypatch.setattr(client, "_pause", self.pauses.append)
@@ -50,8 +50,8 @@ def make(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Ite
     maker = Maker(request.param, monkeypatch)
     monkeypatch.setattr(botocore.endpoint, "time", SimpleNamespace(sleep=maker.pauses.append))
     yield maker
-    aws.client.cache_clear()
-    aws.lean_client.cache_clear()
+    clients.client.cache_clear()
+    clients.lean_client.cache_clear()
 
 
 @pytest.fixture

@@ -22,10 +22,10 @@ from botocore.exceptions import (
     SSLError,
 )
 
-from inference import aws, wire
+from inference.aws import clients, wire
+from inference.aws.lean import LeanClient
 from inference.conditions import Eq
-from inference.expressions import to_statement, to_update_item
-from inference.lean import LeanClient
+from inference.store.expressions import to_statement, to_update_item
 from inference.transitions import ANY, Increment, Transition, Update
 from tests.integration.clients.conftest import Maker
 from tests.integration.clients.scripted_server import (
@@ -215,9 +215,9 @@ class TestLeanConnections:
     def test_boto3_takes_over_where_the_environment_asks_for_more(self, make: Maker, server: ScriptedServer) -> None:
         make("dynamodb", server.url)
         make.monkeypatch.setenv("AWS_ENDPOINT_URL", server.url + "/path")
-        aws.lean_client.cache_clear()
-        assert not isinstance(aws.lean_client("dynamodb"), LeanClient)
-        get(aws.lean_client("dynamodb"))
+        clients.lean_client.cache_clear()
+        assert not isinstance(clients.lean_client("dynamodb"), LeanClient)
+        get(clients.lean_client("dynamodb"))
         assert server.received
 
 

@@ -11,11 +11,11 @@ from botocore.exceptions import (
     ClientError,
 )
 
-from inference.request_queue import RequestQueue
-from inference.request_table import Applied, ConditionFailed, RequestTable
 from inference.requests import Message, Record, Status
+from inference.store.request_queue import RequestQueue
+from inference.store.request_table import Applied, ConditionFailed, RequestTable
 from inference.transitions import PENDING, Transition, Update
-from scripts.emulator import Emulator
+from scripts.local.emulator import Emulator
 from tests.integration.clients.conftest import Maker
 
 ITEM = {"request_id": {"S": "a"}}

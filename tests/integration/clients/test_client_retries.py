@@ -15,7 +15,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from inference import aws
+from inference.aws import clients
 from tests.integration.clients.conftest import Maker
 from tests.integration.clients.scripted_server import (
     Answer,
@@ -34,7 +34,7 @@ ITEM = {"request_id": {"S": "a"}}
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aws, "READ_TIMEOUT_SECONDS", READ_TIMEOUT_SECONDS)
+    monkeypatch.setattr(clients, "READ_TIMEOUT_SECONDS", READ_TIMEOUT_SECONDS)
 
 
 def get(client: Any) -> Any:
@@ -60,7 +60,7 @@ def test_tries_again(make: Maker, server: ScriptedServer, answer: Answer) -> Non
     server.script = [answer, answer, says({"Item": ITEM})]
     answered = make("dynamodb", server.url).put_item(TableName="t", Item=ITEM)
     assert answered["ResponseMetadata"]["RetryAttempts"] == 2
-    assert len(server.received) == aws.ATTEMPTS
+    assert len(server.received) == clients.ATTEMPTS
     assert len(make.pauses) == 2
     assert 0 <= make.pauses[0] <= 1
     assert 0 <= make.pauses[1] <= 2
@@ -85,7 +85,7 @@ def test_gives_up(make: Maker, server: ScriptedServer, answer: Answer, kind: typ
     server.otherwise = answer
     with pytest.raises(kind):
         make("sqs", server.url).send_message(QueueUrl="http://q/1/q", MessageBody="x")
-    assert len(server.received) == aws.ATTEMPTS
+    assert len(server.received) == clients.ATTEMPTS
     server.otherwise = says({})
 
 
@@ -123,7 +123,7 @@ def test_nobody_listens(make: Maker) -> None:
     client = make("dynamodb", f"http://127.0.0.1:{port}")
     with pytest.raises(EndpointConnectionError):
         get(client)
-    assert len(make.pauses) == aws.ATTEMPTS - 1
+    assert len(make.pauses) == clients.ATTEMPTS - 1
 
 
 def test_nobody_has_that_name(make: Maker) -> None:
@@ -132,7 +132,7 @@ def test_nobody_has_that_name(make: Maker) -> None:
 
 
 def test_nobody_accepts(make: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aws, "CONNECT_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(clients, "CONNECT_TIMEOUT_SECONDS", 0.2)
     with socket.socket() as full, socket.socket() as first, socket.socket() as second:
         full.bind(("127.0.0.1", 0))
         full.listen(0)

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from scripts.package import Packages, build
+from scripts.packaging.package import Packages, build
 from scripts.stack_defaults import api_environment, worker_environment
 from tests.events import golden
 from tests.integration.clients.scripted_server import ScriptedServer, says

@@ -1,4 +1,4 @@
-"""What `scripts/export_model.py` needs to know of this model; never shipped."""
+"""What `scripts/model_tools/export_model.py` needs to know of this model; never shipped."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from scripts.train_sentiment import HELD_OUT, Sentiment, find_corpus, read_corpus
+from scripts.model_tools.train_sentiment import HELD_OUT, Sentiment, find_corpus, read_corpus
 
 
 def module() -> torch.nn.Module:

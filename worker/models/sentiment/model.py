@@ -2,7 +2,7 @@
 
 A linear classifier over hashed features. Text becomes a set of feature ids here; the artifact maps ids
 [batch, length] (int64, padded with 0) to the probability of `positive` [batch] (float32).
-`scripts/train_sentiment.py` trains it with the functions below.
+`scripts/model_tools/train_sentiment.py` trains it with the functions below.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from worker.model import Manifest, Model
-from worker.runtimes import Runtime
+from worker.model.runtimes import Runtime
 
 LONGER_THAN_ANY_TIMEOUT = 60
 

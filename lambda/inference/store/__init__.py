@@ -1,0 +1,1 @@
+"""Where requests are: the table, the queue, and what their payloads may be."""

@@ -1,0 +1,309 @@
+"""The request table: every write is conditional, so that late or duplicate writes change nothing.
+
+A lease, over time (an attempt's right to write the outcome):
+
+    claim            attempt 1 works          finish
+      |------------------------------------------|            written: attempts = 1 and status = running
+      |=================== lease =====================|
+                                                      |-----  attempt 2 may take over from here on
+    An attempt that lost its lease finds attempts = 2 later: its write is rejected and its result dropped.
+
+Errors of DynamoDB are translated here: callers see records, `ConditionFailed`s and `Unavailable`, never a
+`ClientError`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from itertools import islice
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from inference.errors import Unavailable
+from inference.requests import OPEN, Record, Status
+from inference.store.expressions import condition_arguments, from_attribute, to_attribute, to_statement, to_update_item
+from inference.telemetry import Telemetry
+from inference.transitions import Update, create_if, discard_if
+
+OPEN_INDEX = "open"
+SHARDS = "0123456789abcdef"
+"""The open index has sixteen partition keys, the id's first character, so that no partition gets too many writes."""
+
+BATCH_STATEMENTS = 25
+"""DynamoDB's limit on the statements of one BatchExecuteStatement."""
+
+GET_KEYS = 100
+"""DynamoDB's limit on the keys of one BatchGetItem."""
+
+_RECORD_FIELDS = frozenset(field.name for field in fields(Record))
+_WITHOUT_PAYLOADS = {f"#{name}": name for name in sorted(_RECORD_FIELDS - {"input", "result"})}
+
+
+@dataclass(frozen=True)
+class ConditionFailed:
+    """A conditional write that did not apply; `record` is the current record, or None if there is none."""
+
+    record: Record | None
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A conditional write that applied; `record` is the new record where the call returned it (batches do not)."""
+
+    record: Record | None = None
+
+
+WriteResult = Applied | ConditionFailed | Unavailable
+"""What became of one write: applied, rejected by its condition, or the error that kept it from happening."""
+
+
+class RequestTable:
+    """Reads and writes request records.
+
+    Args:
+        client: a DynamoDB client (boto3, or anything with its operations).
+        name: the table's name.
+        batch: statements in one call; 1 turns batching off.
+        telemetry: logs a rejected batch; None: not logged.
+    """
+
+    def __init__(
+        self, client: Any, name: str, batch: int = BATCH_STATEMENTS, telemetry: Telemetry | None = None
+    ) -> None:
+        self._client = client
+        self._name = name
+        self._batch = batch
+        self._telemetry = telemetry
+
+    # Submit
+
+    def create(self, record: Record) -> Record | None:
+        """Write a new record. Returns None, or the record that already has this id.
+
+        A record past its retention is replaced: DynamoDB's TTL deletes late. If the table has exactly this record, the
+        client's first attempt succeeded and only its response was lost.
+
+        Raises:
+            Unavailable: DynamoDB did not confirm the write; the record may still have been written.
+        """
+        item = _to_item(record) | {"open_shard": {"S": record.request_id[0]}}
+        try:
+            self._client.put_item(
+                TableName=self._name,
+                Item=item,
+                **condition_arguments(*create_if(record)),
+                ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            )
+        except ClientError as error:
+            if _code(error) != "ConditionalCheckFailedException":
+                raise _unavailable("write the record", error) from error
+            item = error.response.get("Item")
+            existing = _to_record(item) if item else self.get(record.request_id, consistent=True)
+            return None if existing == record else existing
+        except BotoCoreError as error:
+            raise _unavailable("write the record", error) from error
+        return None
+
+    def discard(self, record: Record) -> bool:
+        """Remove the record of a submit that SQS rejected. False if it belongs to others too: a worker has claimed it,
+        so SQS did accept the message, or a later submit with the same key has taken it over.
+
+        Raises:
+            Unavailable: it could not be removed; the sweeper will end it.
+        """
+        try:
+            self._client.delete_item(
+                TableName=self._name,
+                Key={"request_id": {"S": record.request_id}},
+                **condition_arguments(*discard_if(record)),
+            )
+        except ClientError as error:
+            if _code(error) == "ConditionalCheckFailedException":
+                return False
+            raise _unavailable("discard the record", error) from error
+        except BotoCoreError as error:
+            raise _unavailable("discard the record", error) from error
+        return True
+
+    # Read
+
+    def get(self, request_id: str, consistent: bool = False) -> Record | None:
+        """Read a record. An eventually consistent read costs half, and may miss a write of the last second."""
+        try:
+            answer = self._client.get_item(
+                TableName=self._name, Key={"request_id": {"S": request_id}}, ConsistentRead=consistent
+            )
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable("read the record", error) from error
+        item = answer.get("Item")
+        return _to_record(item) if item else None
+
+    def find(self, request_id: str) -> Record | None:
+        """Read with eventual consistency, and if nothing is found, consistently: a read right after the submit must
+        succeed."""
+        return self.get(request_id) or self.get(request_id, consistent=True)
+
+    def open_request_ids(self, submitted_before: int, first_shard: int = 0) -> Iterator[str]:
+        """The requests that are not final and were submitted before a time (epoch ms), oldest first in each shard.
+
+        `first_shard` (0 to 15) is where to start: a caller that may not reach the end starts elsewhere each time.
+        """
+        for shard in SHARDS[first_shard:] + SHARDS[:first_shard]:
+            arguments = {
+                "TableName": self._name,
+                "IndexName": OPEN_INDEX,
+                "KeyConditionExpression": "open_shard = :shard AND submitted_at < :before",
+                "ExpressionAttributeValues": {
+                    ":shard": {"S": shard},
+                    ":before": {"N": str(submitted_before)},
+                },
+            }
+            try:
+                for page in self._client.get_paginator("query").paginate(**arguments):
+                    for item in page["Items"]:
+                        yield item["request_id"]["S"]
+            except (ClientError, BotoCoreError) as error:
+                raise _unavailable("read the open index", error) from error
+
+    def failed_with_input(self) -> Iterator[Record]:
+        """The failed requests whose input was kept. A scan: for operators' tools, not for functions."""
+        try:
+            for page in self._client.get_paginator("scan").paginate(
+                TableName=self._name,
+                FilterExpression="#status = :failed AND attribute_exists(#input)",
+                ExpressionAttributeNames={"#status": "status", "#input": "input"},
+                ExpressionAttributeValues={":failed": {"S": Status.FAILED}},
+            ):
+                yield from map(_to_record, page["Items"])
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable("scan the table", error) from error
+
+    # Reads for operators' tools, not for functions; without input and result
+
+    def open_records(self, submitted_before: int, most: int) -> tuple[list[Record], bool]:
+        """At most this many requests that are not final, and whether these are all."""
+        ids = list(islice(self.open_request_ids(submitted_before), most + 1))
+        found = [
+            record for at in range(0, len(ids[:most]), GET_KEYS) for record in self._get(ids[:most][at:][:GET_KEYS])
+        ]
+        return [record for record in found if record.status in OPEN], len(ids) <= most
+
+    def _get(self, request_ids: Sequence[str]) -> Iterator[Record]:
+        projection = {
+            "ProjectionExpression": ", ".join(_WITHOUT_PAYLOADS),
+            "ExpressionAttributeNames": _WITHOUT_PAYLOADS,
+        }
+        keys = [{"request_id": {"S": request_id}} for request_id in request_ids]
+        while keys:
+            try:
+                answer = self._client.batch_get_item(RequestItems={self._name: {"Keys": keys, **projection}})
+            except (ClientError, BotoCoreError) as error:
+                raise _unavailable("read the records", error) from error
+            yield from map(_to_record, answer["Responses"].get(self._name, ()))
+            left = answer.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
+            if len(left) == len(keys):
+                raise Unavailable("could not read the records: DynamoDB is throttling the table; try again")
+            keys = left
+
+    def failed_since(self, finished_after: int, pages: int) -> tuple[list[Record], bool]:
+        """The requests that failed after a time (epoch ms), in at most this many pages of the table, and whether these
+        are all. Reading a page, 1 MB of records, costs 128 read units."""
+        found: list[Record] = []
+        complete = False
+        scan = self._client.get_paginator("scan").paginate(
+            TableName=self._name,
+            FilterExpression="#status = :failed AND #finished_at > :after",
+            ProjectionExpression=", ".join(_WITHOUT_PAYLOADS),
+            ExpressionAttributeNames=_WITHOUT_PAYLOADS,
+            ExpressionAttributeValues={":failed": {"S": Status.FAILED}, ":after": to_attribute(finished_after)},
+        )
+        try:
+            for page in islice(scan, pages):
+                found += map(_to_record, page["Items"])
+                complete = "LastEvaluatedKey" not in page
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable("scan the table", error) from error
+        return found, complete
+
+    # Updates
+
+    def apply(self, updates: Sequence[Update]) -> list[WriteResult]:
+        """Apply updates, each with its own condition, in as few calls as possible; results in the order of the updates.
+
+        A failed statement is repeated alone, with the client's retries, as long as DynamoDB answers; only a failed
+        condition whose record is returned is final. The API reference says that batches return it, measurements on the
+        service say that they do not: so a missing one says nothing about the record.
+        """
+        together = [index for index, update in enumerate(updates) if update.transition.in_batches]
+        results: dict[int, WriteResult] = {}
+        if len(together) > 1 and self._batch > 1:
+            for start in range(0, len(together), self._batch):
+                chunk = together[start : start + self._batch]
+                results.update(zip(chunk, self._apply_batch([updates[index] for index in chunk]), strict=True))
+        return [results[index] if index in results else self._apply(update) for index, update in enumerate(updates)]
+
+    def _apply(self, update: Update) -> WriteResult:
+        try:
+            answer = self._client.update_item(**to_update_item(update, self._name))
+        except ClientError as error:
+            if _code(error) == "ConditionalCheckFailedException":
+                item = error.response.get("Item")
+                return ConditionFailed(_to_record(item) if item else None)
+            return _unavailable("update the record", error)
+        except BotoCoreError as error:
+            return _unavailable("update the record", error)
+        return Applied(_to_record(answer["Attributes"]))
+
+    def _apply_batch(self, updates: Sequence[Update]) -> list[WriteResult]:
+        statements = [to_statement(update, self._name) for update in updates]
+        try:
+            responses = self._client.batch_execute_statement(Statements=statements)["Responses"]
+        except ClientError as error:
+            # The updates are made one by one instead, which costs much more. This log line shows it, for example for a
+            # missing permission.
+            if self._telemetry is not None:
+                self._telemetry.warning_once("batch_rejected", code=_code(error), statements=len(statements))
+            responses = [{"Error": {"Code": "BatchRejected"}} for _ in updates]
+        except BotoCoreError as error:
+            return [_unavailable("update the records", error) for _ in updates]
+        results: list[WriteResult] = []
+        no_answer: Unavailable | None = None
+        for update, response in zip(updates, responses, strict=True):
+            rejected = response.get("Error")
+            if rejected is None:
+                written: WriteResult = Applied()
+            elif rejected["Code"] == "ConditionalCheckFailed" and rejected.get("Item"):
+                written = ConditionFailed(_to_record(rejected["Item"]))
+            else:
+                # Waiting for each one, a dozen seconds or more, would take longer than the invocation has.
+                written = no_answer or self._apply(update)
+                if isinstance(written, Unavailable) and isinstance(written.__cause__, BotoCoreError):
+                    no_answer = written
+            results.append(written)
+        return results
+
+
+def _to_item(record: Record) -> dict[str, Any]:
+    return {
+        name: to_attribute(value)
+        for name in _RECORD_FIELDS
+        if (value := getattr(record, name)) is not None and value is not False
+    }
+
+
+def _to_record(item: Mapping[str, Any]) -> Record:
+    known: dict[str, Any] = {name: from_attribute(value) for name, value in item.items() if name in _RECORD_FIELDS}
+    known["status"] = Status(known["status"])
+    return Record(**known)
+
+
+def _code(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def _unavailable(what: str, error: Exception) -> Unavailable:
+    unavailable = Unavailable(f"could not {what}: {error}")
+    unavailable.__cause__ = error
+    return unavailable

@@ -1,0 +1,1 @@
+"""The emulator on this machine, and the demo on it."""

@@ -1,0 +1,1 @@
+"""What a model author runs: start, train, try, export."""

@@ -1,0 +1,1 @@
+"""What an operator or a caller runs against a deployment."""

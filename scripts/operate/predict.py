@@ -1,0 +1,168 @@
+"""Send a text (or any input) to a model and print its result.
+
+    python scripts/operate/predict.py "I love this airline"
+    python scripts/operate/predict.py --input @measurements.json --model mine
+    cat texts.txt | python scripts/operate/predict.py -
+    python scripts/operate/predict.py --inputs measurements.jsonl --model mine
+    python scripts/operate/predict.py --resume 0123abcd
+
+The request's id is printed at once on stderr: if this command is interrupted, --resume gets the result. One input
+prints its result as JSON; many print one JSON line each, in their order, with index (from 0), request_id, status,
+result and error. All are sent before the results are waited for, and their ids are in a journal, whose name is printed
+first: after Ctrl-C, a crash or a timeout, --resume JOURNAL sends the inputs that were not sent and prints all results.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import sys
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from scripts.console import CommandError, argument_text, as_json, note, run
+from scripts.operate.client import Client
+from scripts.operate.client_signing import region_in, signer
+from scripts.operate.predict_journal import Journal
+from scripts.operate.predict_many import run_all
+
+OK, FAILED, USAGE, NOT_FOUND, TIMEOUT = 0, 1, 2, 3, 4
+
+_EXIT_CODES = """\
+exit codes:
+  0  succeeded
+  1  the request failed, was cancelled or expired
+  2  usage, rejected input, or the API is not reachable
+  3  there is no such request
+  4  not done in time (--timeout); it continues: use --resume
+With many inputs, the highest code of all lines."""
+
+
+def main() -> int:
+    """Command line of this module."""
+    args = _parser().parse_args()
+    client = _client(args)
+    if args.resume and Path(args.resume).is_file():
+        return run_all(client, Journal.read(Path(args.resume), client.base_url), args.timeout)
+    if args.resume:
+        return _finish(_wait(client, args.resume, args.timeout))
+    if args.text == "-" or args.inputs:
+        inputs = list(_inputs(args))
+        if not inputs:
+            note("no input, nothing to do")
+            return OK
+        journal = Journal.begin(inputs, args.model, client.base_url)
+        del inputs  # accepted inputs are kept in the file only
+        return run_all(client, journal, args.timeout)
+    request_id = client.submit(_input(args), args.model)
+    note(f"request {request_id}")
+    return _finish(_wait(client, request_id, args.timeout))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="predict",
+        description=__doc__,
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("text", nargs="?", help='sent as {"text": TEXT}; - reads one text per line from stdin')
+    what.add_argument("--input", metavar="JSON", help="the whole input, for models that take something else; or @FILE")
+    what.add_argument("--inputs", metavar="FILE", help="JSON lines, one whole input each; - reads stdin")
+    what.add_argument("--resume", metavar="ID", help="wait for a request that was sent before, or finish a journal")
+    parser.add_argument("--model", help="name of the model (default: the deployment's default model)")
+    parser.add_argument("--url", default=os.environ.get("PREDICT_URL"), help="base URL (default: PREDICT_URL)")
+    parser.add_argument("--env", default="local", help="without a URL: the deployed environment (default: local)")
+    parser.add_argument(
+        "--timeout",
+        type=float,
+        default=120.0,
+        help="seconds to wait (default: 120); with many inputs, since the last one that was done",
+    )
+    parser.add_argument("--region", help="region to sign for, where the host names none (default: the deployment's)")
+    parser.add_argument("--sign", action="store_true", help="sign with AWS credentials, for an AWS_IAM authorizer")
+    return parser
+
+
+def _client(args: argparse.Namespace) -> Client:
+    url, region, on_aws = args.url, args.region, False
+    if not url:
+        from scripts.deployment import aws_session, terraform
+        from scripts.operate import endpoint  # they need Terraform's state; a URL does not
+
+        try:
+            url = endpoint.base_url(args.env)
+            on_aws = args.env != terraform.LOCAL
+            if on_aws and not region:  # a custom domain does not contain it
+                region = aws_session.region_of(terraform.outputs(args.env))
+        except CommandError as failure:
+            raise CommandError(f"{failure} (or give --url)", USAGE) from failure
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        raise CommandError(f"{url} is not an http(s) URL: give --url https://...", USAGE)
+    signs = args.sign or on_aws or region_in(url)
+    return Client(url, signer(url, required=args.sign, region=region) if signs else None)
+
+
+def _input(args: argparse.Namespace) -> Any:
+    if args.input is None:
+        return {"text": argument_text(args.text)}
+    text = Path(args.input[1:]).read_text(encoding="utf-8") if args.input.startswith("@") else argument_text(args.input)
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise CommandError(f"--input is not JSON: {error}", USAGE) from error
+
+
+def _inputs(args: argparse.Namespace) -> Iterator[Any]:
+    text = sys.stdin.read() if args.inputs in (None, "-") else Path(args.inputs).read_text(encoding="utf-8")
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines() also splits at U+2028 and others inside a text
+        if not line.strip():
+            continue
+        if args.inputs is None:
+            yield {"text": line.rstrip("\r")}
+            continue
+        try:
+            yield json.loads(line)
+        except ValueError as error:
+            raise CommandError(
+                f"line {number} of {args.inputs} is not JSON, so nothing was sent: {error}", USAGE
+            ) from error
+
+
+def _wait(client: Client, request_id: str, seconds: float) -> Mapping[str, Any]:
+    try:
+        # Requests can be sent without any installed package.
+        if not sys.stderr.isatty() or importlib.util.find_spec("rich") is None:
+            return client.wait(request_id, seconds)
+        return _wait_on_terminal(client, request_id, seconds)
+    except KeyboardInterrupt:
+        note(f"the request continues; get its result with --resume {request_id}")
+        raise
+
+
+def _wait_on_terminal(client: Client, request_id: str, seconds: float) -> Mapping[str, Any]:
+    """Wait, and show the status and how long it takes so far."""
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
+        task = shown.add_task("pending")
+        return client.wait(request_id, seconds, lambda answer: shown.update(task, description=answer["status"]))
+
+
+def _finish(answer: Mapping[str, Any]) -> int:
+    if answer["status"] == "succeeded":
+        print(as_json(answer["result"]))
+        return OK
+    error = answer.get("error") or {}
+    reason = f": {error.get('code')}: {error.get('message')}" if error else ""
+    note(f"error: request {answer['request_id']} {answer['status']}{reason}")
+    return FAILED
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,1 @@
+"""What ships: zips, images, and the model folders in them."""

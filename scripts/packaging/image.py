@@ -1,0 +1,141 @@
+"""Build the workers' container images, push them, and print the references to deploy, by digest.
+
+    python -m scripts.packaging.image [--only SOURCE]... [--architecture x86_64|arm64] [--builder docker|podman|buildah]
+                            [--push --repository URL] [--models-dir DIR]... [--build-arg NAME=VALUE]...
+
+One image for each model folder, with that model and the libraries of its requirements.txt. Images of one runtime share
+the layer with the runtime's libraries, which is built and pushed once. The build context is written to build/image: the
+files of a worker's zip, the Dockerfile, and what it copies.
+"""
+
+import argparse
+import hashlib
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from scripts.console import BUILD, ROOT, CommandError, note, run
+from scripts.deployment.environment_config import MODELS
+from scripts.packaging.builders import BUILDERS, PLATFORMS, Builder, find_builder
+from scripts.packaging.libraries import REQUIREMENTS
+from scripts.packaging.model_files import find_models, worker_files
+from worker.model.errors import ManifestError
+from worker.model.manifest import Manifest
+from worker.model.runtimes import PYTHON
+
+CONTEXT = BUILD / "image"
+TARGETS = {"onnx": {PYTHON, "onnx"}, "torch": {PYTHON, "torchscript", "aotinductor"}}
+"""Stage of the Dockerfile -> the runtimes whose libraries it has."""
+ARCHITECTURE = "x86_64"  # of the environments as shipped, too
+
+_COPIED = (
+    "Dockerfile",
+    "install.sh",
+    "trim.sh",
+    "requirements/common.txt",
+    "requirements/onnx.txt",
+    "requirements/torch.txt",
+)
+
+
+def target_of(folder: Path) -> str:
+    """The stage of the Dockerfile that runs a model folder. Raises CommandError where its manifest is wrong."""
+    try:
+        runtime = Manifest.read(folder / "manifest.json").runtime
+    except ManifestError as error:
+        raise CommandError(str(error)) from error
+    return next(name for name, able in TARGETS.items() if runtime in able)
+
+
+def make_context(folder: Path, model: Path, *, in_s3: bool = False) -> str:
+    """Write the build context to `folder`, which is emptied first; returns the digest of its contents (hex).
+
+    Args:
+        folder: the build's context.
+        model: the model folder.
+        in_s3: the model's artifact comes from S3.
+    """
+    files = {name: (ROOT / "worker" / name).read_bytes() for name in _COPIED}
+    files |= {f"app/{name}": data for name, data in worker_files(model.name, model, in_s3=in_s3).items()}
+    wanted = model / REQUIREMENTS
+    files["model/requirements.txt"] = wanted.read_bytes() if wanted.is_file() else b""
+    if folder.exists():
+        shutil.rmtree(folder)
+    digest = hashlib.sha256()
+    for name, data in sorted(files.items()):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        digest.update(f"{name}\0".encode() + hashlib.sha256(data).digest())
+    return digest.hexdigest()
+
+
+def new_tag(source: str, architecture: str, context: str, now: datetime) -> str:
+    """A unique tag, for people: images are deployed by digest.
+
+    A tag made from the sources alone would be rejected by a registry with immutable tags: two builds of the same
+    sources differ, for example because of a newer base image.
+    """
+    return f"{source}-{architecture}-{now:%Y%m%d-%H%M%S}-{context[:8]}"
+
+
+def main() -> int:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(prog="image", description="Build and push the workers' images.")
+    parser.add_argument("--repository", default="inference-worker", help="URL of the repository (ECR)")
+    parser.add_argument("--only", action="append", help="build the image of this model folder only")
+    parser.add_argument("--models-dir", type=Path, action="append", default=[], help="holds more model folders")
+    parser.add_argument("--build-arg", action="append", default=[], help="NAME=VALUE, as the builder takes it")
+    parser.add_argument("--architecture", choices=PLATFORMS, default=ARCHITECTURE, help=f"default: {ARCHITECTURE}")
+    parser.add_argument("--builder", choices=BUILDERS, help="default: the first of them that works")
+    parser.add_argument("--push", action="store_true", help="build on the newest base, push, print it by digest")
+    args = parser.parse_args()
+    builder = find_builder(args.builder)
+    for model in find_models([MODELS, *args.models_dir], args.only).values():
+        image = build(builder, args.repository, model, args.architecture, args.build_arg, fresh=args.push)
+        print(push(builder, image) if args.push else image)
+    return 0
+
+
+def build(
+    builder: Builder,
+    repository: str,
+    model: Path,
+    architecture: str,
+    build_args: Sequence[str] = (),
+    *,
+    fresh: bool,
+    in_s3: bool = False,
+) -> str:
+    """Build a model's image, on the newest base if `fresh`; returns its name and tag.
+
+    Raises:
+        CommandError: it can't be built.
+    """
+    target = target_of(model)
+    tag = new_tag(model.name, architecture, make_context(CONTEXT, model, in_s3=in_s3), datetime.now(UTC))
+    image = f"{repository}:{tag}"
+    note(f"building {image} with {builder.name}")
+    options = [part for argument in build_args for part in ("--build-arg", argument)]
+    _run(builder.build_command(image, target, CONTEXT, options, architecture=architecture, fresh=fresh))
+    return image
+
+
+def push(builder: Builder, image: str) -> str:
+    """Push an image; returns it by digest. Raises CommandError where the registry does not take it."""
+    digest_file = BUILD / "image.digest"
+    _run(builder.push_command(image, digest_file))
+    return f"{image.rpartition(':')[0]}@{builder.digest(image, digest_file)}"
+
+
+def _run(command: Sequence[str]) -> None:
+    """Run with the tool's output on stderr: stdout is for the reference alone."""
+    if subprocess.run(command, stdout=sys.stderr, check=False).returncode:
+        raise CommandError(f"`{' '.join(command[:2])}` failed: see above")
+
+
+if __name__ == "__main__":
+    run(main)

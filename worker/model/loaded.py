@@ -1,0 +1,159 @@
+"""Load a model folder, once, and predict with what it holds.
+
+A model is a folder with `model.py` (one subclass of `Model`), `manifest.json` and an artifact in the folder or in S3.
+With the runtime `python` the artifact is optional.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import os
+import sys
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from worker.model.artifact import S3Client, download, verified
+from worker.model.base import Model
+from worker.model.bucketing import groups_by_size
+from worker.model.errors import ArtifactError, InputError, ModelError, OutputError
+from worker.model.manifest import Manifest
+from worker.model.runtimes import PYTHON, NoRuntime, open_runtime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MEMORY_MB_PER_VCPU = 1769  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
+
+JSON_PASS_COST = 128
+"""What one more forward pass costs, in characters of JSON, for a model that has no `size`. Measured with a transformer
+of six layers: at 64, batches of short texts get slower than in one pass; at 256, mixed ones gain less."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that is ready to predict."""
+
+    manifest: Manifest
+    model: Model
+
+    @property
+    def name(self) -> str:
+        return self.manifest.name
+
+    @property
+    def version(self) -> str:
+        return self.manifest.version
+
+    @property
+    def batch_size(self) -> int:
+        return self.manifest.batch_size
+
+    @property
+    def permanent_errors(self) -> tuple[str, ...]:
+        return self.manifest.permanent_errors
+
+    def predict(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any] | InputError | OutputError]:
+        """Predict a batch: as many outputs as inputs, each a dict, or an error where there is none for this input.
+
+        One forward pass, or a few where inputs differ much in size. Raises OutputError when their number is wrong, and
+        whatever the model raises.
+        """
+        outputs: dict[int, Any] = {}
+        for group in self._passes(inputs):
+            returned = self.model.predict([inputs[position] for position in group])
+            if not isinstance(returned, Iterable) or isinstance(returned, str | bytes | dict):
+                what = "nothing (None)" if returned is None else f"a {type(returned).__name__}"
+                expected = "return a list with one dict for each input"
+                raise OutputError(f"model {self.name}: predict returned {what}, not a list; {expected}")
+            found = list(returned)
+            if len(found) != len(group):
+                counts = f"{len(found)} outputs for {len(group)} inputs"
+                raise OutputError(f"model {self.name}: predict returned {counts}; return one for each, in their order")
+            outputs.update(zip(group, found, strict=True))
+        return [self._checked(outputs[index]) for index in range(len(inputs))]
+
+    def _passes(self, inputs: list[dict[str, Any]]) -> list[list[int]]:
+        if type(self.model).size is Model.size:
+            return groups_by_size([len(json.dumps(item)) for item in inputs], JSON_PASS_COST)
+        return groups_by_size([self.model.size(item) for item in inputs], self.model.pass_cost)
+
+    def _checked(self, output: object) -> dict[str, Any] | InputError | OutputError:
+        if isinstance(output, dict | InputError):
+            return output
+        what = f"a {type(output).__name__} for an input, not a dict"
+        return OutputError(f'model {self.name}: predict returned {what}; return {{"name": value}} for each')
+
+
+def load(
+    source_dir: Path,
+    *,
+    artifact: str | None = None,
+    threads: int,
+    s3_client: Callable[[], S3Client] | None = None,
+) -> LoadedModel:
+    """Load the model in `source_dir`, computing on `threads` threads.
+
+    `artifact` replaces the packaged file: `s3://bucket/key`, verified by the manifest's digest, or
+    `s3://bucket/key#sha256=<hex>` by that one. `s3_client` is called only then. Raises ModelError and its kinds.
+    """
+    manifest = Manifest.read(source_dir / "manifest.json")
+    add_libraries(source_dir)
+    declared = manifest.artifact
+    if declared is None:
+        if artifact:
+            remedy = "declare it in artifacts.python (file, sha256, bytes), or remove it from the stack's models"
+            raise ArtifactError(f"artifact {artifact}: the manifest of {manifest.name} names no artifact; {remedy}")
+        return LoadedModel(manifest, model_class(source_dir)(NoRuntime(), manifest))
+    if artifact:
+        path = download(artifact, declared.sha256, s3_client, suffix=Path(declared.file).suffix)
+    else:
+        path = verified(source_dir / declared.file, declared.sha256)
+    if manifest.runtime == PYTHON:
+        model = model_class(source_dir)(NoRuntime(), manifest)
+        model.load(path)
+        return LoadedModel(manifest, model)
+    runtime = open_runtime(manifest.runtime, path, threads=threads)
+    return LoadedModel(manifest, model_class(source_dir)(runtime, manifest))
+
+
+def add_libraries(source_dir: Path) -> None:
+    """Put the model's own libraries first on the path: the folder that its libraries.txt names.
+
+    Only packages for the emulator have that file: there, libraries are used where they were installed.
+    """
+    named = source_dir / "libraries.txt"
+    if named.is_file():
+        sys.path.insert(0, named.read_text(encoding="utf-8").strip())
+
+
+def threads_for(memory_mb: int) -> int:
+    """Threads for a Lambda function of this memory size: its vCPUs rounded up, from 1 to this machine's."""
+    return max(1, min(math.ceil(memory_mb / MEMORY_MB_PER_VCPU), os.cpu_count() or 1))
+
+
+def model_class(source_dir: Path) -> type[Model]:
+    """Import `model.py` of a folder anywhere on the disk, and find the model class in it.
+
+    The folder becomes a package of its own, so that `from .tokens import split` works in it.
+    """
+    folder = source_dir.resolve()
+    package = ModuleType(f"_model_{zlib.crc32(str(folder).encode()):08x}")
+    package.__path__ = [str(folder)]
+    sys.modules[package.__name__] = package
+    module = importlib.import_module(f"{package.__name__}.model")
+    found = [
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Model) and value.__module__ == module.__name__
+    ]
+    if len(found) > 1:
+        found = [value for value in found if value.__name__ == "Model"]
+    if len(found) != 1:
+        raise ModelError(f"{source_dir}/model.py: must define one subclass of worker.model.Model")
+    return found[0]

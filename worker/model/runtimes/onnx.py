@@ -1,0 +1,36 @@
+"""Run an ONNX model with ONNX Runtime on the CPU."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import onnxruntime
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    import numpy as np
+
+ERRORS_ONLY = 3
+
+
+class Onnx:
+    """An ONNX Runtime session; a `worker.model.runtimes.Runtime`."""
+
+    def __init__(self, path: Path, *, threads: int) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+        # Batches differ in shape: a memory plan for each shape would grow and rarely be reused.
+        options.enable_mem_pattern = False
+        # Threads that spin after a pass use the vCPU that the calls to AWS need, and Lambda bills that time.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        options.log_severity_level = ERRORS_ONLY  # its warnings about the host's hardware mean nothing in Lambda
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+
+    def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """`feeds` go in by name."""
+        outputs: list[np.ndarray] = self._session.run(None, dict(feeds))
+        return outputs
