@@ -55,12 +55,12 @@ class Handler:
         self.name = name
         self.batch = batch
         self._process = process
-        self._standin = fake_aws
+        self._fake_aws = fake_aws
 
     def run(self, requests: int, seed: int) -> Sample:
-        self._standin.reset()
+        self._fake_aws.reset()
         taken = self._process.request({"requests": requests, "batch": self.batch, "seed": seed})
-        counts = self._standin.counts()
+        counts = self._fake_aws.counts()
         return Sample(
             requests,
             taken["seconds"],
