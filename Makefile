@@ -82,8 +82,8 @@ deploy: terraform-ready venv ## deploy to AWS in one go: registry, images, every
 	@$(RUN).deployment.deploy --env $(ENV) $(if $(BUILDER),--builder $(BUILDER))
 
 .PHONY: plan
-plan: terraform-ready venv ## show what apply would do to ENV
-	@$(RUN).deployment.apply --env $(ENV) --plan
+plan: terraform-ready venv ## show what apply would do to ENV [OFFLINE=1: to an empty account, without AWS]
+	@$(RUN).deployment.apply --env $(ENV) --plan $(if $(OFFLINE),--offline=$(OFFLINE))
 
 .PHONY: apply
 apply: terraform-ready venv ## deploy to ENV; asks first, except for local [REMOVE=model]

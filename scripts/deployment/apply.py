@@ -1,13 +1,17 @@
 """Plan or apply an environment: build its zips, check open requests of removed models, run Terraform, print next steps.
 
-python -m scripts.deployment.apply [--env ENVIRONMENT] [--plan] [ARGUMENT]...    the arguments are Terraform's
+    python -m scripts.deployment.apply [--env ENVIRONMENT] [ARGUMENT]...
+    python -m scripts.deployment.apply --plan [--env ENVIRONMENT] [--offline 0|1] [ARGUMENT]...
+
+The arguments are Terraform's. Offline is against an empty account, without calling AWS; it is the default where nothing
+names an account.
 """
 
 import argparse
 from collections.abc import Sequence
 
 from scripts.console import run
-from scripts.deployment import removal, terraform
+from scripts.deployment import offline_plan, removal, terraform
 from scripts.deployment.environment_config import EnvironmentConfig, read_config
 from scripts.operate.endpoint import print_next
 from scripts.packaging import package
@@ -45,7 +49,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="apply", description="Plan or apply an environment.")
     parser.add_argument("--env", default=terraform.LOCAL, help="local (default), dev or prod")
     parser.add_argument("--plan", action="store_true", help="only show what would change")
+    parser.add_argument("--offline", help="with --plan: 1 plans against an empty account, 0 never does")
     args, arguments = parser.parse_known_args()
+    if args.plan and offline_plan.chosen(args.env, args.offline):
+        return offline_plan.plan(args.env, arguments)
     return apply(args.env, arguments, plan=args.plan)
 
 

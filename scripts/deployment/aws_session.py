@@ -19,6 +19,11 @@ def client(environment: str, service: str, outputs: Mapping[str, Any]) -> Any:
     env = terraform.environment_env(environment)
     if environment != terraform.LOCAL:
         return client_in(service, region_of(outputs))
+    return client_with(env, service)
+
+
+def client_with(env: Mapping[str, str], service: str) -> Any:
+    """A boto3 client of a service of an emulator, whose whole environment is given: see `Emulator.client_env`."""
     import boto3
 
     with _environment(env):  # the session reads the process's environment variables, and the files that they name

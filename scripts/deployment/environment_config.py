@@ -61,12 +61,14 @@ class EnvironmentConfig:
         models: by name.
         prefix: of all names in its deployment.
         region: AWS region; None: the shell's.
+        images_from_parameters: `make deploy` says which images run its workers; else they run from zips.
     """
 
     architecture: str
     models: Mapping[str, ConfiguredModel]
     prefix: str = ""
     region: str | None = None
+    images_from_parameters: bool = False
 
     @property
     def folders(self) -> set[Path]:
@@ -102,7 +104,7 @@ def read_config(environment: str, *, images: bool = True) -> EnvironmentConfig:
         model_folder = Path((parent / said["source"]).resolve())
         _check(environment, name, model_folder)
         models[name] = ConfiguredModel(name, model_folder, said["artifact"], said["package"], name in deployed)
-    return EnvironmentConfig(answer["architecture"], models, answer["prefix"], answer["region"])
+    return EnvironmentConfig(answer["architecture"], models, answer["prefix"], answer["region"], answer["parameters"])
 
 
 def _deployed_images(region: str | None, prefix: str) -> frozenset[str]:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scripts.console import CommandError
-from scripts.deployment import apply, removal, terraform
+from scripts.deployment import apply, offline_plan, removal, terraform
 from scripts.deployment.environment_config import ConfiguredModel, EnvironmentConfig
 from scripts.packaging import package
 
@@ -51,6 +51,7 @@ class Steps:
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     steps = Steps()
+    monkeypatch.setattr(offline_plan, "chosen", lambda environment, option: False)
     monkeypatch.setattr(apply, "read_config", steps.read_config)
     monkeypatch.setattr(package, "build_for_environment", steps.build_for_environment)
     monkeypatch.setattr(package, "show", lambda packages: steps.done.append(f"show {packages}"))
