@@ -85,6 +85,11 @@ deploy: terraform-ready venv ## deploy to AWS in one go: registry, images, every
 plan: terraform-ready venv ## show what apply would do to ENV [OFFLINE=1: to an empty account, without AWS]
 	@$(RUN).deployment.apply --env $(ENV) --plan $(if $(OFFLINE),--offline=$(OFFLINE))
 
+.PHONY: cost
+cost: terraform-ready venv ## dollars a month for ENV [REQUESTS=per day] [RUN_MS="[model=]ms ..."] [FILL=] [POLLS=] [PEAK=] [WAIT=] [QUOTA=] [PLAN=file]
+	@$(RUN).cost --env $(ENV) $(foreach name,REQUESTS FILL POLLS PEAK WAIT QUOTA METRICS PLAN OUT,\
+		$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z)=$($(name)))) $(if $(RUN_MS),--run-ms $(RUN_MS))
+
 .PHONY: apply
 apply: terraform-ready venv ## deploy to ENV; asks first, except for local [REMOVE=model]
 	@$(RUN).deployment.apply --env $(ENV)

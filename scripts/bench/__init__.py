@@ -23,6 +23,6 @@ number is made and what it does not say: docs/benchmarks.md. The files:
     reference_*          the reference document's worker and handler, made to run
     celery_*, mosec_*    what a user would pick instead
     *_bench              one part each
-    prices, cost         arithmetic of the bill
+    cost                 what the bill needs beside scripts/cost: sizes of records, the price of a start
     show, report, plots  the targets, the tables, the pictures
 """

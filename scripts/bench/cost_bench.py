@@ -11,10 +11,13 @@ from typing import Any
 from scripts.bench import cost
 from scripts.bench.api_bench import MEMORY_MB
 from scripts.console import CommandError
+from scripts.cost import prices as price_file
+from scripts.cost import requests
+from scripts.cost.prices import DAYS_PER_MONTH, Prices
+from scripts.cost.requests import Call, Work
+from scripts.cost.usage import idle_polls
 
 FULL_BATCH = 10
-INDEX_WRITES = 2  # the entry appears with the record and disappears with its outcome
-RECORD_WRITES = 3  # submit, claim, finish
 REFERENCE_WRITES = 2  # submit, outcome
 MAPPINGS = 2  # of the model's queue, and of its dead-letter queue
 REFERENCE_MAPPINGS = 1
@@ -31,7 +34,7 @@ def measure(results: Mapping[str, Any]) -> dict[str, Any]:
     for part in ("worker", "cold", "api"):
         if part not in results:
             raise CommandError(f"the bill needs the part '{part}': run it once (--only {part},cost)")
-    prices = cost.load_prices()
+    prices = price_file.load()
     default = results["worker"]["default_runtime"]
     systems = {
         f"this, batches of {FULL_BATCH}": (default, _work(results, default, FULL_BATCH, "api")),
@@ -46,14 +49,12 @@ def measure(results: Mapping[str, Any]) -> dict[str, Any]:
         mappings = REFERENCE_MAPPINGS if contestant == "reference" else MAPPINGS
         lines[name] = {
             "work": asdict(work),
-            "idle_per_month": cost.idle_per_month(prices, mappings),
+            "idle_per_month": sum(prices.bill(idle_polls(mappings)).values()),
             "per_million": {
                 str(memory): {
                     **bill,
                     "total": sum(bill.values()),
-                    "billed_ms": cost.billed_ms(
-                        work.worker_cpu_ms * work.batch, work.worker_calls * work.batch, memory
-                    ),
+                    "billed_ms": work.worker_ms(memory),
                     "one_start": cost.start_cost(prices, start["init_ms"]["median"], memory),
                     "fits": start["peak_memory_mb"]["median"] * MARGIN <= memory,
                 }
@@ -61,12 +62,12 @@ def measure(results: Mapping[str, Any]) -> dict[str, Any]:
             },
         }
     return {
-        "prices": prices,
+        "prices": {"region": prices.region, "date": prices.date, "instance": asdict(prices.instance)},
         "assumptions": {
-            "call_ms": cost.ASSUMED_CALL_MS,
-            "polls": cost.ASSUMED_POLLS,
-            "platform_log_bytes": cost.ASSUMED_PLATFORM_LOG_BYTES,
-            "access_log_bytes": cost.ASSUMED_ACCESS_LOG_BYTES,
+            "call_ms": requests.ASSUMED_CALL_MS,
+            "polls": requests.ASSUMED_POLLS,
+            "platform_log_bytes": requests.ASSUMED_PLATFORM_LOG_BYTES,
+            "access_log_bytes": requests.ASSUMED_ACCESS_LOG_BYTES,
             "reference_access_log_bytes": cost.ASSUMED_REFERENCE_ACCESS_LOG_BYTES,
         },
         "systems": lines,
@@ -74,15 +75,15 @@ def measure(results: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _work(results: Mapping[str, Any], contestant: str, batch: int, api: str) -> cost.Work:
+def _work(results: Mapping[str, Any], contestant: str, batch: int, api: str) -> Work:
     worker = _find(results["worker"], contestant, batch)
     function = _find(results["api"], api)
     real = api == "api"
     record = cost.item_bytes(function["calls"]["DynamoDB_20120810.PutItem"][0]["Item"])
     sqs = sum(count for target, count in worker["calls_by_target"].items() if target.startswith("AmazonSQS"))
     record += worker["written_bytes"]
-    one = cost.units(record, cost.WRITE_UNIT_BYTES)
-    return cost.Work(
+    one = requests.units(record, requests.WRITE_UNIT_BYTES)
+    return Work(
         batch=batch,
         worker_cpu_ms=worker["cpu_ms"]["median"],
         worker_calls=worker["calls_per_request"],
@@ -91,21 +92,21 @@ def _work(results: Mapping[str, Any], contestant: str, batch: int, api: str) -> 
         submit=_call(function, "submit"),
         status=_call(function, "status"),
         api_memory_mb=MEMORY_MB,
-        access_log_bytes=cost.ASSUMED_ACCESS_LOG_BYTES if real else cost.ASSUMED_REFERENCE_ACCESS_LOG_BYTES,
-        writes=one * RECORD_WRITES + INDEX_WRITES if real else one * REFERENCE_WRITES,
+        access_log_bytes=requests.ASSUMED_ACCESS_LOG_BYTES if real else cost.ASSUMED_REFERENCE_ACCESS_LOG_BYTES,
+        writes=one * requests.RECORD_WRITES + requests.INDEX_WRITES if real else one * REFERENCE_WRITES,
         record_bytes=record,
     )
 
 
-def _call(function: Mapping[str, Any], kind: str) -> cost.Call:
+def _call(function: Mapping[str, Any], kind: str) -> Call:
     """An invocation of one kind, as the api part has measured it."""
-    return cost.Call(function[f"{kind}_cpu_ms"]["median"], function[f"{kind}_calls"], function[f"{kind}_log_bytes"])
+    return Call(function[f"{kind}_cpu_ms"]["median"], function[f"{kind}_calls"], function[f"{kind}_log_bytes"])
 
 
-def _instance(prices: Mapping[str, Any], results: Mapping[str, Any], lines: Mapping[str, Any]) -> dict[str, Any]:
+def _instance(prices: Prices, results: Mapping[str, Any], lines: Mapping[str, Any]) -> dict[str, Any]:
     """The always-on instance: what it costs, what it can take, and from which traffic on it is cheaper."""
-    month = cost.instance_per_month(prices)
-    vcpus = prices["instance"]["vcpus"]
+    month = prices.instance.per_month
+    vcpus = prices.instance.vcpus
     able = [line for line in results["worker"]["contestants"] if line["name"] in ("Mosec", "Celery + Redis")]
     capacity = {line["name"]: vcpus * 1000 / line["cpu_ms"]["median"] * 86_400 for line in able}
     cheapest = {
@@ -122,7 +123,7 @@ def _instance(prices: Mapping[str, Any], results: Mapping[str, Any], lines: Mapp
         },
         "per_month_at": {
             str(traffic): {
-                name: traffic * cost.DAYS_PER_MONTH / cost.MILLION * dollars + lines[name]["idle_per_month"]
+                name: traffic * DAYS_PER_MONTH / requests.MILLION * dollars + lines[name]["idle_per_month"]
                 for name, dollars in cheapest.items()
                 if dollars
             }

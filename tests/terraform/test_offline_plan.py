@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,10 @@ from pathlib import Path
 import pytest
 
 from scripts.console import ROOT
+from scripts.cost import __main__ as cost
+from scripts.cost import deployment
+from scripts.deployment import offline_plan
+from scripts.deployment.environment_config import MODELS
 from scripts.deployment.shell import without_aws
 from scripts.deployment.terraform import ENVIRONMENTS, terraform_env
 
@@ -45,3 +50,32 @@ def test_prod_is_planned_with_no_account_and_no_network(tmp_path: Path) -> None:
     assert "backend.hcl it is your account's." in done.stdout.splitlines()[-1]
     assert "offline ignores what your shell sets: TF_VAR_models" in done.stderr
     assert files() == before
+
+
+def test_prods_plan_has_a_price(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planned = offline_plan.plan_as_json("prod")
+    found = deployment.read(planned)
+    manifest = json.loads((MODELS / "sentiment" / "manifest.json").read_text(encoding="utf-8"))
+    worker = found.workers["sentiment"]
+    assert (worker.function.memory_mb, worker.batch_size) == (manifest["memory_mb"], manifest["batch_size"])
+    assert (worker.maximum_concurrency, worker.function.image, worker.function.provisioned) == (50, True, 0)
+    assert found.api.name == "inference-prod-api"
+    assert {function.name for function in found.others} == {"inference-prod-dead-letters", "inference-prod-sweeper"}
+    assert (found.polled_queues, found.record_days, found.log_days, found.backups) == (2, 7, 90, True)
+    assert found.sweeps_per_month == 8640
+    assert found.unpriced == (), "give the new type a price, or a place among those that have none"
+
+    path = tmp_path / "plan.json"
+    path.write_text(json.dumps(planned), encoding="utf-8")
+    picture = tmp_path / "cost.png"
+    arguments = ["--env", "prod", "--plan", str(path), "--run-ms", "sentiment=2000", "--out", str(picture)]
+    monkeypatch.setattr("sys.argv", ["cost", *arguments])
+    assert cost.main() == 0
+    shown = capsys.readouterr()
+    # 3 M a month x 2,000 ms and 3 calls of 5 ms x the worker's memory, and the invocations
+    dollars = 3e6 * 2.015 * manifest["memory_mb"] / 1024 * 0.0000166667 + 0.6
+    (line,) = (line for line in shown.out.splitlines() if line.startswith("worker "))
+    assert line.split()[4] == f"{dollars:,.2f}"
+    assert picture.is_file() or "matplotlib is not installed" in shown.err

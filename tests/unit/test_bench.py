@@ -16,29 +16,16 @@ from scripts.bench import cost, show, traffic
 from scripts.bench.packages import artifacts
 from scripts.bench.plan import rotated
 from scripts.bench.stats import end_to_start, quantile, spread
+from scripts.cost.prices import Item, Machine, Prices
+from scripts.cost.requests import ASSUMED_ACCESS_LOG_BYTES, ASSUMED_POLLS
 
-PRICES = {
-    "lambda_per_gb_second": 0.00001,
-    "lambda_per_million_invocations": 0.2,
-    "sqs_per_million_calls": 0.4,
-    "http_api_per_million_calls": 1.0,
-    "dynamodb_per_million_writes": 0.6,
-    "dynamodb_per_million_strong_reads": 0.1,
-    "logs_per_gb": 0.5,
-    "instance": {"name": "one", "vcpus": 2, "per_hour": 0.1},
-}
-WORK = cost.Work(
-    batch=10,
-    worker_cpu_ms=0.5,
-    worker_calls=0.3,
-    worker_sqs_calls=0.1,
-    worker_log_bytes=300,
-    submit=cost.Call(cpu_ms=1.0, aws_calls=2, log_bytes=450),
-    status=cost.Call(cpu_ms=0.5, aws_calls=1, log_bytes=230),
-    api_memory_mb=256,
-    access_log_bytes=320,
-    writes=5,
-    record_bytes=600,
+PRICES = Prices(
+    region="here",
+    date="today",
+    source="made up",
+    items={"lambda_gb_seconds_x86_64": Item(0.00001)},
+    instance=Machine("one", 2, 4, 0.1),
+    sagemaker=Machine("two", 2, 8, 0.1),
 )
 
 
@@ -71,65 +58,10 @@ def test_growth_compares_the_last_tenth_with_the_first() -> None:
 # The bill
 
 
-@pytest.mark.parametrize(
-    ("cpu_ms", "calls", "memory_mb", "expected"),
-    [
-        (5.0, 3.0, 1769, 20),  # 5 + 3 x 5
-        (5.0, 3.0, 10_240, 20),  # more vCPUs do not help one thread
-        (5.0, 0.0, 884.5, 10),  # half a vCPU, twice the time
-        (5.001, 0.0, 1769, 6),  # every started millisecond
-        (0.1, 0.0, 1769, 1),
-    ],
-)
-def test_billed_duration(cpu_ms: float, calls: float, memory_mb: int, expected: float) -> None:
-    assert cost.billed_ms(cpu_ms, calls, memory_mb) == expected
-
-
-def test_a_function_costs_its_gb_seconds_and_its_invocations() -> None:
-    # 1,000,000 x 0.1 s x 2 GB = 200,000 GB-s -> $2.00; + $0.20
-    assert cost.function_cost(PRICES, 1_000_000, 100, 2048) == pytest.approx(2.2)
-
-
-def test_the_bill_of_a_million_requests() -> None:
-    bill = cost.per_million(PRICES, WORK, 1769)
-    # worker: 100,000 invocations of 5 + 3 x 5 = 20 ms at 1769/1024 GB = 3,455.08 GB-s -> $0.034551; + $0.02
-    assert bill["worker"] == pytest.approx(0.054551, abs=1e-6)
-    # api: 256 MB is 0.144715 vCPU. A submit: 6.91 + 10 -> 17 ms; a status query: 3.46 + 5 -> 9 ms, twice.
-    # 1,000,000 x (17 + 2 x 9) ms x 0.25 GB = 8,750 GB-s -> $0.0875; + $0.60
-    assert bill["api function"] == pytest.approx(0.6875)
-    assert bill["HTTP API"] == pytest.approx(3.0)
-    # 1 send + 0.1 receive + 0.1 delete + 0.1 visibility
-    assert bill["SQS"] == pytest.approx(0.4 * 1.3)
-    assert bill["DynamoDB writes"] == pytest.approx(3.0)
-    # 2 polls, half a unit each
-    assert bill["DynamoDB reads"] == pytest.approx(0.1)
-    # worker 300, api 450 + 2 x 230, 350 for each of 0.1 + 3 invocations, 3 x 320 of the access log:
-    # 3,255 bytes x 1 M = 3.031455 GiB
-    assert bill["logs"] == pytest.approx(1.515728, abs=1e-5)
-
-
-def test_a_record_of_more_than_a_unit_costs_two() -> None:
-    assert [cost.units(size, 1024) for size in (1, 1024, 1025)] == [1, 1, 2]
-
-
-def test_a_large_batch_is_received_and_deleted_by_tens() -> None:
-    ten, twenty = (cost.per_million(PRICES, cost.Work(**(vars(WORK) | {"batch": size})), 1769) for size in (10, 20))
-    assert ten["SQS"] == twenty["SQS"]
-
-
-def test_starts_months_and_the_break_even() -> None:
+def test_starts_and_the_break_even() -> None:
     assert cost.start_cost(PRICES, 400, 1024) == pytest.approx(0.000004)
-    assert cost.idle_per_month(PRICES, mappings=2) == pytest.approx(0.5184)
-    assert cost.instance_per_month(PRICES) == pytest.approx(73.0)
-    # (73 - 1) / 8 x 1,000,000 / 30
-    assert cost.break_even_per_day(PRICES, 8.0, idle=1.0) == pytest.approx(300_000)
-
-
-def test_the_price_file_is_whole_and_says_where_it_is_from() -> None:
-    prices = cost.load_prices()
-    assert prices.keys() >= PRICES.keys() | {"source", "date", "region"}
-    assert prices["instance"].keys() >= {"name", "vcpus", "per_hour"}
-    assert all(name in prices for name in prices["unconfirmed"])
+    # (72 - 1) / 8 x 1,000,000 / 30
+    assert cost.break_even_per_day(PRICES, 8.0, idle=1.0) == pytest.approx(295_833.3, abs=0.1)
 
 
 def test_item_sizes() -> None:
@@ -186,7 +118,7 @@ STATUS = CALL | {
 
 def _mean_line(names: Mapping[str, str]) -> float:
     """Bytes of a line of this format, over the calls that a request takes."""
-    calls = [SUBMIT] + [STATUS] * cost.ASSUMED_POLLS
+    calls = [SUBMIT] + [STATUS] * int(ASSUMED_POLLS)
     lines = [json.dumps({key: call[name] for key, name in names.items()}, separators=(",", ":")) for call in calls]
     return sum(map(len, lines)) / len(lines)
 
@@ -194,7 +126,7 @@ def _mean_line(names: Mapping[str, str]) -> float:
 def test_the_access_log_is_taken_for_as_long_as_it_is() -> None:
     ours = dict(re.findall(r'(\w+) *= "(\$context\.[\w.]+)"', HTTP_API.read_text(encoding="utf-8")))
     assert len(ours) >= 10
-    assert pytest.approx(_mean_line(ours), abs=10) == cost.ASSUMED_ACCESS_LOG_BYTES
+    assert pytest.approx(_mean_line(ours), abs=10) == ASSUMED_ACCESS_LOG_BYTES
     assert pytest.approx(_mean_line(REFERENCE_FORMAT), abs=10) == cost.ASSUMED_REFERENCE_ACCESS_LOG_BYTES
 
 

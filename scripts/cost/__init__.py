@@ -1,0 +1,12 @@
+"""What a deployment costs a month, before it is deployed: from its plan, the traffic, and one dated file of prices.
+
+    prices.py        prices.json, with tiers and AWS's free tier
+    requests.py      what a million requests use, item by item; the bench has its bill from here too
+    measured.json    how long functions take and what they log, from a run of the bench
+    deployment.py    what a plan deploys, as far as it costs something
+    usage.py         what it uses in a month
+    capacity.py      Little's law: concurrency, and `maximum_concurrency` for a wait
+    alternatives.py  an instance that is always on, and a SageMaker asynchronous endpoint
+
+Command line: python -m scripts.cost. What is assumed, and what is left out: docs/cost.md.
+"""

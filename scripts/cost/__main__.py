@@ -1,0 +1,145 @@
+"""Say what an environment costs a month, before it is deployed.
+
+python -m scripts.cost [--env ENVIRONMENT] [--plan FILE] [--requests PER_DAY] [--run-ms [MODEL=]MS]... [...]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from scripts.console import BUILD, ROOT, CommandError, note, run
+from scripts.cost import capacity, deployment, measured, plot, prices, report, usage
+from scripts.cost.requests import ASSUMED_POLLS
+from scripts.deployment import terraform
+
+WIDTH = 140  # of the tables where there is no terminal
+BENCH = BUILD / "bench" / "results.json"
+DEFAULT_PER_DAY = 100_000
+
+
+def read_plan(environment: str, path: Path | None) -> deployment.Deployment:
+    """The deployment of a plan: of a file, or of an offline plan that is made for this.
+
+    Args:
+        environment: local, dev or prod.
+        path: what `terraform plan -out` or `terraform show -json` wrote.
+
+    Raises:
+        CommandError: it can't be read, or is no plan of a whole environment.
+    """
+    plan = _plan_file(path, environment) if path else _offline_plan(environment)
+    try:
+        return deployment.read(plan)
+    except (ValueError, KeyError, StopIteration) as error:
+        raise CommandError(f"{path or 'the plan'} can't be read as a plan of this stack: {error}") from error
+
+
+def _offline_plan(environment: str) -> dict[str, Any]:
+    from scripts.deployment import offline_plan  # it needs the emulator, which a plan from a file does not
+
+    note(f"planning {environment} offline, against an empty account ...")
+    return offline_plan.plan_as_json(environment)
+
+
+def _plan_file(path: Path, environment: str) -> dict[str, Any]:
+    if not path.is_file():
+        raise CommandError(f"{path}: there is no such file: `terraform plan -out={path.name}` writes one")
+    data = path.read_bytes()
+    if not data.lstrip().startswith(b"{"):  # as -out writes it
+        folder = terraform.ENVIRONMENTS / environment
+        command = [terraform.terraform_binary(), f"-chdir={folder}", "show", "-json", str(path.resolve())]
+        shown = subprocess.run(
+            command,
+            env=terraform.terraform_env(),
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+        )
+        if shown.returncode:
+            raise CommandError(f"{path} is no plan that Terraform can show: {shown.stderr.strip()}")
+        data = shown.stdout.encode()
+    try:
+        plan: dict[str, Any] = json.loads(data)
+    except ValueError as error:
+        raise CommandError(f"{path} is no JSON of `terraform show -json`: {error}") from error
+    return plan
+
+
+def run_times(given: Sequence[str], models: Sequence[str]) -> dict[str, float]:
+    """Model -> ms, from arguments of the form MS (all models) or MODEL=MS.
+
+    Raises:
+        CommandError: there is no such model, or that is no time.
+    """
+    found: dict[str, float] = {}
+    for text in sorted(given, key=lambda argument: "=" in argument):
+        name, _, ms = text.rpartition("=")
+        if name and name not in models:
+            raise CommandError(f"RUN_MS={text}: there is no model {name}: there are {', '.join(models)}", code=2)
+        found |= dict.fromkeys([name] if name else models, _positive(ms, f"RUN_MS={text}"))
+    return found
+
+
+def _positive(text: str, named: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not value > 0 or value == float("inf"):
+        raise CommandError(f"{named}: give a number above 0", code=2)
+    return value
+
+
+def _measured(path: Path) -> measured.Measured:
+    """What the bench has measured here, else what is kept."""
+    here = measured.of_bench(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
+    return here or measured.load()
+
+
+def main() -> int:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(prog="cost", description="What an environment costs a month.")
+    parser.add_argument("--env", default=terraform.LOCAL, help="local (default), dev or prod")
+    parser.add_argument("--plan", type=Path, help="a plan's file, or its JSON; without it an offline plan is made")
+    parser.add_argument("--requests", default=str(DEFAULT_PER_DAY), help="a day, for capacity and by model")
+    parser.add_argument("--run-ms", nargs="*", default=[], metavar="[MODEL=]MS", help="a worker's time for one request")
+    parser.add_argument("--fill", help="requests in a batch, on average; default: what the batch window collects")
+    parser.add_argument("--polls", type=float, default=ASSUMED_POLLS, help="status queries per request")
+    parser.add_argument("--peak", default="3", help="the busiest rate over the mean")
+    parser.add_argument("--wait", default="5", help="seconds that 95%% of the requests may wait at most")
+    parser.add_argument("--quota", type=int, default=capacity.DEFAULT_QUOTA, help="the account's concurrency")
+    parser.add_argument("--metrics", type=int, default=0, help="custom metrics in CloudWatch")
+    parser.add_argument("--out", type=Path, help="the picture, .png or .svg (default: build/cost/<environment>.png)")
+    args = parser.parse_args()
+    planned = read_plan(args.env, args.plan)
+    traffic = usage.Traffic(
+        run_ms=run_times(args.run_ms, list(planned.workers)),
+        fill=None if args.fill is None else _positive(args.fill, f"FILL={args.fill}"),
+        polls=max(0.0, args.polls),
+        peak=_positive(args.peak, f"PEAK={args.peak}"),
+        metrics=max(0, args.metrics),
+    )
+    estimate = report.Estimate(prices.load(), planned, traffic, _measured(BENCH))
+    per_day = _positive(args.requests.replace(",", "").replace("_", ""), f"REQUESTS={args.requests}")
+    wait = _positive(args.wait, f"WAIT={args.wait}")
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
+    report.show(estimate, args.env, per_day, wait, args.quota, console)
+    path = args.out or BUILD / "cost" / f"{args.env}.png"
+    if plot.draw(estimate, args.env, path):
+        note(f"picture: {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}")
+    else:
+        note("no picture: matplotlib is not installed (pip install -e '.[bench]')")
+    return 0
+
+
+if __name__ == "__main__":
+    run(main)

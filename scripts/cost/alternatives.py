@@ -1,0 +1,60 @@
+"""The same requests on machines that are paid by the hour: an instance, and a SageMaker asynchronous endpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+
+from scripts.cost.prices import DAYS_PER_MONTH, Line, Machine, Prices
+from scripts.cost.usage import SECONDS_PER_DAY, Load
+
+ASSUMED_UTILISATION = 0.7
+"""Of a machine's vCPUs, at the peak: above it waits grow fast."""
+
+ASSUMED_SCALE_IN_SECONDS = 900
+"""How long an endpoint goes on without a request before its last instance is stopped."""
+
+MOST_PER_DAY = 1e9
+
+
+def machines(machine: Machine, loads: Iterable[Load], peak: float) -> int:
+    """How many machines do the work at the peak; at least one."""
+    busy = sum(load.per_day / SECONDS_PER_DAY * load.vcpu_seconds for load in loads) * peak
+    return max(1, math.ceil(round(busy / (machine.vcpus * ASSUMED_UTILISATION), 9)))
+
+
+def instances_per_month(prices: Prices, loads: Iterable[Load], peak: float) -> float:
+    """Dollars a month of instances that are always on, alone: no load balancer, queue, disk or second one."""
+    return machines(prices.instance, loads, peak) * prices.instance.per_month
+
+
+def sagemaker_per_month(prices: Prices, loads: list[Load], peak: float, polls: float) -> float:
+    """Dollars a month of an asynchronous endpoint that scales to zero: its instances, and S3 for inputs and results.
+
+    It runs from a request until ASSUMED_SCALE_IN_SECONDS after the last one; arrivals are taken for Poisson's. Those
+    beyond the first run all the time: at that traffic there are few pauses.
+    """
+    per_day = sum(load.per_day for load in loads)
+    if not per_day:
+        return 0.0
+    up = 1 - math.exp(-per_day / SECONDS_PER_DAY * ASSUMED_SCALE_IN_SECONDS)
+    requests = per_day * DAYS_PER_MONTH
+    storage = [Line("S3", "s3_puts", 2 * requests), Line("S3", "s3_gets", (1 + polls) * requests)]
+    count = machines(prices.sagemaker, loads, peak)
+    return (up + count - 1) * prices.sagemaker.per_month + prices.bill(storage)["S3"]
+
+
+def crossover(ours: Callable[[float], float], other: Callable[[float], float]) -> float | None:
+    """Requests a day from which the other costs less, searched up to MOST_PER_DAY; None where it never does."""
+    before = 1.0
+    if ours(before) > other(before):
+        return before
+    for step in range(1, 181):
+        now = float(MOST_PER_DAY ** (step / 180))
+        if ours(now) > other(now):
+            for _ in range(40):
+                middle = math.sqrt(before * now)
+                before, now = (before, middle) if ours(middle) > other(middle) else (middle, now)
+            return now
+        before = now
+    return None

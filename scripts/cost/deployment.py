@@ -1,0 +1,189 @@
+"""What a plan deploys, as far as it costs something: read from `terraform show -json`."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Json = Mapping[str, Any]
+
+_WORKER = re.compile(r'\.module\.worker\["([^"]+)"\]')
+
+PER_RESOURCE = {
+    "aws_cloudwatch_metric_alarm": "cloudwatch_alarm_month",
+    "aws_cloudwatch_dashboard": "cloudwatch_dashboard_month",
+    "aws_kms_key": "kms_key_month",
+}
+"""Resource type -> what each of them costs a month, used or not."""
+
+_BY_USE = (  # paid for by what they are used for, which usage.py counts
+    "aws_apigatewayv2_", "aws_cloudwatch_event_", "aws_cloudwatch_log_group", "aws_dynamodb_table",
+    "aws_ecr_repository", "aws_lambda_event_source_mapping", "aws_lambda_function",
+    "aws_lambda_provisioned_concurrency_config", "aws_sqs_queue", "aws_vpc_endpoint",
+)  # fmt: skip
+_FREE = (
+    "aws_appautoscaling_", "aws_cloudwatch_log_metric_filter", "aws_dynamodb_resource_policy", "aws_ecr_", "aws_iam_",
+    "aws_kms_alias", "aws_lambda_alias", "aws_lambda_permission", "aws_route_table", "aws_route", "aws_s3_bucket",
+    "aws_security_group", "aws_sns_topic", "aws_sqs_queue_policy", "aws_ssm_parameter", "aws_subnet", "aws_vpc",
+    "aws_vpc_security_group_", "terraform_data",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function; `provisioned` are environments that are kept, `image` says that it runs from one."""
+
+    name: str
+    memory_mb: int
+    timeout_seconds: int
+    architecture: str
+    provisioned: int = 0
+    image: bool = False
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker and how its queue is read; `maximum_concurrency` is None where nothing limits it."""
+
+    function: Function
+    batch_size: int
+    batch_window_seconds: int = 0
+    maximum_concurrency: int | None = None
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What a plan deploys.
+
+    Attributes:
+        api: the api function.
+        workers: model, or pool -> its worker.
+        others: the functions that no request uses.
+        polled_queues: queues that Lambda polls, those of dead letters among them.
+        record_days: how long a record is kept. `log_days`: how long logs are.
+        backups: the table has point-in-time recovery.
+        sweeps_per_month: how often the schedule runs.
+        endpoints: interface endpoints, one for each availability zone.
+        per_resource: item of the price file -> how many of it.
+        unpriced: resource types that the price file knows nothing of.
+    """
+
+    api: Function
+    workers: Mapping[str, Worker]
+    others: tuple[Function, ...]
+    polled_queues: int
+    record_days: float
+    log_days: float
+    backups: bool = True
+    sweeps_per_month: float = 0
+    endpoints: int = 0
+    per_resource: Mapping[str, int] = field(default_factory=dict)
+    unpriced: tuple[str, ...] = ()
+
+
+def read(plan: Json) -> Deployment:
+    """Read a plan.
+
+    Args:
+        plan: what `terraform show -json` prints of a plan of this stack.
+
+    Raises:
+        ValueError: it has no api function or no worker: it is no plan of a whole environment.
+    """
+    resources = list(_resources(plan.get("planned_values", {}).get("root_module", {})))
+    functions = {where: _function(where, values, resources) for where, values in _of(resources, "aws_lambda_function")}
+    api = next((function for where, function in functions.items() if where.endswith(".module.api")), None)
+    workers = {}
+    for where, function in functions.items():
+        if found := _WORKER.search(where):
+            workers[found[1]] = _worker(function, found[0], resources)
+    if api is None or not workers:
+        raise ValueError("no api function or no worker is in the plan: give one of a whole environment")
+    mappings = [values for _, values in _of(resources, "aws_lambda_event_source_mapping")]
+    counts = Counter(resource["type"] for resource in resources)
+    tables = [values for _, values in _of(resources, "aws_dynamodb_table")]
+    return Deployment(
+        api=api,
+        workers=dict(sorted(workers.items())),
+        others=tuple(f for where, f in functions.items() if f is not api and not _WORKER.search(where)),
+        polled_queues=sum(not values.get("starting_position") for values in mappings),  # a stream's reads are free
+        record_days=_record_days(resources),
+        log_days=max((v["retention_in_days"] for _, v in _of(resources, "aws_cloudwatch_log_group")), default=0),
+        backups=any(recovery["enabled"] for v in tables for recovery in v.get("point_in_time_recovery") or ()),
+        sweeps_per_month=sum(
+            _per_month(v["schedule_expression"])
+            for _, v in _of(resources, "aws_cloudwatch_event_rule")
+            if v.get("schedule_expression")
+        ),
+        endpoints=sum(
+            len(v.get("subnet_ids") or (1,))
+            for _, v in _of(resources, "aws_vpc_endpoint")
+            if v.get("vpc_endpoint_type") == "Interface"
+        ),
+        per_resource={item: counts[kind] for kind, item in PER_RESOURCE.items() if counts[kind]},
+        unpriced=tuple(sorted(kind for kind in counts if not _known(kind))),
+    )
+
+
+def _known(kind: str) -> bool:
+    return kind in PER_RESOURCE or kind.startswith(_BY_USE + _FREE)
+
+
+def _resources(module: Json) -> Iterator[Json]:
+    for resource in module.get("resources", ()):
+        if resource["mode"] == "managed":
+            yield resource
+    for child in module.get("child_modules", ()):
+        yield from _resources(child)
+
+
+def _of(resources: list[Json], kind: str) -> Iterator[tuple[str, Json]]:
+    """Address of the module, and values, of each resource of a type."""
+    for resource in resources:
+        if resource["type"] == kind:
+            yield resource["address"].rpartition(f".{kind}.")[0], resource["values"]
+
+
+def _function(where: str, values: Json, resources: list[Json]) -> Function:
+    provisioned = [
+        config["provisioned_concurrent_executions"]
+        for place, config in _of(resources, "aws_lambda_provisioned_concurrency_config")
+        if place == where
+    ]
+    return Function(
+        name=values["function_name"],
+        memory_mb=values["memory_size"],
+        timeout_seconds=values["timeout"],
+        architecture=values["architectures"][0],
+        provisioned=sum(provisioned),
+        image=values["package_type"] == "Image",
+    )
+
+
+def _worker(function: Function, place: str, resources: list[Json]) -> Worker:
+    values = next(v for where, v in _of(resources, "aws_lambda_event_source_mapping") if where.endswith(place))
+    scaling = values.get("scaling_config") or [{}]
+    return Worker(
+        function,
+        values["batch_size"],
+        values.get("maximum_batching_window_in_seconds") or 0,
+        scaling[0].get("maximum_concurrency"),
+    )
+
+
+def _record_days(resources: list[Json]) -> float:
+    """How long a finished record is kept, as the api function is told."""
+    for where, values in _of(resources, "aws_lambda_function"):
+        if where.endswith(".module.api"):
+            return float(values["environment"][0]["variables"]["RETENTION_SECONDS"]) / 86_400
+    return 0.0
+
+
+def _per_month(schedule: str) -> float:
+    """How often a rate() runs in 30 days; what a cron() says is not read: it counts as hourly."""
+    found = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule)
+    minutes = int(found[1]) * {"minute": 1, "hour": 60, "day": 1440}[found[2]] if found else 60
+    return 30 * 1440 / minutes

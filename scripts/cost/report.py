@@ -1,0 +1,190 @@
+"""The tables of `make cost`, for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from rich.console import Console
+from rich.table import Table
+
+from scripts.cost import alternatives, capacity, usage
+from scripts.cost.deployment import Deployment
+from scripts.cost.measured import Measured
+from scripts.cost.prices import DAYS_PER_MONTH, Prices
+from scripts.cost.requests import MILLION, status_lines
+from scripts.cost.usage import Load, Traffic
+
+PER_DAY = (0, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """All that a bill is made of; its methods take requests a day and give dollars a month."""
+
+    prices: Prices
+    deployment: Deployment
+    traffic: Traffic
+    measured: Measured
+
+    def bill(self, per_day: float, *, free_tier: bool = False) -> dict[str, float]:
+        """Component -> dollars."""
+        lines = usage.month(self.deployment, self.traffic, self.measured, per_day)
+        return self.prices.bill(lines, free_tier=free_tier)
+
+    def total(self, per_day: float, *, free_tier: bool = False) -> float:
+        """Of the deployment."""
+        return sum(self.bill(per_day, free_tier=free_tier).values())
+
+    def loads(self, per_day: float) -> dict[str, Load]:
+        """What each worker has to do."""
+        return usage.loads(self.deployment, self.traffic, self.measured, per_day)
+
+    def instance(self, per_day: float) -> float:
+        """Of always-on instances."""
+        return alternatives.instances_per_month(self.prices, self.loads(per_day).values(), self.traffic.peak)
+
+    def sagemaker(self, per_day: float) -> float:
+        """Of an asynchronous endpoint."""
+        loads = list(self.loads(per_day).values())
+        return alternatives.sagemaker_per_month(self.prices, loads, self.traffic.peak, self.traffic.polls)
+
+    def alternatives(self) -> dict[str, Callable[[float], float]]:
+        """What is compared, by its name."""
+        return {
+            f"{self.prices.instance.name} alone, always on": self.instance,
+            f"SageMaker async, {self.prices.sagemaker.name}": self.sagemaker,
+        }
+
+    def crossovers(self) -> dict[str, float | None]:
+        """Alternative -> requests a day from which it costs less."""
+        return {name: alternatives.crossover(self.total, of) for name, of in self.alternatives().items()}
+
+    def status_query(self) -> float:
+        """Dollars for one."""
+        work = next(iter(self.loads(1).values())).work
+        warm = self.deployment.api.provisioned > 0
+        lines = status_lines(work, MILLION, self.deployment.api.architecture, warm)
+        return sum(self.prices.bill(lines).values()) / MILLION
+
+    def per_million(self, name: str, per_day: float) -> float:
+        """Dollars for a million requests to one model, from the submit to the last status query, at this traffic."""
+        load = self.loads(per_day)[name]
+        lines = usage.requests_of(self.deployment, self.deployment.workers[name], load, self.traffic)
+        return sum(self.prices.bill(lines).values()) / (load.per_day * DAYS_PER_MONTH) * MILLION
+
+
+def show(estimate: Estimate, environment: str, per_day: float, wait: float, quota: int, console: Console) -> None:
+    """Print everything."""
+    prices, traffic = estimate.prices, estimate.traffic
+    console.print(
+        f"{environment}, dollars a month of {DAYS_PER_MONTH} days by requests a day; prices of {prices.date},"
+        f" {prices.region}, without the free tier\n"
+        f"assumed: {traffic.polls:g} status queries per request, a peak of {traffic.peak:g} times the mean;"
+        " the rest: docs/cost.md",
+        highlight=False,
+    )
+    columns = sorted({*PER_DAY, per_day})
+    for table in (_bill(estimate, columns), _models(estimate, per_day, wait), _others(estimate)):
+        console.print()
+        console.print(table)
+    console.print()
+    for line in (*_capacity(estimate, per_day, quota), *_remarks(estimate)):
+        console.print(line, highlight=False, markup=False)
+
+
+def _bill(estimate: Estimate, columns: Sequence[float]) -> Table:
+    table = _table("", *("idle" if not per_day else f"{per_day:,.0f}" for per_day in columns))
+    bills = [estimate.bill(per_day) for per_day in columns]
+    names = list(dict.fromkeys(name for bill in reversed(bills) for name in bill))
+    for name in names:
+        table.add_row(name, *(dollars(bill.get(name, 0.0)) for bill in bills))
+    table.add_section()
+    table.add_row("total", *(dollars(sum(bill.values())) for bill in bills), style="bold")
+    free = [estimate.total(per_day, free_tier=True) for per_day in columns]
+    table.add_row("with AWS's free tier", *map(dollars, free))
+    table.add_section()
+    for name, of in estimate.alternatives().items():
+        cells = []
+        for per_day, bill in zip(columns, bills, strict=True):
+            cost = of(per_day)
+            cells.append(dollars(cost) + (" <" if cost < sum(bill.values()) else ""))
+        table.add_row(name, *cells)
+    return table
+
+
+def _models(estimate: Estimate, per_day: float, wait: float) -> Table:
+    table = _table(
+        f"at {per_day:,.0f} requests a day",
+        "requests", "in a batch", "ms a batch", "$ per million", "at a time", "at the peak", "limit", f"for {wait:g} s",
+    )  # fmt: skip
+    for name, load in estimate.loads(per_day).items():
+        seconds = load.batch_ms / 1000
+        rate = load.batches_per_second
+        peak = rate * estimate.traffic.peak
+        configured = estimate.deployment.workers[name].maximum_concurrency
+        table.add_row(
+            name,
+            f"{load.per_day:,.0f}",
+            f"{load.fill:.1f}",
+            f"{load.batch_ms:,.0f}",
+            f"{estimate.per_million(name, per_day):,.2f}",
+            f"{capacity.concurrency(rate, seconds):,.2f}",
+            f"{capacity.concurrency(peak, seconds):,.2f}",
+            "no limit" if configured is None else str(configured),
+            f"{capacity.servers_for(peak, seconds, wait):,}",
+        )
+    return table
+
+
+def _others(estimate: Estimate) -> Table:
+    table = _table("costs less from", "requests a day")
+    for name, found in estimate.crossovers().items():
+        table.add_row(name, "never" if found is None else f"{found:,.0f}")
+    return table
+
+
+def _capacity(estimate: Estimate, per_day: float, quota: int) -> Iterator[str]:
+    peak = estimate.traffic.peak
+    workers = sum(
+        capacity.concurrency(load.batches_per_second * peak, load.batch_ms / 1000)
+        for load in estimate.loads(per_day).values()
+    )
+    limits = [worker.maximum_concurrency for worker in estimate.deployment.workers.values()]
+    yield (
+        "at a time: workers that run, by Little's law. limit: maximum_concurrency in the plan; for ... s: the least"
+        " that lets 95% of the batches wait no longer, at the peak"
+    )
+    yield (
+        f"Little's law: {workers:,.1f} workers run at the peak; the account's quota is {quota:,} for all functions"
+        + (": ask for more before this traffic comes" if workers > quota else "")
+    )
+    if None not in limits and (allowed := sum(limit or 0 for limit in limits)) > quota:
+        yield f"the models' maximum_concurrency adds up to {allowed:,}, more than that: what is throttled is a receive"
+
+
+def _remarks(estimate: Estimate) -> Iterator[str]:
+    deployment, traffic = estimate.deployment, estimate.traffic
+    query = estimate.status_query()
+    yield f"one status query costs ${query:.8f}: a million cost ${query * MILLION:.2f}"
+    if missing := [name for name in deployment.workers if name not in traffic.run_ms]:
+        yield f"run time of {', '.join(missing)}: {estimate.measured.source}. RUN_MS=<ms a request> gives yours"
+    if deployment.unpriced:
+        yield f"not in the bill: {', '.join(deployment.unpriced)}"
+    if estimate.prices.unconfirmed:
+        yield f"not confirmed by AWS's own pages: {', '.join(estimate.prices.unconfirmed)}"
+
+
+def dollars(value: float) -> str:
+    """An amount, with cents below a thousand."""
+    if value and value < 0.005:
+        return "<0.01"
+    return f"{value:,.2f}" if value < 1000 else f"{value:,.0f}"
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(title, no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right")
+    return table

@@ -1,0 +1,151 @@
+"""What requests use, item by item, from measured durations and counted calls.
+
+    duration   CPU on one core of the bench is taken for CPU on one vCPU of Lambda. A function has memory / 1,769 MB of
+               a vCPU, so below that it takes longer in proportion; above it a single thread gains nothing.
+    waiting    the bench's fake answers at once; AWS does not. Every call gets ASSUMED_CALL_MS on top, and Lambda
+               bills it.
+    writes     one per KB of the record, and one per entry that appears in or disappears from the open index.
+
+Assumptions are named ASSUMED_.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scripts.cost.prices import Line
+
+MEMORY_MB_PER_VCPU = 1769
+MILLION = 1_000_000
+WRITE_UNIT_BYTES = 1024
+READ_UNIT_BYTES = 4096
+GB = 1024**3
+
+INDEX_WRITES = 2
+"""The entry appears with the record and disappears with its outcome."""
+
+RECORD_WRITES = 3
+"""Submit, claim, finish."""
+
+ASSUMED_CALL_MS = 5.0
+"""One call to DynamoDB or SQS in the same region."""
+
+ASSUMED_POLLS = 2.0
+"""Status queries per request, eventually consistent."""
+
+ASSUMED_PLATFORM_LOG_BYTES = 350
+"""START, END and REPORT, which Lambda logs for every invocation."""
+
+ASSUMED_ACCESS_LOG_BYTES = 320
+"""The HTTP API's access log has a line for every call: terraform/modules/http_api, filled in (see the test)."""
+
+ASSUMED_DELETE_BATCH = 10
+"""The event source mapping receives and deletes at most ten messages in one call."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One invocation of the api function: CPU on one core, AWS calls, bytes that it logs itself."""
+
+    cpu_ms: float
+    aws_calls: float
+    log_bytes: float
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one system does for one request.
+
+    Attributes:
+        batch: requests in one invocation of the worker, on average.
+        worker_cpu_ms: per request, on one core. `worker_calls`: AWS calls per request.
+        worker_sqs_calls: those of them that go to SQS.
+        worker_log_bytes: per request.
+        submit, status: the api function's two kinds of invocation; a request takes one and some.
+        api_memory_mb: of the api function.
+        access_log_bytes: per call of the HTTP API.
+        writes: DynamoDB write units per request, those of the index included.
+        record_bytes: of a finished record.
+    """
+
+    batch: float
+    worker_cpu_ms: float
+    worker_calls: float
+    worker_sqs_calls: float
+    worker_log_bytes: float
+    submit: Call
+    status: Call
+    api_memory_mb: int
+    access_log_bytes: float
+    writes: float
+    record_bytes: float
+
+    def worker_ms(self, memory_mb: int) -> float:
+        """Billed duration of one invocation of the worker, in ms."""
+        return billed_ms(self.worker_cpu_ms * self.batch, self.worker_calls * self.batch, memory_mb)
+
+
+def billed_ms(cpu_ms: float, calls: float, memory_mb: float) -> float:
+    """Billed duration of one invocation in ms: CPU at this memory size's share of a vCPU, waiting, rounded up."""
+    share = min(1.0, memory_mb / MEMORY_MB_PER_VCPU)
+    return max(1.0, math.ceil(round(cpu_ms / share + calls * ASSUMED_CALL_MS, 6)))
+
+
+def units(size: float, unit: int) -> int:
+    """DynamoDB's units: every started one counts."""
+    return max(1, math.ceil(size / unit))
+
+
+def function_lines(
+    component: str, invocations: float, ms: float, memory_mb: float, architecture: str = "x86_64", warm: bool = False
+) -> list[Line]:
+    """So many invocations of `ms` each; `warm` is on provisioned concurrency."""
+    seconds = "provisioned_running_gb_seconds" if warm else "lambda_gb_seconds"
+    return [
+        Line(component, f"{seconds}_{architecture}", invocations * ms / 1000 * memory_mb / 1024),
+        Line(component, "lambda_invocations", invocations),
+    ]
+
+
+def worker_lines(
+    work: Work, requests: float, memory_mb: int, ms: float, architecture: str = "x86_64", warm: bool = False
+) -> list[Line]:
+    """What so many requests use from the queue on; `ms` is the billed duration of an invocation."""
+    moves = 2 * requests / min(work.batch, ASSUMED_DELETE_BATCH)  # the mapping's receives and deletes
+    log_bytes = requests * (work.worker_log_bytes + ASSUMED_PLATFORM_LOG_BYTES / work.batch)
+    return [
+        *function_lines("worker", requests / work.batch, ms, memory_mb, architecture, warm),
+        Line("SQS", "sqs_requests", requests + moves + requests * work.worker_sqs_calls),
+        Line("DynamoDB writes", "dynamodb_writes", requests * work.writes),
+        Line("logs", "logs_gb", log_bytes / GB),
+    ]
+
+
+def call_lines(work: Work, call: Call, times: float, architecture: str = "x86_64", warm: bool = False) -> list[Line]:
+    """What so many calls of the API use, without what a status query reads."""
+    ms = billed_ms(call.cpu_ms, call.aws_calls, work.api_memory_mb)
+    log_bytes = times * (call.log_bytes + ASSUMED_PLATFORM_LOG_BYTES + work.access_log_bytes)
+    return [
+        *function_lines("api function", times, ms, work.api_memory_mb, architecture, warm),
+        Line("HTTP API", "http_api_calls", times),
+        Line("logs", "logs_gb", log_bytes / GB),
+    ]
+
+
+def status_lines(work: Work, times: float, architecture: str = "x86_64", warm: bool = False) -> list[Line]:
+    """What so many status queries use."""
+    reads = times * units(work.record_bytes, READ_UNIT_BYTES) / 2
+    return [
+        *call_lines(work, work.status, times, architecture, warm),
+        Line("DynamoDB reads", "dynamodb_strong_reads", reads),
+    ]
+
+
+def request_lines(work: Work, memory_mb: int, *, requests: float = MILLION, polls: float = ASSUMED_POLLS) -> list[Line]:
+    """What so many requests use, from the submit to the last status query."""
+    return [
+        *worker_lines(work, requests, memory_mb, work.worker_ms(memory_mb)),
+        *call_lines(work, work.submit, requests),
+        *status_lines(work, requests * polls),
+    ]
