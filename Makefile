@@ -83,7 +83,7 @@ deploy: terraform-ready venv ## deploy to AWS in one go: registry, images, every
 
 .PHONY: plan
 plan: terraform-ready venv ## show what apply would do to ENV [OFFLINE=1: to an empty account, without AWS]
-	@$(RUN).deployment.apply --env $(ENV) --plan $(if $(OFFLINE),--offline=$(OFFLINE))
+	@$(RUN).deployment.apply --env $(ENV) --plan$(if $(OFFLINE), --offline=$(OFFLINE))
 
 .PHONY: cost
 cost: terraform-ready venv ## dollars a month for ENV [REQUESTS=per day] [RUN_MS="[model=]ms ..."] [FILL=] [POLLS=] [PEAK=] [WAIT=] [QUOTA=] [PLAN=file]
