@@ -23,13 +23,12 @@ from scripts.packaging.image import build, push
 REGISTRY = "-target=module.stack.module.container_registry"
 
 
-def deploy(environment: str, builder: Builder, build_args: list[str]) -> int:
+def deploy(environment: str, config: EnvironmentConfig, builder: Builder, build_args: list[str]) -> int:
     """Returns Terraform's exit code.
 
     Raises:
         CommandError: a step failed; the steps before it are done, and running it again continues from there.
     """
-    config = read_config(environment, images=False)  # all images are built here
     package.show(package.build_for_environment(package.OUT, environment, config, images=True))
     if terraform.execute("init", environment):
         raise CommandError(f"terraform init of {environment} failed: see above")
@@ -131,7 +130,8 @@ def main() -> int:
         raise CommandError(
             "the emulator uses zips, not images: deploy to it with `make up`, or set ENV=dev or ENV=prod", code=2
         )
-    return deploy(args.env, preflight.check(args.env, args.builder), args.build_arg)
+    config = read_config(args.env, images=False)  # all images are built here
+    return deploy(args.env, config, preflight.check(args.env, config, args.builder), args.build_arg)
 
 
 if __name__ == "__main__":

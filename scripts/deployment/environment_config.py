@@ -15,6 +15,7 @@ from typing import Any
 
 from scripts.console import BUILD, ROOT, CommandError, note
 from scripts.deployment import aws_session, deployed_images, terraform
+from scripts.stack_defaults import defaults
 
 MODELS = ROOT / "worker" / "models"
 
@@ -29,8 +30,12 @@ _EXPRESSION = """jsonencode({architecture = module.stack.deployment.architecture
  module.stack.deployment.images_from_parameters, models = {
  for name, model in module.stack.deployment.models : name => {
  source = try(coalesce(model.source), name), models_dir = try(model.models_dir, null),
- artifact = try(model.artifact, null), package = try(model.package, null) != null
+ artifact = try(model.artifact, null), package = try(model.package, null) != null,
+ memory_mb = try(model.memory_mb, null), maximum_concurrency = try(model.maximum_concurrency, null),
+ reserved_concurrency = try(model.reserved_concurrency, null),
+ provisioned_concurrency = try(model.provisioned_concurrency, null)
  }}})"""
+_LIMITS = ("memory_mb", "maximum_concurrency", "reserved_concurrency", "provisioned_concurrency")
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,8 @@ class ConfiguredModel:
         artifact: `s3://bucket/key` if its artifact comes from there.
         own_package: the environment sets a zip or an image for it.
         image: `make deploy` has built an image for it.
+        memory_mb, maximum_concurrency, reserved_concurrency, provisioned_concurrency: of its function; 0 where unknown
+            or not set.
     """
 
     name: str
@@ -50,6 +57,10 @@ class ConfiguredModel:
     artifact: str | None = None
     own_package: bool = False
     image: bool = False
+    memory_mb: int = 0
+    maximum_concurrency: int = 0
+    reserved_concurrency: int = 0
+    provisioned_concurrency: int = 0
 
 
 @dataclass(frozen=True)
@@ -103,8 +114,26 @@ def read_config(environment: str, *, images: bool = True) -> EnvironmentConfig:
         parent = folder / said["models_dir"] if said["models_dir"] else MODELS
         model_folder = Path((parent / said["source"]).resolve())
         _check(environment, name, model_folder)
-        models[name] = ConfiguredModel(name, model_folder, said["artifact"], said["package"], name in deployed)
+        models[name] = ConfiguredModel(
+            name, model_folder, said["artifact"], said["package"], name in deployed, **_limits(said, model_folder)
+        )
     return EnvironmentConfig(answer["architecture"], models, answer["prefix"], answer["region"], answer["parameters"])
+
+
+def _limits(said: Mapping[str, Any], folder: Path) -> dict[str, int]:
+    """The limits of a model's function, as the stack has them: of the environment, the manifest, or the defaults.
+
+    A value of the wrong kind counts as none here: the plan rejects it.
+    """
+    try:
+        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except ValueError:
+        manifest = {}
+    found = {}
+    for name in _LIMITS:
+        values = (said[name], manifest.get(name), defaults("models")[name])
+        found[name] = next((value for value in values if type(value) is int), 0)
+    return found
 
 
 def _deployed_images(region: str | None, prefix: str) -> frozenset[str]:

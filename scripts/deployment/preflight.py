@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import Any
 
 from scripts.console import CommandError, note
-from scripts.deployment import terraform
+from scripts.deployment import account_limits, terraform
 from scripts.deployment.aws_session import client_in
+from scripts.deployment.environment_config import EnvironmentConfig
 from scripts.packaging.builders import Builder, find_builder
-
-NEW_ACCOUNT_CONCURRENCY = 100
-"""A new account may have 10 concurrent executions; the usual quota is 1,000."""
 
 MakeClient = Callable[[str, str | None], Any]
 """(service, region or None for the shell's) -> a client."""
 
 
-def check(environment: str, choice: str | None, make_client: MakeClient | None = None) -> Builder:
+def check(
+    environment: str, config: EnvironmentConfig, choice: str | None, make_client: MakeClient | None = None
+) -> Builder:
     """Check everything, and return the builder.
 
     Raises:
@@ -37,7 +37,7 @@ def check(environment: str, choice: str | None, make_client: MakeClient | None =
         settings = backend_settings(folder / "backend.hcl")
     except CommandError as failure:
         problems.append(str(failure))
-    problems += _problems_of_account(make_client or client_in, settings)
+    problems += _problems_of_account(make_client or client_in, settings, config)
     if problems or builder is None:
         lines = "".join(f"\n  - {problem}" for problem in problems)
         raise CommandError(f"{environment} can't be deployed yet:{lines}")
@@ -49,13 +49,13 @@ def backend_settings(path: Path) -> dict[str, str]:
     return dict(re.findall(r'^\s*(\w+)\s*=\s*"([^"]*)"', path.read_text(encoding="utf-8"), re.MULTILINE))
 
 
-def _problems_of_account(make_client: MakeClient, settings: dict[str, str]) -> list[str]:
+def _problems_of_account(make_client: MakeClient, settings: dict[str, str], config: EnvironmentConfig) -> list[str]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     from scripts.aws_errors import describe_aws_error
 
     try:
-        make_client("sts", None).get_caller_identity()
+        make_client("sts", config.region).get_caller_identity()
     except (BotoCoreError, ClientError) as error:
         return [describe_aws_error(error)]  # the other calls would fail in the same way
     problems = []
@@ -67,7 +67,7 @@ def _problems_of_account(make_client: MakeClient, settings: dict[str, str]) -> l
                 f"the state bucket {bucket} can't be used ({describe_aws_error(error)}): create it, or ask for access"
             )
     try:
-        limits = make_client("lambda", None).get_account_settings()["AccountLimit"]
+        limits = make_client("lambda", config.region).get_account_settings()["AccountLimit"]
     except (BotoCoreError, ClientError) as error:
         note(
             f"the account's Lambda limits can't be read ({describe_aws_error(error)}): "
@@ -75,11 +75,6 @@ def _problems_of_account(make_client: MakeClient, settings: dict[str, str]) -> l
         )
         return problems
     concurrency = int(limits["ConcurrentExecutions"])
-    if concurrency < NEW_ACCOUNT_CONCURRENCY:
-        note(
-            f"this account's Lambda concurrency is {concurrency}: the sum of the models' maximum_concurrency must be"
-            " below it, since throttled messages count as received. Request more with `aws service-quotas"
-            " request-service-quota-increase --service-code lambda --quota-code L-B99A9384 --desired-value 1000`."
-            " It may also reject more than 3,008 MB for a function (docs/deploy.md, Limits of the account)"
-        )
-    return problems
+    for warning in account_limits.warnings(config, concurrency):
+        note(f"{warning} (docs/deploy.md, Limits of the account)")
+    return problems + account_limits.problems(config, concurrency)

@@ -246,7 +246,7 @@ def check_backend(folder: Path, name: str) -> None:
     if not path.is_file():
         raise CommandError(
             f"{shown} is missing: it names the bucket, key and region of the state of {name}; "
-            "copy backend.hcl.example there and fill it in"
+            f"copy backend.hcl.example there and fill it in (`make plan ENV={name} OFFLINE=1` needs none)"
         )
     if left := re.findall(r"<[^>]*>", path.read_text(encoding="utf-8").partition("bucket")[2]):
         raise CommandError(f"{shown} still has {', '.join(left)}: fill it in")

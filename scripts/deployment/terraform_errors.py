@@ -16,7 +16,8 @@ _REMEDIES = (
     ),
     (
         ("No valid credential sources found", "failed to refresh cached credentials", "ExpiredToken"),
-        "no valid AWS credentials for {env}: set AWS_PROFILE, or log in (`aws sso login`, `aws configure`)",
+        "no valid AWS credentials for {env}: set AWS_PROFILE, or log in (`aws sso login`, `aws configure`); "
+        "`make plan ENV={env} OFFLINE=1` needs none",
     ),
     (
         ("permission denied", "Permission denied", "read-only file system"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,10 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+def without_limits(model: ConfiguredModel) -> ConfiguredModel:
+    return replace(model, memory_mb=0, maximum_concurrency=0, reserved_concurrency=0, provisioned_concurrency=0)
+
+
 def give(environment: Path, **settings: Any) -> None:
     """Override the environment's settings for the stack."""
     (environment / "mine_override.tf.json").write_text(json.dumps({"module": {"stack": settings}}))
@@ -57,13 +62,25 @@ def test_the_models_are_read_from_all_of_terraforms_files(environment: Path) -> 
     found = read_config("dev")
     folder = MODELS / "sentiment"
     assert found.architecture == "arm64"
-    assert found.models == {
+    assert found.models["sentiment"].memory_mb == 512
+    assert {name: without_limits(model) for name, model in found.models.items()} == {
         "again": ConfiguredModel("again", folder, artifact="s3://b/k"),
         "elsewhere": ConfiguredModel("elsewhere", folder),
         "own": ConfiguredModel("own", folder, own_package=True),
         "sentiment": ConfiguredModel("sentiment", folder),
     }
     assert found.in_s3 == set()  # one that shares the folder needs the file
+
+
+def test_a_models_limits_are_the_environments_the_manifests_or_the_defaults(environment: Path) -> None:
+    given = {"memory_mb": 4096, "maximum_concurrency": 3, "provisioned_concurrency": 2, "reserved_concurrency": 5}
+    give(environment, models={"sentiment": {}, "big": {"source": "sentiment", **given}})
+    found = read_config("dev").models
+    assert {name: getattr(found["big"], name) for name in given} == given
+    manifest = json.loads((MODELS / "sentiment" / "manifest.json").read_text(encoding="utf-8"))
+    assert found["sentiment"].memory_mb == manifest["memory_mb"]
+    assert found["sentiment"].maximum_concurrency == 10
+    assert (found["sentiment"].reserved_concurrency, found["sentiment"].provisioned_concurrency) == (0, 0)
 
 
 def test_resources_beside_the_stack_do_not_matter(environment: Path) -> None:

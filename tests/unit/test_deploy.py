@@ -73,7 +73,6 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(package, "build_for_environment", stage.build_for_environment)
     monkeypatch.setattr(package, "show", lambda packages: None)
     monkeypatch.setattr(deploy, "registry_url", stage.registry_url)
-    monkeypatch.setattr(deploy, "read_config", lambda _, **__: stage.config)
     monkeypatch.setattr(deploy, "log_in", lambda builder, repository: stage.done.append(f"login {builder.name}"))
     monkeypatch.setattr(deploy, "_note_images", lambda repository, prefix, images: stage.written.update(images))
     monkeypatch.setattr(deploy, "build", stage.build)
@@ -81,19 +80,19 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     return stage
 
 
-def run() -> int:
-    return deploy.deploy("dev", Builder("podman"), [])
+def run(stage: Stage) -> int:
+    return deploy.deploy("dev", stage.config, Builder("podman"), [])
 
 
 def test_what_is_built_is_what_terraform_deploys(stage: Stage, tmp_path: Path) -> None:
-    assert run() == 0
+    assert run(stage) == 0
     assert stage.done == ["package dev", "init dev", "login podman", "build first arm64", "push first", "apply dev"]
     assert stage.written == {"first": f"{REPOSITORY}@sha256:{'t' * 64}"}
 
 
 def test_the_first_time_the_registry_comes_first(stage: Stage) -> None:
     stage.deployed = False
-    assert run() == 0
+    assert run(stage) == 0
     assert stage.done[2] == "apply dev -target=module.stack.module.container_registry"
     assert stage.done[3:] == ["login podman", "build first arm64", "push first", "apply dev"]
 
@@ -101,7 +100,7 @@ def test_the_first_time_the_registry_comes_first(stage: Stage) -> None:
 def test_where_the_registry_is_not_created_nothing_is_built(stage: Stage) -> None:
     stage.deployed, stage.fails = False, "apply"
     with pytest.raises(CommandError, match="the registry was not created"):
-        run()
+        run(stage)
     assert [line.split()[0] for line in stage.done] == ["package", "init", "apply"]
 
 
@@ -139,7 +138,7 @@ def test_each_folder_has_an_image_of_its_own_and_two_models_of_one_folder_share_
     stage.config = EnvironmentConfig(
         "arm64", dict(stage.config.models) | {model.name: model for model in (own, *second)}, "p"
     )
-    assert run() == 0
+    assert run(stage) == 0
     assert [line for line in stage.done if line.startswith("build")] == [
         "build first arm64",
         "build second arm64 without its artifact",
@@ -177,3 +176,21 @@ def test_the_emulator_is_not_deployed_to_like_this(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(sys, "argv", ["deploy", "--env", "local"])
     with pytest.raises(CommandError, match="make up"):
         deploy.main()
+
+
+def test_the_checks_know_the_models_before_anything_is_built(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def check(environment: str, config: EnvironmentConfig, choice: str | None) -> Builder:
+        assert (environment, config, choice) == ("dev", stage.config, "podman")
+        assert stage.done == []
+        raise CommandError("dev can't be deployed yet")
+
+    def read_config(environment: str, *, images: bool) -> EnvironmentConfig:
+        assert not images
+        return stage.config
+
+    monkeypatch.setattr(deploy, "read_config", read_config)
+    monkeypatch.setattr(deploy.preflight, "check", check)
+    monkeypatch.setattr(sys, "argv", ["deploy", "--env", "dev", "--builder", "podman"])
+    with pytest.raises(CommandError, match="can't be deployed yet"):
+        deploy.main()
+    assert stage.done == []

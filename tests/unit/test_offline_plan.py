@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts.console import CommandError
-from scripts.deployment import apply, offline_plan, terraform
+from scripts.deployment import apply, offline_plan, terraform, terraform_errors
 
 
 @pytest.fixture
@@ -77,3 +77,11 @@ def test_a_plan_goes_offline_and_an_apply_never_does(clone: Path, monkeypatch: p
         monkeypatch.setattr("sys.argv", ["apply", *arguments])
         assert apply.main() == code
     assert done == ["offline prod -detailed-exitcode", "plan prod", "apply prod"]
+
+
+def test_who_has_no_account_learns_of_it_where_a_plan_fails(clone: Path) -> None:
+    with pytest.raises(CommandError, match="`make plan ENV=dev OFFLINE=1` needs none"):
+        terraform.check_backend(clone / "dev", "dev")
+    told = terraform_errors.remedy("Error: No valid credential sources found", "prod")
+    assert told is not None
+    assert "`make plan ENV=prod OFFLINE=1`" in told
