@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,29 +13,38 @@ import pytest
 from scripts.console import ROOT
 from scripts.cost import __main__ as cost
 from scripts.cost import deployment
-from scripts.deployment import offline_plan
 from scripts.deployment.environment_config import MODELS
 from scripts.deployment.shell import without_aws
-from scripts.deployment.terraform import ENVIRONMENTS, terraform_env
+from scripts.deployment.terraform import terraform_env
 
 pytestmark = pytest.mark.terraform
 
 NOWHERE = "http://127.0.0.1:9"
+LEFT_OUT = shutil.ignore_patterns(
+    "__pycache__", ".terraform*", "*.tfstate*", "*_override.tf*", "backend.hcl", ".offline-*"
+)
 
 
-def files() -> list[Path]:
-    """What is in the folders that the plan might write to."""
-    return sorted((*ENVIRONMENTS.iterdir(), *(ENVIRONMENTS / "prod").iterdir()))
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh clone: what a plan writes beside the environments does not meet other tests."""
+    clone = tmp_path_factory.mktemp("clone")
+    for name in ("scripts", "terraform"):
+        shutil.copytree(ROOT / name, clone / name, ignore=LEFT_OUT)
+    for name in ("lambda", "worker"):
+        (clone / name).symlink_to(ROOT / name)
+    (clone / "build").mkdir()
+    return clone
 
 
-def test_prod_is_planned_with_no_account_and_no_network(tmp_path: Path) -> None:
-    env = without_aws({**terraform_env(), "HOME": str(tmp_path), "TF_VAR_models": "{}"})
+def run(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Python with these arguments, where there is no account, no file of AWS's and no network but a mirror."""
+    env = without_aws({**terraform_env(), "HOME": str(clone), "TF_VAR_models": "{}"})
     if "TF_PLUGIN_CACHE_DIR" not in env:  # the provider comes from a mirror
         env |= {"HTTPS_PROXY": NOWHERE, "HTTP_PROXY": NOWHERE}
-    before = files()
     done = subprocess.run(
-        [sys.executable, "-m", "scripts.deployment.apply", "--plan", "--env", "prod", "--offline=1", "-no-color"],
-        cwd=ROOT,
+        [sys.executable, *arguments],
+        cwd=clone,
         env=env,
         capture_output=True,
         encoding="utf-8",
@@ -43,19 +53,32 @@ def test_prod_is_planned_with_no_account_and_no_network(tmp_path: Path) -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def files(clone: Path) -> list[Path]:
+    """What is in the folders that a plan might write to."""
+    environments = clone / "terraform" / "environments"
+    return sorted((*environments.iterdir(), *(environments / "prod").iterdir()))
+
+
+def test_prod_is_planned_with_no_account_and_no_network(clone: Path) -> None:
+    before = files(clone)
+    done = run(clone, "-m", "scripts.deployment.apply", "--plan", "--env", "prod", "-no-color")
     assert done.stdout.startswith("offline: the plan of prod against an empty account in us-east-1. AWS was not called")
     assert 'authorization_type = "AWS_IAM"' in done.stdout.replace("  ", " ")
     assert f"inference-prod-worker@sha256:{'0' * 64}" in done.stdout, "the worker runs from an image, as deployed"
     assert " to add, 0 to change, 0 to destroy." in done.stdout
     assert "backend.hcl it is your account's." in done.stdout.splitlines()[-1]
     assert "offline ignores what your shell sets: TF_VAR_models" in done.stderr
-    assert files() == before
+    assert files(clone) == before
 
 
 def test_prods_plan_has_a_price(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    planned = offline_plan.plan_as_json("prod")
+    code = "import json; from scripts.deployment.offline_plan import plan_as_json as p; print(json.dumps(p('prod')))"
+    planned = json.loads(run(clone, "-c", code).stdout)
     found = deployment.read(planned)
     manifest = json.loads((MODELS / "sentiment" / "manifest.json").read_text(encoding="utf-8"))
     worker = found.workers["sentiment"]
