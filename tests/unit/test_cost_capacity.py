@@ -24,7 +24,7 @@ def test_the_share_that_waits() -> None:
 
 
 def test_the_least_that_keeps_a_wait() -> None:
-    for rate, seconds, wait in ((100, 2, 1), (0.001, 1, 5), (5, 0.5, 0.01)):
+    for rate, seconds, wait in ((100, 2, 1), (0.001, 1, 5), (5, 0.5, 0.01), (1, 2.5, 100)):
         found = servers_for(rate, seconds, wait)
         load = rate * seconds
         assert found >= 2
