@@ -74,9 +74,11 @@ Verdict = Done | Retry
 Verdicts = Sequence[tuple[str, Verdict]]
 """Receipt handles, each with a verdict on its message."""
 
+OUTCOME_WRITTEN = "request_finished"
+
 EVENTS: Mapping[DoneReason | RetryReason, tuple[Callable[..., None], str]] = {
-    DoneReason.SUCCEEDED: (Telemetry.info, "request_finished"),
-    DoneReason.FAILED: (Telemetry.info, "request_finished"),
+    DoneReason.SUCCEEDED: (Telemetry.info, OUTCOME_WRITTEN),
+    DoneReason.FAILED: (Telemetry.info, OUTCOME_WRITTEN),
     DoneReason.ALREADY_FINAL: (Telemetry.info, "message_dropped"),
     DoneReason.ENDED_MEANWHILE: (Telemetry.info, "outcome_dropped"),
     DoneReason.EXPIRED: (Telemetry.info, "message_dropped"),
@@ -117,12 +119,12 @@ def single_verdict(verdicts: Sequence[Verdict], message_id: str) -> Verdict:
 
 
 def counts(verdicts: Iterable[Verdict]) -> dict[str, int]:
-    """The number of messages by result: `succeeded`, `failed`, `dropped` or `returned`."""
+    """The number of messages by result: the final status that was written, `dropped` or `returned`."""
     found: dict[str, int] = {}
     for verdict in verdicts:
         if isinstance(verdict, Retry):
             name = "returned"
         else:
-            name = verdict.reason if verdict.reason in (DoneReason.SUCCEEDED, DoneReason.FAILED) else "dropped"
+            name = verdict.reason if EVENTS[verdict.reason][1] == OUTCOME_WRITTEN else "dropped"
         found[name] = found.get(name, 0) + 1
     return found

@@ -15,7 +15,7 @@ from typing import Any
 
 
 class Status(StrEnum):
-    """The status of a request. The last four are final: only an operator's replay changes them."""
+    """The status of a request. All but `pending` and `running` are final: only an operator's replay changes them."""
 
     PENDING = "pending"
     RUNNING = "running"

@@ -35,9 +35,7 @@ _COPIED = (
     "Dockerfile",
     "install.sh",
     "trim.sh",
-    "requirements/common.txt",
-    "requirements/onnx.txt",
-    "requirements/torch.txt",
+    *(f"requirements/{path.name}" for path in sorted((ROOT / "worker" / "requirements").glob("*.txt"))),
 )
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from inference.errors import Unavailable
+from inference.service import Service
 from tests import openapi
-from tests.events import golden
+from tests.events import golden, http_events
 from tests.integration.system import System
 from tests.integration.terraform_definition import MAX_RECEIVE_COUNT
 
@@ -23,12 +24,10 @@ Produce = Callable[[System, str], Response]
 
 def event_of(route: str, body: Any = TEXT, request_id: str = UNKNOWN, **headers: str) -> dict[str, Any]:
     """An event of a route. Header names are written with underscores."""
-    names = {"POST /predict": "predict", "POST /predict/{model}": "predict_model", "GET /status/{request_id}": "status"}
-    event: dict[str, Any] = golden(f"http_{names.get(route, 'cancel')}")
-    assert event["routeKey"] == route
+    event: dict[str, Any] = golden(http_events()[route])
     if "request_id" in event.get("pathParameters", {}):
         event["pathParameters"] = {"request_id": request_id}
-    else:
+    elif "body" in event:
         event["body"] = body if isinstance(body, str) else json.dumps(body)
     event["headers"] |= {name.replace("_", "-"): value for name, value in headers.items()}
     return event
@@ -63,7 +62,7 @@ def while_the_service_raises(error: Exception) -> Produce:
             raise error
 
         with pytest.MonkeyPatch.context() as patch:
-            for name in ("submit", "status", "cancel"):
+            for name in (name for name in vars(Service) if not name.startswith("_")):
                 patch.setattr(system.api.service, name, fail)
             return system.call(event_of(route))
 

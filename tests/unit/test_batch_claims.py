@@ -7,7 +7,7 @@ import json
 import pytest
 
 from inference import transitions
-from inference.requests import Status
+from inference.requests import FINAL, Status
 from inference.store.request_table import Applied
 from tests.unit.fakes import NOW, Killed
 from tests.unit.samples import a_record
@@ -41,7 +41,7 @@ def test_a_duplicate_in_the_same_batch_waits_and_is_then_dropped(harness: Worker
     assert harness.queue.messages == {}
 
 
-@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED])
+@pytest.mark.parametrize("status", sorted(FINAL))
 def test_a_message_of_a_final_request_is_dropped(harness: WorkerHarness, status: Status) -> None:
     (name,) = harness.add("a", status=status)
     before = harness.table.record(name)

@@ -9,12 +9,19 @@ import pytest
 
 from inference.errors import InvalidInput, RequestError, Unavailable, UnknownRequest
 from inference.http.problems import PROBLEMS
+from inference.requests import FINAL
 from scripts.console import CommandError
 from scripts.operate import client as client_module
 from scripts.operate.client import ApiError, Client, Reply, TimedOut, Unreachable
+from tests.e2e import http_client
 from tests.unit.predict_server import THROTTLED, URL, Answer, Clock, Server, accepted, main, problem, status
 
 pytestmark = pytest.mark.usefixtures("clock")
+
+
+def test_the_clients_know_every_final_status() -> None:
+    """They share no code with the API. One that does not know a status asks until its time is up."""
+    assert client_module.FINAL == http_client.FINAL == FINAL
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from inference.dead_letter_handler import DeadLetterHandler
-from inference.requests import Record, Status
+from inference.requests import FINAL, Record, Status
 from inference.store.request_table import Applied
 from tests.unit.fake_queue import sqs_record
 from tests.unit.fake_table import FakeTable
@@ -69,7 +69,7 @@ def test_an_undelivered_requests_end(harness: DeadLetterHarness) -> None:
     assert harness.table.record("a1").input == '{"text": "fine"}'
 
 
-@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED])
+@pytest.mark.parametrize("status", sorted(FINAL))
 def test_a_final_request_stays_as_it_is(harness: DeadLetterHarness, status: Status) -> None:
     record = a_record(status=status)
     assert harness.handle_record(record) == []

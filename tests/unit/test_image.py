@@ -16,6 +16,7 @@ from scripts.deployment.environment_config import MODELS
 from scripts.packaging import image
 from scripts.packaging.builders import PLATFORMS
 from scripts.packaging.image import ARCHITECTURE, TARGETS, make_context, new_tag, target_of
+from worker.model.runtimes import KINDS
 
 
 def model(folder: Path, runtime: str) -> Path:
@@ -29,6 +30,15 @@ def model(folder: Path, runtime: str) -> Path:
     (folder / "manifest.json").write_text(json.dumps(manifest))
     (folder / "model.py").write_text("# the model\n")
     return folder
+
+
+def test_every_runtime_has_a_target_and_the_docs_name_it() -> None:
+    assert set().union(*TARGETS.values()) == set(KINDS)
+    documented = re.findall(
+        r"^\| `(\w+)` \|.* (`\w+`|either) \|$", (ROOT / "docs/runtimes.md").read_text("utf-8"), re.M
+    )
+    named = {kind: [f"`{target}`" for target, able in TARGETS.items() if kind in able] for kind in KINDS}
+    assert dict(documented) == {kind: targets[0] if len(targets) == 1 else "either" for kind, targets in named.items()}
 
 
 @pytest.mark.parametrize(

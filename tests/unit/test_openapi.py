@@ -11,10 +11,10 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from inference.http.problems import PROBLEMS
-from inference.requests import ErrorCode, Status
+from inference.requests import FINAL, ErrorCode, Status
 from inference.service import describe
 from tests import openapi
-from tests.events import golden
+from tests.events import http_events
 from tests.unit.fakes import NOW
 from tests.unit.samples import a_record
 
@@ -104,8 +104,7 @@ def test_a_request_is_shown_as_described() -> None:
 
 
 def test_the_golden_events_are_of_every_route() -> None:
-    events = ("http_predict", "http_predict_base64", "http_predict_model", "http_status", "http_cancel")
-    assert {golden(name)["routeKey"] for name in events} == openapi.ROUTES
+    assert http_events().keys() == openapi.ROUTES
 
 
 # The documents
@@ -162,6 +161,13 @@ def test_the_docs_have_every_header() -> None:
     # OpenAPI describes these two elsewhere: as the content of a body, and as a security scheme.
     assert set(table(API, "## Headers of a call")) == sent | {"Content-Type", "Authorization"}
     assert set(table(API, "## Headers of an answer")) == answered | {"Content-Type"}
+
+
+def test_the_docs_have_every_status_and_which_are_final() -> None:
+    documented = {status: row.strip(" |").endswith("yes") for status, row in table(API, "### Statuses").items()}
+    assert documented == {status.value: status in FINAL for status in Status}
+    (sentence,) = re.findall(r"^A status is (.*?)\.", README, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", sentence) == [status.value for status in Status]
 
 
 def test_the_docs_have_every_error_code() -> None:

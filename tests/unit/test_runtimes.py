@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from worker.model.runtimes import KINDS, NoRuntime, open_runtime
+from worker.model.runtimes import KINDS, RUNTIMES, NoRuntime, open_runtime
 
 ROOT = Path(__file__).resolve().parents[2]
 SENTIMENT = ROOT / "worker" / "models" / "sentiment" / "sentiment.pt"
@@ -102,7 +102,7 @@ def test_read_only_and_strided_arrays_are_accepted() -> None:
 
 
 def test_an_unknown_runtime_is_rejected_with_the_known_ones() -> None:
-    with pytest.raises(ValueError, match="'tensorflow' is unknown; use one of onnx, torchscript, aotinductor"):
+    with pytest.raises(ValueError, match=f"'tensorflow' is unknown; use one of {', '.join(RUNTIMES)}"):
         open_runtime("tensorflow", SENTIMENT, threads=1)
 
 

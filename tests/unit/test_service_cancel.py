@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inference.errors import AlreadyFinal, RequestError, Unavailable, UnknownRequest
-from inference.requests import Record, Status
+from inference.requests import FINAL, Record, Status
 from inference.store.request_table import Applied
 from tests.unit.api_harness import ME, YOU, Api
 from tests.unit.fakes import NOW, Fault
@@ -28,7 +28,7 @@ def test_cancelling_an_open_request_ends_it_and_again_changes_nothing(api: Api, 
     assert api.table.record("a1") == cancelled
 
 
-@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.EXPIRED])
+@pytest.mark.parametrize("status", sorted(FINAL - {Status.CANCELLED}))
 def test_cancelling_a_final_request_changes_nothing(api: Api, status: Status) -> None:
     record = _in_status(api, status)
     with pytest.raises(AlreadyFinal) as error:

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from inference.errors import UnknownRequest
-from inference.requests import ErrorCode, Failure, Record, Status
+from inference.requests import FINAL, ErrorCode, Failure, Record, Status
 from inference.service import describe, poll_after
 from tests.unit.api_harness import YOU, Api
 from tests.unit.fakes import NOW
@@ -102,6 +102,6 @@ def test_when_to_ask_again(age: int, wait: int) -> None:
     assert poll_after(a_record(), NOW + age * 1000) == wait
 
 
-@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED])
+@pytest.mark.parametrize("status", sorted(FINAL))
 def test_never_ask_again_when_it_is_final(status: Status) -> None:
     assert poll_after(a_record(status=status), NOW) is None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from inference.errors import QueueMissing, Unavailable
-from inference.requests import Record, Status
+from inference.requests import FINAL, Record, Status
 from inference.sweep import SETTLE_MS, Sweeper
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
@@ -124,7 +124,7 @@ def test_a_live_lease_is_left_alone(floor: Floor, expires_at: int) -> None:
     assert floor.status_after(record) is Status.RUNNING
 
 
-@pytest.mark.parametrize("status", [Status.SUCCEEDED, Status.FAILED, Status.CANCELLED, Status.EXPIRED])
+@pytest.mark.parametrize("status", sorted(FINAL))
 def test_a_stale_index_ends_nothing(floor: Floor, status: Status) -> None:
     record = an_old_one(status=status)
     floor.table.put(record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 
@@ -34,6 +35,7 @@ PATHS = {
     (R, E): {"expire"},
     (F, P): {"replay"},
 }
+TEXT = (Path(__file__).resolve().parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
 PAIRS = [(before, after) for before in Status for after in Status]
 
 
@@ -41,6 +43,13 @@ PAIRS = [(before, after) for before in Status for after in Status]
 def test_the_table_allows_this_pair_by_these_transitions_only(before: Status, after: Status) -> None:
     found = {name for name, it in TRANSITIONS.items() if before in it.before and it.after is after}
     assert found == PATHS.get((before, after), set())
+
+
+def test_the_drawing_in_the_docs_has_the_same_pairs() -> None:
+    drawn = re.findall(
+        r"^    (\w+) --> (\w+): ", TEXT.partition("stateDiagram-v2")[2].partition("```")[0], re.MULTILINE
+    )
+    assert {(Status(before), Status(after)) for before, after in drawn} == PATHS.keys()
 
 
 def _record_for(status: Status, name: str) -> Record:
