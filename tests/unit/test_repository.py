@@ -106,6 +106,23 @@ def test_decisions_are_numbered_and_listed() -> None:
         assert re.findall(r"^## (.*)$", text, re.MULTILINE) == ["Context", "Decision", "Consequences"], name
 
 
+def test_contributing_names_files_and_commands_that_are_there() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    spans = re.findall(r"`([^`\n]+)`", text)
+    words = {word.rpartition("@")[2] for span in spans for word in span.split() if "(" not in word}
+    top = {entry.name for entry in ROOT.iterdir()}
+    paths = {word for word in words if word.split("/")[0] in top and "/mine" not in word}
+    assert len(paths) > 30
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+    called = {word for span in spans if span.startswith("make ") for word in span.split()[1:]}
+    assert {word for word in called if re.fullmatch(r"[a-z-]+", word)} <= MAKE_TARGETS
+    links = re.findall(r"\]\(([^)#]+)#?([^)]*)\)", text)
+    assert links
+    for link, anchor in links:
+        headings = re.findall(r"^#+ (.*)$", (ROOT / link).read_text(encoding="utf-8"), re.MULTILINE)
+        assert not anchor or anchor in {heading.lower().replace(" ", "-") for heading in headings}, link
+
+
 def _logged(root: str) -> set[str]:
     """The names of the events that a folder's code logs: literals, or what the variable passed is assigned."""
     names: set[str] = set()
