@@ -28,7 +28,7 @@ from inference.store.request_table import RequestTable
 from inference.telemetry import Stopwatch, Telemetry, function_name, now_ms
 
 settings = ApiSettings.from_environment(os.environ)
-telemetry = Telemetry(function_name(), settings.log_level)
+telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment)
 deadline = Deadline()
 service = Service(
     table=RequestTable(clients.lean_client("dynamodb", deadline), settings.request_table),
@@ -47,6 +47,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     deadline.start(context.get_remaining_time_in_millis() / 1000)
     invocation_id = getattr(context, "aws_request_id", None)
     telemetry.begin(invocation_id=invocation_id)
+    telemetry.count_cold_start()
     request = None
     try:
         request = read_event(event, by_session=settings.caller_identity == "session")
@@ -61,6 +62,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         named = {"request_id": request.path["request_id"]} if request and "request_id" in request.path else {}
         response = respond_problem(error, invocation_id=invocation_id, **named)
     telemetry.info("response_sent", route=event.get("routeKey"), status=response["statusCode"], duration_ms=watch.ms)
+    telemetry.write_metrics()
     return response
 
 
@@ -86,6 +88,8 @@ def _cancel(request: HttpRequest) -> dict[str, Any]:
     now = now_ms()
     record = service.cancel(request.path["request_id"], request.caller, now)
     telemetry.info("request_cancelled", request_id=record.request_id, model=record.model)
+    if record.finished_at == now:  # by this call; cancelling it again changes nothing
+        telemetry.count_outcome(record.model, record.status)
     return respond(200, describe(record, now))
 
 

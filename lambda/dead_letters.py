@@ -14,7 +14,7 @@ from inference.store.request_table import RequestTable
 from inference.telemetry import Telemetry, function_name, now_ms
 
 settings = DeadLettersSettings.from_environment(os.environ)
-telemetry = Telemetry(function_name(), settings.log_level)
+telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment)
 
 
 def _read_lines(group: str, invocation_id: str, since: int) -> Sequence[str]:
@@ -34,6 +34,6 @@ dead_letter_handler = DeadLetterHandler(
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Process one SQS event of a dead-letter queue."""
     telemetry.begin(invocation_id=context.aws_request_id)
-    return {
-        "batchItemFailures": [{"itemIdentifier": name} for name in dead_letter_handler.handle(event["Records"], now_ms)]
-    }
+    kept = dead_letter_handler.handle(event["Records"], now_ms)
+    telemetry.write_metrics()
+    return {"batchItemFailures": [{"itemIdentifier": name} for name in kept]}

@@ -16,7 +16,7 @@ DEAD_LETTER_SUFFIX = "-dlq"
 STOP_BEFORE_TIMEOUT_MS = 5_000
 
 settings = SweeperSettings.from_environment(os.environ)
-telemetry = Telemetry(function_name(), settings.log_level)
+telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment)
 
 
 def _queues(model: str) -> tuple[RequestQueue, ...]:
@@ -39,4 +39,5 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     watch = Stopwatch()
     ended = sweeper.sweep(now_ms, lambda: context.get_remaining_time_in_millis() > STOP_BEFORE_TIMEOUT_MS)
     telemetry.info("sweep_finished", duration_ms=watch.ms, **ended)
+    telemetry.write_metrics()
     return ended

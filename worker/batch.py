@@ -66,7 +66,7 @@ class Worker:
         self._queue = queue
         self._telemetry = telemetry
         self._prediction = Prediction(model, validate, telemetry)
-        self._finisher = Finisher(table, retry)
+        self._finisher = Finisher(table, retry, telemetry)
 
     def process(self, records: Sequence[Mapping[str, Any]], invocation: Invocation) -> list[str]:
         """Process the records of an SQS event. Returns the message ids to be reported as failed: Lambda deletes the
@@ -87,6 +87,7 @@ class Worker:
         self._deadline.release_reserve()
         self._delay((record["receiptHandle"], verdict) for record, verdict in zip(records, verdicts, strict=True))
         self._telemetry.info("batch_finished", messages=len(records), duration_ms=watch.ms, **counts(verdicts))
+        self._telemetry.write_metrics()
         return [
             record["messageId"] for record, verdict in zip(records, verdicts, strict=True) if isinstance(verdict, Retry)
         ]
@@ -95,7 +96,7 @@ class Worker:
         """Process the records; yields their verdicts as they are known."""
         trace = {"invocation_id": invocation.invocation_id, "model_version": self._model.version}
         lease_until = invocation.now() + invocation.remaining_ms() + LEASE_MARGIN_MS
-        claimer = Claimer(self._table, lease_until, trace)
+        claimer = Claimer(self._table, lease_until, trace, self._telemetry)
         deliveries, verdicts = read_records(records)
         yield from verdicts
         # If this process is killed, its messages become visible when its lease ends, not after the queue's
@@ -148,10 +149,16 @@ class Worker:
         if not claims:
             return []
         self._deadline.release_reserve()
+        model = claims[0].delivery.message.model
+        for claim in claims:
+            if claim.attempt == 1:
+                self._telemetry.measure(model, "QueueWait", max(invocation.now() - claim.delivery.sent_at, 0))
+        self._telemetry.measure(model, "BatchSize", len(claims))
         seconds = (invocation.remaining_ms() - TIMEOUT_MARGIN_MS) / 1000
         predicted = self._prediction.predict(
             claims, seconds, lambda loading: self._on_timeout(claims, loading, invocation)
         )
+        self._telemetry.measure(model, "RunTime", predicted.predict_ms)
         return self._finisher.finish(claims, predicted, invocation.now())
 
     def _on_timeout(self, claims: Sequence[Claim], loading: bool, invocation: Invocation) -> None:
@@ -163,6 +170,7 @@ class Worker:
         verdicts = self._finisher.finish_timed_out(claims, loading, invocation.now(), TIMEOUT_MARGIN_MS // 1000)
         for _, verdict in verdicts:
             log(verdict, self._telemetry)
+        self._telemetry.write_metrics()  # Lambda ends this process before `process` does
         self._delay(verdicts)
 
     def _delay(self, verdicts: Iterable[tuple[str, Verdict]]) -> None:

@@ -20,6 +20,7 @@ from inference import transitions
 from inference.errors import Unavailable
 from inference.requests import FINAL, Message, Record, Status
 from inference.store.request_table import Applied, ConditionFailed, RequestTable, WriteResult
+from inference.telemetry import Telemetry
 from inference.transitions import Update
 from worker.delivery import Delivery
 from worker.verdicts import (
@@ -64,6 +65,7 @@ class Claimer:
     Args:
         lease_until: when this invocation has certainly ended (epoch ms).
         trace: identifies this attempt and its log lines: `invocation_id`, `model_version`.
+        telemetry: counts the requests that expire.
     """
 
     def __init__(
@@ -71,10 +73,12 @@ class Claimer:
         table: RequestTable,
         lease_until: int,
         trace: Mapping[str, str],
+        telemetry: Telemetry,
     ) -> None:
         self._table = table
         self._lease_until = lease_until
         self._trace = trace
+        self._telemetry = telemetry
 
     def lease_seconds(self, now: int) -> int:
         """Seconds until this invocation's leases end."""
@@ -146,7 +150,8 @@ class Claimer:
             return Retry(RetryReason.LEASED, ((record.lease_until or 0) - now) // 1000 + 1, details)
         if record.expires_at <= now:
             # If this write fails, readers see the request as expired all the same, and the sweeper writes it.
-            self._table.apply([transitions.expire(record.request_id, now)])
+            if isinstance(self._table.apply([transitions.expire(record.request_id, now)])[0], Applied):
+                self._telemetry.count_outcome(record.model, Status.EXPIRED)
             return Done(DoneReason.EXPIRED, details)
         if record.attempts >= record.attempt_limit:
             return Retry(RetryReason.ATTEMPTS_EXHAUSTED, 0, {**details, "attempts": record.attempts})

@@ -14,10 +14,11 @@ _LOGGED_CHARACTERS = 500
 
 @dataclass(frozen=True)
 class Delivery:
-    """A message as it was received this time."""
+    """A message as it was received this time; `sent_at`: when SQS took it, in epoch milliseconds."""
 
     receipt_handle: str
     receive_count: int
+    sent_at: int
     message: Message
 
 
@@ -36,8 +37,9 @@ def read_records(records: Sequence[Mapping[str, Any]]) -> tuple[list[Delivery], 
             details = {"reason": str(error), "body": record["body"][:_LOGGED_CHARACTERS]}
             unreadable.append((handle, Retry(RetryReason.UNREADABLE, 0, details)))
         else:
-            count = int(record["attributes"]["ApproximateReceiveCount"])
-            deliveries.append(Delivery(handle, count, message))
+            attributes = record["attributes"]
+            count, sent_at = int(attributes["ApproximateReceiveCount"]), int(attributes["SentTimestamp"])
+            deliveries.append(Delivery(handle, count, sent_at, message))
     return deliveries, unreadable
 
 

@@ -16,8 +16,9 @@ from collections.abc import Sequence
 
 from inference import transitions
 from inference.errors import Unavailable
-from inference.requests import FINAL, ErrorCode, Failure
+from inference.requests import FINAL, ErrorCode, Failure, Status
 from inference.store.request_table import Applied, ConditionFailed, RequestTable, WriteResult
+from inference.telemetry import Telemetry
 from inference.transitions import Update
 from worker.claims import Claim
 from worker.invocation import RetryDelay
@@ -42,11 +43,13 @@ class Finisher:
 
     Args:
         retry: how long a retryable error waits.
+        telemetry: counts the outcomes that were written.
     """
 
-    def __init__(self, table: RequestTable, retry: RetryDelay) -> None:
+    def __init__(self, table: RequestTable, retry: RetryDelay, telemetry: Telemetry) -> None:
         self._table = table
         self._retry = retry
+        self._telemetry = telemetry
 
     def finish(self, claims: Sequence[Claim], predicted: Predicted, now: int) -> Verdicts:
         """Write what was predicted."""
@@ -71,6 +74,8 @@ class Finisher:
         verdicts: list[tuple[str, Verdict]] = []
         for claim, written in zip(claims, answers, strict=True):
             seconds = self._retry.after(claim.attempt) + more_seconds if isinstance(written, Applied) else None
+            if isinstance(written, Applied) and not self._has_another(claim, failed):
+                self._telemetry.count_outcome(claim.delivery.message.model, Status.FAILED, failed.code)
             details = {"request_id": claim.delivery.message.request_id, "attempt": claim.attempt}
             verdicts.append((claim.delivery.receipt_handle, Retry(reason, seconds, details)))
         return verdicts
@@ -85,9 +90,14 @@ class Finisher:
                 details |= {"code": outcome.code, "reason": outcome.message}
                 return Retry(RetryReason.ATTEMPT_FAILED, self._retry.after(claim.attempt), details)
             case Applied():
-                reason = DoneReason.SUCCEEDED if isinstance(outcome, Succeeded) else DoneReason.FAILED
                 age_ms = now - message.submitted_at
-                return Done(reason, {"status": reason, "predict_ms": predict_ms, "age_ms": age_ms, **details})
+                details |= {"predict_ms": predict_ms, "age_ms": age_ms}
+                if isinstance(outcome, Failed):
+                    self._telemetry.count_outcome(message.model, Status.FAILED, outcome.code)
+                    return Done(DoneReason.FAILED, {"status": Status.FAILED, "code": outcome.code, **details})
+                self._telemetry.count_outcome(message.model, Status.SUCCEEDED)
+                self._telemetry.measure(message.model, "EndToEnd", age_ms)
+                return Done(DoneReason.SUCCEEDED, {"status": Status.SUCCEEDED, **details})
             case ConditionFailed(record=record) if record is None or record.status in FINAL:
                 current = record.status if record else "gone"
                 return Done(DoneReason.ENDED_MEANWHILE, {"current_status": current, **details})

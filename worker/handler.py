@@ -30,7 +30,7 @@ INITIALIZED_AHEAD = ("provisioned-concurrency", "snap-start")
 """Initialization types whose INIT runs during the deployment: a load that fails must fail the deployment."""
 
 settings = WorkerSettings.from_environment(os.environ)
-telemetry = Telemetry(function_name(), settings.log_level)
+telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment)
 deadline = Deadline()
 
 source = Path(__file__).parent / "models" / settings.model_source
@@ -64,6 +64,7 @@ gc.enable()
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Work on one SQS event."""
     telemetry.begin(invocation_id=context.aws_request_id, model=settings.model)
+    telemetry.count_cold_start(settings.model)
     deadline.start(context.get_remaining_time_in_millis() / 1000)
     model.begin_invocation()
     invocation = Invocation(context.aws_request_id, context.get_remaining_time_in_millis, now_ms)

@@ -85,6 +85,7 @@ class LoadableModel:
             with suppress(OSError):
                 self._marker.unlink(missing_ok=True)
         self._telemetry.info("model_loaded", model=self._name, version=self.version, duration_ms=watch.ms)
+        self._telemetry.measure(self._name, "LoadTime", watch.ms)
 
     def predict(self, inputs: list[Any]) -> Sequence[Any]:
         """See `LoadedModel.predict`. Raises NotLoadedError, too."""

@@ -10,7 +10,7 @@ from typing import Any
 from inference import transitions
 from inference.diagnosis import ReadLines, diagnose
 from inference.errors import Unavailable
-from inference.requests import FINAL, ErrorCode, Failure, Message, can_be_id
+from inference.requests import FINAL, ErrorCode, Failure, Message, Status, can_be_id
 from inference.store.request_table import Applied, ConditionFailed, RequestTable
 from inference.telemetry import Telemetry
 from inference.transitions import Update
@@ -74,8 +74,11 @@ class DeadLetterHandler:
 
     def _write(self, update: Update, request_id: str, outcome: str) -> bool:
         match self._table.apply([update])[0]:
-            case Applied():
+            case Applied(record=record):
                 self._telemetry.error("dead_letter_recorded", request_id=request_id, outcome=outcome)
+                if record is not None:
+                    code = outcome if record.status is Status.FAILED else None
+                    self._telemetry.count_outcome(record.model, record.status, code)
                 return True
             case ConditionFailed(record=record) if record is None or record.status in FINAL:
                 return True

@@ -53,10 +53,14 @@ def _setting(parse: Callable[[str], Any] = str) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What every function needs. A subclass's field `queue_url` is the variable `QUEUE_URL`."""
+    """What every function needs. A subclass's field `queue_url` is the variable `QUEUE_URL`.
+
+    `metrics_environment`, which is optional, is the dimension `Environment` of the metrics; without it none is written.
+    """
 
     request_table: str = _setting()
     log_level: str = _setting(_log_level)
+    metrics_environment: str = field(default="", metadata={"parse": str})
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -101,7 +105,7 @@ class ApiSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings(Settings):
-    """Settings of a worker. `model_artifact`, alone optional, replaces the packaged artifact by one in S3."""
+    """Settings of a worker. `model_artifact`, which is optional, replaces the packaged artifact by one in S3."""
 
     model: str = _setting()
     model_source: str = _setting()

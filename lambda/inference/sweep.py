@@ -17,7 +17,7 @@ from functools import cache
 
 from inference import transitions
 from inference.errors import QueueMissing, Unavailable
-from inference.requests import FINAL, ErrorCode, Failure, Record
+from inference.requests import FINAL, ErrorCode, Failure, Record, Status
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import SHARDS, Applied, RequestTable
 from inference.telemetry import Telemetry
@@ -102,8 +102,13 @@ class Sweeper:
                 update, outcome = transitions.mark_possibly_lost(record, clock()), "possibly_lost"
             if isinstance(self._table.apply([update])[0], Applied):
                 ended[outcome] += 1
-                if outcome != "possibly_lost":
-                    self._telemetry.error("request_ended_by_sweeper", request_id=request_id, outcome=outcome)
+                if outcome == "possibly_lost":
+                    continue
+                self._telemetry.error("request_ended_by_sweeper", request_id=request_id, outcome=outcome)
+                if outcome == "expired":
+                    self._telemetry.count_outcome(record.model, Status.EXPIRED)
+                else:
+                    self._telemetry.count_outcome(record.model, Status.FAILED, outcome)
         return ended
 
     def _may_be_lost(self, record: Record, now: int) -> bool:

@@ -1,6 +1,11 @@
-"""Structured logs: one JSON line per event, with the ids to search for.
+"""Structured logs and metrics: JSON lines, which CloudWatch Logs keeps, and from which it makes the metrics.
 
 {"level": "INFO", "event": "request_accepted", "request_id": "...", "duration_ms": 12.3, "cold_start": true}
+
+An invocation's metrics are one line for each model, in CloudWatch's embedded metric format (EMF). Each costs the bytes
+of the log and, in the hours in which it has values, its share of a custom metric's price.
+
+Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
 
 from __future__ import annotations
@@ -13,20 +18,36 @@ import time
 import traceback
 from typing import Any
 
+NAMESPACE = "Inference"
+MAX_VALUES = 100
+"""EMF's limit on the values of one metric in one line."""
+
+MEASURED = {
+    "QueueWait": "Milliseconds",
+    "RunTime": "Milliseconds",
+    "BatchSize": "Count",
+    "LoadTime": "Milliseconds",
+    "EndToEnd": "Milliseconds",
+}
+"""Metrics with a value for each request, pass or load, and their units. All other metrics are counts."""
+
 _LEVELS = logging.getLevelNamesMapping()
 _to_json = json.JSONEncoder(default=str).encode
 
 
 class Telemetry:
-    """Writes events of one function.
+    """Writes events and metrics of one function.
 
     Args:
         function: name of the function; part of every line.
         level: lines below it are not written.
+        environment: the dimension `Environment` of each metric; empty: no metric is written.
     """
 
-    def __init__(self, function: str, level: str = "INFO") -> None:
+    def __init__(self, function: str, level: str = "INFO", environment: str = "") -> None:
         self._level = _LEVELS[level]
+        self._environment = environment
+        self._metrics: dict[str | None, dict[str, Any]] = {}
         self._common: dict[str, Any] = {"function": function}
         self._cold = True
         self._once: set[str] = set()
@@ -61,6 +82,64 @@ class Telemetry:
         if _LEVELS[level] < self._level:
             return
         line = {"level": level, "event": event, **self._common, **fields}
+        self._print(line)
+
+    def count(self, model: str | None, name: str) -> None:
+        """Add one to a metric of a model, or of this function for None."""
+        if self._environment:
+            values = self._metrics.setdefault(model, {})
+            values[name] = values.get(name, 0) + 1
+
+    def measure(self, model: str, name: str, value: float) -> None:
+        """Add a value to a metric of a model; `name` is one of `MEASURED`."""
+        if self._environment:
+            self._metrics.setdefault(model, {}).setdefault(name, []).append(value)
+
+    def count_cold_start(self, model: str | None = None) -> None:
+        """Count this invocation if it had to wait until its process had started."""
+        if self._common["cold_start"] and os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") != "provisioned-concurrency":
+            self.count(model, "ColdStart")
+
+    def count_outcome(self, model: str, status: str, code: str | None = None) -> None:
+        """Count a request that became final.
+
+        Args:
+            status: the final status.
+            code: the error code of a failed one. An input that the model rejects is no failure of the deployment, and a
+                metric of its own.
+        """
+        if code == "invalid_input":
+            self.count(model, "InvalidInput")
+            return
+        self.count(model, status.title())
+        if code is not None:
+            self.count(model, "Failed" + code.title().replace("_", ""))
+
+    def write_metrics(self) -> None:
+        """Write what was counted and measured since the last call."""
+        found, self._metrics = self._metrics, {}
+        for model, values in found.items():
+            if "Succeeded" in values or "Failed" in values:
+                # Both: an alarm on the share of failures needs a value of each.
+                values = {"Succeeded": 0, "Failed": 0, **values}
+            while values:
+                self._print(self._embedded(model, values))
+                rest = {name: values[name][MAX_VALUES:] for name in values if name in MEASURED}
+                values = {name: more for name, more in rest.items() if more}
+
+    def _embedded(self, model: str | None, values: dict[str, Any]) -> dict[str, Any]:
+        dimensions = {"Environment": self._environment}
+        dimensions |= {"Function": self._common["function"]} if model is None else {"Model": model}
+        directive = {
+            "Namespace": NAMESPACE,
+            "Dimensions": [list(dimensions)],
+            "Metrics": [{"Name": name, "Unit": MEASURED.get(name, "Count")} for name in values],
+        }
+        first = {name: value[:MAX_VALUES] if name in MEASURED else value for name, value in values.items()}
+        metadata = {"Timestamp": now_ms(), "CloudWatchMetrics": [directive]}
+        return {"_aws": metadata, "event": "metrics", **dimensions, **first}
+
+    def _print(self, line: dict[str, Any]) -> None:
         # One write per line: the worker's timeout handler writes from another thread.
         sys.stdout.write(_to_json(line) + "\n")
         sys.stdout.flush()

@@ -42,7 +42,7 @@ def event() -> dict[str, Any]:
                 "messageId": f"message-{request_id}",
                 "receiptHandle": f"handle-{request_id}",
                 "body": message.to_body(),
-                "attributes": {"ApproximateReceiveCount": "1"},
+                "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": str(now)},
             }
         )
     return {"Records": records}

@@ -102,6 +102,7 @@ class System:
             "QUEUE_URL_PREFIX": self.urls["sentiment"].removesuffix("sentiment"),
             "WORKER_LOG_GROUP_PREFIX": f"/aws/lambda/{PREFIX}-worker-",
             "SWEEP_GRACE_SECONDS": str(GRACE_SECONDS),
+            "METRICS_ENVIRONMENT": PREFIX,
         } | api_environment()
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
@@ -167,7 +168,9 @@ class System:
     def receive(self, queue: str) -> list[dict[str, Any]]:
         """The mapping's poll: messages as records of an SQS event."""
         answer = self.sqs.receive_message(
-            QueueUrl=self.urls[queue], MaxNumberOfMessages=10, AttributeNames=["ApproximateReceiveCount"]
+            QueueUrl=self.urls[queue],
+            MaxNumberOfMessages=10,
+            AttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
         )
         records = []
         for message in answer.get("Messages", ()):

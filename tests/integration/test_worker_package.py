@@ -10,6 +10,7 @@ import pytest
 
 from scripts.local.emulator import Emulator
 from scripts.stack_defaults import worker_environment
+from tests import emf
 from tests.events import golden
 from tests.integration.conftest import E2E_MODELS
 from tests.integration.package_process import CONTEXT, run_script, unpacked_worker
@@ -36,7 +37,7 @@ def run(package: Path, events: list[Any], environment: dict[str, str]) -> list[d
 
 
 def environment_of(system: System, emulator: Emulator) -> dict[str, str]:
-    worker = {"REQUEST_TABLE": TABLE, "MODEL": "wordcount", "MODEL_SOURCE": "wordcount"}
+    worker = {"REQUEST_TABLE": TABLE, "MODEL": "wordcount", "MODEL_SOURCE": "wordcount", "METRICS_ENVIRONMENT": "p"}
     return emulator.env | worker_environment() | worker | {"QUEUE_URL": system.urls["wordcount"]}
 
 
@@ -53,6 +54,11 @@ def test_a_batch_in_two_events(worker_package: Path, emulated_system: System, em
     finished = [line for line in logged if line["event"] == "request_finished"]
     assert [line["cold_start"] for line in finished] == [True, False, False]
     assert {line["request_id"] for line in finished} == set(ids)
+    cold, warm = [emf.read(json.dumps(line)) for line in lines if "_aws" in line]
+    assert cold.keys() - warm.keys() == {"ColdStart", "LoadTime"}
+    assert [line["Succeeded"].values for line in (cold, warm)] == [[1], [2]]
+    assert cold["LoadTime"].dimensions == {"Environment": "p", "Model": "wordcount"}
+    assert all(value > 0 for line in (cold, warm) for value in line["EndToEnd"].values)
     results = [system.status(request_id)["json"]["result"] for request_id in ids]
     assert results == [{"words": 1}, {"words": 2}, {"words": 3}]
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from inference.errors import Unavailable
 from inference.requests import Message
-from tests.unit.fakes import Faulty
+from tests.unit.fakes import NOW, Faulty
 
 
 @dataclass
@@ -18,6 +18,7 @@ class StoredMessage:
 
     message_id: str
     body: str
+    sent_at: int
     visible_at: int
     receive_count: int = 0
 
@@ -52,7 +53,7 @@ class FakeQueue(Faulty):
 
     def put(self, body: str) -> None:
         name = f"m{next(self._ids)}"
-        self.messages[name] = StoredMessage(name, body, self._clock())
+        self.messages[name] = StoredMessage(name, body, self._clock(), self._clock())
 
     def set_visibility(self, delays: Mapping[str, int]) -> Sequence[str]:
         if delays:
@@ -97,7 +98,7 @@ class FakeQueue(Faulty):
                 continue
             held.receive_count += 1
             held.visible_at = self._clock() + self._visibility * 1000
-            records.append(sqs_record(held.message_id, held.body, held.receive_count))
+            records.append(sqs_record(held.message_id, held.body, held.receive_count, held.sent_at))
         return records
 
     def settle(self, records: Sequence[Mapping[str, Any]], failed: Sequence[str]) -> None:
@@ -107,11 +108,11 @@ class FakeQueue(Faulty):
                 self.messages.pop(record["messageId"], None)
 
 
-def sqs_record(message_id: str, body: str, receive_count: int = 1) -> dict[str, Any]:
+def sqs_record(message_id: str, body: str, receive_count: int = 1, sent_at: int = NOW) -> dict[str, Any]:
     """A record of an SQS event, as far as anything reads it."""
     return {
         "messageId": message_id,
         "receiptHandle": f"{message_id}/{receive_count}",
         "body": body,
-        "attributes": {"ApproximateReceiveCount": str(receive_count)},
+        "attributes": {"ApproximateReceiveCount": str(receive_count), "SentTimestamp": str(sent_at)},
     }

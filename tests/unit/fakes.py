@@ -30,14 +30,18 @@ class Clock:
 
 
 class Recorder(Telemetry):
-    """Telemetry that keeps its lines."""
+    """Telemetry that keeps its lines, and its metrics: what an invocation wrote, in EMF."""
 
     def __init__(self) -> None:
-        super().__init__("test", "INFO")
+        super().__init__("test", "INFO", "p")
         self.lines: list[dict[str, Any]] = []
+        self.embedded: list[dict[str, Any]] = []
 
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         self.lines.append({"level": level, "event": event, **fields})
+
+    def _print(self, line: dict[str, Any]) -> None:
+        self.embedded.append(line)
 
     def events(self, name: str) -> list[dict[str, Any]]:
         return [line for line in self.lines if line["event"] == name]

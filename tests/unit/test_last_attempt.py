@@ -22,13 +22,13 @@ def claimer_of(*records: Record) -> Claimer:
     table = FakeTable()
     for record in records:
         table.put(record)
-    return Claimer(table, NOW + 30_000, {"invocation_id": "i", "model_version": "1"})  # type: ignore[arg-type]
+    return Claimer(table, NOW + 30_000, {"invocation_id": "i", "model_version": "1"}, Recorder())  # type: ignore[arg-type]
 
 
 def a_delivery(request_id: str, receive_count: int, limit: int = LIMIT) -> Delivery:
     record = a_record(request_id)
     message = Message(request_id, record.model, {}, record.submitted_at, record.expires_at, limit)
-    return Delivery(f"h-{request_id}", receive_count, message)
+    return Delivery(f"h-{request_id}", receive_count, NOW, message)
 
 
 @pytest.mark.parametrize(
