@@ -23,7 +23,7 @@ data "aws_iam_policy_document" "dead_letters_table" {
 
 data "aws_iam_policy_document" "dead_letters_queue" {
   statement {
-    actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"]
+    actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
     resources = local.dlq_arns
   }
 }

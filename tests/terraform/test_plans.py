@@ -10,6 +10,7 @@ import pytest
 
 from inference.settings import ApiSettings, DeadLettersSettings, Settings, SweeperSettings, WorkerSettings
 from tests import openapi
+from tests.rights import rights
 from tests.terraform.plans import ACCOUNT, DIGEST, PARTITIONS, REGION, Plan, as_list
 from tests.terraform.runner import ENVIRONMENTS
 
@@ -19,49 +20,24 @@ PlanOf = Callable[..., Plan]
 
 MODELS = ("sentiment", "tiny")
 
-QUEUES = f"arn:aws:sqs:{REGION}:{ACCOUNT}:inference-dev-"
-TABLE = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/inference-dev-requests"
-LOGS = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:/aws/lambda/inference-dev-"
-CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:ChangeMessageVisibility"}
+RIGHTS = rights("inference-dev", REGION, ACCOUNT, MODELS)
 
-# Who may do what to what: a right that is added, taken or widened must be changed here too.
-RIGHTS: dict[str, list[tuple[set[str], set[str]]]] = {
-    "module.stack.module.api": [
-        ({"sqs:SendMessage"}, {QUEUES + "sentiment", QUEUES + "tiny"}),
-        ({"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}, {TABLE}),
-        ({"logs:CreateLogStream", "logs:PutLogEvents"}, {LOGS + "api:*"}),
-    ],
-    "module.stack.module.dead_letters": [
-        (CONSUME, {QUEUES + "sentiment-dlq", QUEUES + "tiny-dlq"}),
-        ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {TABLE}),
-        ({"logs:FilterLogEvents", "logs:GetLogEvents"}, {LOGS + "worker-*"}),
-        ({"logs:CreateLogStream", "logs:PutLogEvents"}, {LOGS + "dead-letters:*"}),
-    ],
-    "module.stack.module.sweeper": [
-        ({"sqs:GetQueueAttributes"}, {QUEUES + m + s for m in MODELS for s in ("", "-dlq")}),
-        ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {TABLE}),
-        ({"dynamodb:Query"}, {TABLE + "/index/open"}),
-        ({"logs:CreateLogStream", "logs:PutLogEvents"}, {LOGS + "sweeper:*"}),
-    ],
-} | {
-    f'module.stack.module.worker["{model}"].module.function': [
-        (CONSUME | {"sqs:ChangeMessageVisibilityBatch"}, {QUEUES + model}),
-        ({"dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:PartiQLUpdate"}, {TABLE}),
-        ({"logs:CreateLogStream", "logs:PutLogEvents"}, {LOGS + f"worker-{model}:*"}),
-    ]
-    for model in MODELS
-}
+
+def role_of(address: str) -> str:
+    """The name of the function, without the prefix, whose role's policies are in a module."""
+    worker = re.search(r'\.worker\["([^"]+)"\]', address)
+    return f"worker-{worker[1]}" if worker else address.rpartition(".")[2].replace("_", "-")
 
 
 def test_each_function_has_exactly_its_rights(plan_of: PlanOf) -> None:
-    found = plan_of("dev", *MODELS).policies()
+    found = {role_of(address): policies for address, policies in plan_of("dev", *MODELS).policies().items()}
     assert found.keys() == RIGHTS.keys()
-    for role, rights in RIGHTS.items():
+    for role, allowed in RIGHTS.items():
         statements = [statement for policy in found[role].values() for statement in policy]
         assert all(statement["Effect"] == "Allow" for statement in statements)
         granted = [(set(as_list(s["Action"])), set(as_list(s["Resource"]))) for s in statements]
-        assert len(granted) == len(rights)
-        assert all(right in granted for right in rights), f"{role}: {granted}"
+        assert len(granted) == len(allowed)
+        assert all(right in granted for right in allowed), f"{role}: {granted}"
 
 
 def test_a_models_disk_reaches_its_function_alone(plan_of: PlanOf) -> None:

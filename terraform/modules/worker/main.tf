@@ -64,7 +64,7 @@ data "aws_iam_policy_document" "queue" {
 
 data "aws_iam_policy_document" "table" {
   statement {
-    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem", "dynamodb:PartiQLUpdate"]
+    actions   = ["dynamodb:UpdateItem", "dynamodb:PartiQLUpdate"]
     resources = [var.table.arn]
   }
 }
