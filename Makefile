@@ -51,7 +51,7 @@ up: terraform-ready venv ## deploy to the emulator [REMOVE=model: end the reques
 
 .PHONY: down
 down: ## destroy what is on the emulator and stop it
-	@code=0; $(PY) -m scripts.deployment.terraform destroy --env local || code=$$?; \
+	@code=0; $(PY) -m scripts.deployment.destroy --env local || code=$$?; \
 	$(PY) -m scripts.local.emulator stop; exit $$code
 
 .PHONY: endpoint
@@ -77,9 +77,17 @@ image: venv ## build the workers' images [MODEL=folder ARCHITECTURE=x86_64|arm64
 	@$(RUN).packaging.image $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(MODEL),--only $(MODEL)) \
 		$(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(BUILDER),--builder $(BUILDER)) $(if $(PUSH),--push)
 
+.PHONY: bootstrap
+bootstrap: terraform-ready venv ## create the bucket of the Terraform states and ENV's backend.hcl [BUCKET=name]
+	@$(RUN).deployment.bootstrap --env $(ENV) $(if $(BUCKET),--bucket "$(BUCKET)")
+
 .PHONY: deploy
 deploy: terraform-ready venv ## deploy to AWS in one go: registry, images, everything (ENV=dev|prod) [BUILDER=docker]
 	@$(RUN).deployment.deploy --env $(ENV) $(if $(BUILDER),--builder $(BUILDER))
+
+.PHONY: smoke-test
+smoke-test: terraform-ready venv ## send one request to ENV and check that it succeeds [MODEL=name]
+	@$(RUN).deployment.smoke_test --env $(ENV) $(if $(MODEL),--model $(MODEL))
 
 .PHONY: plan
 plan: terraform-ready venv ## show what apply would do to ENV [OFFLINE=1: to an empty account, without AWS]
@@ -95,8 +103,8 @@ apply: terraform-ready venv ## deploy to ENV; asks first, except for local [REMO
 	@$(RUN).deployment.apply --env $(ENV)
 
 .PHONY: destroy
-destroy: terraform-ready venv ## destroy ENV; asks first, except for local
-	@$(RUN).deployment.terraform destroy --env $(ENV)
+destroy: terraform-ready venv ## destroy ENV; shows what is lost and asks for ENV's name, except for local [CONFIRM=prod]
+	@$(RUN).deployment.destroy --env $(ENV)
 
 ##@ Develop
 

@@ -1,4 +1,4 @@
-"""Deploy to AWS with one command: the zips, the registry, the workers' images, then everything else.
+"""Deploy to AWS with one command: the zips, the registry, the workers' images, everything else, and a smoke test.
 
     python -m scripts.deployment.deploy --env dev|prod [--builder docker|podman|buildah] [--build-arg NAME=VALUE]...
 
@@ -16,6 +16,7 @@ from scripts.console import CommandError, note, run
 from scripts.deployment import aws_session, deployed_images, preflight, terraform
 from scripts.deployment.apply import run_terraform
 from scripts.deployment.environment_config import EnvironmentConfig, read_config
+from scripts.deployment.smoke_test import TIMEOUT_SECONDS, smoke_test
 from scripts.packaging import package
 from scripts.packaging.builders import BUILDERS, Builder
 from scripts.packaging.image import build, push
@@ -24,7 +25,7 @@ REGISTRY = "-target=module.stack.module.container_registry"
 
 
 def deploy(environment: str, config: EnvironmentConfig, builder: Builder, build_args: list[str]) -> int:
-    """Returns Terraform's exit code.
+    """Returns Terraform's exit code, or the smoke test's.
 
     Raises:
         CommandError: a step failed; the steps before it are done, and running it again continues from there.
@@ -40,7 +41,9 @@ def deploy(environment: str, config: EnvironmentConfig, builder: Builder, build_
         built = build(builder, repository, folder, config.architecture, build_args, fresh=True, in_s3=in_s3)
         images |= dict.fromkeys(names, push(builder, built))
     _note_images(repository, config.prefix, images)
-    return run_terraform("apply", environment, config)
+    if code := run_terraform("apply", environment, config):
+        return code
+    return smoke_test(environment, config, None, TIMEOUT_SECONDS)
 
 
 def _repository(environment: str, config: EnvironmentConfig) -> str:

@@ -64,7 +64,8 @@ def _problems_of_account(make_client: MakeClient, settings: dict[str, str], conf
             make_client("s3", settings.get("region")).head_bucket(Bucket=bucket)
         except (BotoCoreError, ClientError) as error:
             problems.append(
-                f"the state bucket {bucket} can't be used ({describe_aws_error(error)}): create it, or ask for access"
+                f"the state bucket {bucket} can't be used ({describe_aws_error(error)}): `make bootstrap` creates it,"
+                " or ask for access"
             )
     try:
         limits = make_client("lambda", config.region).get_account_settings()["AccountLimit"]

@@ -1,10 +1,10 @@
 """Run Terraform (or OpenTofu) on one environment: with the right binary, provider and credentials, and clear errors.
 
-    python -m scripts.deployment.terraform init|destroy|output|import|validate|test [--env ENVIRONMENT] [ARGUMENT]...
+    python -m scripts.deployment.terraform init|output|import|validate|test [--env ENVIRONMENT] [ARGUMENT]...
     python -m scripts.deployment.terraform fmt [-check]    all HCL of the repository
     python -m scripts.deployment.terraform check           check that a suitable Terraform is installed
 
-To plan and to apply there is scripts/deployment/apply.py. `local` starts the emulator when needed, applies without
+To plan and to apply there is apply.py, to destroy destroy.py. `local` starts the emulator when needed, applies without
 asking, and shows a line for each resource. `dev` and `prod` use the caller's AWS credentials, and Terraform asks.
 """
 
@@ -41,7 +41,7 @@ ENVIRONMENTS = TERRAFORM / "environments"
 LOCAL = "local"
 MINIMUM = (1, 10)  # the S3 backend's native locking
 
-_COMMANDS = ("check", "init", "destroy", "output", "import", "validate", "test", "fmt")
+_COMMANDS = ("check", "init", "output", "import", "validate", "test", "fmt")
 _NEEDS_INIT = ("plan", "apply", "destroy", "import", "validate", "test", "output")
 _NEEDS_EMULATOR = ("plan", "apply", "destroy")
 
@@ -154,7 +154,7 @@ def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
     """Run a Terraform command on an environment, and pass its output on. Returns its exit code.
 
     Raises:
-        CommandError: see `prepare`; or what is to be destroyed is protected.
+        CommandError: see `prepare`.
     """
     folder = _folder(name)
     if name == LOCAL and command == "destroy" and emulator.current().pid is None:
@@ -166,8 +166,6 @@ def execute(command: str, name: str, arguments: Sequence[str] = ()) -> int:
     binary, env = terraform_binary(), environment_env(name)
     if command == "init":
         return _init(binary, folder, env, name, arguments)
-    if command == "destroy":
-        _check_protection(name)
     options = list(arguments) if command != "plan" else ["-input=false", *arguments]
     compact = name == LOCAL and command in ("apply", "destroy")
     if compact:
@@ -200,16 +198,13 @@ def _note_shell_settings(folder: Path, env: Mapping[str, str], name: str) -> Non
         _note_once(f"{name}: {sentence}")
 
 
-def _check_protection(name: str) -> None:
+def check_protection(name: str, outputs: Mapping[str, Any]) -> None:
     """Check before a destroy whether deletion protection would stop it half-way.
 
     Raises:
         CommandError: the deployment is protected.
     """
-    try:
-        protected = outputs(name).get("protected") or {}
-    except CommandError:
-        return  # nothing is deployed, or the output can't be read: Terraform reports it
+    protected = outputs.get("protected") or {}
     if protected:
         names = ", ".join(f"{what.replace('_', ' ')} {called}" for what, called in sorted(protected.items()))
         raise CommandError(
@@ -246,7 +241,8 @@ def check_backend(folder: Path, name: str) -> None:
     if not path.is_file():
         raise CommandError(
             f"{shown} is missing: it names the bucket, key and region of the state of {name}; "
-            f"copy backend.hcl.example there and fill it in (`make plan ENV={name} OFFLINE=1` needs none)"
+            f"`make bootstrap ENV={name}` writes it, or copy backend.hcl.example there and fill it in "
+            f"(`make plan ENV={name} OFFLINE=1` needs none)"
         )
     if left := re.findall(r"<[^>]*>", path.read_text(encoding="utf-8").partition("bucket")[2]):
         raise CommandError(f"{shown} still has {', '.join(left)}: fill it in")

@@ -112,7 +112,7 @@ def test_nothing_leaves_the_machine(clone: Path, shell: dict[str, str], trap: Tr
         tool("scripts.operate.predict", "what a lovely day"),
         tool("scripts.operate.logs"),
         tool("scripts.operate.dead_letters", "list"),
-        tool("scripts.deployment.terraform", "destroy", "--env", "local"),
+        tool("scripts.deployment.destroy", "--env", "local"),
         tool("scripts.local.emulator", "stop"),
     ]
     unshare = loopback_only.namespace()

@@ -58,6 +58,11 @@ class Stage:
         self.done.append(f"build {model.name} {architecture}{' without its artifact' if in_s3 else ''}")
         return f"{repository}:{model.name}"
 
+    def smoke_test(self, environment: str, config: EnvironmentConfig, model: str | None, seconds: float) -> int:
+        assert config is self.config and model is None
+        self.done.append(f"smoke test {environment}")
+        return int(self.fails == "smoke test")
+
     def push(self, builder: Builder, image: str) -> str:
         self.done.append(f"push {image.rpartition(':')[2]}")
         return f"{REPOSITORY}@sha256:{image[-1] * 64}"
@@ -76,6 +81,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(deploy, "log_in", lambda builder, repository: stage.done.append(f"login {builder.name}"))
     monkeypatch.setattr(deploy, "_note_images", lambda repository, prefix, images: stage.written.update(images))
     monkeypatch.setattr(deploy, "build", stage.build)
+    monkeypatch.setattr(deploy, "smoke_test", stage.smoke_test)
     monkeypatch.setattr(deploy, "push", stage.push)
     return stage
 
@@ -86,7 +92,15 @@ def run(stage: Stage) -> int:
 
 def test_what_is_built_is_what_terraform_deploys(stage: Stage, tmp_path: Path) -> None:
     assert run(stage) == 0
-    assert stage.done == ["package dev", "init dev", "login podman", "build first arm64", "push first", "apply dev"]
+    assert stage.done == [
+        "package dev",
+        "init dev",
+        "login podman",
+        "build first arm64",
+        "push first",
+        "apply dev",
+        "smoke test dev",
+    ]
     assert stage.written == {"first": f"{REPOSITORY}@sha256:{'t' * 64}"}
 
 
@@ -94,7 +108,7 @@ def test_the_first_time_the_registry_comes_first(stage: Stage) -> None:
     stage.deployed = False
     assert run(stage) == 0
     assert stage.done[2] == "apply dev -target=module.stack.module.container_registry"
-    assert stage.done[3:] == ["login podman", "build first arm64", "push first", "apply dev"]
+    assert stage.done[3:] == ["login podman", "build first arm64", "push first", "apply dev", "smoke test dev"]
 
 
 def test_where_the_registry_is_not_created_nothing_is_built(stage: Stage) -> None:
@@ -102,6 +116,17 @@ def test_where_the_registry_is_not_created_nothing_is_built(stage: Stage) -> Non
     with pytest.raises(CommandError, match="the registry was not created"):
         run(stage)
     assert [line.split()[0] for line in stage.done] == ["package", "init", "apply"]
+
+
+def test_a_failed_smoke_test_is_a_failed_deployment(stage: Stage) -> None:
+    stage.fails = "smoke test"
+    assert run() == 1
+
+
+def test_a_failed_apply_is_not_smoke_tested(stage: Stage) -> None:
+    stage.fails = "apply"
+    assert run() == 1
+    assert stage.done[-1] == "apply dev"
 
 
 def ecr(monkeypatch: pytest.MonkeyPatch) -> Stubber:

@@ -108,28 +108,6 @@ def test_a_backend_that_was_not_filled_in_is_named(tmp_path: Path, monkeypatch: 
         terraform.execute("init", "dev")
 
 
-def test_what_is_protected_is_said_before_anything_is_destroyed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(terraform, "ENVIRONMENTS", tmp_path)
-    (tmp_path / "dev").mkdir()
-    binary(tmp_path / "bin", "terraform", "1.11.4")
-    monkeypatch.setenv("TF", str(tmp_path / "bin" / "terraform"))
-    monkeypatch.setattr(terraform, "_is_initialised", lambda folder, env: True)
-    ran: list[str] = []
-    monkeypatch.setattr(terraform, "stream", lambda command, *_, **__: ran.append(command[2]) or 0)
-    protected = {"request_table": "inference-dev-requests"}
-    monkeypatch.setattr(terraform, "outputs", lambda name: {"protected": protected})
-    with pytest.raises(
-        CommandError, match=r"dev has deletion_protection: request table inference-dev-requests can't be"
-    ):
-        terraform.execute("destroy", "dev")
-    assert ran == []
-    protected.clear()
-    assert terraform.execute("destroy", "dev") == 0
-    assert ran == ["destroy"]
-
-
 @pytest.mark.parametrize(("deployed", "code", "stopped"), [(False, 130, True), (True, 130, False), (False, 1, False)])
 def test_a_first_apply_that_was_interrupted_leaves_no_half_an_emulator(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, deployed: bool, code: int, stopped: bool

@@ -1,0 +1,116 @@
+"""The smoke test at the end of a deployment: which input it sends, what it says, and its exit code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scripts.console import CommandError
+from scripts.deployment import smoke_test as command
+from scripts.deployment import terraform
+from scripts.deployment.environment_config import ConfiguredModel, EnvironmentConfig
+from scripts.operate import endpoint
+from scripts.operate.client import Client, Reply
+
+ACCEPTED = Reply(202, {}, {"request_id": "r1"})
+
+
+def status(name: str, **more: Any) -> Reply:
+    body = {"request_id": "r1", "status": name, "model_version": "1.0.0", "result": {"y": 1}, "error": None}
+    return Reply(200, {}, body | more)
+
+
+class Api:
+    """Answers a client's calls from a list."""
+
+    def __init__(self) -> None:
+        self.answers: list[Reply] = []
+        self.calls: list[tuple[str, str, bytes]] = []
+
+    def call(self, client: Client, method: str, path: str, body: bytes = b"", headers: Any = None) -> Reply:
+        self.calls.append((method, path, body))
+        return self.answers.pop(0)
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Api:
+    api = Api()
+    monkeypatch.setattr(Client, "call", lambda self, *arguments: api.call(self, *arguments))
+    monkeypatch.setattr(terraform, "outputs", lambda _: {"default_model": "first"})
+    monkeypatch.setattr(endpoint, "base_url", lambda _: "https://api.test")
+    monkeypatch.setattr(command, "_sign", lambda *_: None)
+    return api
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> EnvironmentConfig:
+    names = ("first", "second")
+    for name in names:
+        (tmp_path / name / "tests").mkdir(parents=True)
+        (tmp_path / name / "tests" / "input.json").write_text(json.dumps({"from": name}))
+    return EnvironmentConfig("x86_64", {name: ConfiguredModel(name, tmp_path / name) for name in names}, "p")
+
+
+def test_the_default_models_sample_is_sent_and_its_result_shown(
+    api: Api, config: EnvironmentConfig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.answers = [ACCEPTED, status("succeeded")]
+    assert command.smoke_test("dev", config, None, 5) == 0
+    assert api.calls == [("POST", "/predict/first", b'{"from": "first"}'), ("GET", "/status/r1", b"")]
+    assert 'first 1.0.0 succeeded: {"y": 1}' in capsys.readouterr().err
+
+
+def test_another_model_can_be_named(api: Api, config: EnvironmentConfig) -> None:
+    api.answers = [ACCEPTED, status("succeeded")]
+    assert command.smoke_test("dev", config, "second", 5) == 0
+    assert api.calls[0] == ("POST", "/predict/second", b'{"from": "second"}')
+    with pytest.raises(CommandError, match="no model third: its models are first, second"):
+        command.smoke_test("dev", config, "third", 5)
+
+
+def test_a_failed_request_is_said_with_its_reason_and_the_way_back(api: Api, config: EnvironmentConfig) -> None:
+    error = {"code": "out_of_memory", "message": "The worker was killed."}
+    api.answers = [ACCEPTED, status("failed", result=None, error=error)]
+    with pytest.raises(CommandError, match=r"r1 of first failed: out_of_memory: The worker was killed\.") as failed:
+        command.smoke_test("dev", config, None, 5)
+    assert "docs/deploy.md, Roll back" in str(failed.value)
+
+
+def test_a_request_that_does_not_end_fails_at_the_deadline(api: Api, config: EnvironmentConfig) -> None:
+    api.answers = [ACCEPTED, *[status("pending")] * 2]
+    with pytest.raises(CommandError, match=r"smoke test of dev failed: r1 is not done after 0 s.*docs/deploy.md"):
+        command.smoke_test("dev", config, None, 0)
+
+
+def test_a_caller_who_is_not_accepted_is_not_told_to_roll_back(api: Api, config: EnvironmentConfig) -> None:
+    api.answers = [Reply(401, {}, {"message": "Unauthorized"})]
+    with pytest.raises(CommandError, match=r"does not accept this caller.*API_TOKEN") as failed:
+        command.smoke_test("dev", config, None, 5)
+    assert "oll back" not in str(failed.value)
+
+
+def test_the_token_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("API_TOKEN", "t")
+    sign = command._sign("dev", "https://api.test", {})
+    assert sign is not None
+    assert sign("GET", "https://api.test", b"", {"a": "b"}) == {"a": "b", "Authorization": "Bearer t"}
+
+
+@pytest.mark.parametrize(("schema", "found"), [({"examples": [{"x": 1}, {}]}, [{"x": 1}]), ({}, None)])
+def test_the_manifests_first_example_is_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, schema: dict[str, Any], found: list[Any] | None
+) -> None:
+    monkeypatch.setattr(command, "read_manifest", lambda _: {"input_schema": schema})
+    assert command.sample_input(tmp_path) == found
+
+
+def test_without_a_sample_it_is_skipped_and_said(
+    api: Api, config: EnvironmentConfig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "sample_input", lambda _: None)
+    assert command.smoke_test("dev", config, None, 5) == 0
+    assert api.calls == []
+    assert "skipped" in capsys.readouterr().err
