@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
+from xml.sax.saxutils import escape
 
 _TABLE = re.compile(r'\s*UPDATE\s+"([^"]+)"', re.IGNORECASE)
 
@@ -12,6 +14,7 @@ _TABLE = re.compile(r'\s*UPDATE\s+"([^"]+)"', re.IGNORECASE)
 def patch() -> None:
     """Apply all patches to the MiniStack of this process."""
     _authorise_partiql_by_statement()
+    _describe_alarms_in_full()
 
 
 def _authorise_partiql_by_statement() -> None:
@@ -34,3 +37,54 @@ def _authorise_partiql_by_statement() -> None:
         return [("dynamodb:PartiQLUpdate", prefix + match[1]) for match in found]
 
     iam_actions.dynamodb_transaction_checks = checks
+
+
+def _describe_alarms_in_full() -> None:
+    """AWS describes an alarm with everything that it was made with.
+
+    MiniStack does so in JSON, but leaves half of it out of its XML, which Terraform's provider reads: each plan would
+    change each alarm.
+    """
+    from ministack.services import cloudwatch
+
+    describe = cloudwatch._describe_alarms
+
+    def in_full(params: Any, data: Any, is_cbor: bool, is_json: bool = False) -> Any:
+        if is_cbor or is_json:
+            return describe(params, data, is_cbor, is_json)
+        asked: dict[str, Any] = {
+            name: cloudwatch._p(params, name)
+            for name in ("AlarmNamePrefix", "StateValue", "MaxRecords", "NextToken")
+            if cloudwatch._p(params, name)
+        }
+        for name in ("AlarmNames", "AlarmTypes"):
+            members = [cloudwatch._p(params, f"{name}.member.{number}") for number in range(1, 101)]
+            asked[name] = [member for member in members if member]
+        status, _, body = describe({}, asked, False, True)
+        if status != 200:
+            return describe(params, data, False, False)
+        found = json.loads(body)
+        found |= {kind: [_as_made(alarm) for alarm in found[kind]] for kind in ("MetricAlarms", "CompositeAlarms")}
+        return cloudwatch._xml(
+            200, "DescribeAlarmsResponse", f"<DescribeAlarmsResult>{_to_xml(found)}</DescribeAlarmsResult>"
+        )
+
+    cloudwatch._describe_alarms = in_full
+
+
+def _as_made(alarm: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what MiniStack assumes: a statistic beside a percentile; statistic and period beside an expression."""
+    assumed: set[str] = set()
+    if alarm.get("ExtendedStatistic"):
+        assumed = {"Statistic"}
+    elif not alarm.get("MetricName"):
+        assumed = {"Statistic", "Period"}
+    return {name: value for name, value in alarm.items() if name not in assumed and not name.endswith("Timestamp")}
+
+
+def _to_xml(value: Any) -> str:
+    if isinstance(value, dict):
+        return "".join(f"<{name}>{_to_xml(each)}</{name}>" for name, each in value.items() if each is not None)
+    if isinstance(value, list):
+        return "".join(f"<member>{_to_xml(each)}</member>" for each in value)
+    return escape(str(value).lower() if isinstance(value, bool) else str(value))

@@ -102,3 +102,9 @@ mock_resource "aws_ecr_repository" {
     repository_url = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/mock"
   }
 }
+
+mock_resource "aws_sns_topic" {
+  defaults = {
+    arn = "arn:aws:sns:eu-west-1:123456789012:mock"
+  }
+}

@@ -4,7 +4,7 @@
 module "dead_letters" {
   source = "../modules/function"
 
-  name                    = "${var.name_prefix}-dead-letters"
+  name                    = local.function_names.dead_letters
   description             = "Ends requests whose messages are in a dead-letter queue."
   package                 = { zip = { path = local.lambda_package, handler = "dead_letters.handler", runtime = local.defaults.zip.runtime } }
   architecture            = var.architecture
@@ -14,12 +14,13 @@ module "dead_letters" {
   provisioned_concurrency = 0
   reserved_concurrency    = null
   log_retention_days      = var.log_retention_days
+  tracing                 = local.monitoring.tracing
 
-  environment = {
+  environment = merge(local.metrics_environment, {
     REQUEST_TABLE           = module.request_table.name
     LOG_LEVEL               = var.log_level
     WORKER_LOG_GROUP_PREFIX = "/aws/lambda/${var.name_prefix}-worker-"
-  }
+  })
 
   policies = {
     table = data.aws_iam_policy_document.dead_letters_table.json
@@ -40,7 +41,7 @@ resource "aws_lambda_event_source_mapping" "dead_letters" {
 module "sweeper" {
   source = "../modules/function"
 
-  name                    = "${var.name_prefix}-sweeper"
+  name                    = local.function_names.sweeper
   description             = "Ends requests that are neither in a queue nor leased."
   package                 = { zip = { path = local.lambda_package, handler = "sweeper.handler", runtime = local.defaults.zip.runtime } }
   architecture            = var.architecture
@@ -50,14 +51,15 @@ module "sweeper" {
   provisioned_concurrency = 0
   reserved_concurrency    = null
   log_retention_days      = var.log_retention_days
+  tracing                 = local.monitoring.tracing
 
-  environment = {
+  environment = merge(local.metrics_environment, {
     REQUEST_TABLE       = module.request_table.name
     LOG_LEVEL           = var.log_level
     MODELS              = local.models_json
     QUEUE_URL_PREFIX    = local.queue_url_prefix
     SWEEP_GRACE_SECONDS = tostring(local.sweeper.grace_seconds)
-  }
+  })
 
   policies = {
     table = data.aws_iam_policy_document.sweeper_table.json

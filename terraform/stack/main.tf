@@ -5,7 +5,9 @@ locals {
   queue_retention_seconds = max(345600, local.requests.deadline_seconds)
 
   # The routes are those of the API's description. What else a path may hold in OpenAPI, such as parameters, is no method.
-  openapi_paths = jsondecode(file("${path.module}/../../lambda/openapi.json")).paths
+  openapi       = jsondecode(file("${path.module}/../../lambda/openapi.json"))
+  openapi_paths = local.openapi.paths
+  error_codes   = local.openapi.components.schemas.Error.properties.code.enum
   routes = flatten([for path, item in local.openapi_paths : [
     for method in setintersection(keys(item), ["get", "post", "put", "patch", "delete", "head"]) : "${upper(method)} ${path}"
   ]])
@@ -69,15 +71,17 @@ module "worker" {
     max_seconds  = local.requests.retry_max_seconds
   }
 
-  environment        = each.value.environment
-  log_level          = var.log_level
-  log_retention_days = var.log_retention_days
+  environment         = each.value.environment
+  log_level           = var.log_level
+  log_retention_days  = var.log_retention_days
+  metrics_environment = local.monitoring.metrics ? var.name_prefix : null
+  tracing             = local.monitoring.tracing
 }
 
 module "api" {
   source = "../modules/function"
 
-  name                    = "${var.name_prefix}-api"
+  name                    = local.function_names.api
   description             = "Accepts requests and tells their status."
   package                 = { zip = { path = local.lambda_package, handler = "api.handler", runtime = local.defaults.zip.runtime } }
   architecture            = var.architecture
@@ -87,8 +91,9 @@ module "api" {
   provisioned_concurrency = local.api.provisioned_concurrency
   reserved_concurrency    = null
   log_retention_days      = var.log_retention_days
+  tracing                 = local.monitoring.tracing
 
-  environment = {
+  environment = merge(local.metrics_environment, {
     REQUEST_TABLE            = module.request_table.name
     LOG_LEVEL                = var.log_level
     MODELS                   = module.sweeper.environment.MODELS # the sweeper ends requests of models that it does not know
@@ -100,7 +105,7 @@ module "api" {
     REQUEST_DEADLINE_SECONDS = tostring(local.requests.deadline_seconds)
     RETENTION_SECONDS        = tostring(local.requests.retention_seconds)
     CALLER_IDENTITY          = local.authorizer.caller
-  }
+  })
 
   policies = {
     table = data.aws_iam_policy_document.api_table.json

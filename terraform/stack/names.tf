@@ -16,6 +16,11 @@ locals {
   queue_names  = { for name in keys(var.models) : name => "${var.name_prefix}-${name}" }
   worker_names = { for name in keys(var.models) : name => "${var.name_prefix}-worker-${name}" }
   table_name   = "${var.name_prefix}-requests"
+  function_names = {
+    api          = "${var.name_prefix}-api"
+    dead_letters = "${var.name_prefix}-dead-letters"
+    sweeper      = "${var.name_prefix}-sweeper"
+  }
 
   queue_arns      = [for name in values(local.queue_names) : "arn:${local.partition}:sqs:${local.region_and_account}:${name}"]
   dlq_arns        = [for arn in local.queue_arns : "${arn}-dlq"]

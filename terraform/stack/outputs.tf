@@ -7,6 +7,7 @@ output "deployment" {
     worker_role_arns: by model; whom the policy of a bucket or key in another account has to let in.
     protected: what destroy refuses to delete while deletion_protection is on, by name; empty when it is off.
     replay_limits: what a request that is replayed is given, as one that is new: attempts, and times in seconds.
+    monitoring: name of the dashboard, ARN of the topic that the alarms notify, both null where they are off; names of the alarms.
   TEXT
   value = {
     api_id        = module.http_api.id
@@ -36,6 +37,12 @@ output "deployment" {
       max_attempts      = local.requests.max_attempts
       deadline_seconds  = local.requests.deadline_seconds
       retention_seconds = local.requests.retention_seconds
+    }
+
+    monitoring = {
+      dashboard = module.monitoring.dashboard_name
+      topic_arn = module.monitoring.topic_arn
+      alarms    = module.monitoring.alarm_names
     }
   }
 }

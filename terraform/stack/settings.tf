@@ -9,6 +9,7 @@ locals {
   dead_letters = merge(local.defaults.dead_letters, var.dead_letters)
   sweeper      = merge(local.defaults.sweeper, var.sweeper)
   authorizer   = merge(local.defaults.authorizer, var.authorizer)
+  monitoring   = merge(local.defaults.monitoring, var.monitoring)
   throttling   = merge(local.defaults.throttling, var.throttling)
   cors         = var.cors == null ? null : merge(local.defaults.cors, var.cors)
 
@@ -24,6 +25,7 @@ locals {
 
   kinds_without_default = {
     authorizer = { issuer = "a string", audience = "a list" }
+    monitoring = { alarm_models = "a list" }
     models = {
       source               = "a string"
       models_dir           = "a string"

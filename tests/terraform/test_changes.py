@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import zipfile
 from collections.abc import Iterator
@@ -10,12 +11,22 @@ from pathlib import Path
 
 import pytest
 
+from inference.requests import FINAL
+from inference.telemetry import MEASURED, NAMESPACE
 from scripts.deployment.terraform import terraform_env
 from scripts.local.emulator import Emulator
 from tests.terraform.plans import DIGEST, REGION, Json
 from tests.terraform.runner import SOURCE, Terraform
 
 pytestmark = pytest.mark.terraform
+
+COUNTED = {
+    "ColdStart",
+    "InvalidInput",
+    *(status.title() for status in FINAL),
+    *("FailedModelError", "FailedTimeout"),
+}
+"""Metrics that the functions count, where a failure has one of two codes."""
 
 JWT = {"type": "JWT", "issuer": "https://issuer.example", "audience": ["inference"]}
 IAM = {"type": "AWS_IAM"}
@@ -26,13 +37,13 @@ IMAGE = {"image": {"uri": f"repository@{DIGEST}"}}
 
 
 class Changing:
-    """A function, with or without an API, that is applied again and again."""
+    """Modules that are applied again and again: a function with or without an API, or any others."""
 
     def __init__(self, folder: Path, emulator: Emulator) -> None:
         self._folder = folder
         self._terraform = Terraform(folder, emulator.client_env(terraform_env()))
 
-    def apply(self, package: Json, authorizer: Json | None = None) -> list[str]:
+    def apply(self, package: Json, authorizer: Json | None = None, tracing: bool = False) -> list[str]:
         """Returns what was done, in its order, as `resource action`."""
         modules: Json = {
             "function": {
@@ -49,6 +60,7 @@ class Changing:
                 "provisioned_concurrency": 1,
                 "reserved_concurrency": None,
                 "log_retention_days": 1,
+                "tracing": tracing,
             }
         }
         if authorizer:
@@ -64,6 +76,10 @@ class Changing:
                 "cors": None,
                 "log_retention_days": 1,
             }
+        return self.apply_modules(modules)
+
+    def apply_modules(self, modules: Json) -> list[str]:
+        """Returns what was done, in its order, as `resource action`."""
         root = {"provider": {"aws": {"region": REGION}}, "module": modules}
         (self._folder / "main.tf.json").write_text(json.dumps(root))
         self._terraform.init(".")
@@ -73,6 +89,12 @@ class Changing:
     def planned(self) -> list[str]:
         """The resources that another apply would change."""
         return [change["resource"]["resource"] for change in self._hooks("planned_change", "plan", "-json")]
+
+    def values_of(self, kind: str) -> list[Json]:
+        """The values of the resources of a type, in all modules."""
+        state = json.loads(self._terraform.run(".", "show", "-json"))
+        modules = state["values"]["root_module"]["child_modules"]
+        return [r["values"] for module in modules for r in module["resources"] if r["type"] == kind]
 
     def _hooks(self, kind: str, *command: str) -> list[Json]:
         events = map(json.loads, self._terraform.run(".", *command).splitlines())
@@ -111,3 +133,59 @@ def test_a_function_of_another_package_type_keeps_its_alias(changing: Changing) 
     assert changing.planned() == []
     changing.apply(IMAGE)
     assert changing.planned() == [], "nothing is missing after one apply"
+
+
+def test_tracing_can_be_turned_on_and_off_again(changing: Changing) -> None:
+    changing.apply(ZIP)
+    for tracing, policy in ((True, "create"), (False, "delete")):
+        changed = changing.apply(ZIP, tracing=tracing)
+        assert {"aws_lambda_function.this update", f"aws_iam_role_policy.tracing[0] {policy}"} <= set(changed)
+        assert changing.planned() == []
+
+
+def test_alarms_and_dashboard_are_right_after_one_apply(changing: Changing) -> None:
+    """The alarms of each kind: of a metric, of a percentile, of an expression."""
+    model = {"queue": "p-mine", "dlq": "p-mine-dlq", "function": "p-worker-mine", "timeout_seconds": 60, "alarms": True}
+    monitoring: Json = {
+        "source": str(SOURCE / "modules" / "monitoring"),
+        "name": "p",
+        "dashboard": True,
+        "alarms": True,
+        "emails": ["team@example.com"],
+        "models": {"mine": model},
+        "functions": {"api": "p-api", "dead_letters": "p-dead-letters", "sweeper": "p-sweeper"},
+        "api_id": "abc",
+        "metrics": True,
+        "error_codes": ["model_error", "timeout"],
+        "sweeper_schedule": "rate(5 minutes)",
+        "oldest_message_seconds": 900,
+        "failed_share": 0.05,
+    }
+    created = changing.apply_modules({"monitoring": monitoring})
+    assert sum("aws_cloudwatch_metric_alarm" in each for each in created) == 11
+    assert changing.planned() == []
+    shown = _metrics_of(changing)
+    assert shown == {*MEASURED, *COUNTED}, "the dashboard has every metric that the functions write, and no other"
+    changed = changing.apply_modules({"monitoring": monitoring | {"oldest_message_seconds": 60}})
+    assert changed == ['aws_cloudwatch_metric_alarm.oldest_message["mine"] update']
+    assert changing.planned() == []
+    removed = changing.apply_modules({"monitoring": monitoring | {"alarms": False, "emails": [], "dashboard": False}})
+    assert all(each.endswith(" delete") for each in removed)
+    assert len(removed) == len(created)
+
+
+def _metrics_of(changing: Changing) -> set[str]:
+    """The functions' own metrics that alarms and dashboard read."""
+    (dashboard,) = changing.values_of("aws_cloudwatch_dashboard")
+    names: set[str] = set()
+    for widget in json.loads(dashboard["dashboard_body"])["widgets"]:
+        for line in widget["properties"]["metrics"]:
+            if isinstance(line[0], dict):
+                names |= set(re.findall(r'MetricName="(\w+)"', line[0]["expression"]))
+            elif line[0] == NAMESPACE:
+                names.add(line[1])
+    for alarm in changing.values_of("aws_cloudwatch_metric_alarm"):
+        for metric in (metric for query in alarm["metric_query"] for metric in query["metric"]):
+            if metric["namespace"] == NAMESPACE:
+                assert metric["metric_name"] in names
+    return names

@@ -92,8 +92,16 @@ def test_a_wrong_setting_is_told_with_its_model(
             r"authorizer has isuer, which is no setting\. There are audience",
         ),
         ({"cors": {"allow_origins": "https://a.example"}}, r"cors: allow_origins must be a list\."),
+        (
+            {"monitoring": {"alarm": True}},
+            r"monitoring has alarm, which is no setting\. There are alarm_models, alarms, ",
+        ),
+        (
+            {"monitoring": {"alarms": True, "alarm_models": ["absent"]}},
+            r"monitoring\.alarm_models has absent, which is no model\.",
+        ),
     ],
-    ids=["misspelt", "text for a number", "null", "authorizer", "cors"],
+    ids=["misspelt", "text for a number", "null", "authorizer", "cors", "monitoring", "alarms of no model"],
 )
 def test_a_wrong_setting_of_the_stack_is_told(
     terraform: Terraform, plan_of: PlanOf, settings: dict[str, Any], told: str

@@ -15,9 +15,11 @@ CREATES = {
     "aws_apigatewayv2_integration": "apigateway:POST",
     "aws_apigatewayv2_route": "apigateway:POST",
     "aws_apigatewayv2_stage": "apigateway:POST",
+    "aws_cloudwatch_dashboard": "cloudwatch:PutDashboard",
     "aws_cloudwatch_event_rule": "events:PutRule",
     "aws_cloudwatch_event_target": "events:PutTargets",
     "aws_cloudwatch_log_group": "logs:CreateLogGroup",
+    "aws_cloudwatch_metric_alarm": "cloudwatch:PutMetricAlarm",
     "aws_dynamodb_table": "dynamodb:CreateTable",
     "aws_ecr_lifecycle_policy": "ecr:PutLifecyclePolicy",
     "aws_ecr_repository": "ecr:CreateRepository",
@@ -29,12 +31,15 @@ CREATES = {
     "aws_lambda_function": "lambda:CreateFunction",
     "aws_lambda_permission": "lambda:AddPermission",
     "aws_lambda_provisioned_concurrency_config": "lambda:PutProvisionedConcurrencyConfig",
+    "aws_sns_topic": "sns:CreateTopic",
+    "aws_sns_topic_policy": "sns:SetTopicAttributes",
+    "aws_sns_topic_subscription": "sns:Subscribe",
     "aws_sqs_queue": "sqs:CreateQueue",
     "aws_ssm_parameter": "ssm:PutParameter",
 }
 """What AWS asks for when Terraform creates one."""
 
-WITHOUT_RESOURCE = {"WhoAmI", "EventSourceMappings", "AccessLogDelivery"}
+WITHOUT_RESOURCE = {"WhoAmI", "EventSourceMappings", "AccessLogDelivery", "AlarmSubscriptions"}
 """Statements whose actions have no resource, or none that is known before it exists."""
 
 

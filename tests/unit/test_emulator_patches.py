@@ -7,8 +7,16 @@ import json
 import pytest
 
 iam_actions = pytest.importorskip("ministack.core.iam_actions")
+cloudwatch = pytest.importorskip("ministack.services.cloudwatch")
 
 from scripts.local import emulator_patches  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def unpatched(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a test patches is as before after it."""
+    for module, name in ((iam_actions, "dynamodb_transaction_checks"), (cloudwatch, "_describe_alarms")):
+        monkeypatch.setattr(module, name, getattr(module, name))
 
 
 def body(*statements: str) -> bytes:
@@ -20,9 +28,8 @@ def checks(action: str, content: bytes) -> list[tuple[str, str]]:
     return found
 
 
-def test_partiql_batches_are_authorised_by_statement(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_partiql_batches_are_authorised_by_statement() -> None:
     batch = body('UPDATE "one" SET "a" = ? WHERE "k" = ?', 'UPDATE "two" SET "a" = ? WHERE "k" = ?')
-    monkeypatch.setattr(iam_actions, "dynamodb_transaction_checks", iam_actions.dynamodb_transaction_checks)
     assert checks("dynamodb:BatchExecuteStatement", batch) == [], "MiniStack does it by itself: remove the patch"
     emulator_patches.patch()
     table = "arn:aws:dynamodb:eu-west-1:123:table/"
@@ -33,3 +40,39 @@ def test_partiql_batches_are_authorised_by_statement(monkeypatch: pytest.MonkeyP
     assert checks("dynamodb:BatchExecuteStatement", body('SELECT * FROM "one"')) == []
     item = json.dumps({"TransactItems": [{"Put": {"TableName": "one"}}]}).encode()
     assert checks("dynamodb:TransactWriteItems", item) == [("dynamodb:PutItem", f"{table}one")]
+
+
+ALARM = {
+    "AlarmName": "duration",
+    "Namespace": "AWS/Lambda",
+    "MetricName": "Duration",
+    "ExtendedStatistic": "p99",
+    "Period": 300,
+    "EvaluationPeriods": 3,
+    "Threshold": 48000,
+    "ComparisonOperator": "GreaterThanThreshold",
+    "AlarmActions": ["arn:aws:sns:us-east-1:000000000000:alarms"],
+    "Dimensions": [{"Name": "FunctionName", "Value": "a&b"}],
+}
+
+
+def described() -> str:
+    status, _, content = cloudwatch._describe_alarms({"AlarmNames.member.1": "duration"}, {}, False, False)
+    assert status == 200
+    text: str = content.decode()
+    return text
+
+
+def test_alarms_are_described_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cloudwatch, "_alarms", type(cloudwatch._alarms)())
+    cloudwatch._put_metric_alarm({}, ALARM, False, True)
+    cloudwatch._put_metric_alarm({}, ALARM | {"AlarmName": "another"}, False, True)
+    whole = "<ExtendedStatistic>p99</ExtendedStatistic>"
+    assert whole not in described(), "MiniStack does it by itself: remove the patch"
+    emulator_patches.patch()
+    text = described()
+    assert whole in text
+    assert "<Dimensions><member><Name>FunctionName</Name><Value>a&amp;b</Value></member></Dimensions>" in text
+    assert "<AlarmActions><member>arn:aws:sns:us-east-1:000000000000:alarms</member></AlarmActions>" in text
+    assert "<Statistic>" not in text, "AWS has one of the two"
+    assert "another" not in text

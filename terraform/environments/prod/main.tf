@@ -53,6 +53,9 @@ module "stack" {
   throttling          = { burst = 500, rate = 200 }
   deletion_protection = true
   log_retention_days  = 90
+
+  # Alarms notify a topic; emails are the addresses that it notifies.
+  monitoring = { dashboard = true, alarms = true, emails = [] }
 }
 
 output "deployment" {

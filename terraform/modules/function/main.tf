@@ -51,6 +51,24 @@ resource "aws_iam_role_policy" "own_log" {
   policy = data.aws_iam_policy_document.own_log.json
 }
 
+# X-Ray has no resources for these.
+data "aws_iam_policy_document" "tracing" {
+  count = var.tracing ? 1 : 0
+
+  statement {
+    actions   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+    resources = ["*"]
+  }
+}
+
+resource "aws_iam_role_policy" "tracing" {
+  count = var.tracing ? 1 : 0
+
+  name   = "tracing"
+  role   = aws_iam_role.this.id
+  policy = data.aws_iam_policy_document.tracing[0].json
+}
+
 resource "aws_iam_role_policy" "capability" {
   for_each = var.policies
 
@@ -94,6 +112,11 @@ resource "aws_lambda_function" "this" {
     size = var.ephemeral_storage_mb
   }
 
+  # Said in both cases: a block that is taken away would leave tracing on.
+  tracing_config {
+    mode = var.tracing ? "Active" : "PassThrough"
+  }
+
   # No empty block: every plan would show it as a change.
   dynamic "environment" {
     for_each = length(var.environment) == 0 ? [] : [var.environment]
@@ -106,6 +129,7 @@ resource "aws_lambda_function" "this" {
   depends_on = [
     aws_cloudwatch_log_group.this,
     aws_iam_role_policy.own_log,
+    aws_iam_role_policy.tracing,
     aws_iam_role_policy.capability,
   ]
 }

@@ -122,13 +122,13 @@ variable "policies" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for name in keys(var.policies) : can(regex("^[a-z][a-z-]*$", name)) && name != "own-log"])
-    error_message = "Function ${var.name}: policies names must be lower-case words joined by hyphens; own-log is the module's own."
+    condition     = alltrue([for name in keys(var.policies) : can(regex("^[a-z][a-z-]*$", name)) && !contains(["own-log", "tracing"], name)])
+    error_message = "Function ${var.name}: policies names must be lower-case words joined by hyphens; own-log and tracing are the module's own."
   }
 
   validation {
-    # IAM does not count white space. The margin is for the own-log policy.
-    condition     = sum(concat([0], [for policy in values(var.policies) : length(jsonencode(jsondecode(policy)))])) <= 9900
+    # IAM does not count white space. The margin is for the module's own policies.
+    condition     = sum(concat([0], [for policy in values(var.policies) : length(jsonencode(jsondecode(policy)))])) <= 9750
     error_message = "Function ${var.name}: policies are too long: IAM allows one role 10240 characters of inline policies. Shorten names or split the models over two stacks."
   }
 }
@@ -158,6 +158,12 @@ variable "reserved_concurrency" {
     condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= var.provisioned_concurrency
     error_message = "Function ${var.name}: reserved_concurrency must be at least provisioned_concurrency."
   }
+}
+
+variable "tracing" {
+  description = "Send traces of the invocations to X-Ray."
+  type        = bool
+  nullable    = false
 }
 
 variable "log_retention_days" {

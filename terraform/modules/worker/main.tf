@@ -39,6 +39,7 @@ locals {
       RETRY_MAX_SECONDS  = tostring(var.retry.max_seconds)
     },
     var.artifact == null ? {} : { MODEL_ARTIFACT = var.artifact },
+    var.metrics_environment == null ? {} : { METRICS_ENVIRONMENT = var.metrics_environment },
   )
   environment = merge(var.environment, local.own_environment)
 
@@ -125,6 +126,7 @@ module "function" {
   provisioned_concurrency = var.provisioned_concurrency
   reserved_concurrency    = var.reserved_concurrency
   log_retention_days      = var.log_retention_days
+  tracing                 = var.tracing
 }
 
 resource "aws_lambda_event_source_mapping" "queue" {

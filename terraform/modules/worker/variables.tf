@@ -268,6 +268,18 @@ variable "log_level" {
   }
 }
 
+variable "metrics_environment" {
+  description = "Write metrics, with this as their dimension Environment; null writes none."
+  type        = string
+  nullable    = true
+}
+
+variable "tracing" {
+  description = "Send traces of the invocations to X-Ray."
+  type        = bool
+  nullable    = false
+}
+
 variable "log_retention_days" {
   description = "Days that log events are kept; one of the values CloudWatch Logs accepts."
   type        = number

@@ -55,6 +55,11 @@ run "one_model" {
   }
 
   assert {
+    condition     = output.deployment.monitoring.dashboard == null && output.deployment.monitoring.topic_arn == null && length(output.deployment.monitoring.alarms) == 0
+    error_message = "what costs money while nobody calls must be asked for"
+  }
+
+  assert {
     condition     = local.authorizer.type == "AWS_IAM"
     error_message = "an API that is open to everyone must be asked for"
   }
@@ -62,6 +67,37 @@ run "one_model" {
   assert {
     condition     = local.cors == null && var.tls_only && var.deletion_protection
     error_message = "the defaults must be the safe ones"
+  }
+}
+
+run "monitored" {
+  variables {
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      trial     = { models_dir = "tests/models", source = "tiny" }
+    }
+    monitoring = { dashboard = true, alarms = true, alarm_models = ["sentiment"] }
+  }
+
+  assert {
+    condition     = output.deployment.monitoring.dashboard == "inference-test" && output.deployment.monitoring.topic_arn != null && contains(output.deployment.monitoring.alarms, "inference-test-sentiment-failures") && !anytrue([for name in output.deployment.monitoring.alarms : strcontains(name, "trial")])
+    error_message = "only the models that were named may have alarms"
+  }
+
+  assert {
+    condition     = length(local.error_codes) == 12 && local.metrics_environment["METRICS_ENVIRONMENT"] == "inference-test"
+    error_message = "the functions must write metrics, and the dashboard know the codes"
+  }
+}
+
+run "without_metrics" {
+  variables {
+    monitoring = { metrics = false, alarms = true }
+  }
+
+  assert {
+    condition     = length(local.metrics_environment) == 0 && !contains(output.deployment.monitoring.alarms, "inference-test-sentiment-failures")
+    error_message = "metrics must be off where they are turned off"
   }
 }
 

@@ -70,6 +70,33 @@ run "invalid_2" {
   }
 }
 
+run "monitoring_misspelt" {
+  command         = plan
+  expect_failures = [var.monitoring]
+
+  variables {
+    monitoring = { dashbord = true }
+  }
+}
+
+run "monitoring_of_another_kind" {
+  command         = plan
+  expect_failures = [var.monitoring]
+
+  variables {
+    monitoring = { emails = "team@example.com" }
+  }
+}
+
+run "alarms_of_no_model" {
+  command         = plan
+  expect_failures = [var.monitoring]
+
+  variables {
+    monitoring = { alarms = true, alarm_models = ["other"] }
+  }
+}
+
 run "api_too_short_for_its_calls" {
   command         = plan
   expect_failures = [var.api]

@@ -16,6 +16,7 @@ variables {
   provisioned_concurrency = 0
   reserved_concurrency    = null
   log_retention_days      = 30
+  tracing                 = false
 }
 
 run "zip" {
@@ -55,8 +56,29 @@ run "zip" {
   }
 
   assert {
+    condition     = one(aws_lambda_function.this.tracing_config).mode == "PassThrough" && length(aws_iam_role_policy.tracing) == 0
+    error_message = "nothing is traced unless it is asked for"
+  }
+
+  assert {
     condition     = data.aws_iam_policy_document.own_log.statement[0].actions == toset(["logs:CreateLogStream", "logs:PutLogEvents"])
     error_message = "Terraform makes the log group: the function must not have logs:CreateLogGroup"
+  }
+}
+
+run "traced" {
+  variables {
+    tracing = true
+  }
+
+  assert {
+    condition     = one(aws_lambda_function.this.tracing_config).mode == "Active"
+    error_message = "the function must be traced where it is asked for"
+  }
+
+  assert {
+    condition     = data.aws_iam_policy_document.tracing[0].statement[0].actions == toset(["xray:PutTelemetryRecords", "xray:PutTraceSegments"]) && aws_iam_role_policy.tracing[0].role == aws_iam_role.this.id
+    error_message = "without the right to, Lambda sends no trace"
   }
 }
 

@@ -18,6 +18,7 @@ variables {
   provisioned_concurrency = 0
   reserved_concurrency    = null
   log_retention_days      = 30
+  tracing                 = false
   policies                = {}
 }
 

@@ -29,6 +29,8 @@ variables {
   environment             = {}
   log_level               = "INFO"
   log_retention_days      = 30
+  metrics_environment     = null
+  tracing                 = false
 }
 
 run "valid" {

@@ -26,6 +26,8 @@ variables {
   environment             = {}
   log_level               = "INFO"
   log_retention_days      = 30
+  metrics_environment     = null
+  tracing                 = false
 }
 
 run "least" {
@@ -82,6 +84,7 @@ run "everything" {
     reserved_concurrency    = 4
     provisioned_concurrency = 1
     environment             = { THREADS = "2", http_proxy = "proxy" }
+    metrics_environment     = "inference-test"
     read_buckets            = ["s3://models/inputs/", "s3://uploads/"]
     read_kms_key_arns       = ["arn:aws:kms:eu-west-1:123456789012:key/1", "arn:aws:kms:us-east-1:123456789012:key/2"]
   }
@@ -122,5 +125,10 @@ run "everything" {
   assert {
     condition     = local.environment["MODEL"] == "sentiment" && local.environment["THREADS"] == "2" && local.environment["http_proxy"] == "proxy" && local.environment["MODEL_ARTIFACT"] == var.artifact
     error_message = "a model's own variables are added, and replace nothing"
+  }
+
+  assert {
+    condition     = local.environment["METRICS_ENVIRONMENT"] == "inference-test"
+    error_message = "the worker must write metrics where it is asked to"
   }
 }

@@ -1,0 +1,92 @@
+# One dashboard: the API, then what happens to the requests, by model. A graph has a line for each model.
+
+locals {
+  error_metrics = [for code in var.error_codes : "Failed${replace(title(replace(code, "_", " ")), " ", "")}" if code != "invalid_input"]
+
+  # A search, since fifty models have more series of this kind than a graph may have, and hardly any has values.
+  failures_by_code = {
+    expression = join("", [
+      "SEARCH('{${local.namespace},Environment,Model} Environment=\"${var.name}\" (",
+      join(" OR ", [for name in local.error_metrics : "MetricName=\"${name}\""]),
+      ")', 'Sum', 300)",
+    ])
+  }
+
+  # Title -> metrics, as CloudWatch's dashboards have them: namespace, name, dimensions, how it is shown.
+  shared_graphs = {
+    "API: calls" = [for name in ["Count", "4xx", "5xx"] : ["AWS/ApiGateway", name, "ApiId", var.api_id, { stat = "Sum" }]]
+    "API: latency (ms)" = [for stat in ["p50", "p99"] :
+      ["AWS/ApiGateway", "Latency", "ApiId", var.api_id, { stat = stat, label = stat }]
+    ]
+    "Functions: throttles" = [for name in concat(values(var.functions), values(var.models)[*].function) :
+      ["AWS/Lambda", "Throttles", "FunctionName", name, { stat = "Sum", label = name }]
+    ]
+    "Functions: errors" = [for name in concat(values(var.functions), values(var.models)[*].function) :
+      ["AWS/Lambda", "Errors", "FunctionName", name, { stat = "Sum", label = name }]
+    ]
+    "Queues: age of the oldest message (s)" = [for name, model in var.models :
+      ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", model.queue, { stat = "Maximum", label = name }]
+    ]
+    "Queues: messages that wait" = [for name, model in var.models :
+      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", model.queue, { stat = "Maximum", label = name }]
+    ]
+    "Dead-letter queues: messages" = [for name, model in var.models :
+      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", model.dlq, { stat = "Maximum", label = name }]
+    ]
+    "Workers: at work" = [for name, model in var.models :
+      ["AWS/Lambda", "ConcurrentExecutions", "FunctionName", model.function, { stat = "Maximum", label = name }]
+    ]
+    "Workers: duration, p99 (ms)" = [for name, model in var.models :
+      ["AWS/Lambda", "Duration", "FunctionName", model.function, { stat = "p99", label = name }]
+    ]
+  }
+
+  # Title -> the functions' own metrics that it shows of each model, with their statistic.
+  model_graphs = {
+    "Requests: succeeded"                           = { Succeeded = "Sum" }
+    "Requests: failed"                              = { Failed = "Sum" }
+    "Requests: expired, cancelled, invalid"         = { Expired = "Sum", Cancelled = "Sum", InvalidInput = "Sum" }
+    "Requests: from submit to result, p50 (ms)"     = { EndToEnd = "p50" }
+    "Requests: from submit to result, p99 (ms)"     = { EndToEnd = "p99" }
+    "Requests: wait in the queue, p99 (ms)"         = { QueueWait = "p99" }
+    "Workers: one pass of the model, p99 (ms)"      = { RunTime = "p99" }
+    "Workers: requests in a pass"                   = { BatchSize = "Average" }
+    "Workers: cold starts"                          = { ColdStart = "Sum" }
+    "Workers: time to load the model, longest (ms)" = { LoadTime = "Maximum" }
+  }
+
+  own_graphs = { for title, metrics in local.model_graphs : title => flatten([for name in keys(var.models) : [
+    for metric, stat in metrics :
+    { line = [local.namespace, metric, "Environment", var.name, "Model", name, { stat = stat, label = length(metrics) == 1 ? name : "${name}: ${metric}" }] }
+  ]])[*].line if var.metrics }
+
+  graphs = concat(
+    [for title, lines in local.shared_graphs : { title = title, lines = lines }],
+    [for title, lines in local.own_graphs : { title = title, lines = lines }],
+    [for search in [local.failures_by_code] : { title = "Requests: failed, by code", lines = [[search]] } if var.metrics],
+  )
+
+  dashboard = {
+    widgets = [for index, graph in local.graphs : {
+      type   = "metric"
+      x      = index % 3 * 8
+      y      = floor(index / 3) * 6
+      width  = 8
+      height = 6
+      properties = {
+        title   = graph.title
+        region  = local.region
+        view    = "timeSeries"
+        period  = 300
+        metrics = graph.lines
+      }
+    }]
+  }
+}
+
+resource "aws_cloudwatch_dashboard" "this" {
+  count = var.dashboard ? 1 : 0
+
+  dashboard_name = var.name
+  dashboard_body = jsonencode(local.dashboard)
+}

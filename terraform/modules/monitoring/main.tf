@@ -1,0 +1,76 @@
+data "aws_partition" "current" {}
+data "aws_caller_identity" "current" {}
+
+# For its region: what aws_region calls that differs between version 5 and 6 of the provider.
+data "aws_service" "sns" {
+  service_id = "sns"
+}
+
+locals {
+  # As in lambda/inference/telemetry.py.
+  namespace = "Inference"
+
+  region     = data.aws_service.sns.region
+  topic_name = "${var.name}-alarms"
+  topic_arn  = "arn:${data.aws_partition.current.partition}:sns:${local.region}:${data.aws_caller_identity.current.account_id}:${local.topic_name}"
+
+  alarmed_models = { for name, model in var.models : name => model if var.alarms && model.alarms }
+  alarmed_functions = !var.alarms ? {} : merge(
+    { api = var.functions.api, dead-letters = var.functions.dead_letters, sweeper = var.functions.sweeper },
+    { for name, model in local.alarmed_models : "worker-${name}" => model.function },
+  )
+
+  alarm_names = sort(concat(
+    [for alarm in aws_cloudwatch_metric_alarm.oldest_message : alarm.alarm_name],
+    [for alarm in aws_cloudwatch_metric_alarm.dead_letters_kept : alarm.alarm_name],
+    [for alarm in aws_cloudwatch_metric_alarm.failures : alarm.alarm_name],
+    [for alarm in aws_cloudwatch_metric_alarm.duration : alarm.alarm_name],
+    [for alarm in aws_cloudwatch_metric_alarm.throttles : alarm.alarm_name],
+    [for alarm in aws_cloudwatch_metric_alarm.dead_letters : alarm.alarm_name],
+    [for alarm in aws_cloudwatch_metric_alarm.api_errors : alarm.alarm_name],
+    [for alarm in aws_cloudwatch_metric_alarm.sweeper : alarm.alarm_name],
+  ))
+}
+
+# Not encrypted with a key: alarms can't publish by way of AWS's managed one, and what they publish is no secret.
+resource "aws_sns_topic" "alarms" {
+  count = var.alarms ? 1 : 0
+
+  name = local.topic_name
+}
+
+data "aws_iam_policy_document" "topic" {
+  count = var.alarms ? 1 : 0
+
+  statement {
+    sid       = "Alarms"
+    actions   = ["sns:Publish"]
+    resources = [local.topic_arn]
+
+    principals {
+      type        = "Service"
+      identifiers = ["cloudwatch.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.current.account_id]
+    }
+  }
+}
+
+resource "aws_sns_topic_policy" "alarms" {
+  count = var.alarms ? 1 : 0
+
+  arn    = aws_sns_topic.alarms[0].arn
+  policy = data.aws_iam_policy_document.topic[0].json
+}
+
+resource "aws_sns_topic_subscription" "email" {
+  for_each = var.alarms ? toset(var.emails) : []
+
+  topic_arn = aws_sns_topic.alarms[0].arn
+  protocol  = "email"
+  endpoint  = each.value
+}

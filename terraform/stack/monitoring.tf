@@ -1,0 +1,30 @@
+# What an operator sees of the deployment, and what calls one.
+
+locals {
+  metrics_environment = local.monitoring.metrics ? { METRICS_ENVIRONMENT = var.name_prefix } : {}
+}
+
+module "monitoring" {
+  source = "../modules/monitoring"
+
+  name      = var.name_prefix
+  metrics   = local.monitoring.metrics
+  dashboard = local.monitoring.dashboard
+  alarms    = local.monitoring.alarms
+  emails    = local.monitoring.emails
+
+  models = { for name, model in local.models : name => {
+    queue           = local.queue_names[name]
+    dlq             = "${local.queue_names[name]}-dlq"
+    function        = local.worker_names[name]
+    timeout_seconds = model.timeout_seconds
+    alarms          = local.monitoring.alarm_models == null ? true : contains(local.monitoring.alarm_models, name)
+  } }
+  functions = local.function_names
+  api_id    = module.http_api.id
+
+  error_codes            = local.error_codes
+  sweeper_schedule       = local.sweeper.schedule
+  oldest_message_seconds = local.monitoring.oldest_message_seconds
+  failed_share           = local.monitoring.failed_share
+}
