@@ -120,12 +120,12 @@ def test_where_the_registry_is_not_created_nothing_is_built(stage: Stage) -> Non
 
 def test_a_failed_smoke_test_is_a_failed_deployment(stage: Stage) -> None:
     stage.fails = "smoke test"
-    assert run() == 1
+    assert run(stage) == 1
 
 
 def test_a_failed_apply_is_not_smoke_tested(stage: Stage) -> None:
     stage.fails = "apply"
-    assert run() == 1
+    assert run(stage) == 1
     assert stage.done[-1] == "apply dev"
 
 
