@@ -145,7 +145,7 @@ def test_a_record_that_never_got_its_message_is_swept(api: Api, control: Control
     control.invoke("sweeper")
     outcome = api.outcome(lost.request_id, 5)
     assert (outcome["status"], outcome["error"]["code"]) == ("failed", "lost")
-    assert "Send it again" in outcome["error"]["message"]
+    assert "Send the request again" in outcome["error"]["message"]
     assert control.record(young.request_id).status is Status.PENDING
     _change(control, young.request_id, submitted_at=lost.submitted_at, possibly_lost_at=a_minute_ago)
     control.invoke("sweeper")
