@@ -17,7 +17,7 @@ PER_RESOURCE = {
     "aws_cloudwatch_dashboard": "cloudwatch_dashboard_month",
     "aws_kms_key": "kms_key_month",
 }
-"""Resource type -> what each of them costs a month, used or not."""
+"""Resource type -> what each of them, or each metric of an alarm, costs a month, used or not."""
 
 _BY_USE = (  # paid for by what they are used for, which usage.py counts
     "aws_apigatewayv2_", "aws_cloudwatch_event_", "aws_cloudwatch_log_group", "aws_dynamodb_table",
@@ -123,7 +123,7 @@ def read(plan: Json) -> Deployment:
             for _, v in _of(resources, "aws_vpc_endpoint")
             if v.get("vpc_endpoint_type") == "Interface"
         ),
-        per_resource={item: counts[kind] for kind, item in PER_RESOURCE.items() if counts[kind]},
+        per_resource={item: _units(kind, resources) for kind, item in PER_RESOURCE.items() if counts[kind]},
         unpriced=tuple(sorted(kind for kind in counts if not _known(kind))),
     )
 
@@ -145,6 +145,14 @@ def _of(resources: list[Json], kind: str) -> Iterator[tuple[str, Json]]:
     for resource in resources:
         if resource["type"] == kind:
             yield resource["address"].rpartition(f".{kind}.")[0], resource["values"]
+
+
+def _units(kind: str, resources: list[Json]) -> int:
+    """How often the price of a resource type is paid: for an alarm, once for each metric that it reads."""
+    return sum(
+        sum(bool(query.get("metric")) for query in values.get("metric_query") or ()) or 1
+        for _, values in _of(resources, kind)
+    )
 
 
 def _function(where: str, values: Json, resources: list[Json]) -> Function:

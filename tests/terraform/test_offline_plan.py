@@ -88,6 +88,8 @@ def test_prods_plan_has_a_price(
     assert {function.name for function in found.others} == {"inference-prod-dead-letters", "inference-prod-sweeper"}
     assert (found.polled_queues, found.record_days, found.log_days, found.backups) == (2, 7, 90, True)
     assert found.sweeps_per_month == 8640
+    # 11 alarms; those on the model's failures, on the API's 5xx and on the sweeper read two metrics each
+    assert found.per_resource == {"cloudwatch_alarm_month": 14, "cloudwatch_dashboard_month": 1}
     assert found.unpriced == (), "give the new type a price, or a place among those that have none"
 
     path = tmp_path / "plan.json"
