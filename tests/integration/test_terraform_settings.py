@@ -15,8 +15,8 @@ from tests.integration.terraform_definition import Module
 
 TERRAFORM = Path(__file__).resolve().parents[2] / "terraform"
 STACK = TERRAFORM / "stack"
-OPTIONAL = {"MODEL_ARTIFACT"}
-"""Set where the model has one; every other setting is required."""
+OPTIONAL = {"MODEL_ARTIFACT", "METRICS_ENVIRONMENT"}
+"""Set where the model has one, and where metrics are on; every other setting is required."""
 
 
 def names_in(text: str) -> set[str]:
@@ -44,6 +44,7 @@ def test_the_environment_is_what_the_settings_read(file: Path, start: str, setti
     text = block(file, start) if start else file.read_text()
     known = {field.name.upper() for field in fields(settings)}
     assert names_in(text) | (OPTIONAL & known) == known
+    assert "metrics_environment" in text
 
 
 def test_a_message_that_the_api_makes_fits_in_the_queue() -> None:
