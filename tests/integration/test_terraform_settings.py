@@ -67,7 +67,7 @@ def test_a_setting_has_no_default_of_its_own(settings: type[Settings]) -> None:
 
 
 def test_what_tests_and_benchmarks_take_for_terraforms_settings_is_complete() -> None:
-    names = {"MODELS", "DEFAULT_MODEL", "QUEUE_URL_PREFIX", "REQUEST_TABLE"}
+    names = {"MODELS", "DEFAULT_MODEL", "QUEUE_URL_PREFIX", "REQUEST_TABLE", "METRICS_ENVIRONMENT"}
     assert api_environment().keys() | names == {field.name.upper() for field in fields(ApiSettings)}
     names = {"MODEL", "MODEL_SOURCE", "QUEUE_URL", "REQUEST_TABLE"}
     assert worker_environment().keys() | names | OPTIONAL == {field.name.upper() for field in fields(WorkerSettings)}
