@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from scripts.console import BUILD, ROOT, CommandError, note, run
 from scripts.cost import capacity, deployment, measured, plot, prices, report, usage
 from scripts.cost.requests import ASSUMED_POLLS
 from scripts.deployment import terraform
+from scripts.deployment.terraform_process import capture
 
 WIDTH = 140  # of the tables where there is no terminal
 BENCH = BUILD / "bench" / "results.json"
@@ -56,14 +56,7 @@ def _plan_file(path: Path, environment: str) -> dict[str, Any]:
     if not data.lstrip().startswith(b"{"):  # as -out writes it
         folder = terraform.ENVIRONMENTS / environment
         command = [terraform.terraform_binary(), f"-chdir={folder}", "show", "-json", str(path.resolve())]
-        shown = subprocess.run(
-            command,
-            env=terraform.terraform_env(),
-            capture_output=True,
-            encoding="utf-8",
-            errors="replace",
-            check=False,
-        )
+        shown = capture(command, terraform.terraform_env())
         if shown.returncode:
             raise CommandError(f"{path} is no plan that Terraform can show: {shown.stderr.strip()}")
         data = shown.stdout.encode()

@@ -8,15 +8,13 @@ the bucket on the emulator, without a question and without a backend.hcl.
 
 import argparse
 import json
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from scripts.console import BUILD, ROOT, CommandError, note, run
 from scripts.deployment import aws_session, terraform
-from scripts.deployment.shell import without_arguments
-from scripts.deployment.terraform_process import stream
+from scripts.deployment.terraform_process import capture, stream
 from scripts.local import emulator
 
 FOLDER = terraform.TERRAFORM / "bootstrap"
@@ -95,14 +93,10 @@ def _local_data() -> Path:
 
 
 def _outputs(environment: str, env: Mapping[str, str]) -> dict[str, str]:
-    shown = subprocess.run(
-        [terraform.terraform_binary(), f"-chdir={FOLDER}", "output", "-json"],
-        env=without_arguments(_with_data(environment, env)),
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=True,
-    )
+    command = [terraform.terraform_binary(), f"-chdir={FOLDER}", "output", "-json"]
+    shown = capture(command, _with_data(environment, env))
+    if shown.returncode:
+        raise CommandError(f"cannot read the outputs of terraform/bootstrap: {shown.stderr.strip()}")
     read: dict[str, Any] = json.loads(shown.stdout)
     return {name: str(output["value"]) for name, output in read.items()}
 

@@ -6,7 +6,6 @@ returns its input, and the AWS provider by Terraform's built-in one: no provider
 
 import json
 import re
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from typing import Any
 
 from scripts.console import BUILD, ROOT, CommandError, note
 from scripts.deployment import aws_session, deployed_images, terraform
+from scripts.deployment.terraform_process import capture
 from scripts.stack_defaults import defaults
 
 MODELS = ROOT / "worker" / "models"
@@ -154,7 +154,7 @@ def _evaluate(environment: str, folder: Path) -> dict[str, Any]:
     env = {
         name: value
         for name, value in terraform.environment_env(environment).items()
-        if name not in ("TF_WORKSPACE", "TF_DATA_DIR") and not name.startswith("TF_CLI_ARGS")
+        if name not in ("TF_WORKSPACE", "TF_DATA_DIR")
     }
     BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=BUILD, prefix="environment-") as name:
@@ -166,14 +166,10 @@ def _evaluate(environment: str, folder: Path) -> dict[str, Any]:
         (work / _STUB).mkdir()
         (work / _STUB / "main.tf.json").write_text(json.dumps(_stub_module()), encoding="utf-8")
         for arguments in (("init", "-input=false"), ("console",)):
-            shown = subprocess.run(
+            shown = capture(
                 [terraform.terraform_binary(), f"-chdir={work}", *arguments, "-no-color"],
-                input=_EXPRESSION.replace("\n", " ") + "\n",
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                env=env,
-                check=False,
+                env,
+                _EXPRESSION.replace("\n", " ") + "\n",
             )
             if shown.returncode:
                 break

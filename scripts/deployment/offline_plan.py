@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import socket
-import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +18,8 @@ from typing import Any
 from scripts.console import BUILD, CommandError, note
 from scripts.deployment import aws_session, deployed_images, terraform
 from scripts.deployment.environment_config import EnvironmentConfig, read_config
-from scripts.deployment.shell import ignored_in_local, terraform_of_local, without_arguments
-from scripts.deployment.terraform_process import stream
+from scripts.deployment.shell import ignored_in_local, terraform_of_local
+from scripts.deployment.terraform_process import capture, stream
 from scripts.local.emulator import HOST, REGION, Emulator
 from scripts.packaging import package
 
@@ -88,14 +87,7 @@ def plan_as_json(environment: str) -> dict[str, Any]:
     with _workplace(environment) as place:
         command = [terraform.terraform_binary(), f"-chdir={place.folder}"]
         for arguments in (["plan", "-input=false", "-lock=false", "-no-color", "-out=plan"], ["show", "-json", "plan"]):
-            done = subprocess.run(
-                [*command, *arguments],
-                env=without_arguments(place.env),
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                check=False,
-            )
+            done = capture([*command, *arguments], place.env)
             if done.returncode:
                 raise CommandError(f"{environment} can't be planned: {done.stderr.strip()}")
     planned: dict[str, Any] = json.loads(done.stdout)

@@ -33,7 +33,7 @@ from scripts.deployment.shell import (
     without_arguments,
 )
 from scripts.deployment.terraform_errors import error_line, registry_host, remedy
-from scripts.deployment.terraform_process import stream
+from scripts.deployment.terraform_process import capture, stream
 from scripts.local import emulator
 
 TERRAFORM = ROOT / "terraform"
@@ -113,11 +113,11 @@ def outputs(name: str) -> dict[str, Any]:
     nothing = f"nothing is deployed in {name}: run `make {'up' if name == LOCAL else f'apply ENV={name}'}`"
     if name == LOCAL:
         _forget_lost_state(folder, emulator.current())
-    env = without_arguments(environment_env(name))
+    env = environment_env(name)
     if not data_dir(folder, env).is_dir():
         raise CommandError(nothing)
     command = [terraform_binary(), f"-chdir={folder}", "output", "-json", "-no-color"]
-    shown = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", env=env, check=False)
+    shown = capture(command, env)
     if shown.returncode:
         raise CommandError(
             remedy(shown.stderr, name) or f"cannot read the outputs of {name}: {error_line(shown.stderr)}"

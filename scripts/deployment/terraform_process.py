@@ -1,4 +1,4 @@
-"""Run a Terraform command, and pass its output on; for known errors, print the remedy."""
+"""Run a Terraform command: pass its output on, with the remedies of known errors, or read it."""
 
 import subprocess
 import sys
@@ -9,6 +9,7 @@ from typing import TextIO
 
 from scripts.console import note
 from scripts.deployment import progress
+from scripts.deployment.shell import without_arguments
 from scripts.deployment.terraform_errors import remedy
 
 
@@ -32,6 +33,19 @@ def stream(command: Sequence[str], env: Mapping[str, str], name: str, *, quiet: 
     if known:
         note(f"error: {known}")
     return code
+
+
+def capture(command: Sequence[str], env: Mapping[str, str], text: str = "") -> subprocess.CompletedProcess[str]:
+    """Run a command whose output is read, without the arguments that the caller's shell adds. `text` is its input."""
+    return subprocess.run(
+        command,
+        env=without_arguments(env),
+        input=text,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
+    )
 
 
 def _pass_on(command: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
