@@ -1,19 +1,21 @@
 """Processing a batch: read, claim, predict, finish. Each step returns what the next step gets, and verdicts on the
 rest.
 
-records -> read -> in chunks of the model's batch size: claim -> predict in one pass -> finish
-                   then, one by one, requests that have to run alone
+records -> read -> group by model, the quickest first
+        -> in chunks of the model's batch size: claim -> predict in one pass -> finish
+           then, one by one, requests that have to run alone
         -> a verdict for each record -> logs, counts, visibility timeouts, the answer to Lambda
+
+The groups behind the one at work are not claimed yet. They stay hidden for the time of a few of its passes only: if it
+hangs or kills the process, they come back soon, and none of them has lost an attempt.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from inference.aws.deadline import Deadline
-from inference.catalog import Validate
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
 from inference.telemetry import Stopwatch, Telemetry
@@ -21,8 +23,9 @@ from worker.claims import Claim, Claimer, DeferredDelivery
 from worker.delivery import Delivery, read_records, without_duplicates
 from worker.finish import Finisher
 from worker.invocation import Invocation, RetryDelay
-from worker.prediction import Prediction, Predictor
+from worker.prediction import Prediction
 from worker.verdicts import Retry, RetryReason, Verdict, Verdicts, counts, log, single_verdict
+from worker.visibility import Visibility, return_seconds
 
 LEASE_MARGIN_MS = 3_000
 """A lease ends this long after its invocation: clocks differ, and Lambda needs a moment to stop the process."""
@@ -34,17 +37,19 @@ deadline."""
 FINISH_MARGIN_MS = 2_000
 """No chunk is started with less time than the slowest so far took, plus this."""
 
-RETURN_AFTER_PASSES, RETURN_AFTER_SECONDS = 3, 2
-"""Messages that wait to run alone become visible again after this many times the slowest pass so far, plus these
-seconds. The time is extended before each pass: normally none becomes visible, and no receive is used up."""
+UNKNOWN_PASS_SHARE = 0.5
+"""Such a model is loaded behind other groups only while more than this share of the invocation's time is left: what it
+needs is unknown, and its requests must not lose an attempt because others took long."""
+
+UNKNOWN_MODEL_SECONDS = 10
+"""How long a message waits whose model this worker does not have: another version of the worker may have it."""
 
 
 class Worker:
-    """Processes batches of one model's messages.
+    """Processes batches of messages of one model, or of the models of a pool.
 
     Args:
-        model: predicts.
-        validate: checks an input and fills in defaults; the same check that the api function makes.
+        predictions: model name -> its prediction.
         table, queue: where the records and messages are.
         retry: how long a retryable error waits.
         deadline: of the calls to table and queue; while claiming, time is reserved for the calls that follow.
@@ -52,8 +57,7 @@ class Worker:
 
     def __init__(
         self,
-        model: Predictor,
-        validate: Validate,
+        predictions: Mapping[str, Prediction],
         table: RequestTable,
         queue: RequestQueue,
         retry: RetryDelay,
@@ -61,11 +65,10 @@ class Worker:
         deadline: Deadline | None = None,
     ) -> None:
         self._deadline = deadline or Deadline()
-        self._model = model
+        self._predictions = predictions
         self._table = table
         self._queue = queue
         self._telemetry = telemetry
-        self._prediction = Prediction(model, validate, telemetry)
         self._finisher = Finisher(table, retry, telemetry)
 
     def process(self, records: Sequence[Mapping[str, Any]], invocation: Invocation) -> list[str]:
@@ -94,57 +97,99 @@ class Worker:
 
     def _decide(self, records: Sequence[Mapping[str, Any]], invocation: Invocation) -> Iterator[tuple[str, Verdict]]:
         """Process the records; yields their verdicts as they are known."""
-        trace = {"invocation_id": invocation.invocation_id, "model_version": self._model.version}
-        lease_until = invocation.now() + invocation.remaining_ms() + LEASE_MARGIN_MS
-        claimer = Claimer(self._table, lease_until, trace, self._telemetry)
+        now, total_ms = invocation.now(), invocation.remaining_ms()
+        lease_until = now + total_ms + LEASE_MARGIN_MS
+        claimers = {name: self._claimer(each, lease_until, invocation) for name, each in self._predictions.items()}
+        visibility = Visibility(self._set_visibility, lease_until)
         deliveries, verdicts = read_records(records)
         yield from verdicts
+        deliveries, verdicts = self._of_known_models(deliveries)
+        yield from verdicts
+        received = deliveries
+        deliveries, verdicts = without_duplicates(received, visibility.lease_seconds(now))
+        groups = self._by_model(deliveries)
         # If this process is killed, its messages become visible when its lease ends, not after the queue's
-        # visibility timeout, which is six times as long.
-        lease_seconds = claimer.lease_seconds(invocation.now())
-        self._set_visibility({delivery.receipt_handle: lease_seconds for delivery in deliveries})
-        deliveries, verdicts = without_duplicates(deliveries, lease_seconds)
+        # visibility timeout, which is six times as long. Those of the other groups become visible sooner.
+        visibility.hide(received, _behind(groups, 0), self._expected_ms(groups), now)
         yield from verdicts
         worked = False
         deferred: list[DeferredDelivery] = []
-        size = self._model.batch_size
-        for start in range(0, len(deliveries), size):
-            chunk = deliveries[start : start + size]
-            if worked and not self._has_time_for_pass(invocation):
-                yield from _no_time(chunk)
-                continue
-            found = claimer.claim(chunk, invocation.now())
-            yield from found.verdicts
-            deferred += found.deferred
-            yield from self._work(found.claims, invocation)
-            worked = worked or bool(found.claims)
-        waiting = _in_claim_order(deferred)
-        for position, delivery in enumerate(waiting):
-            if worked and not self._has_time_for_pass(invocation):
-                yield from _no_time([delivery])
-                continue
-            if worked:
-                self._shorten_visibility(waiting[position:], claimer.lease_seconds(invocation.now()))
-            found = claimer.claim_alone(delivery, invocation.now())
-            yield from found.verdicts
-            yield from self._work(found.claims, invocation)
-            worked = worked or bool(found.claims)
+        for position, (name, group) in enumerate(groups):
+            prediction, waiting = self._predictions[name], _behind(groups, position)
+            if position:
+                if visibility.waiting_are_shown(invocation.now()):
+                    yield from _handed_back([*group, *waiting])
+                    break
+                visibility.hide(group, waiting, prediction.expected_ms, invocation.now())
+            size = prediction.model.batch_size
+            with self._telemetry.adding(model=name):
+                for start in range(0, len(group), size):
+                    chunk = group[start : start + size]
+                    if worked and not _has_time_for_pass(prediction, invocation, total_ms):
+                        yield from _no_time(chunk)
+                        continue
+                    if start and waiting and not visibility.waiting_are_shown(invocation.now()):
+                        visibility.hide([], waiting, prediction.expected_ms, invocation.now())
+                    found = claimers[name].claim(chunk, invocation.now())
+                    yield from found.verdicts
+                    deferred += found.deferred
+                    yield from self._work(found.claims, prediction, invocation)
+                    worked = worked or bool(found.claims)
+        alone = _in_claim_order(deferred)
+        for position, delivery in enumerate(alone):
+            name = delivery.message.model
+            prediction = self._predictions[name]
+            with self._telemetry.adding(model=name):
+                if worked and not _has_time_for_pass(prediction, invocation, total_ms):
+                    yield from _no_time([delivery])
+                    continue
+                if worked:
+                    self._shorten(visibility, alone[position:], prediction.expected_ms, invocation.now())
+                found = claimers[name].claim_alone(delivery, invocation.now())
+                yield from found.verdicts
+                yield from self._work(found.claims, prediction, invocation)
+                worked = worked or bool(found.claims)
 
-    def _has_time_for_pass(self, invocation: Invocation) -> bool:
-        """Whether the remaining time is enough for another pass. The first pass is always made."""
-        return invocation.remaining_ms() > self._prediction.slowest_ms + FINISH_MARGIN_MS
+    def _claimer(self, prediction: Prediction, lease_until: int, invocation: Invocation) -> Claimer:
+        trace = {"invocation_id": invocation.invocation_id, "model_version": prediction.model.version}
+        return Claimer(self._table, lease_until, trace, self._telemetry)
 
-    def _shorten_visibility(self, waiting: Sequence[Delivery], lease_seconds: int) -> None:
+    def _of_known_models(self, deliveries: Sequence[Delivery]) -> tuple[list[Delivery], Verdicts]:
+        """The deliveries of this worker's models, and verdicts on those of others."""
+        known = [delivery for delivery in deliveries if delivery.message.model in self._predictions]
+        return known, [
+            (
+                delivery.receipt_handle,
+                Retry(
+                    RetryReason.UNKNOWN_MODEL,
+                    UNKNOWN_MODEL_SECONDS,
+                    {"request_id": delivery.message.request_id, "model": delivery.message.model},
+                ),
+            )
+            for delivery in deliveries
+            if delivery.message.model not in self._predictions
+        ]
+
+    def _by_model(self, deliveries: Sequence[Delivery]) -> list[tuple[str, list[Delivery]]]:
+        """The deliveries of each model. The model that is expected to be the quickest goes first, so that a slow one or
+        one that hangs delays as few others as possible."""
+        groups: dict[str, list[Delivery]] = {}
+        for delivery in deliveries:
+            groups.setdefault(delivery.message.model, []).append(delivery)
+        return sorted(groups.items(), key=lambda group: return_seconds(self._predictions[group[0]].expected_ms))
+
+    def _expected_ms(self, groups: Sequence[tuple[str, Sequence[Delivery]]]) -> float | None:
+        """Of the first group's pass."""
+        return self._predictions[groups[0][0]].expected_ms if groups else 0
+
+    def _shorten(self, visibility: Visibility, alone: Sequence[Delivery], expected_ms: float | None, now: int) -> None:
         """Hide the next message for the time of its lease, and those after it only for the time of a few passes: if the
         next one kills the process, the others do not wait for the end of its lease.
         """
-        slowest_ms = self._prediction.slowest_ms
-        seconds = min(math.ceil(slowest_ms * RETURN_AFTER_PASSES / 1000) + RETURN_AFTER_SECONDS, lease_seconds)
-        if len(waiting) > 1 and seconds < lease_seconds:
-            handles = [delivery.receipt_handle for delivery in waiting]
-            self._set_visibility(dict.fromkeys(handles, seconds) | {handles[0]: lease_seconds})
+        if len(alone) > 1 and return_seconds(expected_ms) < visibility.lease_seconds(now):
+            visibility.hide(alone[:1], alone[1:], expected_ms, now)
 
-    def _work(self, claims: Sequence[Claim], invocation: Invocation) -> Verdicts:
+    def _work(self, claims: Sequence[Claim], prediction: Prediction, invocation: Invocation) -> Verdicts:
         """Predict and finish what was claimed."""
         if not claims:
             return []
@@ -155,9 +200,7 @@ class Worker:
                 self._telemetry.measure(model, "QueueWait", max(invocation.now() - claim.delivery.sent_at, 0))
         self._telemetry.measure(model, "BatchSize", len(claims))
         seconds = (invocation.remaining_ms() - TIMEOUT_MARGIN_MS) / 1000
-        predicted = self._prediction.predict(
-            claims, seconds, lambda loading: self._on_timeout(claims, loading, invocation)
-        )
+        predicted = prediction.predict(claims, seconds, lambda loading: self._on_timeout(claims, loading, invocation))
         self._telemetry.measure(model, "RunTime", predicted.predict_ms)
         return self._finisher.finish(claims, predicted, invocation.now())
 
@@ -189,6 +232,19 @@ class Worker:
             self._telemetry.warning("visibility_not_set", messages=len(missed))
 
 
+def _has_time_for_pass(prediction: Prediction, invocation: Invocation, total_ms: int) -> bool:
+    """Whether the remaining time is enough for another pass. The first pass is always made."""
+    expected, remaining = prediction.expected_ms, invocation.remaining_ms()
+    if expected is None:
+        return remaining > total_ms * UNKNOWN_PASS_SHARE
+    return remaining > expected + FINISH_MARGIN_MS
+
+
+def _behind(groups: Sequence[tuple[str, Sequence[Delivery]]], position: int) -> list[Delivery]:
+    """The deliveries of the groups after this one."""
+    return [delivery for _, group in groups[position + 1 :] for delivery in group]
+
+
 def _in_claim_order(deferred: Sequence[DeferredDelivery]) -> list[Delivery]:
     """Fewest attempts first: a request that has stopped its worker before must not stop the others again. With the same
     number of attempts, the message with the most receives goes first: it is closest to the dead-letter queue.
@@ -200,5 +256,13 @@ def _in_claim_order(deferred: Sequence[DeferredDelivery]) -> list[Delivery]:
 def _no_time(deliveries: Sequence[Delivery]) -> Verdicts:
     return [
         (delivery.receipt_handle, Retry(RetryReason.NO_TIME, 0, {"request_id": delivery.message.request_id}))
+        for delivery in deliveries
+    ]
+
+
+def _handed_back(deliveries: Sequence[Delivery]) -> Verdicts:
+    """Their visibility timeouts are over: another worker may have received them, so they stay unchanged."""
+    return [
+        (delivery.receipt_handle, Retry(RetryReason.HANDED_BACK, None, {"request_id": delivery.message.request_id}))
         for delivery in deliveries
     ]

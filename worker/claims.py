@@ -80,10 +80,6 @@ class Claimer:
         self._trace = trace
         self._telemetry = telemetry
 
-    def lease_seconds(self, now: int) -> int:
-        """Seconds until this invocation's leases end."""
-        return (self._lease_until - now) // 1000 + 1
-
     def claim(self, deliveries: Sequence[Delivery], now: int) -> ClaimResult:
         """Claim the requests that can run together. First deliveries go in one call; later ones one by one, except for
         a last attempt."""

@@ -1,4 +1,5 @@
-"""The worker function: SQS event in, failed message ids out. The model is loaded when Lambda starts the process."""
+"""The worker function: SQS event in, failed message ids out. A single model is loaded when Lambda starts the process,
+the models of a pool when they are first used."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from typing import Any
 
 from inference.aws import clients
 from inference.aws.deadline import Deadline
-from inference.catalog import packaged_validator
+from inference.catalog import Validate, packaged_validator
 from inference.settings import WorkerSettings
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
@@ -23,8 +24,10 @@ from inference.telemetry import Telemetry, function_name, now_ms
 from worker.batch import Worker
 from worker.invocation import Invocation, RetryDelay
 from worker.loading import LoadableModel
+from worker.memory import BUDGET, ModelMemory
 from worker.model import load
 from worker.model.loaded import LoadedModel, threads_for
+from worker.prediction import Prediction
 
 INITIALIZED_AHEAD = ("provisioned-concurrency", "snap-start")
 """Initialization types whose INIT runs during the deployment: a load that fails must fail the deployment."""
@@ -33,24 +36,36 @@ settings = WorkerSettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment)
 deadline = Deadline()
 
-source = Path(__file__).parent / "models" / settings.model_source
+memory_mb = int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769"))
+memory = ModelMemory(int(memory_mb * 2**20 * BUDGET), telemetry)
 
 
-def _load() -> LoadedModel:
-    return load(
-        source,
-        artifact=settings.model_artifact or None,
-        threads=threads_for(int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769"))),
-        s3_client=lambda: clients.client("s3"),
-    )
+def _model(name: str, source: str) -> LoadableModel:
+    folder = Path(__file__).parent / "models" / source
+
+    def load_folder() -> LoadedModel:
+        return load(
+            folder,
+            artifact=settings.model_artifacts.get(name),
+            threads=threads_for(memory_mb),
+            s3_client=lambda: clients.client("s3"),
+        )
+
+    marker = Path(tempfile.gettempdir()) / f"{function_name()}-{name}-loading"
+    return LoadableModel(name, folder / "manifest.json", load_folder, marker, telemetry, memory)
 
 
-load_marker = Path(tempfile.gettempdir()) / f"{function_name()}-model-loading"
-model = LoadableModel(settings.model, source / "manifest.json", _load, load_marker, telemetry)
-model.start(required=os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") in INITIALIZED_AHEAD)
+def _validator(source: str) -> Validate:
+    return lambda value: packaged_validator(source)(value)  # imported with the model's first request
+
+
+models = {name: _model(name, source) for name, source in settings.models.items()}
+single = next(iter(models.values())) if len(models) == 1 else None
+if single:  # the models of a pool are loaded when they are first used
+    single.start(required=os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") in INITIALIZED_AHEAD)
+    packaged_validator(settings.models[single.name])
 worker = Worker(
-    model,
-    packaged_validator(settings.model_source),
+    {name: Prediction(model, _validator(settings.models[name]), telemetry) for name, model in models.items()},
     RequestTable(clients.lean_client("dynamodb", deadline), settings.request_table, telemetry=telemetry),
     RequestQueue(clients.lean_client("sqs", deadline), settings.queue_url),
     RetryDelay(settings.retry_base_seconds, settings.retry_max_seconds),
@@ -63,10 +78,11 @@ gc.enable()
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Work on one SQS event."""
-    telemetry.begin(invocation_id=context.aws_request_id, model=settings.model)
-    telemetry.count_cold_start(settings.model)
+    telemetry.begin(invocation_id=context.aws_request_id, **({"model": single.name} if single else {}))
+    telemetry.count_cold_start(single.name if single else None)
     deadline.start(context.get_remaining_time_in_millis() / 1000)
-    model.begin_invocation()
+    for model in models.values():
+        model.begin_invocation()
     invocation = Invocation(context.aws_request_id, context.get_remaining_time_in_millis, now_ms)
     failed = worker.process(event["Records"], invocation)
     return {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]}

@@ -28,6 +28,8 @@ class Predictor(Protocol):
     @property
     def batch_size(self) -> int: ...
     @property
+    def is_loaded(self) -> bool: ...
+    @property
     def permanent_errors(self) -> Sequence[str]: ...
     def load(self) -> None: ...
     def predict(self, inputs: list[Any]) -> Sequence[Any]: ...
@@ -42,21 +44,30 @@ class Predicted:
 
 
 class Prediction:
-    """Predicts claimed requests.
+    """Predicts claimed requests of one model.
 
     Args:
         model: predicts.
         validate: checks an input and fills in defaults; the same check that the api function makes.
 
     Attributes:
-        slowest_ms: what the slowest of the last passes took.
+        model: the one that predicts.
     """
 
     def __init__(self, model: Predictor, validate: Validate, telemetry: Telemetry) -> None:
-        self._model = model
+        self.model = model
         self._validate = validate
         self._telemetry = telemetry
-        self.slowest_ms = 0.0
+        self._slowest_ms = 0.0
+        self._slowest_load_ms: float | None = None
+
+    @property
+    def expected_ms(self) -> float | None:
+        """How long a pass takes if it is as slow as the slowest of the last ones, with the load if one is needed;
+        None if this process has not loaded the model yet."""
+        if self.model.is_loaded:
+            return self._slowest_ms
+        return None if self._slowest_load_ms is None else self._slowest_ms + self._slowest_load_ms
 
     def predict(self, claims: Sequence[Claim], seconds: float, on_timeout: Callable[[bool], None]) -> Predicted:
         """Load the model if need be, and predict.
@@ -67,13 +78,16 @@ class Prediction:
         """
         loading = True
         with Timeout(seconds, lambda: on_timeout(loading)):
+            watch, was_loaded = Stopwatch(), self.model.is_loaded
             with suppress(NotLoadedError):  # predict raises it again
-                self._model.load()
+                self.model.load()
+            if not was_loaded:
+                self._slowest_load_ms = max((self._slowest_load_ms or 0) * SLOWEST_DECAY, watch.ms)
             loading = False
             watch = Stopwatch()
             outcomes = self._outcomes(claims)
             predict_ms = watch.ms
-        self.slowest_ms = max(self.slowest_ms * SLOWEST_DECAY, predict_ms)
+        self._slowest_ms = max(self._slowest_ms * SLOWEST_DECAY, predict_ms)
         return Predicted(outcomes, predict_ms)
 
     def _outcomes(self, claims: Sequence[Claim]) -> list[Outcome]:
@@ -86,7 +100,7 @@ class Prediction:
                 outcomes[index] = Failed(ErrorCode.INVALID_INPUT, str(error), retryable=False)
         if inputs:
             predicted = predict_isolated(
-                self._model.predict, list(inputs.values()), self._pass_failed, self._model.permanent_errors
+                self.model.predict, list(inputs.values()), self._pass_failed, self.model.permanent_errors
             )
             outcomes.update(zip(inputs, predicted, strict=True))
         return [outcomes[index] for index in range(len(claims))]

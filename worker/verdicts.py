@@ -38,8 +38,10 @@ class RetryReason(StrEnum):
     """Why a message is kept."""
 
     UNREADABLE = "unreadable"
+    UNKNOWN_MODEL = "unknown_model"
     DUPLICATE = "duplicate"
     NO_TIME = "no_time"
+    HANDED_BACK = "handed_back"
     CLAIM_FAILED = "claim_failed"
     CLAIM_REJECTED = "claim_rejected"
     LEASED = "leased"
@@ -85,8 +87,10 @@ EVENTS: Mapping[DoneReason | RetryReason, tuple[Callable[..., None], str]] = {
     DoneReason.NO_RECORD: (Telemetry.info, "message_dropped"),
     DoneReason.EARLIER_SUBMIT: (Telemetry.info, "message_dropped"),
     RetryReason.UNREADABLE: (Telemetry.error, "message_unreadable"),
+    RetryReason.UNKNOWN_MODEL: (Telemetry.warning, "model_unknown"),
     RetryReason.DUPLICATE: (Telemetry.info, "message_returned"),
     RetryReason.NO_TIME: (Telemetry.info, "message_returned"),
+    RetryReason.HANDED_BACK: (Telemetry.warning, "message_returned"),
     RetryReason.CLAIM_FAILED: (Telemetry.error, "claim_failed"),
     RetryReason.CLAIM_REJECTED: (Telemetry.info, "message_returned"),
     RetryReason.LEASED: (Telemetry.info, "message_returned"),

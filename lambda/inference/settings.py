@@ -8,17 +8,32 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Self, get_type_hints
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, Self
 
 from inference.errors import ConfigurationError
 
 
-def _models(text: str) -> Mapping[str, str]:
+def _texts(text: str) -> Mapping[str, str]:
     value = json.loads(text)
-    if not isinstance(value, dict) or not all(isinstance(source, str) for source in value.values()):
-        raise ValueError("not a JSON object of model name to source")
+    if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
+        raise ValueError("not a JSON object of model name to text")
     return value
+
+
+def _models(text: str) -> Mapping[str, str]:
+    models = _texts(text)
+    if not models:
+        raise ValueError("names no model")
+    return models
+
+
+def _pools(text: str) -> Mapping[str, str]:
+    """A JSON object of pool name to the names of its models, read as model name -> pool name."""
+    value = json.loads(text)
+    if not isinstance(value, dict) or not all(isinstance(names, list) for names in value.values()):
+        raise ValueError("not a JSON object of pool name to model names")
+    return {str(name): pool for pool, names in value.items() for name in names}
 
 
 def _positive(text: str) -> int:
@@ -71,7 +86,7 @@ class Settings:
         """
         values: dict[str, Any] = {}
         problems = []
-        optional = {name for name in get_type_hints(cls) if hasattr(cls, name)}
+        optional = {item.name for item in fields(cls) if item.default_factory is not MISSING}
         for item in fields(cls):
             variable = item.name.upper()
             text = environment.get(variable, "")
@@ -105,12 +120,16 @@ class ApiSettings(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSettings(Settings):
-    """Settings of a worker. `model_artifact`, which is optional, replaces the packaged artifact by one in S3."""
+    """Settings of a worker.
 
-    model: str = _setting()
-    model_source: str = _setting()
+    Attributes:
+        models: model name -> source.
+        model_artifacts: model name -> the artifact in S3 that replaces the packaged one. The only optional setting.
+    """
+
+    models: Mapping[str, str] = _setting(_models)
     queue_url: str = _setting()
-    model_artifact: str = field(default="", metadata={"parse": str})
+    model_artifacts: Mapping[str, str] = field(default_factory=dict, metadata={"parse": _texts})
     retry_base_seconds: int = _setting(_not_negative)
     retry_max_seconds: int = _setting(_not_negative)
 

@@ -16,6 +16,8 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 NAMESPACE = "Inference"
@@ -58,6 +60,16 @@ class Telemetry:
         self._common = {"function": self._common["function"], **common, "cold_start": self._cold}
         self._cold = False
         self._once.clear()
+
+    @contextmanager
+    def adding(self, **common: Any) -> Iterator[None]:
+        """Add `common` to each line of the block, those that other threads write included."""
+        before = self._common
+        self._common = {**before, **common}
+        try:
+            yield
+        finally:
+            self._common = before
 
     def info(self, event: str, **fields: Any) -> None:
         self._write("INFO", event, fields)

@@ -6,6 +6,7 @@ A contestant that cannot run here (a library or a program is missing) raises Com
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,8 +86,7 @@ def worker_environment(fake_aws: FakeAws) -> dict[str, str]:
         | stack_defaults.worker_environment()
         | {
             "REQUEST_TABLE": "bench-requests",
-            "MODEL": MODEL,
-            "MODEL_SOURCE": MODEL,
+            "MODELS": json.dumps({MODEL: MODEL}),
             "QUEUE_URL": fake_aws.queue_url(f"bench-{MODEL}"),
             "AWS_LAMBDA_FUNCTION_NAME": f"bench-worker-{MODEL}",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",  # one vCPU

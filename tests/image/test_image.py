@@ -55,8 +55,7 @@ def settings(api: RuntimeApi, fake_aws: FakeAws) -> dict[str, str]:
         | fake_aws.environment
         | {
             "LAMBDA_TASK_ROOT": "/var/task",
-            "MODEL": "sentiment",
-            "MODEL_SOURCE": "sentiment",
+            "MODELS": '{"sentiment": "sentiment"}',
             "REQUEST_TABLE": "requests",
             "QUEUE_URL": fake_aws.queue_url("sentiment"),
         }

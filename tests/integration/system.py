@@ -29,7 +29,7 @@ from tests.integration.terraform_definition import create_queues, create_table
 from tests.unit.fakes import ReadyModel
 from worker.batch import Worker
 from worker.invocation import Invocation, RetryDelay
-from worker.prediction import Predictor
+from worker.prediction import Prediction, Predictor
 
 PREFIX = "test-it"
 TABLE = f"{PREFIX}-requests"
@@ -156,13 +156,13 @@ class System:
         return Context(self._invocations)
 
     def worker(self, model: str = "sentiment", predictor: Predictor | None = None) -> Worker:
+        telemetry = Telemetry("worker")
         return Worker(
-            predictor or self.model,
-            packaged_validator(model),
+            {model: Prediction(predictor or self.model, packaged_validator(model), telemetry)},
             self.table,
             RequestQueue(self.sqs, self.urls[model]),
             RetryDelay(2, 300),
-            Telemetry("worker"),
+            telemetry,
         )
 
     def receive(self, queue: str) -> list[dict[str, Any]]:

@@ -22,7 +22,7 @@ SCRIPT = f"""{CONTEXT}
 import json, sys
 from worker import handler
 answers = [handler.handler(event, Context()) for event in json.load(sys.stdin)]
-options = getattr(getattr(getattr(handler.model.loaded, "model", None), "runtime", None), "_session", None)
+options = getattr(getattr(getattr(handler.single.loaded, "model", None), "runtime", None), "_session", None)
 threads = options and options.get_session_options().intra_op_num_threads
 foreign = sorted({{"torch", "boto3"}} & sys.modules.keys())
 print(json.dumps({{"answers": answers, "threads": threads, "imported": foreign}}))

@@ -55,12 +55,12 @@ def test_its_requests_are_told_by_the_second_start_within_one_timeout(
     slow_package: Path, emulated_system: System, emulator: Emulator, tmp_path: Path
 ) -> None:
     system = emulated_system
-    worker = {"REQUEST_TABLE": TABLE, "MODEL": "wordcount", "MODEL_SOURCE": "wordcount", "TMPDIR": str(tmp_path)}
+    worker = {"REQUEST_TABLE": TABLE, "MODELS": '{"wordcount": "wordcount"}', "TMPDIR": str(tmp_path)}
     environment = emulator.env | worker_environment() | worker | {"QUEUE_URL": system.urls["wordcount"]}
     request_id = system.predict({"text": "one"}, model="wordcount")["json"]["request_id"]
     event = {"Records": system.receive("wordcount")}
     with process(slow_package, "import worker.handler", environment):
-        until(lambda: any(tmp_path.glob("*-model-loading")))
+        until(lambda: any(tmp_path.glob("*-wordcount-loading")))
     with process(slow_package, HANDLE, environment, event):
         until(lambda: system.status(request_id)["json"]["error"] is not None)
     body = system.status(request_id)["json"]

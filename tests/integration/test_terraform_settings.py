@@ -15,8 +15,8 @@ from tests.integration.terraform_definition import Module
 
 TERRAFORM = Path(__file__).resolve().parents[2] / "terraform"
 STACK = TERRAFORM / "stack"
-OPTIONAL = {"MODEL_ARTIFACT", "METRICS_ENVIRONMENT"}
-"""Set where the model has one, and where metrics are on; every other setting is required."""
+OPTIONAL = {"MODEL_ARTIFACTS", "METRICS_ENVIRONMENT"}
+"""Set where a model has one, and where metrics are on; every other setting is required."""
 
 
 def names_in(text: str) -> set[str]:
@@ -62,12 +62,13 @@ def test_the_sweepers_grace_outlives_a_submit() -> None:
 
 @pytest.mark.parametrize("settings", [ApiSettings, DeadLettersSettings, SweeperSettings, WorkerSettings])
 def test_a_setting_has_no_default_of_its_own(settings: type[Settings]) -> None:
-    optional = {field.name.upper() for field in fields(settings) if field.default is not MISSING}
+    optional = {field.name.upper() for field in fields(settings) if field.default_factory is not MISSING}
+    assert all(field.default is MISSING for field in fields(settings))
     assert optional <= OPTIONAL
 
 
 def test_what_tests_and_benchmarks_take_for_terraforms_settings_is_complete() -> None:
     names = {"MODELS", "DEFAULT_MODEL", "QUEUE_URL_PREFIX", "REQUEST_TABLE", "METRICS_ENVIRONMENT"}
     assert api_environment().keys() | names == {field.name.upper() for field in fields(ApiSettings)}
-    names = {"MODEL", "MODEL_SOURCE", "QUEUE_URL", "REQUEST_TABLE"}
+    names = {"MODELS", "QUEUE_URL", "REQUEST_TABLE"}
     assert worker_environment().keys() | names | OPTIONAL == {field.name.upper() for field in fields(WorkerSettings)}

@@ -93,8 +93,7 @@ def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str
         "AWS_CONFIG_FILE": os.devnull if request.param == "lean" else str(tmp_path / "config"),
         "REQUEST_TABLE": "t",
         "QUEUE_URL": "http://127.0.0.1/1/wordcount",
-        "MODEL": "wordcount",
-        "MODEL_SOURCE": "wordcount",
+        "MODELS": '{"sentiment": "wordcount"}',
         "TMPDIR": str(tmp_path),
     }
 

@@ -37,7 +37,7 @@ def run(package: Path, events: list[Any], environment: dict[str, str]) -> list[d
 
 
 def environment_of(system: System, emulator: Emulator) -> dict[str, str]:
-    worker = {"REQUEST_TABLE": TABLE, "MODEL": "wordcount", "MODEL_SOURCE": "wordcount", "METRICS_ENVIRONMENT": "p"}
+    worker = {"REQUEST_TABLE": TABLE, "MODELS": '{"wordcount": "wordcount"}', "METRICS_ENVIRONMENT": "p"}
     return emulator.env | worker_environment() | worker | {"QUEUE_URL": system.urls["wordcount"]}
 
 
@@ -74,5 +74,5 @@ def test_a_bad_message_is_reported_by_its_id(worker_package: Path, emulated_syst
 def test_a_worker_without_its_settings_names_them_all(worker_package: Path) -> None:
     process = run_script(worker_package, "import worker.handler", {})
     assert process.returncode != 0
-    for name in ("REQUEST_TABLE", "MODEL", "MODEL_SOURCE", "QUEUE_URL", *worker_environment()):
+    for name in ("REQUEST_TABLE", "MODELS", "QUEUE_URL", *worker_environment()):
         assert f"{name} is missing" in process.stderr

@@ -100,7 +100,7 @@ def test_what_kills_again_keeps_those_behind_it_waiting_for_seconds_only(harness
 
 def test_those_whose_passes_take_long_stay_hidden_until_the_lease_ends(harness: WorkerHarness) -> None:
     _lease_over(harness, *"abc")
-    harness.worker._prediction.slowest_ms = 12_000
+    harness.predictions["echo"]._slowest_ms = 12_000
     assert harness.run() == []
     assert harness.queue.shown == [dict.fromkeys(["m1/1", "m2/1", "m3/1"], LEASE_SECONDS), {}]
 

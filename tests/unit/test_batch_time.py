@@ -158,7 +158,7 @@ def test_the_time_of_a_load_does_not_count_as_that_of_a_pass(
     harness.model.load = lambda: harness.clock.advance(seconds=8)  # type: ignore[method-assign]
     harness.model.reactions["a"] = lambda: harness.clock.advance(ms=70)
     assert harness.run() == []
-    assert harness.worker._prediction.slowest_ms == 70
+    assert harness.predictions["echo"].expected_ms == 70
 
 
 def test_a_model_that_does_not_load_tells_every_request_why(harness: WorkerHarness) -> None:

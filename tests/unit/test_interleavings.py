@@ -46,6 +46,7 @@ from tests.unit.samples import DEADLINE, RETENTION, TRANSITIONS, a_catalog, vali
 from worker import prediction
 from worker.batch import Worker
 from worker.invocation import Invocation, RetryDelay
+from worker.prediction import Prediction
 
 API_TIMEOUT_MS = 29_000
 GRACE_MS = 900_000
@@ -208,7 +209,13 @@ class Interleavings(RuleBasedStateMachine):
         ends = self.clock.now + TIMEOUT_MS
         invocation = Invocation(f"i{self.invocations}", lambda: max(ends - self.clock.now, 0), self.clock)
         # A process of its own: nothing is remembered from invocation to invocation.
-        worker = Worker(EchoModel(), validate_text, self.table, self.queue, RetryDelay(2, 300), self.log)
+        worker = Worker(
+            {"echo": Prediction(EchoModel(), validate_text, self.log)},
+            self.table,
+            self.queue,
+            RetryDelay(2, 300),
+            self.log,
+        )
 
         def operation() -> None:
             self.queue.settle(records, worker.process(records, invocation))

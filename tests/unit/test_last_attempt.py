@@ -13,6 +13,7 @@ from worker.batch import Worker
 from worker.claims import Claimer, DeferredDelivery
 from worker.delivery import Delivery
 from worker.invocation import Invocation, RetryDelay
+from worker.prediction import Prediction
 from worker.verdicts import DoneReason
 
 LIMIT = 3
@@ -79,7 +80,7 @@ def test_of_equal_ones_that_run_alone_the_one_that_sqs_gives_up_on_soonest_goes_
         table.put(record)
         message = Message(request_id, record.model, request_id, record.submitted_at, record.expires_at, 5)
         records.append(sqs_record(f"m-{request_id}", message.to_body(), count))
-    queue, retry = FakeQueue(clock), RetryDelay(1, 1)
-    worker = Worker(model, lambda value: value, table, queue, retry, Recorder())  # type: ignore[arg-type]
+    queue, retry, log = FakeQueue(clock), RetryDelay(1, 1), Recorder()
+    worker = Worker({"echo": Prediction(model, lambda value: value, log)}, table, queue, retry, log)  # type: ignore[arg-type]
     assert worker.process(records, Invocation("i", lambda: 30_000, clock)) == []
     assert model.seen == ["c1", "d1", "b1", "a1"]

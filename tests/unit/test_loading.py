@@ -11,6 +11,7 @@ import pytest
 from tests.unit.fakes import Recorder
 from tests.unit.model_folders import WORDCOUNT, plain_manifest
 from worker.loading import LoadableModel
+from worker.memory import ModelMemory
 from worker.model import load as load_folder
 from worker.model.errors import ArtifactError, NotLoadedError
 from worker.model.loaded import LoadedModel
@@ -34,7 +35,7 @@ class Start:
         return load_folder(WORDCOUNT, threads=1)
 
     def model(self) -> LoadableModel:
-        return LoadableModel("mine", self.manifest, self.load, self.begun, self.log)
+        return LoadableModel("mine", self.manifest, self.load, self.begun, self.log, ModelMemory(2**40, self.log))
 
 
 @pytest.fixture
@@ -115,6 +116,8 @@ def test_what_the_manifest_says_is_known_before_the_model_is_loaded(start: Start
 
 def test_a_disk_that_takes_no_mark_keeps_no_model_from_loading(start: Start, tmp_path: Path) -> None:
     start.begun = tmp_path / "no such folder" / "begun"
-    model = LoadableModel("mine", start.manifest, lambda: load_folder(WORDCOUNT, threads=1), start.begun, start.log)
+    memory = ModelMemory(2**40, start.log)
+    load = lambda: load_folder(WORDCOUNT, threads=1)  # noqa: E731
+    model = LoadableModel("mine", start.manifest, load, start.begun, start.log, memory)
     model.start(required=False)
     assert model.predict(INPUTS) == OUTPUTS

@@ -20,8 +20,7 @@ API = {
 }
 WORKER = {
     "REQUEST_TABLE": "t",
-    "MODEL": "m",
-    "MODEL_SOURCE": "s",
+    "MODELS": '{"m": "s"}',
     "QUEUE_URL": "u",
     "LOG_LEVEL": "INFO",
     "RETRY_BASE_SECONDS": "2",
@@ -38,8 +37,11 @@ def test_the_settings_of_the_api() -> None:
 
 
 def test_values_are_parsed() -> None:
-    settings = WorkerSettings.from_environment(WORKER | {"RETRY_BASE_SECONDS": "7", "MODEL_ARTIFACT": "s3://b/k"})
-    assert (settings.retry_base_seconds, settings.retry_max_seconds, settings.model_artifact) == (7, 300, "s3://b/k")
+    settings = WorkerSettings.from_environment(
+        WORKER | {"RETRY_BASE_SECONDS": "7", "MODEL_ARTIFACTS": '{"m": "s3://b/k"}'}
+    )
+    assert (settings.retry_base_seconds, settings.retry_max_seconds) == (7, 300)
+    assert (settings.models, settings.model_artifacts) == ({"m": "s"}, {"m": "s3://b/k"})
 
 
 def test_a_retry_without_a_pause_is_allowed_as_in_terraform() -> None:
@@ -55,7 +57,7 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
 
 
 def test_an_artifact_of_its_own_may_be_missing() -> None:
-    assert WorkerSettings.from_environment(WORKER).model_artifact == ""
+    assert WorkerSettings.from_environment(WORKER).model_artifacts == {}
 
 
 def test_an_empty_value_is_missing() -> None:

@@ -40,6 +40,7 @@ class Request:
     attempt_limit: int
     valid: bool
     reaction: Reaction
+    model: str
 
 
 later = {"attempts": st.integers(1, 5), "attempt_limit": st.sampled_from([1, 3, 5])}
@@ -68,7 +69,8 @@ requests = st.builds(
     st.sampled_from([[1], [1], [2], [7], [1, 1], [1, 2]]),
     st.sampled_from([5, 5, 3, 1]),
     st.sampled_from([True] * 5 + [False]),
-    st.sampled_from([Reaction.ANSWERS] * 3 + list(Reaction)),
+    st.sampled_from([*[Reaction.ANSWERS] * 3, *Reaction, Reaction.LEASE_ENDS]),
+    st.sampled_from(["echo", "echo", "other", "removed"]),
 )
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -93,7 +95,9 @@ def records_of(known: Sequence[Request], other: Sequence[str], order: Random) ->
     """The event: messages of the requests, which are named by their places, and other bodies."""
     bodies = [(body, 1) for body in other]
     for number, request in enumerate(known):
-        message = a_message(a_record(f"{number}", attempt_limit=request.attempt_limit), {"text": f"{number}"})
+        message = a_message(
+            a_record(f"{number}", model=request.model, attempt_limit=request.attempt_limit), {"text": f"{number}"}
+        )
         body = (message if request.valid else replace(message, input={"text": ""})).to_body()
         bodies += [(body, count) for count in request.receive_counts]
     order.shuffle(bodies)
@@ -139,11 +143,13 @@ def test_every_record_has_one_verdict_and_none_is_done_while_its_request_is_open
     event = records_of(known, other, order)
     clock, table = Clock(), ScriptedTable(script, stripped)
     reactions = {f"{number}": request.reaction for number, request in enumerate(known)}
-    harness = WorkerHarness(table, ScriptedModel(reactions, table, clock), clock)
+    models = [ScriptedModel(reactions, table, clock) for _ in range(2)]
+    harness = WorkerHarness(table, models[0], clock, models[1])
     for number, request in enumerate(known):
         if request.record is not None:
-            table.put(a_record(f"{number}", **request.record))
-    harness.model.batch_size = batch_size
+            table.put(a_record(f"{number}", model=request.model, **request.record))
+    for model in models:
+        model.batch_size = batch_size
     harness.queue.faults = [Fault("set_visibility", skip=queue_fails_at)]
     harness.remaining = lambda: left.pop(0) if left else REMAINING
     given_verdicts: list[Verdict] = []

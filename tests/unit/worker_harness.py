@@ -13,6 +13,7 @@ from tests.unit.samples import a_message, a_record, validate_text
 from worker.batch import LEASE_MARGIN_MS, Worker
 from worker.invocation import Invocation, RetryDelay
 from worker.model.errors import InputError
+from worker.prediction import Prediction
 
 REMAINING = 30_000
 LEASE_SECONDS = (REMAINING + LEASE_MARGIN_MS) // 1000 + 1
@@ -45,7 +46,11 @@ class WorkerHarness:
     """A worker on fakes, and the queue's side of it."""
 
     def __init__(
-        self, table: FakeTable | None = None, model: EchoModel | None = None, clock: Clock | None = None
+        self,
+        table: FakeTable | None = None,
+        model: EchoModel | None = None,
+        clock: Clock | None = None,
+        other: EchoModel | None = None,
     ) -> None:
         self.clock = clock or Clock()
         self.table = table or FakeTable()
@@ -54,7 +59,9 @@ class WorkerHarness:
         self.log = Recorder()
         self.remaining: Callable[[], int] = lambda: REMAINING
         self.invocations = 0
-        self.worker = Worker(self.model, validate_text, self.table, self.queue, RetryDelay(2, 300), self.log)
+        self.models = {"echo": self.model, "other": other or EchoModel()}
+        self.predictions = {name: Prediction(model, validate_text, self.log) for name, model in self.models.items()}
+        self.worker = Worker(self.predictions, self.table, self.queue, RetryDelay(2, 300), self.log)
 
     def add(self, *texts: str, **changes: Any) -> list[str]:
         """Accept requests. Returns their ids."""

@@ -129,7 +129,9 @@ def add_libraries(source_dir: Path) -> None:
     """
     named = source_dir / "libraries.txt"
     if named.is_file():
-        sys.path.insert(0, named.read_text(encoding="utf-8").strip())
+        libraries = named.read_text(encoding="utf-8").strip()
+        if libraries not in sys.path:  # those of a pool's models are one folder
+            sys.path.insert(0, libraries)
 
 
 def threads_for(memory_mb: int) -> int:

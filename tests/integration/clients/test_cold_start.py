@@ -90,7 +90,7 @@ def test_a_worker(packages: Packages, tmp_path: Path) -> None:
     event = golden("sqs_1")
     [record] = event["Records"]
     record["body"] = json.dumps(json.loads(record["body"]) | {"input": {"text": "two words"}})
-    model = {"MODEL": "wordcount", "MODEL_SOURCE": "wordcount", "QUEUE_URL": "http://q/1/wordcount"}
+    model = {"MODELS": '{"sentiment": "wordcount"}', "QUEUE_URL": "http://q/1/wordcount"}
     model |= worker_environment()
     claimed = {"request_id": {"S": "a"}, "status": {"S": "running"}, "model": {"S": "wordcount"}, "caller": {"S": "x"}}
     numbers = {"submitted_at": 1, "expires_at": 2, "delete_at": 3, "attempt_limit": 5, "attempts": 1}
