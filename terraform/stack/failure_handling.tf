@@ -1,6 +1,15 @@
 # Functions that end requests when no worker does: dead_letters, for messages in a dead-letter queue, and the sweeper, for
 # requests without a message.
 
+module "dead_letter_queue" {
+  source = "../modules/dead_letter_queue"
+
+  name                     = local.dlq_name
+  source_names             = values(local.queue_names)
+  consumer_timeout_seconds = local.dead_letters.timeout_seconds
+  tls_only                 = var.tls_only
+}
+
 module "dead_letters" {
   source = "../modules/function"
 
@@ -19,6 +28,8 @@ module "dead_letters" {
   environment = merge(local.metrics_environment, {
     REQUEST_TABLE           = module.request_table.name
     LOG_LEVEL               = var.log_level
+    MODELS                  = local.models_json
+    POOLS                   = local.pools_json
     WORKER_LOG_GROUP_PREFIX = "/aws/lambda/${var.name_prefix}-worker-"
   })
 
@@ -30,9 +41,7 @@ module "dead_letters" {
 }
 
 resource "aws_lambda_event_source_mapping" "dead_letters" {
-  for_each = local.models
-
-  event_source_arn        = module.request_queue[each.key].dlq_arn
+  event_source_arn        = module.dead_letter_queue.arn
   function_name           = module.dead_letters.alias_arn
   batch_size              = 10
   function_response_types = ["ReportBatchItemFailures"]
@@ -57,6 +66,7 @@ module "sweeper" {
     REQUEST_TABLE       = module.request_table.name
     LOG_LEVEL           = var.log_level
     MODELS              = local.models_json
+    POOLS               = local.pools_json
     QUEUE_URL_PREFIX    = local.queue_url_prefix
     SWEEP_GRACE_SECONDS = tostring(local.sweeper.grace_seconds)
   })

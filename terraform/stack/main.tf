@@ -30,48 +30,48 @@ module "request_table" {
 
 module "request_queue" {
   source   = "../modules/request_queue"
-  for_each = local.models
+  for_each = local.workers
 
-  name                         = local.queue_names[each.key]
-  worker_timeout_seconds       = each.value.timeout_seconds
-  batch_window_seconds         = each.value.batch_window_seconds
-  dlq_consumer_timeout_seconds = local.dead_letters.timeout_seconds
-  max_receive_count            = local.requests.max_receive_count
-  retention_seconds            = local.queue_retention_seconds
-  tls_only                     = var.tls_only
+  name                   = local.queue_names[each.key]
+  worker_timeout_seconds = local.worker_settings[each.key].timeout_seconds
+  batch_window_seconds   = local.worker_settings[each.key].batch_window_seconds
+  dead_letter_queue_arn  = module.dead_letter_queue.arn
+  max_receive_count      = local.requests.max_receive_count
+  retention_seconds      = local.queue_retention_seconds
+  tls_only               = var.tls_only
 }
 
 module "worker" {
   source   = "../modules/worker"
-  for_each = local.models
+  for_each = local.workers
 
-  name     = local.worker_names[each.key]
-  model    = { name = each.key, source = each.value.source }
-  package  = each.value.package
-  artifact = each.value.artifact
+  name    = local.worker_names[each.key]
+  label   = contains(keys(var.pools), each.key) ? "Pool ${each.key}" : "Model ${each.key}"
+  models  = { for name, model in local.model_settings : name => { source = model.source, artifact = model.artifact } if local.worker_of[name] == each.key }
+  package = local.worker_settings[each.key].package
 
-  read_buckets      = each.value.read_buckets
-  read_kms_key_arns = each.value.read_kms_key_arns
+  read_buckets      = local.worker_settings[each.key].read_buckets
+  read_kms_key_arns = local.worker_settings[each.key].read_kms_key_arns
 
   queue     = { name = local.queue_names[each.key], url = "${local.queue_url_prefix}${each.key}" }
   queue_arn = module.request_queue[each.key].arn
   table     = { arn = local.table_arn, name = module.request_table.name }
 
   architecture            = var.architecture
-  memory_mb               = each.value.memory_mb
-  ephemeral_storage_mb    = each.value.ephemeral_storage_mb
-  timeout_seconds         = each.value.timeout_seconds
-  batch_size              = each.value.batch_size
-  batch_window_seconds    = each.value.batch_window_seconds
-  maximum_concurrency     = each.value.maximum_concurrency
-  provisioned_concurrency = each.value.provisioned_concurrency
-  reserved_concurrency    = each.value.reserved_concurrency
+  memory_mb               = local.worker_settings[each.key].memory_mb
+  ephemeral_storage_mb    = local.worker_settings[each.key].ephemeral_storage_mb
+  timeout_seconds         = local.worker_settings[each.key].timeout_seconds
+  batch_size              = local.worker_settings[each.key].batch_size
+  batch_window_seconds    = local.worker_settings[each.key].batch_window_seconds
+  maximum_concurrency     = local.worker_settings[each.key].maximum_concurrency
+  provisioned_concurrency = local.worker_settings[each.key].provisioned_concurrency
+  reserved_concurrency    = local.worker_settings[each.key].reserved_concurrency
   retry = {
     base_seconds = local.requests.retry_base_seconds
     max_seconds  = local.requests.retry_max_seconds
   }
 
-  environment         = each.value.environment
+  environment         = local.worker_settings[each.key].environment
   log_level           = var.log_level
   log_retention_days  = var.log_retention_days
   metrics_environment = local.monitoring.metrics ? var.name_prefix : null
@@ -96,7 +96,8 @@ module "api" {
   environment = merge(local.metrics_environment, {
     REQUEST_TABLE            = module.request_table.name
     LOG_LEVEL                = var.log_level
-    MODELS                   = module.sweeper.environment.MODELS # the sweeper ends requests of models that it does not know
+    MODELS                   = module.sweeper.environment.MODELS                                                # the sweeper ends requests of models that it does not know
+    POOLS                    = jsonencode({ for pool in keys(var.pools) : pool => module.worker[pool].models }) # a pool's worker rejects messages of models that it does not have
     DEFAULT_MODEL            = var.default_model
     QUEUE_URL_PREFIX         = local.queue_url_prefix
     MAX_BODY_BYTES           = tostring(local.requests.max_body_bytes)

@@ -1,4 +1,5 @@
-# The settings of each model: from `models`, else its manifest, else the defaults.
+# What a model is made of: what `models` says, else what the model's manifest says, else its default. What a worker is made of:
+# the settings of its model, or those of its pool.
 
 locals {
   packages_dir = coalesce(var.packages_dir, "${path.module}/../../build/packages")
@@ -18,7 +19,7 @@ locals {
   }
   missing_artifacts = [
     for name, path in local.artifact_paths : "${path} of ${name}"
-    if path == null ? false : local.model_settings[name].artifact == null && local.model_settings[name].package == null && !fileexists(path)
+    if path == null ? false : local.model_settings[name].artifact == null && local.own_packages[local.worker_of[name]] == null && !fileexists(path)
   ]
 
   models = {
@@ -26,24 +27,46 @@ locals {
       model,
       { for key in ["memory_mb", "timeout_seconds", "batch_size", "batch_window_seconds"] : key => coalesce(model[key], local.manifests[name][key]) },
       { package = local.packages[name] },
+    ) if model.pool == null
+  }
+
+  pools = {
+    for pool, settings in var.pools : pool => merge(
+      local.defaults.pools,
+      {
+        # The largest that a manifest asks for; twice the longest time, since a model that has to be loaded may start behind others.
+        memory_mb       = max([for name, worker in local.worker_of : local.manifests[name].memory_mb if worker == pool]...)
+        timeout_seconds = min(900, 2 * max([for name, worker in local.worker_of : local.manifests[name].timeout_seconds if worker == pool]...))
+      },
+      { for key, value in settings : key => value if value != null },
+      { package = local.packages[pool] },
     )
   }
 
-  # The deployed images are stored in AWS, where every deployer finds them, and not in files on one machine: `make deploy`
-  # writes a parameter for each model.
+  # By the worker's name, which is the model's or the pool's.
+  worker_settings = merge(local.models, local.pools)
+
+  # Which images are deployed is kept where everybody who deploys finds it, and not in one person's files: `make deploy`
+  # writes a parameter for each worker.
   images_path = "/${var.name_prefix}/worker-images/"
   images = merge([
     for found in data.aws_ssm_parameters_by_path.images :
     { for index, name in found.names : trimprefix(name, local.images_path) => nonsensitive(found.values[index]) }
   ]...)
 
-  # The model's own package, else its image, else the zip that was built for it.
+  own_packages = { for worker in local.workers : worker => try(var.pools[worker].package, var.models[worker].package, null) }
+  built_zips = {
+    for worker in local.workers :
+    worker => contains(keys(var.pools), worker) ? "pool-${worker}.zip" : "worker-${local.model_settings[worker].source}.zip"
+  }
+
+  # The worker's own package, else its image, else the zip that was built for it.
   packages = {
-    for name, model in local.model_settings : name => {
-      zip = try(merge(local.defaults.zip, model.package.zip), model.package != null || contains(keys(local.images), name) ? null : merge(
-        local.defaults.zip, { path = "${local.packages_dir}/worker-${model.source}.zip" }
+    for worker, package in local.own_packages : worker => {
+      zip = try(merge(local.defaults.zip, package.zip), package != null || contains(keys(local.images), worker) ? null : merge(
+        local.defaults.zip, { path = "${local.packages_dir}/${local.built_zips[worker]}" }
       ))
-      image = try(merge(model.package.image, {}), model.package != null || !contains(keys(local.images), name) ? null : { uri = local.images[name] })
+      image = try(merge(package.image, {}), package != null || !contains(keys(local.images), worker) ? null : { uri = local.images[worker] })
     }
   }
 }

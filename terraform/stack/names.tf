@@ -13,9 +13,14 @@ locals {
   partition          = data.aws_partition.current.partition
   region_and_account = "${data.aws_service.sqs.region}:${data.aws_caller_identity.current.account_id}"
 
-  queue_names  = { for name in keys(var.models) : name => "${var.name_prefix}-${name}" }
-  worker_names = { for name in keys(var.models) : name => "${var.name_prefix}-worker-${name}" }
+  # The queue and the worker of a model: those of its pool, else its own.
+  worker_of = { for name, model in var.models : name => try(coalesce(model.pool), name) }
+  workers   = toset(values(local.worker_of))
+
+  queue_names  = { for worker in local.workers : worker => "${var.name_prefix}-${worker}" }
+  worker_names = { for worker in local.workers : worker => "${var.name_prefix}-worker-${worker}" }
   table_name   = "${var.name_prefix}-requests"
+  dlq_name     = "${var.name_prefix}-dlq"
   function_names = {
     api          = "${var.name_prefix}-api"
     dead_letters = "${var.name_prefix}-dead-letters"
@@ -23,14 +28,15 @@ locals {
   }
 
   queue_arns      = [for name in values(local.queue_names) : "arn:${local.partition}:sqs:${local.region_and_account}:${name}"]
-  dlq_arns        = [for arn in local.queue_arns : "${arn}-dlq"]
+  dlq_arn         = "arn:${local.partition}:sqs:${local.region_and_account}:${local.dlq_name}"
   worker_logs_arn = "arn:${local.partition}:logs:${local.region_and_account}:log-group:/aws/lambda/${var.name_prefix}-worker-*"
   table_arn       = "arn:${local.partition}:dynamodb:${local.region_and_account}:table/${local.table_name}"
 
-  # A queue's URL is this and the model's name, in the form SQS gives it. Clients send it as a parameter and call the
+  # A queue's URL is this and the worker's name, in the form SQS gives it. Clients send it as a parameter and call the
   # endpoint they are configured with, so it holds for an emulator too.
   queue_url_prefix = "https://${data.aws_service.sqs.dns_name}/${data.aws_caller_identity.current.account_id}/${var.name_prefix}-"
 
   # Lambda's environment is limited to 4 KB; the validation of `models` checks this.
+  pools_json  = jsonencode({ for pool in keys(var.pools) : pool => [for name, worker in local.worker_of : name if worker == pool] })
   models_json = jsonencode({ for name, model in local.model_settings : name => model.source })
 }

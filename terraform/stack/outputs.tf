@@ -3,8 +3,9 @@ output "deployment" {
     What scripts and people need to know of the deployment.
     api_id; api_url: base URL of the API on AWS, the variable of that name where it is set, else API Gateway's own.
     default_model: what POST /predict goes to. request_table: its name.
-    queue_urls, dead_letter_queue_urls: by model. function_names: by role, which is api, dead_letters, sweeper or worker/<model>.
-    worker_role_arns: by model; whom the policy of a bucket or key in another account has to let in.
+    queue_urls: by model; the models of a pool have one queue. dead_letter_queue_url: of all. pools: the models of each.
+    function_names: by role, which is api, dead_letters, sweeper or worker/<model or pool>.
+    worker_role_arns: by model or pool; whom the policy of a bucket or key in another account has to let in.
     protected: what destroy refuses to delete while deletion_protection is on, by name; empty when it is off.
     replay_limits: what a request that is replayed is given, as one that is new: attempts, and times in seconds.
     monitoring: name of the dashboard, ARN of the topic that the alarms notify, both null where they are off; names of the alarms.
@@ -15,8 +16,9 @@ output "deployment" {
     default_model = var.default_model
     request_table = module.request_table.name
 
-    queue_urls             = { for name, queue in module.request_queue : name => queue.url }
-    dead_letter_queue_urls = { for name, queue in module.request_queue : name => queue.dlq_url }
+    queue_urls            = { for name, worker in local.worker_of : name => module.request_queue[worker].url }
+    dead_letter_queue_url = module.dead_letter_queue.url
+    pools                 = { for pool in keys(var.pools) : pool => module.worker[pool].models }
 
     function_names = merge(
       {

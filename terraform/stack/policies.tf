@@ -24,7 +24,7 @@ data "aws_iam_policy_document" "dead_letters_table" {
 data "aws_iam_policy_document" "dead_letters_queue" {
   statement {
     actions   = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
-    resources = local.dlq_arns
+    resources = [local.dlq_arn]
   }
 }
 
@@ -52,6 +52,6 @@ data "aws_iam_policy_document" "sweeper_table" {
 data "aws_iam_policy_document" "sweeper_queue" {
   statement {
     actions   = ["sqs:GetQueueAttributes"]
-    resources = concat(local.queue_arns, local.dlq_arns)
+    resources = concat(local.queue_arns, [local.dlq_arn])
   }
 }

@@ -27,6 +27,7 @@ locals {
     authorizer = { issuer = "a string", audience = "a list" }
     monitoring = { alarm_models = "a list" }
     models = {
+      pool                 = "a string"
       source               = "a string"
       models_dir           = "a string"
       artifact             = "a string"
@@ -35,6 +36,12 @@ locals {
       timeout_seconds      = "a number"
       batch_size           = "a number"
       batch_window_seconds = "a number"
+      reserved_concurrency = "a number"
+    }
+    pools = {
+      package              = "an object"
+      memory_mb            = "a number"
+      timeout_seconds      = "a number"
       reserved_concurrency = "a number"
     }
   }
@@ -46,6 +53,9 @@ locals {
 
   # Used instead of a value that is not an object: checkov's parser does not support the literal.
   no_settings = {}
+
+  # What a pool's model has of its own; the rest belongs to the function, which is the pool's.
+  pooled_model_keys = ["pool", "source", "models_dir", "artifact"]
 
   package_keys = { zip = ["path", "handler", "runtime"], image = ["uri", "command"] }
 }

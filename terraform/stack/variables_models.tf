@@ -5,6 +5,8 @@ variable "models" {
     The models, by the name they have in /predict/{model}. Everything is optional; what is not said comes from the model's
     manifest (memory_mb, timeout_seconds, batch_size, batch_window_seconds), worker/models/<source>/manifest.json, else from
     defaults.json.
+    pool: the one of `pools` that it runs in, with a queue and a worker in common; without one it has its own. A pool's model
+    takes source, models_dir and artifact; its pool has the rest.
     source: the model's folder, when it is not the name. models_dir: where that folder is, when not in worker/models.
     artifact: s3://bucket/key, when it is not in the package; #sha256=<hex> after it, when it is not the manifest's.
     package: { zip = { path, handler, runtime } } or { image = { uri, command } } by digest, when not the built zip.
@@ -21,8 +23,8 @@ variable "models" {
   }
 
   validation {
-    condition     = alltrue([for name in keys(var.models) : can(regex("^[a-z][a-z0-9-]{0,30}$", name)) && !endswith(name, "-dlq")])
-    error_message = "models: a name must be 1 to 31 lower-case letters, digits and hyphens, start with a letter and not end in -dlq."
+    condition     = alltrue([for name in keys(var.models) : can(regex("^[a-z][a-z0-9-]{0,30}$", name)) && !endswith("-${name}", "-dlq")])
+    error_message = "models: a name must be 1 to 31 lower-case letters, digits and hyphens, start with a letter, not be dlq and not end in -dlq."
   }
 
   validation {
@@ -52,6 +54,30 @@ variable "models" {
       for kind, package in try(merge(model.package), local.no_settings) : length(setsubtract(try(keys(package), []), try(local.package_keys[kind], []))) == 0 && contains(keys(local.package_keys), kind)
     ]]))
     error_message = "models: the package of ${join(", ", [for name, model in var.models : name if try(length(model.package) > 0, false)])} must be { zip = { ${join(", ", local.package_keys.zip)} } } or { image = { ${join(", ", local.package_keys.image)} } }, with no other key."
+  }
+
+  validation {
+    condition     = alltrue([for model in values(var.models) : contains(keys(var.pools), model.pool) if try(model.pool, null) != null])
+    error_message = "models: ${join(", ", [for name, model in var.models : "${name} is in the pool ${model.pool}" if try(!contains(keys(var.pools), model.pool), false)])}, which is not in pools. There are ${join(", ", keys(var.pools))}."
+  }
+
+  validation {
+    condition = alltrue(flatten([for model in values(var.models) : [
+      for key, value in try(merge(model), local.no_settings) : value == null || contains(local.pooled_model_keys, key)
+    ] if try(model.pool, null) != null]))
+    error_message = "models: ${join(", ", flatten([for name, model in var.models : [
+      for key, value in try(merge(model), local.no_settings) : "${name}.${key}" if value != null && !contains(local.pooled_model_keys, key)
+    ] if try(model.pool, null) != null]))}: one function runs all models of a pool, so this is a setting of the pool. Move it to pools, or take the model out of its pool."
+  }
+
+  validation {
+    condition     = alltrue([for pool in keys(var.pools) : anytrue([for model in values(var.models) : try(model.pool == pool, false)])])
+    error_message = "pools: no model is in ${join(", ", [for pool in keys(var.pools) : pool if !anytrue([for model in values(var.models) : try(model.pool == pool, false)])])}. Remove it, or set pool on a model."
+  }
+
+  validation {
+    condition     = length(setintersection(keys(var.pools), keys(var.models))) == 0
+    error_message = "pools: ${join(", ", setintersection(keys(var.pools), keys(var.models)))} is the name of a model too. Queues and functions are named after both: give the pool another name."
   }
 
   # These two reach the queue's module as well, whose messages can't name the model. The worker's module checks the rest.
@@ -86,9 +112,20 @@ variable "models" {
     ])}: <models_dir>/<source>/manifest.json is missing. Set the model's source or models_dir, or put its folder there."
   }
 
+  # As MODELS, POOLS and MODEL_ARTIFACTS have it.
   validation {
-    condition     = length(jsonencode({ for name, model in var.models : name => try(coalesce(model.source), name) })) <= 3000
-    error_message = "models: names and sources take more than the 3000 characters that fit in Lambda's 4 KB environment. Shorten names or use a second stack."
+    condition = length(join("", [
+      jsonencode({ for name, model in var.models : name => try(coalesce(model.source), name) }),
+      jsonencode({ for pool in keys(var.pools) : pool => [for name, model in var.models : name if try(model.pool, "") == pool] }),
+    ])) <= 3000
+    error_message = "models: names, sources and pools take more than the 3000 characters that fit in Lambda's 4 KB environment. Shorten names or use a second stack."
+  }
+
+  validation {
+    condition = alltrue([for pool in keys(var.pools) : length(join("", flatten([
+      for name, model in var.models : [name, try(coalesce(model.source), name), name, try(coalesce(model.artifact), "")] if try(model.pool, "") == pool
+    ]))) <= 2600])
+    error_message = "models: names, sources and artifacts of one pool take more than the 2600 characters that fit in Lambda's 4 KB environment. Shorten them, put artifacts into the package or use a second pool."
   }
 }
 

@@ -1,16 +1,16 @@
 variable "name" {
-  description = "Name of the request queue; its dead-letter queue gets the same name with -dlq."
+  description = "Name of the request queue."
   type        = string
   nullable    = false
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{0,75}$", var.name))
-    error_message = "name must be 1 to 76 lower-case letters, digits and hyphens, and start with a letter (SQS allows 80 with -dlq)."
+    condition     = can(regex("^[a-z][a-z0-9-]{0,79}$", var.name))
+    error_message = "name must be 1 to 80 lower-case letters, digits and hyphens, and start with a letter."
   }
 
   validation {
     condition     = !endswith(var.name, "-dlq")
-    error_message = "name must not end in -dlq: that is the dead-letter queue of another."
+    error_message = "name must not end in -dlq: that names dead-letter queues."
   }
 }
 
@@ -36,14 +36,14 @@ variable "batch_window_seconds" {
   }
 }
 
-variable "dlq_consumer_timeout_seconds" {
-  description = "Timeout of the function that reads the dead-letter queue."
-  type        = number
+variable "dead_letter_queue_arn" {
+  description = "ARN of the queue that messages move to after max_receive_count receives. SQS rejects one that does not exist."
+  type        = string
   nullable    = false
 
   validation {
-    condition     = var.dlq_consumer_timeout_seconds >= 1 && var.dlq_consumer_timeout_seconds <= 900
-    error_message = "Queue ${var.name}: dlq_consumer_timeout_seconds must be from 1 to 900, as Lambda's timeout."
+    condition     = can(regex("^arn:[a-z-]+:sqs:[^:]+:[0-9]{12}:[^:]+$", var.dead_letter_queue_arn))
+    error_message = "Queue ${var.name}: dead_letter_queue_arn must be the ARN of an SQS queue."
   }
 }
 

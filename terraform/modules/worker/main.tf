@@ -13,9 +13,11 @@ locals {
     data.aws_caller_identity.current.account_id, var.queue.name,
   ])
 
-  # What the worker reads in S3, as bucket and key: the artifact is s3://bucket/key[#sha256=<hex>], a prefix ends in a slash.
+  artifacts = { for name, model in var.models : name => model.artifact if model.artifact != null }
+
+  # What the worker reads in S3, as bucket and key: an artifact is s3://bucket/key[#sha256=<hex>], a prefix ends in a slash.
   readable = [
-    for uri in concat(compact([var.artifact]), var.read_buckets) :
+    for uri in concat(values(local.artifacts), var.read_buckets) :
     regex("^s3://(?P<bucket>[^/]+)/(?P<key>[^#]*)", uri)
   ]
   read_prefixes = { for bucket in distinct(local.readable[*].bucket) : bucket => [
@@ -30,15 +32,14 @@ locals {
 
   own_environment = merge(
     {
-      MODEL              = var.model.name
-      MODEL_SOURCE       = var.model.source
+      MODELS             = jsonencode({ for name, model in var.models : name => model.source })
       QUEUE_URL          = var.queue.url
       REQUEST_TABLE      = var.table.name
       LOG_LEVEL          = var.log_level
       RETRY_BASE_SECONDS = tostring(var.retry.base_seconds)
       RETRY_MAX_SECONDS  = tostring(var.retry.max_seconds)
     },
-    var.artifact == null ? {} : { MODEL_ARTIFACT = var.artifact },
+    length(local.artifacts) == 0 ? {} : { MODEL_ARTIFACTS = jsonencode(local.artifacts) },
     var.metrics_environment == null ? {} : { METRICS_ENVIRONMENT = var.metrics_environment },
   )
   environment = merge(var.environment, local.own_environment)
@@ -115,7 +116,7 @@ module "function" {
   source = "../function"
 
   name                    = var.name
-  description             = "Runs the model ${var.model.name} over the requests of its queue."
+  description             = "${var.label}: runs the requests of its queue."
   package                 = var.package
   architecture            = var.architecture
   memory_mb               = var.memory_mb

@@ -7,3 +7,8 @@ output "role_arn" {
   description = "ARN of the worker's role: whom the policy of a bucket or a key in another account has to let in."
   value       = module.function.role_arn
 }
+
+output "models" {
+  description = "Names of the models that the version that serves has; who reads them waits until it does."
+  value       = keys(jsondecode(module.function.environment.MODELS))
+}

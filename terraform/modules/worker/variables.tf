@@ -9,17 +9,37 @@ variable "name" {
   }
 }
 
-variable "model" {
-  description = "The model: its name, as in /predict/{model}, and its source, the folder under worker/models/ it comes from."
-  type = object({
-    name   = string
-    source = string
-  })
+variable "label" {
+  description = "What error messages and the function's description call the worker, such as Model sentiment or Pool experiments."
+  type        = string
+  nullable    = false
+}
+
+variable "models" {
+  description = <<-TEXT
+    The models, by the name they have in /predict/{model}. source: the folder under worker/models/ that one comes from.
+    artifact: where its artifact is, as s3://bucket/key; it must have the SHA-256 of the manifest, or the one that
+    #sha256=<hex> after it names. null is the one inside the package.
+  TEXT
+  type = map(object({
+    source   = string
+    artifact = optional(string)
+  }))
   nullable = false
 
   validation {
-    condition     = alltrue([for word in [var.model.name, var.model.source] : can(regex("^[a-z][a-z0-9-]{0,30}$", word)) && !endswith(word, "-dlq")])
-    error_message = "model.name and model.source must be 1 to 31 lower-case letters, digits and hyphens, start with a letter and not end in -dlq."
+    condition     = length(var.models) > 0
+    error_message = "${var.label}: models must name at least one model."
+  }
+
+  validation {
+    condition     = alltrue([for word in concat(keys(var.models), values(var.models)[*].source) : can(regex("^[a-z][a-z0-9-]{0,30}$", word)) && !endswith(word, "-dlq")])
+    error_message = "${var.label}: the name and the source of a model must be 1 to 31 lower-case letters, digits and hyphens, start with a letter and not end in -dlq: ${join(", ", distinct(concat(keys(var.models), values(var.models)[*].source)))}."
+  }
+
+  validation {
+    condition     = alltrue([for model in values(var.models) : model.artifact == null ? true : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*?#$]+(#sha256=[0-9a-f]{64})?$", model.artifact))])
+    error_message = "${var.label}: the artifact of ${join(", ", [for name, model in var.models : name if model.artifact != null])} must be null or s3://bucket/key, naming one object, with nothing or #sha256=<64 hex digits> after it."
   }
 }
 
@@ -40,18 +60,7 @@ variable "package" {
 
   validation {
     condition     = (var.package.zip == null) != (var.package.image == null)
-    error_message = "Model ${var.model.name}: package must have exactly one of zip and image."
-  }
-}
-
-variable "artifact" {
-  description = "Where the model's artifact is, as s3://bucket/key. It must have the SHA-256 of the manifest, or the one that #sha256=<hex> after it names. null is the one inside the package."
-  type        = string
-  nullable    = true
-
-  validation {
-    condition     = var.artifact == null ? true : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^*?#$]+(#sha256=[0-9a-f]{64})?$", var.artifact))
-    error_message = "Model ${var.model.name}: artifact must be null or s3://bucket/key, naming one object, with nothing or #sha256=<64 hex digits> after it."
+    error_message = "${var.label}: package must have exactly one of zip and image."
   }
 }
 
@@ -62,12 +71,12 @@ variable "read_buckets" {
 
   validation {
     condition     = alltrue([for uri in var.read_buckets : can(regex("^s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/([^*?#$]*/)?$", uri))])
-    error_message = "Model ${var.model.name}: read_buckets must be s3://bucket/prefix/ with a slash at the end and no wildcard: ${join(", ", var.read_buckets)}."
+    error_message = "${var.label}: read_buckets must be s3://bucket/prefix/ with a slash at the end and no wildcard: ${join(", ", var.read_buckets)}."
   }
 
   validation {
     condition     = length(var.read_buckets) == length(distinct(var.read_buckets))
-    error_message = "Model ${var.model.name}: read_buckets names a place twice: ${join(", ", var.read_buckets)}."
+    error_message = "${var.label}: read_buckets names a place twice: ${join(", ", var.read_buckets)}."
   }
 }
 
@@ -78,12 +87,12 @@ variable "read_kms_key_arns" {
 
   validation {
     condition     = alltrue([for arn in var.read_kms_key_arns : can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", arn))])
-    error_message = "Model ${var.model.name}: read_kms_key_arns must be ARNs of KMS keys, not of aliases: ${join(", ", var.read_kms_key_arns)}."
+    error_message = "${var.label}: read_kms_key_arns must be ARNs of KMS keys, not of aliases: ${join(", ", var.read_kms_key_arns)}."
   }
 
   validation {
-    condition     = length(var.read_kms_key_arns) == 0 || var.artifact != null || length(var.read_buckets) > 0
-    error_message = "Model ${var.model.name}: read_kms_key_arns is for what is read in S3: set artifact or read_buckets, or leave it out."
+    condition     = length(var.read_kms_key_arns) == 0 || length(local.artifacts) > 0 || length(var.read_buckets) > 0
+    error_message = "${var.label}: read_kms_key_arns is for what is read in S3: set a model's artifact or read_buckets, or leave it out."
   }
 }
 
@@ -135,7 +144,7 @@ variable "memory_mb" {
 
   validation {
     condition     = var.memory_mb >= 128 && var.memory_mb <= 10240 && floor(var.memory_mb) == var.memory_mb
-    error_message = "Model ${var.model.name}: memory_mb must be a whole number from 128 to 10240."
+    error_message = "${var.label}: memory_mb must be a whole number from 128 to 10240."
   }
 }
 
@@ -146,7 +155,7 @@ variable "ephemeral_storage_mb" {
 
   validation {
     condition     = var.ephemeral_storage_mb >= 512 && var.ephemeral_storage_mb <= 10240 && floor(var.ephemeral_storage_mb) == var.ephemeral_storage_mb
-    error_message = "Model ${var.model.name}: ephemeral_storage_mb must be a whole number from 512 to 10240."
+    error_message = "${var.label}: ephemeral_storage_mb must be a whole number from 512 to 10240."
   }
 }
 
@@ -157,7 +166,7 @@ variable "timeout_seconds" {
 
   validation {
     condition     = var.timeout_seconds >= 3 && var.timeout_seconds <= 900 && floor(var.timeout_seconds) == var.timeout_seconds
-    error_message = "Model ${var.model.name}: timeout_seconds must be a whole number from 3 to 900: recording that a prediction hangs takes 1.5 s of it."
+    error_message = "${var.label}: timeout_seconds must be a whole number from 3 to 900: recording that a prediction hangs takes 1.5 s of it."
   }
 }
 
@@ -168,7 +177,7 @@ variable "batch_size" {
 
   validation {
     condition     = var.batch_size >= 1 && var.batch_size <= 10000 && floor(var.batch_size) == var.batch_size
-    error_message = "Model ${var.model.name}: batch_size must be a whole number from 1 to 10000."
+    error_message = "${var.label}: batch_size must be a whole number from 1 to 10000."
   }
 }
 
@@ -179,12 +188,12 @@ variable "batch_window_seconds" {
 
   validation {
     condition     = var.batch_window_seconds >= 0 && var.batch_window_seconds <= 300 && floor(var.batch_window_seconds) == var.batch_window_seconds
-    error_message = "Model ${var.model.name}: batch_window_seconds must be a whole number from 0 to 300."
+    error_message = "${var.label}: batch_window_seconds must be a whole number from 0 to 300."
   }
 
   validation {
     condition     = var.batch_size <= 10 || var.batch_window_seconds >= 1
-    error_message = "Model ${var.model.name}: batch_window_seconds must be at least 1 with a batch_size above 10: SQS gives ten messages at a time."
+    error_message = "${var.label}: batch_window_seconds must be at least 1 with a batch_size above 10: SQS gives ten messages at a time."
   }
 }
 
@@ -195,7 +204,7 @@ variable "maximum_concurrency" {
 
   validation {
     condition     = var.maximum_concurrency == null ? true : var.maximum_concurrency >= 2 && var.maximum_concurrency <= 1000
-    error_message = "Model ${var.model.name}: maximum_concurrency must be null or from 2 to 1000: Lambda rejects 1."
+    error_message = "${var.label}: maximum_concurrency must be null or from 2 to 1000: Lambda rejects 1."
   }
 }
 
@@ -206,7 +215,7 @@ variable "provisioned_concurrency" {
 
   validation {
     condition     = var.provisioned_concurrency >= 0 && floor(var.provisioned_concurrency) == var.provisioned_concurrency
-    error_message = "Model ${var.model.name}: provisioned_concurrency must be a whole number, 0 or more."
+    error_message = "${var.label}: provisioned_concurrency must be a whole number, 0 or more."
   }
 }
 
@@ -217,7 +226,7 @@ variable "reserved_concurrency" {
 
   validation {
     condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= coalesce(var.maximum_concurrency, 1)
-    error_message = "Model ${var.model.name}: reserved_concurrency must be at least maximum_concurrency: with less, messages are throttled and reach the dead-letter queue without a try."
+    error_message = "${var.label}: reserved_concurrency must be at least maximum_concurrency: with less, messages are throttled and reach the dead-letter queue without a try."
   }
 }
 
@@ -242,18 +251,18 @@ variable "environment" {
 
   validation {
     condition     = alltrue([for name in keys(var.environment) : can(regex("^[a-zA-Z][a-zA-Z0-9_]+$", name))])
-    error_message = "Model ${var.model.name}: names in environment must be 2 or more letters, digits and underscores, and start with a letter: ${join(", ", keys(var.environment))}."
+    error_message = "${var.label}: names in environment must be 2 or more letters, digits and underscores, and start with a letter: ${join(", ", keys(var.environment))}."
   }
 
   # Lambda rejects these in a function's configuration.
   validation {
     condition     = !anytrue([for name in keys(var.environment) : can(regex(local.reserved_name, name))])
-    error_message = "Model ${var.model.name}: environment must not set ${join(", ", [for name in keys(var.environment) : name if can(regex(local.reserved_name, name))])}: Lambda sets it."
+    error_message = "${var.label}: environment must not set ${join(", ", [for name in keys(var.environment) : name if can(regex(local.reserved_name, name))])}: Lambda sets it."
   }
 
   validation {
     condition     = length(setintersection(keys(var.environment), keys(local.own_environment))) == 0
-    error_message = "Model ${var.model.name}: environment must not set ${join(", ", setintersection(keys(var.environment), keys(local.own_environment)))}: the stack sets it. A model's own variables need other names."
+    error_message = "${var.label}: environment must not set ${join(", ", setintersection(keys(var.environment), keys(local.own_environment)))}: the stack sets it. A model's own variables need other names."
   }
 }
 

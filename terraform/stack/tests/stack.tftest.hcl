@@ -33,10 +33,8 @@ run "one_model" {
   }
 
   assert {
-    condition = alltrue([for mapping in aws_lambda_event_source_mapping.dead_letters :
-      endswith(mapping.function_name, ":live") && mapping.function_response_types == toset(["ReportBatchItemFailures"])
-    ])
-    error_message = "the dead-letter queues must invoke the alias, and one bad message must not return its batch"
+    condition     = endswith(aws_lambda_event_source_mapping.dead_letters.function_name, ":live") && aws_lambda_event_source_mapping.dead_letters.function_response_types == toset(["ReportBatchItemFailures"])
+    error_message = "the dead-letter queue must invoke the alias, and one bad message must not return its batch"
   }
 
   assert {
@@ -140,8 +138,80 @@ run "models_differ" {
   }
 
   assert {
-    condition     = toset(keys(output.deployment.queue_urls)) == toset(["other", "sentiment", "tuned"]) && toset(keys(output.deployment.dead_letter_queue_urls)) == toset(["other", "sentiment", "tuned"])
-    error_message = "each model must have a queue and a dead-letter queue of its own"
+    condition     = toset(keys(output.deployment.queue_urls)) == toset(["other", "sentiment", "tuned"]) && toset(keys(module.request_queue)) == toset(["other", "sentiment", "tuned"])
+    error_message = "each model without a pool must have a queue of its own"
+  }
+}
+
+run "pool" {
+  variables {
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      first     = { models_dir = "tests/models", source = "tiny", pool = "experiments" }
+      second    = { models_dir = "tests/models", source = "weights", pool = "experiments", artifact = "s3://bucket/weights.npz" }
+    }
+    pools = { experiments = { environment = { THREADS = "1" }, read_buckets = ["s3://bucket/inputs/"] } }
+  }
+
+  assert {
+    condition     = toset(keys(module.request_queue)) == toset(["experiments", "sentiment"]) && toset(keys(module.worker)) == toset(["experiments", "sentiment"]) && local.queue_names == { experiments = "inference-test-experiments", sentiment = "inference-test-sentiment" }
+    error_message = "a pool has one queue and one worker; a model without one keeps its own, with its name"
+  }
+
+  assert {
+    condition     = keys(output.deployment.queue_urls) == ["first", "second", "sentiment"] && output.deployment.pools == { experiments = ["first", "second"] } && output.deployment.function_names["worker/experiments"] == "inference-test-worker-experiments"
+    error_message = "each model's queue, the pools and the workers must be told"
+  }
+
+  assert {
+    condition     = local.pools["experiments"].memory_mb == max([for name in ["first", "second"] : local.manifests[name].memory_mb]...) && local.pools["experiments"].timeout_seconds == 2 * max([for name in ["first", "second"] : local.manifests[name].timeout_seconds]...) && local.pools["experiments"].batch_size == 10
+    error_message = "what a pool does not say follows from its models' manifests"
+  }
+
+  assert {
+    condition     = endswith(local.pools["experiments"].package.zip.path, "/pool-experiments.zip") && endswith(local.models["sentiment"].package.zip.path, "/worker-sentiment.zip")
+    error_message = "a pool has a zip with all its models"
+  }
+
+  assert {
+    condition     = jsondecode(local.models_json) == { first = "tiny", second = "weights", sentiment = "sentiment" } && jsondecode(local.pools_json) == { experiments = ["first", "second"] } && jsondecode(module.sweeper.environment.POOLS) == jsondecode(local.pools_json)
+    error_message = "the functions must learn which pool a model is in"
+  }
+
+  assert {
+    condition     = length(local.queue_arns) == 2 && local.dlq_arn == "arn:aws:sqs:eu-west-1:123456789012:inference-test-dlq"
+    error_message = "one dead-letter queue serves the stack"
+  }
+}
+
+run "pool_with_a_size_of_its_own" {
+  command = plan
+
+  variables {
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      first     = { models_dir = "tests/models", source = "tiny", pool = "experiments" }
+    }
+    pools                  = { experiments = { memory_mb = 4096, timeout_seconds = 10, batch_size = 3 } }
+    images_from_parameters = true
+  }
+
+  override_data {
+    target = data.aws_ssm_parameters_by_path.images
+    values = {
+      names  = ["/inference-test/worker-images/experiments"]
+      values = ["r@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"]
+    }
+  }
+
+  assert {
+    condition     = local.pools["experiments"].memory_mb == 4096 && local.pools["experiments"].timeout_seconds == 10 && local.pools["experiments"].batch_size == 3
+    error_message = "what a pool says must win over the manifests"
+  }
+
+  assert {
+    condition     = local.pools["experiments"].package.zip == null && endswith(local.pools["experiments"].package.image.uri, "cdef")
+    error_message = "a pool runs from its image where one was deployed"
   }
 }
 

@@ -322,3 +322,43 @@ run "package_with_another_key" {
     models = { sentiment = { models_dir = "tests/models", package = { zip = { path = "tests/packages/worker-tiny.zip", handlr = "x.y" } } } }
   }
 }
+
+run "pool_unknown_and_unused" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    models = { sentiment = { models_dir = "tests/models" }, other = { models_dir = "tests/models", source = "tiny", pool = "exprements" } }
+    pools  = { experiments = {} }
+  }
+}
+
+run "setting_of_the_pool_on_its_model" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    models = { sentiment = { models_dir = "tests/models" }, other = { models_dir = "tests/models", source = "tiny", pool = "experiments", memory_mb = 2048 } }
+    pools  = { experiments = {} }
+  }
+}
+
+run "pool_with_wrong_settings" {
+  command         = plan
+  expect_failures = [var.pools]
+
+  variables {
+    models = { sentiment = { models_dir = "tests/models" }, other = { models_dir = "tests/models", source = "tiny", pool = "experiments" } }
+    pools  = { experiments = { memmory_mb = 1 } }
+  }
+}
+
+run "pool_with_the_name_of_a_model" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    models = { sentiment = { models_dir = "tests/models" }, other = { models_dir = "tests/models", source = "tiny", pool = "sentiment" } }
+    pools  = { sentiment = {} }
+  }
+}

@@ -6,21 +6,21 @@ mock_provider "aws" {
 }
 
 variables {
-  name                         = "inference-test-sentiment"
-  worker_timeout_seconds       = 60
-  batch_window_seconds         = 0
-  dlq_consumer_timeout_seconds = 30
-  max_receive_count            = 8
-  retention_seconds            = 345600
-  tls_only                     = true
+  name                   = "inference-test-sentiment"
+  worker_timeout_seconds = 60
+  batch_window_seconds   = 0
+  dead_letter_queue_arn  = "arn:aws:sqs:eu-west-1:123456789012:inference-test-dlq"
+  max_receive_count      = 8
+  retention_seconds      = 345600
+  tls_only               = true
 }
 
 run "valid" {
   command = plan
 
   assert {
-    condition     = aws_sqs_queue.dlq.name == "inference-test-sentiment-dlq"
-    error_message = "the dead-letter queue takes the queue's name with -dlq"
+    condition     = aws_sqs_queue.this.name == "inference-test-sentiment"
+    error_message = "the queue takes the name that it is given"
   }
 }
 
@@ -29,7 +29,7 @@ run "invalid_1" {
   expect_failures = [
     var.worker_timeout_seconds,
     var.batch_window_seconds,
-    var.dlq_consumer_timeout_seconds,
+    var.dead_letter_queue_arn,
     var.max_receive_count,
     var.retention_seconds,
   ]
@@ -39,8 +39,8 @@ run "invalid_1" {
     worker_timeout_seconds = 0
     # batch window too long
     batch_window_seconds = 301
-    # dlq consumer timeout too long
-    dlq_consumer_timeout_seconds = 901
+    # dead-letter queue by name
+    dead_letter_queue_arn = "inference-test-dlq"
     # too few receives
     max_receive_count = 4
     # retention too short

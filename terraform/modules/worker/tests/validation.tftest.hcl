@@ -7,13 +7,13 @@ mock_provider "aws" {
 
 variables {
   name      = "inference-test-worker-sentiment"
-  model     = { name = "sentiment", source = "sentiment" }
+  label     = "Model sentiment"
+  models    = { sentiment = { source = "sentiment" } }
   package   = { zip = { path = "main.tf", handler = "worker.handler.handler", runtime = "python3.13" } }
   queue     = { name = "inference-test-sentiment", url = "https://sqs.eu-west-1.amazonaws.com/123456789012/inference-test-sentiment" }
   queue_arn = "arn:aws:sqs:eu-west-1:123456789012:inference-test-sentiment"
   table     = { name = "inference-test-requests", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/inference-test-requests" }
 
-  artifact                = null
   read_buckets            = []
   read_kms_key_arns       = []
   architecture            = "x86_64"
@@ -47,7 +47,7 @@ run "invalid_1" {
   expect_failures = [
     var.name,
     var.package,
-    var.artifact,
+    var.models,
     var.queue_arn,
     var.architecture,
     var.memory_mb,
@@ -67,7 +67,7 @@ run "invalid_1" {
     # package of nothing
     package = {}
     # artifact by https
-    artifact = "https://bucket.s3.amazonaws.com/model.pt"
+    models = { sentiment = { source = "sentiment", artifact = "https://bucket.s3.amazonaws.com/model.pt" } }
     # queue by name
     queue_arn = "inference-test-sentiment"
     # architecture unknown
@@ -96,7 +96,7 @@ run "invalid_1" {
 run "invalid_2" {
   command = plan
   expect_failures = [
-    var.artifact,
+    var.models,
     var.batch_window_seconds,
     var.maximum_concurrency,
     var.retry,
@@ -104,7 +104,7 @@ run "invalid_2" {
 
   variables {
     # artifact of a whole bucket
-    artifact = "s3://bucket/*"
+    models = { sentiment = { source = "sentiment", artifact = "s3://bucket/*" } }
     # window too long
     batch_window_seconds = 301
     # maximum concurrency too large
@@ -114,31 +114,30 @@ run "invalid_2" {
   }
 }
 
-# A wrong model is alone: the other messages name the model, so Terraform comes to them only where it is right.
 run "model_with_capitals" {
   command         = plan
-  expect_failures = [var.model]
+  expect_failures = [var.models]
 
   variables {
-    model = { name = "Sentiment", source = "sentiment" }
+    models = { Sentiment = { source = "sentiment" } }
   }
 }
 
 run "model_named_as_a_dlq" {
   command         = plan
-  expect_failures = [var.model]
+  expect_failures = [var.models]
 
   variables {
-    model = { name = "sentiment-dlq", source = "sentiment" }
+    models = { sentiment-dlq = { source = "sentiment" } }
   }
 }
 
 run "source_too_long" {
   command         = plan
-  expect_failures = [var.model]
+  expect_failures = [var.models]
 
   variables {
-    model = { name = "sentiment", source = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" }
+    models = { sentiment = { source = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" } }
   }
 }
 
@@ -173,13 +172,13 @@ run "reserved_below_maximum" {
 
 run "invalid_3" {
   command         = plan
-  expect_failures = [var.artifact, var.read_buckets]
+  expect_failures = [var.models, var.read_buckets]
 
   variables {
     # a prefix without a slash
     read_buckets = ["s3://bucket/inputs"]
     # digest cut short
-    artifact = "s3://bucket/model.pt#sha256=12"
+    models = { sentiment = { source = "sentiment", artifact = "s3://bucket/model.pt#sha256=12" } }
   }
 }
 
@@ -213,7 +212,7 @@ run "invalid_6" {
 
   variables {
     # key by alias
-    artifact          = "s3://bucket/model.pt"
+    models            = { sentiment = { source = "sentiment", artifact = "s3://bucket/model.pt" } }
     read_kms_key_arns = ["arn:aws:kms:eu-west-1:123456789012:alias/inputs"]
     # a name that the stack sets
     environment = { QUEUE_URL = "https://another" }
@@ -226,5 +225,14 @@ run "key_for_nothing" {
 
   variables {
     read_kms_key_arns = ["arn:aws:kms:eu-west-1:123456789012:key/1"]
+  }
+}
+
+run "no_model" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    models = {}
   }
 }

@@ -4,13 +4,13 @@ mock_provider "aws" {
 
 variables {
   name      = "inference-test-worker-sentiment"
-  model     = { name = "sentiment", source = "sentiment" }
+  label     = "Model sentiment"
+  models    = { sentiment = { source = "sentiment" } }
   package   = { zip = { path = "main.tf", handler = "worker.handler.handler", runtime = "python3.13" } }
   queue     = { name = "inference-test-sentiment", url = "https://sqs.eu-west-1.amazonaws.com/123456789012/inference-test-sentiment" }
   queue_arn = "arn:aws:sqs:eu-west-1:123456789012:inference-test-sentiment"
   table     = { name = "inference-test-requests", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/inference-test-requests" }
 
-  artifact                = null
   read_buckets            = []
   read_kms_key_arns       = []
   architecture            = "x86_64"
@@ -64,8 +64,7 @@ run "least" {
   assert {
     condition = local.environment == {
       LOG_LEVEL          = "INFO"
-      MODEL              = "sentiment"
-      MODEL_SOURCE       = "sentiment"
+      MODELS             = "{\"sentiment\":\"sentiment\"}"
       QUEUE_URL          = var.queue.url
       REQUEST_TABLE      = "inference-test-requests"
       RETRY_BASE_SECONDS = "2"
@@ -77,7 +76,7 @@ run "least" {
 
 run "everything" {
   variables {
-    artifact                = "s3://models/sentiment/1.0.0.pt#sha256=0000000000000000000000000000000000000000000000000000000000000000"
+    models                  = { sentiment = { source = "sentiment", artifact = "s3://models/sentiment/1.0.0.pt#sha256=0000000000000000000000000000000000000000000000000000000000000000" }, other = { source = "sentiment" } }
     batch_size              = 50
     batch_window_seconds    = 1
     maximum_concurrency     = 4
@@ -123,7 +122,7 @@ run "everything" {
   }
 
   assert {
-    condition     = local.environment["MODEL"] == "sentiment" && local.environment["THREADS"] == "2" && local.environment["http_proxy"] == "proxy" && local.environment["MODEL_ARTIFACT"] == var.artifact
+    condition     = jsondecode(local.environment["MODELS"]) == { other = "sentiment", sentiment = "sentiment" } && local.environment["THREADS"] == "2" && local.environment["http_proxy"] == "proxy" && jsondecode(local.environment["MODEL_ARTIFACTS"]) == { sentiment = var.models.sentiment.artifact }
     error_message = "a model's own variables are added, and replace nothing"
   }
 
