@@ -30,9 +30,17 @@ from inference.telemetry import Stopwatch, Telemetry, function_name, now_ms
 settings = ApiSettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment)
 deadline = Deadline()
+
+
+def _queue(model: str) -> RequestQueue:
+    pool = settings.pools.get(model)
+    client = clients.lean_client("sqs", deadline)
+    return RequestQueue(client, settings.queue_url_prefix + (pool or model), by_model=pool is not None)
+
+
 service = Service(
     table=RequestTable(clients.lean_client("dynamodb", deadline), settings.request_table),
-    queues=lambda model: RequestQueue(clients.lean_client("sqs", deadline), settings.queue_url_prefix + model),
+    queues=_queue,
     catalog=Catalog(
         settings.models, settings.default_model, packaged_versions(Path(__file__).parent), packaged_validator
     ),

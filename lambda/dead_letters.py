@@ -25,7 +25,7 @@ def _read_lines(group: str, invocation_id: str, since: int) -> Sequence[str]:
 
 dead_letter_handler = DeadLetterHandler(
     RequestTable(clients.client("dynamodb"), settings.request_table),
-    settings.worker_log_group_prefix,
+    {name: settings.worker_log_group_prefix + settings.pools.get(name, name) for name in settings.models},
     _read_lines,
     telemetry,
 )

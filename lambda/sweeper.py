@@ -12,7 +12,7 @@ from inference.store.request_table import RequestTable
 from inference.sweep import Sweeper
 from inference.telemetry import Stopwatch, Telemetry, function_name, now_ms
 
-DEAD_LETTER_SUFFIX = "-dlq"
+DEAD_LETTER_QUEUE = "dlq"
 STOP_BEFORE_TIMEOUT_MS = 5_000
 
 settings = SweeperSettings.from_environment(os.environ)
@@ -20,8 +20,10 @@ telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_envi
 
 
 def _queues(model: str) -> tuple[RequestQueue, ...]:
-    url = settings.queue_url_prefix + model
-    return RequestQueue(clients.client("sqs"), url), RequestQueue(clients.client("sqs"), url + DEAD_LETTER_SUFFIX)
+    url = settings.queue_url_prefix + settings.pools.get(model, model)
+    return RequestQueue(clients.client("sqs"), url), RequestQueue(
+        clients.client("sqs"), settings.queue_url_prefix + DEAD_LETTER_QUEUE
+    )
 
 
 sweeper = Sweeper(

@@ -19,6 +19,7 @@ def api_environment() -> dict[str, str]:
     requests = defaults("requests")
     return {
         "LOG_LEVEL": "INFO",
+        "POOLS": "{}",
         "MAX_BODY_BYTES": str(requests["max_body_bytes"]),
         "MAX_BODY_DEPTH": str(requests["max_body_depth"]),
         "MAX_ATTEMPTS": str(requests["max_attempts"]),

@@ -12,6 +12,7 @@ from inference.diagnosis import ReadLines, diagnose
 from inference.errors import Unavailable
 from inference.requests import FINAL, ErrorCode, Failure, Message, Status, can_be_id
 from inference.store.request_table import Applied, ConditionFailed, RequestTable
+from inference.sweep import model_removed
 from inference.telemetry import Telemetry
 from inference.transitions import Update
 
@@ -20,19 +21,19 @@ class DeadLetterHandler:
     """Ends the requests whose messages are in a dead-letter queue.
 
     Args:
-        log_group_prefix: the worker of model m logs to this prefix + m.
+        log_groups: model name -> the log group of its worker, for each model that is deployed.
         read_lines: reads the worker's log.
     """
 
     def __init__(
         self,
         table: RequestTable,
-        log_group_prefix: str,
+        log_groups: Mapping[str, str],
         read_lines: ReadLines,
         telemetry: Telemetry,
     ) -> None:
         self._table = table
-        self._log_group_prefix = log_group_prefix
+        self._log_groups = log_groups
         self._read_lines = read_lines
         self._telemetry = telemetry
 
@@ -56,7 +57,8 @@ class DeadLetterHandler:
             return True
         if record.expires_at <= (now := clock()):
             return self._write(transitions.expire(message.request_id, now), message.request_id, "expired")
-        failure = diagnose(record, self._log_group_prefix + record.model, self._read_lines)
+        log_group = self._log_groups.get(record.model)
+        failure = model_removed(record.model) if log_group is None else diagnose(record, log_group, self._read_lines)
         update = transitions.fail_unleased(message.request_id, failure, clock(), json.dumps(message.input))
         return self._write(update, message.request_id, failure.code)
 

@@ -105,9 +105,10 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class ApiSettings(Settings):
-    """Settings of the api function. Sizes in bytes, times in seconds."""
+    """Settings of the api function. Sizes in bytes, times in seconds. `pools`: model name -> the pool that it is in."""
 
     models: Mapping[str, str] = _setting(_models)
+    pools: Mapping[str, str] = _setting(_pools)
     default_model: str = _setting()
     queue_url_prefix: str = _setting()
     max_body_bytes: int = _setting(_positive)
@@ -138,6 +139,8 @@ class WorkerSettings(Settings):
 class DeadLettersSettings(Settings):
     """Settings of the dead_letters function."""
 
+    models: Mapping[str, str] = _setting(_models)
+    pools: Mapping[str, str] = _setting(_pools)
     worker_log_group_prefix: str = _setting()
 
 
@@ -147,5 +150,6 @@ class SweeperSettings(Settings):
     lost."""
 
     models: Mapping[str, str] = _setting(_models)
+    pools: Mapping[str, str] = _setting(_pools)
     queue_url_prefix: str = _setting()
     sweep_grace_seconds: int = _setting(_positive)

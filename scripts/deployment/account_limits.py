@@ -24,7 +24,8 @@ def problems(config: EnvironmentConfig, concurrency: int) -> list[str]:
         concurrency: the account's concurrent executions.
     """
     kept = {
-        name: max(model.reserved_concurrency, model.provisioned_concurrency) for name, model in config.models.items()
+        name: max(worker.reserved_concurrency, worker.provisioned_concurrency)
+        for name, worker in config.limits.items()
     }
     names = ", ".join(f"{name} ({number})" for name, number in sorted(kept.items()) if number)
     if not names or sum(kept.values()) <= concurrency - UNRESERVED:
@@ -38,16 +39,16 @@ def problems(config: EnvironmentConfig, concurrency: int) -> list[str]:
 def warnings(config: EnvironmentConfig, concurrency: int) -> list[str]:
     """What may fail, or makes requests fail under load."""
     found = []
-    allowed = sum(model.maximum_concurrency for model in config.models.values())
+    allowed = sum(worker.maximum_concurrency for worker in config.limits.values())
     if allowed >= concurrency:
         found.append(
-            f"this account runs {concurrency} functions at a time, and the models' maximum_concurrency adds up to"
+            f"this account runs {concurrency} functions at a time, and the workers' maximum_concurrency adds up to"
             f" {allowed}: keep the sum below it, with some left for the API, since throttled messages count as"
             f" received; or {_RAISE}"
         )
-    large = sorted(name for name, model in config.models.items() if model.memory_mb > NEW_ACCOUNT_MEMORY_MB)
+    large = sorted(name for name, worker in config.limits.items() if worker.memory_mb > NEW_ACCOUNT_MEMORY_MB)
     if large and concurrency < NEW_ACCOUNT_CONCURRENCY:
-        sizes = ", ".join(f"{name} ({config.models[name].memory_mb:,} MB)" for name in large)
+        sizes = ", ".join(f"{name} ({config.limits[name].memory_mb:,} MB)" for name in large)
         found.append(
             f"a new account may reject functions of more than {NEW_ACCOUNT_MEMORY_MB:,} MB, as {sizes}: the apply"
             " would fail with `MemorySize value failed to satisfy constraint`. Set memory_mb lower, or ask AWS Support"

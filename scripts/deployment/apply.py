@@ -37,7 +37,8 @@ def run_terraform(command: str, environment: str, config: EnvironmentConfig, arg
     if code := terraform.prepare(command, environment):
         return code
     if not any(argument.startswith("-target") for argument in arguments):
-        removal.check(environment, command, config.models)
+        queues = {name: f"{config.prefix}-{model.worker}" for name, model in config.models.items()}
+        removal.check(environment, command, queues)
     code = terraform.execute(command, environment, arguments)
     if code == 0 and command == "apply" and environment == terraform.LOCAL:
         print_next(environment)  # Terraform's `api_url` does not exist in DNS

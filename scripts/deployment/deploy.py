@@ -9,7 +9,8 @@ images' digests are stored in SSM parameters, from where every later plan, on an
 import argparse
 import base64
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.console import CommandError, note, run
@@ -36,10 +37,10 @@ def deploy(environment: str, config: EnvironmentConfig, builder: Builder, build_
     repository = _repository(environment, config)
     log_in(builder, repository)
     images: dict[str, str] = {}
-    for folder, names in images_of(config).items():
-        in_s3 = folder in config.in_s3
-        built = build(builder, repository, folder, config.architecture, build_args, fresh=True, in_s3=in_s3)
-        images |= dict.fromkeys(names, push(builder, built))
+    for wanted in images_of(config):
+        place = (builder, repository, wanted.name, wanted.folders, config.architecture, build_args)
+        built = build(*place, fresh=True, in_s3=config.in_s3)
+        images |= dict.fromkeys(wanted.workers, push(builder, built))
     _note_images(repository, config.prefix, images)
     if code := run_terraform("apply", environment, config):
         return code
@@ -113,12 +114,25 @@ def _note_images(repository: str, prefix: str, images: Mapping[str, str]) -> Non
     note(f"stored in SSM, for the next plan on any machine: the images of {', '.join(sorted(images)) or 'no model'}")
 
 
-def images_of(config: EnvironmentConfig) -> dict[Path, list[str]]:
-    """Model folder -> the models that its image serves; a model with a package of its own needs none."""
-    found: dict[Path, list[str]] = {}
+@dataclass(frozen=True)
+class WantedImage:
+    """An image to build: the model folders in it, and the workers that run from it."""
+
+    name: str
+    folders: Sequence[Path]
+    workers: Sequence[str]
+
+
+def images_of(config: EnvironmentConfig) -> list[WantedImage]:
+    """One for each model folder and one for each pool; a worker with a package of its own needs none."""
+    folders: dict[Path, list[str]] = {}
     for model in config.models.values():
-        if not model.own_package:
-            found.setdefault(model.folder, []).append(model.name)
+        if not (model.pool or model.own_package):
+            folders.setdefault(model.folder, []).append(model.name)
+    found = [WantedImage(folder.name, [folder], names) for folder, names in folders.items()]
+    for pool, members in config.pools.items():
+        if not members[0].own_package:
+            found.append(WantedImage(pool, sorted({model.folder for model in members}), [pool]))
     return found
 
 

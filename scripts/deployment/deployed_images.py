@@ -1,7 +1,7 @@
 """The images of an environment's models, in SSM parameters, so that the next deployment from any machine finds them.
 
-One parameter for each model, /<name prefix>/worker-images/<model>; its value is the image by digest. SSM keeps the last
-hundred values of each: `aws ssm get-parameter-history` shows earlier images.
+One parameter for each worker, /<name prefix>/worker-images/<model or pool>, whose value is the image by digest. SSM
+keeps the last hundred values of each: `aws ssm get-parameter-history` has what to go back to.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def read(client: Any, prefix: str) -> dict[str, str]:
-    """Model name -> image, of an environment.
+    """Worker name (its model's or its pool's) -> image, of an environment.
 
     Args:
         client: an SSM client.
@@ -21,7 +21,7 @@ def read(client: Any, prefix: str) -> dict[str, str]:
 
 
 def write(client: Any, prefix: str, images: Mapping[str, str]) -> None:
-    """Store the images of some models; those of the others stay."""
+    """Note the images of some workers; those of the others stay."""
     for model, image in images.items():
         client.put_parameter(Name=_path(prefix) + model, Value=image, Type="String", Overwrite=True)
 

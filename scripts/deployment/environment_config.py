@@ -8,7 +8,7 @@ import json
 import re
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +30,16 @@ _EXPRESSION = """jsonencode({architecture = module.stack.deployment.architecture
  module.stack.deployment.images_from_parameters, models = {
  for name, model in module.stack.deployment.models : name => {
  source = try(coalesce(model.source), name), models_dir = try(model.models_dir, null),
- artifact = try(model.artifact, null), package = try(model.package, null) != null,
+ artifact = try(model.artifact, null), package = try(model.package, null) != null, pool = try(model.pool, null),
  memory_mb = try(model.memory_mb, null), maximum_concurrency = try(model.maximum_concurrency, null),
  reserved_concurrency = try(model.reserved_concurrency, null),
  provisioned_concurrency = try(model.provisioned_concurrency, null)
+ }}, pools = { for name, pool in try(merge(module.stack.deployment.pools), {}) : name => {
+ package = try(pool.package, null) != null,
+ memory_mb = try(pool.memory_mb, null), maximum_concurrency = try(pool.maximum_concurrency, null),
+ reserved_concurrency = try(pool.reserved_concurrency, null),
+ provisioned_concurrency = try(pool.provisioned_concurrency, null)
  }}})"""
-_LIMITS = ("memory_mb", "maximum_concurrency", "reserved_concurrency", "provisioned_concurrency")
 
 
 @dataclass(frozen=True)
@@ -45,11 +49,10 @@ class ConfiguredModel:
     Attributes:
         name: its name in /predict/{model}.
         folder: its model folder.
-        artifact: `s3://bucket/key` if its artifact comes from there.
-        own_package: the environment sets a zip or an image for it.
-        image: `make deploy` has built an image for it.
-        memory_mb, maximum_concurrency, reserved_concurrency, provisioned_concurrency: of its function; 0 where unknown
-            or not set.
+        artifact: `s3://bucket/key` when its artifact comes from there.
+        own_package: the environment names a zip or an image of its own for its worker.
+        image: `make deploy` has built an image for its worker.
+        pool: the pool that it is in.
     """
 
     name: str
@@ -57,6 +60,18 @@ class ConfiguredModel:
     artifact: str | None = None
     own_package: bool = False
     image: bool = False
+    pool: str | None = None
+
+    @property
+    def worker(self) -> str:
+        """The name of its queue and its worker: the pool's, else its own."""
+        return self.pool or self.name
+
+
+@dataclass(frozen=True)
+class WorkerLimits:
+    """What a worker may use of the account; 0 where it is unknown or not set."""
+
     memory_mb: int = 0
     maximum_concurrency: int = 0
     reserved_concurrency: int = 0
@@ -73,6 +88,7 @@ class EnvironmentConfig:
         prefix: of all names in its deployment.
         region: AWS region; None: the shell's.
         images_from_parameters: `make deploy` says which images run its workers; else they run from zips.
+        limits: worker -> what it may use.
     """
 
     architecture: str
@@ -80,11 +96,21 @@ class EnvironmentConfig:
     prefix: str = ""
     region: str | None = None
     images_from_parameters: bool = False
+    limits: Mapping[str, WorkerLimits] = field(default_factory=dict)
 
     @property
     def folders(self) -> set[Path]:
         """The model folders; a folder of two models is there once."""
         return {model.folder for model in self.models.values()}
+
+    @property
+    def pools(self) -> dict[str, list[ConfiguredModel]]:
+        """The models of each pool."""
+        found: dict[str, list[ConfiguredModel]] = {}
+        for model in self.models.values():
+            if model.pool:
+                found.setdefault(model.pool, []).append(model)
+        return found
 
     @property
     def in_s3(self) -> set[Path]:
@@ -114,30 +140,42 @@ def read_config(environment: str, *, images: bool = True) -> EnvironmentConfig:
         parent = folder / said["models_dir"] if said["models_dir"] else MODELS
         model_folder = Path((parent / said["source"]).resolve())
         _check(environment, name, model_folder)
+        pool = said["pool"]
+        package = answer["pools"].get(pool, {}).get("package", False) if pool else said["package"]
         models[name] = ConfiguredModel(
-            name, model_folder, said["artifact"], said["package"], name in deployed, **_limits(said, model_folder)
+            name, model_folder, said["artifact"], package, (pool or name) in deployed, pool=pool
         )
-    return EnvironmentConfig(answer["architecture"], models, answer["prefix"], answer["region"], answer["parameters"])
+    limits = {worker: _limits(answer, worker, models) for worker in {model.worker for model in models.values()}}
+    return EnvironmentConfig(
+        answer["architecture"], models, answer["prefix"], answer["region"], answer["parameters"], limits
+    )
 
 
-def _limits(said: Mapping[str, Any], folder: Path) -> dict[str, int]:
-    """The limits of a model's function, as the stack has them: of the environment, the manifest, or the defaults.
+def _limits(answer: Mapping[str, Any], worker: str, models: Mapping[str, ConfiguredModel]) -> WorkerLimits:
+    """The limits of a worker, as the stack has them: of the environment, its models' manifests, or the defaults.
 
     A value of the wrong kind counts as none here: the plan rejects it.
     """
-    try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except ValueError:
-        manifest = {}
+    kind = "pools" if worker in answer["pools"] else "models"
+    said = answer[kind][worker] if worker in answer[kind] else {}
+    folders = [model.folder for model in models.values() if model.worker == worker]
+    known = defaults(kind) | {"memory_mb": max(map(_manifest_memory_mb, folders))}
     found = {}
-    for name in _LIMITS:
-        values = (said[name], manifest.get(name), defaults("models")[name])
-        found[name] = next((value for value in values if type(value) is int), 0)
-    return found
+    for name in (each.name for each in fields(WorkerLimits)):
+        found[name] = next((value for value in (said.get(name), known[name]) if type(value) is int), 0)
+    return WorkerLimits(**found)
+
+
+def _manifest_memory_mb(folder: Path) -> int:
+    try:
+        found = json.loads((folder / "manifest.json").read_text(encoding="utf-8")).get("memory_mb")
+    except ValueError:
+        return 0
+    return found if type(found) is int else 0
 
 
 def _deployed_images(region: str | None, prefix: str) -> frozenset[str]:
-    """The models that run from images; none if AWS can't be asked: the plan reports that."""
+    """The workers that run from images; none where AWS can't be asked, which the plan itself will say."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     from scripts.aws_errors import describe_aws_error

@@ -1,7 +1,8 @@
 """Protects open requests when models are removed: before Terraform deletes a queue, they are reported or ended.
 
-When a model is removed or renamed, its queue is deleted with its messages. Without REMOVE=<model>, an apply that would
-remove a model with open requests is stopped here. With it, requests whose messages still wait become `failed`
+When a model is removed or renamed, its queue is deleted with its messages; when it moves into a pool or out of it, it
+gets another queue. The queue of a pool stays while the pool has other models. Without REMOVE=<model>, an apply that would
+do this to a model with open requests is stopped here. With it, requests whose messages still wait become `failed`
 (model_removed) with their inputs kept, so that they can be replayed when the model is deployed again.
 """
 
@@ -9,7 +10,7 @@ import json
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,13 +43,13 @@ class OpenRequests:
         return f"{'' if self.complete else 'at least '}{counts.total()} open requests ({parts})"
 
 
-def check(environment: str, command: str, configured: Container[str]) -> None:
-    """Before plan and apply: report open requests of models that would be removed; before an apply, stop or end them.
+def check(environment: str, command: str, queues: Mapping[str, str]) -> None:
+    """Before plan and apply: say what is open on models that would be removed; before an apply, reject, or end it.
 
     Args:
         environment: local, dev or prod.
         command: plan or apply.
-        configured: the models that the environment names.
+        queues: the models that the environment names, and the names of their queues.
 
     Raises:
         CommandError: an apply would remove a model that has open requests, and REMOVE does not name it.
@@ -58,27 +59,35 @@ def check(environment: str, command: str, configured: Container[str]) -> None:
     except CommandError:
         return  # nothing is deployed yet
     urls: Mapping[str, str] = outputs.get("queue_urls", {})
-    removed = sorted(model for model in urls if model not in configured)
+    removed = sorted(model for model, url in urls.items() if queues.get(model) != _queue_name(url))
     if not removed:
         return
     table = RequestTable(aws_session.client(environment, "dynamodb", outputs), outputs["request_table"])
     found = count(table, removed)
     held = [model for model in removed if found.counts[model]]
     for model in removed:
-        note(f"{environment}: {model} will be removed, with {found.text(model)}")
+        what = "get another queue" if model in queues else "be removed"
+        note(f"{environment}: {model} will {what}, with {found.text(model)}")
     if command != "apply" or not held:
         return
     named = (os.environ.get("REMOVE") or "").replace(",", " ").split()
     if missing := [model for model in held if model not in named]:
         raise CommandError(
-            f"{', '.join(missing)} would be removed with open requests, whose messages are deleted with the queue: wait"
-            f" until they are final, or end them with REMOVE={','.join(held)} (they fail as model_removed; inputs of"
-            " waiting ones are kept for a replay)"
+            f"{', '.join(missing)} would be removed from its queue with open requests, whose messages would be lost:"
+            f" wait until they are final, or end them with REMOVE={','.join(held)} (they fail as model_removed; what"
+            " still waits keeps its input for a replay)"
         )
     sqs = aws_session.client(environment, "sqs", outputs)
     for model in held:
+        if _queue_name(urls[model]) in queues.values():
+            note(f"{model}: its pool's queue stays; dead_letters ends its requests within minutes, their inputs kept")
+            continue
         ended = drain(table, sqs, urls[model], lambda: bool(count(table, [model]).counts[model]))  # noqa: B023
         note(f"{model}: {ended} requests ended as model_removed, their inputs kept")
+
+
+def _queue_name(url: str) -> str:
+    return url.rpartition("/")[2]
 
 
 def count(table: RequestTable, models: Sequence[str]) -> OpenRequests:

@@ -231,9 +231,10 @@ def _replay_limits(args: argparse.Namespace, limits: Mapping[str, int]) -> Repla
 def _connect(environment: str, outputs: Mapping[str, Any], replay_limits: ReplayLimits) -> DeadLetters:
     sqs = aws_session.client(environment, "sqs", outputs)
     urls: dict[str, str] = outputs["queue_urls"]
+    pooled = {model for models in outputs["pools"].values() for model in models}
     return DeadLetters(
         RequestTable(aws_session.client(environment, "dynamodb", outputs), outputs["request_table"]),
-        lambda model: RequestQueue(sqs, urls[model]),
+        lambda model: RequestQueue(sqs, urls[model], by_model=model in pooled),
         replay_limits,
     )
 

@@ -30,12 +30,13 @@ HOUR_MS = 3_600_000
 
 @dataclass
 class ModelStatus:
-    """The status of one model. `waiting`, `in_flight` and `dead_letters` are None for a model that was removed."""
+    """Where one model stands. `waiting` and `in_flight` are None for a model that was removed, and for one of a pool:
+    its messages are in the pool's queue."""
 
     deployed: bool = False
+    pool: str | None = None
     waiting: int | None = None
     in_flight: int | None = None
-    dead_letters: int | None = None
     pending: int = 0
     running: int = 0
     oldest_open_seconds: int | None = None
@@ -56,10 +57,20 @@ class OpenRequest:
 
 
 @dataclass(frozen=True)
+class QueueStatus:
+    """The messages of a queue, by SQS's approximate counts."""
+
+    waiting: int
+    in_flight: int
+
+
+@dataclass(frozen=True)
 class Overview:
-    """The status of all models, their open requests, and whether everything was read."""
+    """Everything that was seen, by model; the queues of pools; and whether that is all."""
 
     models: Mapping[str, ModelStatus]
+    pools: Mapping[str, QueueStatus]
+    dead_letters: int
     requests: Sequence[OpenRequest]
     all_open_seen: bool
     all_failed_seen: bool
@@ -67,21 +78,33 @@ class Overview:
 
 def look(
     table: RequestTable,
-    queues: Mapping[str, tuple[RequestQueue, RequestQueue]],
+    queues: Mapping[str, RequestQueue],
+    pools: Mapping[str, Sequence[str]],
+    dead_letters: RequestQueue,
     model: str | None,
     now: int,
 ) -> Overview:
     """Read the status of a deployment, or of one of its models.
 
     Args:
-        queues: model name -> its request queue and its dead-letter queue.
+        queues: model name -> its request queue.
+        pools: pool name -> the names of its models, which have one queue.
+        dead_letters: the dead-letter queue.
         now: epoch milliseconds.
 
     Raises:
         Unavailable: AWS did not answer.
     """
     wanted = [name for name in queues if model in (None, name)]
-    models = {name: _of_queues(*queues[name]) for name in sorted(wanted)}
+    pool_of = {name: pool for pool, names in pools.items() for name in names}
+    models = {
+        name: ModelStatus(True, pool_of[name]) if name in pool_of else _of(queues[name]) for name in sorted(wanted)
+    }
+    shared = {
+        pool: QueueStatus(*queues[names[0]].counts())
+        for pool, names in pools.items()
+        if model is None or model in names
+    }
     found, all_open = table.open_records(now + CLOCK_SKEW_MS, MOST_OPEN)
     records = sorted((record for record in found if model in (None, record.model)), key=lambda r: r.submitted_at)
     requests = [_open_request(record, now) for record in records]
@@ -94,12 +117,11 @@ def look(
         if model in (None, record.model):
             code = json.loads(record.error or "{}").get("code", "unknown")
             models.setdefault(record.model, ModelStatus()).failed_last_hour[code] += 1
-    return Overview(models, requests, all_open, all_failed)
+    return Overview(models, shared, sum(dead_letters.counts()), requests, all_open, all_failed)
 
 
-def _of_queues(queue: RequestQueue, dead_letters: RequestQueue) -> ModelStatus:
-    waiting, in_flight = queue.counts()
-    return ModelStatus(True, waiting, in_flight, sum(dead_letters.counts()))
+def _of(queue: RequestQueue) -> ModelStatus:
+    return ModelStatus(True, None, *queue.counts())
 
 
 def _open_request(record: Record, now: int) -> OpenRequest:
@@ -122,17 +144,19 @@ def show(overview: Overview, with_list: bool) -> None:
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     more_open = "" if overview.all_open_seen else "+"
     more_failed = "" if overview.all_failed_seen else "+"
-    table = Table("model", "waiting", "in flight", "pending", "running", "oldest open", "failed (1 h)", "dead letters")
+    table = Table("model", "waiting", "in flight", "pending", "running", "oldest open", "failed (1 h)")
     for name, status in overview.models.items():
         table.add_row(
             name if status.deployed else f"{name} (not deployed)",
-            *("-" if count is None else str(count) for count in (status.waiting, status.in_flight)),
+            *(_count(count, status.pool) for count in (status.waiting, status.in_flight)),
             *(f"{count}{more_open}" for count in (status.pending, status.running)),
             "-" if status.oldest_open_seconds is None else _duration(status.oldest_open_seconds) + more_open,
             _failures(status.failed_last_hour, more_failed),
-            "-" if status.dead_letters is None else str(status.dead_letters),
         )
+    for name, queue in overview.pools.items():
+        table.add_row(f"pool {name}", str(queue.waiting), str(queue.in_flight), "", "", "", "")
     console.print(table)
+    console.print(f"messages in the dead-letter queue: {overview.dead_letters}")
     if not with_list:
         return
     if not overview.requests:
@@ -150,6 +174,12 @@ def show(overview: Overview, with_list: bool) -> None:
             f"in {_duration(left)}" if left > 0 else "passed: ends with the next sweep",
         )
     console.print(table)
+
+
+def _count(count: int | None, pool: str | None) -> str:
+    if pool is not None:
+        return f"in {pool}"
+    return "-" if count is None else str(count)
 
 
 def _failures(codes: Counter[str], more: str) -> str:
@@ -179,14 +209,11 @@ def main() -> int:
     args = parser.parse_args()
     outputs = terraform.outputs(args.env)
     sqs = aws_session.client(args.env, "sqs", outputs)
-    dead_letters: Mapping[str, str] = outputs["dead_letter_queue_urls"]
-    queues = {
-        name: (RequestQueue(sqs, url), RequestQueue(sqs, dead_letters[name]))
-        for name, url in outputs["queue_urls"].items()
-    }
+    queues = {name: RequestQueue(sqs, url) for name, url in outputs["queue_urls"].items()}
+    dead_letters = RequestQueue(sqs, outputs["dead_letter_queue_url"])
     table = RequestTable(aws_session.client(args.env, "dynamodb", outputs), outputs["request_table"])
     try:
-        overview = look(table, queues, args.model, now_ms())
+        overview = look(table, queues, outputs["pools"], dead_letters, args.model, now_ms())
     except Unavailable as error:
         raise CommandError(describe_aws_error(error)) from error
     if args.model is not None and args.model not in overview.models:

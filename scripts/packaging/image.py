@@ -3,9 +3,9 @@
     python -m scripts.packaging.image [--only SOURCE]... [--architecture x86_64|arm64] [--builder docker|podman|buildah]
                             [--push --repository URL] [--models-dir DIR]... [--build-arg NAME=VALUE]...
 
-One image for each model folder, with that model and the libraries of its requirements.txt. Images of one runtime share
-the layer with the runtime's libraries, which is built and pushed once. The build context is written to build/image: the
-files of a worker's zip, the Dockerfile, and what it copies.
+One image for each model folder, and for each pool one with all its model folders: with the libraries of their
+requirements.txt. Images of one runtime share the layer with the runtime's libraries, which is built and pushed once. The
+build context is written to build/image: the files of a worker's zip, the Dockerfile, and what it copies.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -39,27 +39,40 @@ _COPIED = (
 )
 
 
-def target_of(folder: Path) -> str:
-    """The stage of the Dockerfile that runs a model folder. Raises CommandError where its manifest is wrong."""
+def target_of(*models: Path) -> str:
+    """The stage of the Dockerfile that runs model folders.
+
+    Raises:
+        CommandError: a manifest is wrong, or their runtimes need libraries of more than one stage.
+    """
     try:
-        runtime = Manifest.read(folder / "manifest.json").runtime
+        runtimes = {model.name: Manifest.read(model / "manifest.json").runtime for model in models}
     except ManifestError as error:
         raise CommandError(str(error)) from error
-    return next(name for name, able in TARGETS.items() if runtime in able)
+    for name, able in TARGETS.items():
+        if able.issuperset(runtimes.values()):
+            return name
+    named = ", ".join(f"{model} ({runtime})" for model, runtime in sorted(runtimes.items()))
+    raise CommandError(
+        f"no image has the libraries of all these runtimes: {named}. Put onnx and torchscript or aotinductor in "
+        "different pools, or export one of the models to the other runtime (`make export-model`)"
+    )
 
 
-def make_context(folder: Path, model: Path, *, in_s3: bool = False) -> str:
-    """Write the build context to `folder`, which is emptied first; returns the digest of its contents (hex).
+def make_context(folder: Path, *models: Path, in_s3: Collection[Path] = ()) -> str:
+    """Fill `folder`, which is emptied first; returns the digest of what is inside, as hex digits.
 
     Args:
         folder: the build's context.
-        model: the model folder.
-        in_s3: the model's artifact comes from S3.
+        models: the model folders.
+        in_s3: those whose artifact comes from S3.
     """
     files = {name: (ROOT / "worker" / name).read_bytes() for name in _COPIED}
-    files |= {f"app/{name}": data for name, data in worker_files(model.name, model, in_s3=in_s3).items()}
-    wanted = model / REQUIREMENTS
-    files["model/requirements.txt"] = wanted.read_bytes() if wanted.is_file() else b""
+    for model in models:
+        shipped = worker_files(model.name, model, in_s3=model in in_s3)
+        files |= {f"app/{name}": data for name, data in shipped.items()}
+    wanted = [(model / REQUIREMENTS).read_bytes() for model in models if (model / REQUIREMENTS).is_file()]
+    files["model/requirements.txt"] = b"\n".join(wanted)
     if folder.exists():
         shutil.rmtree(folder)
     digest = hashlib.sha256()
@@ -71,13 +84,13 @@ def make_context(folder: Path, model: Path, *, in_s3: bool = False) -> str:
     return digest.hexdigest()
 
 
-def new_tag(source: str, architecture: str, context: str, now: datetime) -> str:
-    """A unique tag, for people: images are deployed by digest.
+def new_tag(name: str, architecture: str, context: str, now: datetime) -> str:
+    """A tag that no other build has, for people: what is deployed is the digest.
 
     A tag made from the sources alone would be rejected by a registry with immutable tags: two builds of the same
     sources differ, for example because of a newer base image.
     """
-    return f"{source}-{architecture}-{now:%Y%m%d-%H%M%S}-{context[:8]}"
+    return f"{name}-{architecture}-{now:%Y%m%d-%H%M%S}-{context[:8]}"
 
 
 def main() -> int:
@@ -93,7 +106,7 @@ def main() -> int:
     args = parser.parse_args()
     builder = find_builder(args.builder)
     for model in find_models([MODELS, *args.models_dir], args.only).values():
-        image = build(builder, args.repository, model, args.architecture, args.build_arg, fresh=args.push)
+        image = build(builder, args.repository, model.name, [model], args.architecture, args.build_arg, fresh=args.push)
         print(push(builder, image) if args.push else image)
     return 0
 
@@ -101,20 +114,25 @@ def main() -> int:
 def build(
     builder: Builder,
     repository: str,
-    model: Path,
+    name: str,
+    models: Sequence[Path],
     architecture: str,
     build_args: Sequence[str] = (),
     *,
     fresh: bool,
-    in_s3: bool = False,
+    in_s3: Collection[Path] = (),
 ) -> str:
-    """Build a model's image, on the newest base if `fresh`; returns its name and tag.
+    """Build the image of a worker, on the newest base if `fresh`; returns its name and tag.
+
+    Args:
+        name: what the tag begins with.
+        models: the model folders that it runs.
 
     Raises:
         CommandError: it can't be built.
     """
-    target = target_of(model)
-    tag = new_tag(model.name, architecture, make_context(CONTEXT, model, in_s3=in_s3), datetime.now(UTC))
+    target = target_of(*models)
+    tag = new_tag(name, architecture, make_context(CONTEXT, *models, in_s3=in_s3), datetime.now(UTC))
     image = f"{repository}:{tag}"
     note(f"building {image} with {builder.name}")
     options = [part for argument in build_args for part in ("--build-arg", argument)]

@@ -32,17 +32,19 @@ KEPT_SECONDS = 2 * emulator.LIFETIME_SECONDS
 _OTHER_FILES = ("-r", "-c", "-e", "--requirement", "--constraint", "--editable")
 
 
-def libraries_of(folder: Path, *, training: bool = False) -> Path | None:
-    """Folder with the libraries of a model folder, installed if they are not there yet; None if it needs none.
+def libraries_of(*folders: Path, training: bool = False) -> Path | None:
+    """Folder with the libraries of model folders, installed when they are not there yet; None where they name none.
 
     Args:
-        folder: the model folder.
-        training: with those of training/requirements.txt, resolved together: one version of each.
+        folders: the model folders; of several, one version of each library that suits all.
+        training: with those of training/requirements.txt, found together: one version of each.
 
     Raises:
         CommandError: pip can't resolve or install them.
     """
-    paths = [folder / REQUIREMENTS, *([folder / "training" / REQUIREMENTS] if training else [])]
+    paths = [path for folder in folders for path in (folder / REQUIREMENTS, folder / "training" / REQUIREMENTS)]
+    if not training:
+        paths = [path for path in paths if path.parent in folders]
     paths = [path for path in paths if path.is_file()]
     wanted = "\n".join(path.read_text(encoding="utf-8") for path in paths)
     if not wanted:
@@ -51,7 +53,9 @@ def libraries_of(folder: Path, *, training: bool = False) -> Path | None:
     if target.is_dir():
         os.utime(target)  # this is a use
         return target
-    note(f"installing the libraries of {folder.name} ({', '.join(map(str, paths))}) ...")
+    note(
+        f"installing the libraries of {', '.join(folder.name for folder in folders)} ({', '.join(map(str, paths))}) ..."
+    )
     FOLDER.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=FOLDER, prefix=".part-") as work:
         part = Path(work) / "libraries"
@@ -106,7 +110,8 @@ def _pip(paths: Sequence[Path], *arguments: str) -> str:
         lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
         said = next((line for line in lines if line.startswith("ERROR")), lines[-1] if lines else "it printed nothing")
         named = " and ".join(map(str, paths))
-        raise CommandError(
-            f"pip can't install the requirements of {named}: {said}. Correct the file, or allow access to the index"
-        )
+        models = len({path.parent.parent if path.parent.name == "training" else path.parent for path in paths})
+        apart = ". Models of one pool have one set of libraries: put those that can't share it into another pool"
+        remedy = "Correct the file, or allow access to the index" + (apart if models > 1 else "")
+        raise CommandError(f"pip can't install the requirements of {named}: {said}. {remedy}")
     return done.stdout

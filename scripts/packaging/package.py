@@ -2,6 +2,7 @@
 
     build/packages/lambda.zip           lambda/ + models.json + validators/ (one module per model folder)
     build/packages/worker-<source>.zip  worker/ with that one model folder + inference/ + validators/
+    build/packages/pool-<pool>.zip      the same with the model folders of all models of a pool
 
 Only the models of the environment are packaged; other model folders may be unfinished. A model that runs from an image,
 or has its own package, gets no zip. A zip above Lambda's limits is an error, except for `local`: the emulator has no
@@ -50,6 +51,9 @@ from worker.model.runtimes import PYTHON
 OUT = BUILD / "packages"
 LIBRARIES_FILE = "libraries.txt"  # see worker/model/loaded.py
 
+POOL_PREFIX = "pool-"
+"""Before the name of a pool, among the names of zips."""
+
 ZIP_LIMIT = 50 * 2**20
 """Largest zip for a direct upload to Lambda: https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html"""
 
@@ -63,7 +67,8 @@ _SHOWN = 100 * 1024  # larger files are listed by name
 
 @dataclass(frozen=True)
 class Packages:
-    """The zips: of lambda/, and of each model folder's worker. `changed` are those that were written now."""
+    """The zips: of lambda/, and of each worker, by the name of its model folder or pool-<pool>. `changed` are those
+    just written."""
 
     lambda_zip: Path
     workers: Mapping[str, Path]
@@ -111,26 +116,36 @@ def build_for_environment(out: Path, environment: str, config: EnvironmentConfig
     zipped = {
         model.folder.name: model.folder
         for model in config.models.values()
-        if not (images or model.own_package or model.image)
+        if not (images or model.pool or model.own_package or model.image)
     }
-    workers: dict[str, Files] = {}
-    for source, folder in sorted(zipped.items()):
-        files = worker_files(source, folder, in_s3=folder in config.in_s3)
-        check_size(source, files, environment)
-        libraries = libraries_of(folder)
-        if libraries is not None and environment == LOCAL:
-            files[f"worker/models/{source}/{LIBRARIES_FILE}"] = f"{libraries}\n".encode()
-        if environment != LOCAL and _needs_libraries(folder):
-            note(
-                f"the zip of {source} has no libraries (NumPy, its runtime's, those of its {REQUIREMENTS}): "
-                f"on AWS run it from an image (`make deploy ENV={environment}` builds it)"
-            )
-        check_import(folder, libraries)
-        workers[source] = files
+    workers = {source: _zipped(environment, source, [folder], config) for source, folder in sorted(zipped.items())}
+    for pool, members in sorted(config.pools.items()):
+        if not (images or members[0].own_package or members[0].image):
+            folders = sorted({model.folder for model in members})
+            workers[f"{POOL_PREFIX}{pool}"] = _zipped(environment, pool, folders, config)
+            zipped |= {folder.name: folder for folder in folders}
     for folder in models.values():
         if folder.name not in zipped and not (folder / REQUIREMENTS).is_file():
             check_import(folder, None)  # a model with its own libraries is imported in its image
     return make_zips(out, models, workers, ROOT, python_of(environment))
+
+
+def _zipped(environment: str, worker: str, folders: Sequence[Path], config: EnvironmentConfig) -> Files:
+    """What the zip of a worker of these model folders consists of. Raises as `build_for_environment`."""
+    files: Files = {}
+    libraries = libraries_of(*folders)
+    for folder in folders:
+        files |= worker_files(folder.name, folder, in_s3=folder in config.in_s3)
+        if libraries is not None and environment == LOCAL:
+            files[f"worker/models/{folder.name}/{LIBRARIES_FILE}"] = f"{libraries}\n".encode()
+        check_import(folder, libraries)
+    check_size(worker, files, environment)
+    if environment != LOCAL and any(map(_needs_libraries, folders)):
+        note(
+            f"the zip of {worker} has no libraries (NumPy, its runtime's, those of a {REQUIREMENTS}): "
+            f"on AWS run it from an image (`make deploy ENV={environment}` builds it)"
+        )
+    return files
 
 
 def make_zips(
@@ -140,8 +155,8 @@ def make_zips(
 
     Args:
         out: folder of the zips.
-        models: all model folders that the API serves.
-        workers: the files of each worker; a model folder without them gets no zip.
+        models: all model folders that the API knows.
+        workers: what each worker's zip consists of, by the name of its model folder, or pool-<pool>.
         root: the repository.
         python: path of the Python that compiles; None: without bytecode.
 
@@ -154,7 +169,7 @@ def make_zips(
     api.pop("openapi.json", None)  # no function reads it, and a reworded description is no new deployment
     api["models.json"] = (json.dumps(catalog, indent=1, sort_keys=True) + "\n").encode()
     api |= validators(models, manifests)
-    paths = {source: out / f"worker-{source}.zip" for source in workers}
+    paths = {name: out / (f"{name}.zip" if name.startswith(POOL_PREFIX) else f"worker-{name}.zip") for name in workers}
     zips = {out / "lambda.zip": api} | {paths[source]: files for source, files in workers.items()}
     if python:
         zips = {path: files | compiled(files, python) for path, files in zips.items()}

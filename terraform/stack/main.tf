@@ -97,7 +97,7 @@ module "api" {
     REQUEST_TABLE            = module.request_table.name
     LOG_LEVEL                = var.log_level
     MODELS                   = module.sweeper.environment.MODELS                                                # the sweeper ends requests of models that it does not know
-    POOLS                    = jsonencode({ for pool in keys(var.pools) : pool => module.worker[pool].models }) # a pool's worker rejects messages of models that it does not have
+    POOLS                    = jsonencode({ for pool in keys(var.pools) : pool => module.worker[pool].models }) # a pool's worker returns messages of models that it does not have
     DEFAULT_MODEL            = var.default_model
     QUEUE_URL_PREFIX         = local.queue_url_prefix
     MAX_BODY_BYTES           = tostring(local.requests.max_body_bytes)

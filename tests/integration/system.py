@@ -25,7 +25,7 @@ from inference.telemetry import Telemetry
 from scripts.stack_defaults import api_environment
 from tests import openapi
 from tests.events import golden
-from tests.integration.terraform_definition import create_queues, create_table
+from tests.integration.terraform_definition import create_dead_letter_queue, create_queue, create_table
 from tests.unit.fakes import ReadyModel
 from worker.batch import Worker
 from worker.invocation import Invocation, RetryDelay
@@ -115,9 +115,9 @@ class System:
         self.received: dict[str, str] = {}
 
     def _create_queues(self) -> None:
+        self.urls["dlq"] = create_dead_letter_queue(self.sqs, f"{PREFIX}-dlq")
         for model in MODELS:
-            urls = create_queues(self.sqs, f"{PREFIX}-{model}", WORKER_TIMEOUT_SECONDS)
-            self.urls[model], self.urls[f"{model}-dlq"] = urls
+            self.urls[model] = create_queue(self.sqs, f"{PREFIX}-{model}", WORKER_TIMEOUT_SECONDS, self.urls["dlq"])
 
     # The client's side
 
@@ -219,11 +219,11 @@ class System:
         worker = self.worker(predictor=InterruptedModel())
         worker.process(records, Invocation(context.aws_request_id, context.get_remaining_time_in_millis, self.clock))
 
-    def run_dead_letters(self, model: str = "sentiment") -> None:
-        records = self.receive(f"{model}-dlq")
+    def run_dead_letters(self) -> None:
+        records = self.receive("dlq")
         if records:
             answer = self.dead_letters.handler({"Records": records}, self._context())
-            self.settle(f"{model}-dlq", records, [item["itemIdentifier"] for item in answer["batchItemFailures"]])
+            self.settle("dlq", records, [item["itemIdentifier"] for item in answer["batchItemFailures"]])
 
     def sweep(self) -> dict[str, int]:
         ended: dict[str, int] = self.sweeper.handler({}, self._context())

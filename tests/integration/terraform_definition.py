@@ -106,33 +106,37 @@ def create_table(dynamodb: Any, name: str) -> None:
     )
 
 
-def create_queues(sqs: Any, name: str, worker_timeout_seconds: int) -> tuple[str, str]:
-    """The module request_queue's two queues. Returns the URLs of the request queue and its dead-letter queue."""
+def create_dead_letter_queue(sqs: Any, name: str) -> str:
+    """The module dead_letter_queue's queue. Returns its URL."""
+    timeout = defaults("dead_letters")["timeout_seconds"]
+    return _create_queue(sqs, Module("dead_letter_queue", name=name, consumer_timeout_seconds=timeout))
+
+
+def create_queue(sqs: Any, name: str, worker_timeout_seconds: int, dead_letter_url: str) -> str:
+    """The module request_queue's queue. Returns its URL."""
     module = Module(
         "request_queue",
         name=name,
         worker_timeout_seconds=worker_timeout_seconds,
         batch_window_seconds=0,
-        dlq_consumer_timeout_seconds=defaults("dead_letters")["timeout_seconds"],
         max_receive_count=MAX_RECEIVE_COUNT,
         retention_seconds=QUEUE_RETENTION_SECONDS,
     )
-
-    def create(label: str, **more: str) -> str:
-        queue = module.resource("aws_sqs_queue", label)
-        attributes = {
-            "VisibilityTimeout": module.value(queue["visibility_timeout_seconds"]),
-            "MessageRetentionPeriod": module.value(queue["message_retention_seconds"]),
-            "MaximumMessageSize": module.value(queue["max_message_size"]),
-        }
-        texts = {key: str(value) for key, value in attributes.items()} | more
-        url: str = sqs.create_queue(QueueName=module.value(queue["name"]), Attributes=texts)["QueueUrl"]
-        return url
-
-    dead_letter_url = create("dlq")
     arn = sqs.get_queue_attributes(QueueUrl=dead_letter_url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     redrive = module.resource("aws_sqs_queue")["redrive_policy"]
     limit = re.search(r"maxReceiveCount\s*=\s*([\w.]+)", redrive)
     assert limit is not None
     policy = {"deadLetterTargetArn": arn, "maxReceiveCount": module._evaluate(limit[1])}
-    return create("this", RedrivePolicy=json.dumps(policy)), dead_letter_url
+    return _create_queue(sqs, module, RedrivePolicy=json.dumps(policy))
+
+
+def _create_queue(sqs: Any, module: Module, **more: str) -> str:
+    queue = module.resource("aws_sqs_queue")
+    attributes = {
+        "VisibilityTimeout": module.value(queue["visibility_timeout_seconds"]),
+        "MessageRetentionPeriod": module.value(queue["message_retention_seconds"]),
+        "MaximumMessageSize": module.value(queue["max_message_size"]),
+    }
+    texts = {key: str(value) for key, value in attributes.items()} | more
+    url: str = sqs.create_queue(QueueName=module.value(queue["name"]), Attributes=texts)["QueueUrl"]
+    return url

@@ -322,11 +322,11 @@ def test_an_undelivered_message_makes_its_request_failed(system: System) -> None
     for _ in range(MAX_RECEIVE_COUNT + 1):
         system.receive("sentiment")
         system.time_passes(0)
-    assert (system.messages("sentiment"), system.messages("sentiment-dlq")) == (0, 1)
+    assert (system.messages("sentiment"), system.messages("dlq")) == (0, 1)
     system.run_dead_letters()
     body = system.status(request_id)["json"]
     assert (body["status"], body["error"]["code"]) == ("failed", "undelivered")
-    assert system.messages("sentiment-dlq") == 0
+    assert system.messages("dlq") == 0
     (kept,) = system.table.failed_with_input()
     assert json.loads(kept.input or "") == TEXT | {"threshold": 0.5}
 

@@ -57,7 +57,7 @@ def answered(response: dict[str, Any], *allowed: int) -> int:
 def run_down(system: System) -> None:
     """Nothing fails any more, and time passes: everything ends."""
     for _ in range(12):
-        if system.messages("sentiment") == system.messages("sentiment-dlq") == 0:
+        if system.messages("sentiment") == system.messages("dlq") == 0:
             break
         system.run_worker()
         system.run_dead_letters()
@@ -68,7 +68,7 @@ def run_down(system: System) -> None:
     system.sweep()
     for record in system.records().values():
         assert record.status in ("succeeded", "failed"), record
-    assert system.messages("sentiment") == system.messages("sentiment-dlq") == 0
+    assert system.messages("sentiment") == system.messages("dlq") == 0
 
 
 @pytest.mark.parametrize(("kind", "done", "times"), CASES, ids=CASE_IDS)
@@ -164,10 +164,10 @@ def test_the_calls_of_the_dead_letter_handler(system: System, operation: str, ki
         system.time_passes(0)
     with injected(AwsFault(operation, kind, done, ALWAYS)):
         system.run_dead_letters()
-    assert system.messages("sentiment-dlq") == 1
+    assert system.messages("dlq") == 1
     system.time_passes(0)
     system.run_dead_letters()
-    assert system.messages("sentiment-dlq") == 0
+    assert system.messages("dlq") == 0
     assert system.status(request_id)["json"]["error"]["code"] == "undelivered"
 
 

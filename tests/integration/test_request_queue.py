@@ -13,16 +13,17 @@ from inference.errors import Unavailable
 from inference.requests import Message
 from inference.store.request_queue import MAX_VISIBILITY_SECONDS, RequestQueue
 from tests.integration.aws_faults import ALWAYS, KINDS, AwsFault, injected
-from tests.integration.terraform_definition import create_queues
+from tests.integration.terraform_definition import create_dead_letter_queue, create_queue
 from tests.unit.samples import a_message, a_record
 
 
 @pytest.fixture
 def url(on_moto: None) -> Iterator[str]:
     sqs = clients.client("sqs")
-    urls = create_queues(sqs, "queue-it", worker_timeout_seconds=30)
-    yield urls[0]
-    for each in urls:
+    dead_letters = create_dead_letter_queue(sqs, "queue-it-dlq")
+    url = create_queue(sqs, "queue-it", 30, dead_letters)
+    yield url
+    for each in (url, dead_letters):
         sqs.delete_queue(QueueUrl=each)
 
 
@@ -42,6 +43,12 @@ def test_the_queue_is_as_terraform_defines_it(url: str) -> None:
     attributes = clients.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]
     assert int(attributes["VisibilityTimeout"]) == 6 * 30
     assert json.loads(attributes["RedrivePolicy"])["maxReceiveCount"] >= 5
+
+
+def test_a_pools_messages_form_a_group_for_each_model(url: str) -> None:
+    RequestQueue(clients.client("sqs"), url, by_model=True).send(a_message(a_record(model="busy")))
+    answer = clients.client("sqs").receive_message(QueueUrl=url, MessageSystemAttributeNames=["MessageGroupId"])
+    assert answer["Messages"][0]["Attributes"] == {"MessageGroupId": "busy"}
 
 
 def test_a_message_survives(queue: RequestQueue, url: str) -> None:

@@ -97,7 +97,7 @@ class ReadyModel:
     version = "1.0.0"
     batch_size = 10
     permanent_errors: tuple[str, ...] = ()
-    is_loaded = True
+    is_loaded: bool = True
 
     def load(self) -> None:
         pass

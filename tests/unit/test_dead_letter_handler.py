@@ -23,7 +23,9 @@ class DeadLetterHarness:
         self.log = Recorder()
         self.lines: list[str] = []
         self.asked: list[str] = []
-        self.dead_letter_handler = DeadLetterHandler(self.table, "/aws/lambda/p-worker-", self.read, self.log)
+        self.dead_letter_handler = DeadLetterHandler(
+            self.table, {"echo": "/aws/lambda/p-worker-echo"}, self.read, self.log
+        )
 
     def read(self, group: str, text: str, since: int) -> list[str]:
         self.asked.append(group)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +53,12 @@ class Stage:
         assert config is self.config
         return REPOSITORY if self.deployed else None
 
-    def build(self, *arguments: Any, fresh: bool, in_s3: bool) -> str:
-        _, repository, model, architecture, _ = arguments
+    def build(self, *arguments: Any, fresh: bool, in_s3: set[Path]) -> str:
+        _, repository, name, folders, architecture, _ = arguments
         assert fresh
-        self.done.append(f"build {model.name} {architecture}{' without its artifact' if in_s3 else ''}")
-        return f"{repository}:{model.name}"
+        assert name == folders[0].name or len(folders) > 1
+        self.done.append(f"build {name} {architecture}{' without its artifact' if in_s3.issuperset(folders) else ''}")
+        return f"{repository}:{name}"
 
     def smoke_test(self, environment: str, config: EnvironmentConfig, model: str | None, seconds: float) -> int:
         assert config is self.config and model is None
@@ -219,3 +221,16 @@ def test_the_checks_know_the_models_before_anything_is_built(stage: Stage, monke
     with pytest.raises(CommandError, match="can't be deployed yet"):
         deploy.main()
     assert stage.done == []
+
+
+def test_a_pool_has_one_image_with_all_its_models(stage: Stage, tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("a", "b")]
+    members = [ConfiguredModel(folder.name, folder, pool="small") for folder in folders]
+    own = ConfiguredModel("own", tmp_path / "own")
+    config = EnvironmentConfig("x86_64", {model.name: model for model in (*members, own)}, prefix="p", region=None)
+    assert deploy.images_of(config) == [
+        deploy.WantedImage("own", [tmp_path / "own"], ["own"]),
+        deploy.WantedImage("small", folders, ["small"]),
+    ]
+    packaged = replace(members[0], own_package=True)
+    assert deploy.images_of(EnvironmentConfig("x86_64", {"a": packaged})) == []

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scripts.console import ROOT
+from scripts.console import ROOT, CommandError
 from scripts.deployment.environment_config import MODELS
 from scripts.packaging import image
 from scripts.packaging.builders import PLATFORMS
@@ -71,7 +71,7 @@ def test_an_artifact_in_s3_is_not_in_the_image(tmp_path: Path) -> None:
     there = tmp_path / "context" / "app/worker/models/sentiment/sentiment.onnx"
     make_context(tmp_path / "context", folder)
     assert there.is_file()
-    make_context(tmp_path / "context", folder, in_s3=True)
+    make_context(tmp_path / "context", folder, in_s3=[folder])
     assert not there.exists()
 
 
@@ -127,3 +127,19 @@ def test_what_is_pushed_is_built_on_the_newest_base_and_named_by_digest(
     assert "--platform linux/arm64 --pull=newer --tag r.example/worker:sentiment-arm64-" in built
     assert pushed.split()[-1] in built
     assert capfd.readouterr().out.strip() == f"r.example/worker@{digest}"
+
+
+def test_an_image_of_several_models_has_what_all_need(tmp_path: Path) -> None:
+    first, second = model(tmp_path / "first", "onnx"), model(tmp_path / "second", "python")
+    (second / "requirements.txt").write_text("two==2")
+    assert target_of(first, second) == "onnx"
+    assert target_of(second, model(tmp_path / "third", "torchscript")) == "torch"
+    make_context(tmp_path / "context", first, second)
+    assert (tmp_path / "context" / "app" / "worker" / "models" / "first" / "model.py").is_file()
+    assert (tmp_path / "context" / "app" / "worker" / "models" / "second" / "model.py").is_file()
+    assert "two==2" in (tmp_path / "context" / "model" / "requirements.txt").read_text()
+
+
+def test_runtimes_of_two_images_are_not_put_into_one(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match=r"first \(onnx\), second \(torchscript\)\. Put onnx and torchscript"):
+        target_of(model(tmp_path / "first", "onnx"), model(tmp_path / "second", "torchscript"))

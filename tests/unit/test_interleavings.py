@@ -70,7 +70,7 @@ class Interleavings(RuleBasedStateMachine):
         self.log = Recorder()
         limits = Limits(attempts=3, deadline=DEADLINE, retention=RETENTION)
         self.service = Service(self.table, lambda _: self.queue, a_catalog(), limits)
-        self.dead_letter_handler = DeadLetterHandler(self.table, "/p-", lambda *_: [], self.log)
+        self.dead_letter_handler = DeadLetterHandler(self.table, {"echo": "/p-echo"}, lambda *_: [], self.log)
         queues = (self.queue, self.dead_letters)
         self.sweeper = Sweeper(self.table, ("echo",), lambda _: queues, GRACE_MS, self.log)
         for target in (self.table, self.queue, self.dead_letters):

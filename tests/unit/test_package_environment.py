@@ -178,3 +178,59 @@ def test_for_aws_a_model_is_imported_with_its_libraries_and_its_zip_names_no_fol
     packages = packaged(tmp_path, model, environment="dev")
     assert "worker/models/mine/libraries.txt" not in names(packages.workers["mine"])
     assert "the zip of mine has no libraries" in capsys.readouterr().err
+
+
+# Pools
+
+
+def test_a_pools_zip_has_the_folders_of_all_its_models(tmp_path: Path) -> None:
+    first, second = plain(tmp_path / "first"), plain(tmp_path / "second")
+    members = [
+        ConfiguredModel(name, folder, pool="small") for name, folder in (("a", first), ("b", second), ("c", first))
+    ]
+    packages = packaged(tmp_path, *members, ConfiguredModel("second", second))
+    assert sorted(packages.workers) == ["pool-small", "second"]
+    assert packages.workers["pool-small"].name == "pool-small.zip"
+    inside = names(packages.workers["pool-small"])
+    assert {"worker/models/first/model.py", "worker/models/second/model.py", "validators/first.py"} <= inside
+    assert "worker/models/first/model.py" not in names(packages.workers["second"])
+
+
+def test_the_models_of_a_pool_share_one_set_of_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = tmp_path / "wheels"
+    index.mkdir()
+    for name in ("pooled_one", "pooled_two"):
+        wheel(index, name, "1.0")
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+    first = plain(tmp_path / "first", "import pooled_one", "pooled_one==1.0")
+    second = plain(tmp_path / "second", "import pooled_two", "pooled_two==1.0")
+    packages = packaged(tmp_path, *(ConfiguredModel(f.name, f, pool="small") for f in (first, second)))
+    with zipfile.ZipFile(packages.workers["pool-small"]) as archive:
+        named = {archive.read(f"worker/models/{name}/libraries.txt") for name in ("first", "second")}
+    (folder,) = named
+    assert {path.name for path in Path(folder.decode().strip()).glob("*.py")} == {"pooled_one.py", "pooled_two.py"}
+
+
+def test_libraries_that_can_not_be_shared_are_rejected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = tmp_path / "wheels"
+    index.mkdir()
+    for version in ("1.0", "2.0"):
+        wheel(index, "contested", version)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(index))
+    first = plain(tmp_path / "first", "", "contested==1.0")
+    second = plain(tmp_path / "second", "", "contested==2.0")
+    with pytest.raises(
+        CommandError, match=r"first/requirements\.txt and .*second/requirements\.txt.*into another pool"
+    ):
+        packaged(tmp_path, *(ConfiguredModel(f.name, f, pool="small") for f in (first, second)))
+
+
+def test_a_pool_that_runs_from_an_image_or_a_package_of_its_own_has_no_zip(tmp_path: Path) -> None:
+    folder = plain(tmp_path / "mine")
+    for member in (
+        ConfiguredModel("mine", folder, pool="small", image=True),
+        ConfiguredModel("mine", folder, pool="small", own_package=True),
+    ):
+        assert packaged(tmp_path, member).workers == {}

@@ -71,28 +71,28 @@ def test_an_apply_is_rejected_while_requests_are_open(place: Place, capsys: pyte
     place.add("b2", status=Status.RUNNING, lease_until=NOW + 1, attempts=1)
     place.add("c3", status=Status.SUCCEEDED)
     place.table.put(a_record("d4", model="kept"))
-    with pytest.raises(CommandError, match=r"^echo would be removed with open requests.*REMOVE=echo"):
-        removal.check("local", "apply", ["kept"])
+    with pytest.raises(CommandError, match=r"^echo would be removed from its queue with open requests.*REMOVE=echo"):
+        removal.check("local", "apply", {"kept": "kept"})
     assert "echo will be removed, with 2 open requests (1 pending, 1 running)" in capsys.readouterr().err
     assert place.table.record("a1").status is Status.PENDING
 
 
 def test_a_plan_only_says_it(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     place.add("a1")
-    removal.check("local", "plan", ["kept"])
+    removal.check("local", "plan", {"kept": "kept"})
     assert "1 open requests (1 pending)" in capsys.readouterr().err
 
 
 def test_nothing_open_nothing_rejected(place: Place) -> None:
     place.add("c3", status=Status.SUCCEEDED)
-    removal.check("local", "apply", ["kept"])
+    removal.check("local", "apply", {"kept": "kept"})
 
 
 def test_another_name_in_remove_is_not_enough(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     place.add("a1")
     monkeypatch.setenv("REMOVE", "kept, other")
     with pytest.raises(CommandError, match="echo would be removed"):
-        removal.check("local", "apply", ["kept"])
+        removal.check("local", "apply", {"kept": "kept"})
 
 
 def test_with_remove_what_waits_ends_and_keeps_its_input(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,7 +101,7 @@ def test_with_remove_what_waits_ends_and_keeps_its_input(place: Place, monkeypat
     for name in names:
         place.add(name)
     place.queue.put("not a message")
-    removal.check("local", "apply", ["kept"])
+    removal.check("local", "apply", {"kept": "kept"})
     for name in names:
         record = place.table.record(name)
         assert (record.status, record.input) == (Status.FAILED, json.dumps({"text": name}))
@@ -123,4 +123,23 @@ def test_what_is_not_deployed_at_all_has_nothing_to_remove(place: Place, monkeyp
         raise CommandError("nothing is deployed in local")
 
     monkeypatch.setattr(terraform, "outputs", nothing)
-    removal.check("local", "apply", ["kept"])
+    removal.check("local", "apply", {"kept": "kept"})
+
+
+def test_a_model_that_moves_into_a_pool_loses_its_queue_too(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    place.add("a1")
+    with pytest.raises(CommandError, match=r"^echo would be removed from its queue"):
+        removal.check("local", "apply", {"echo": "pool", "kept": "kept"})
+    assert "echo will get another queue, with 1 open requests" in capsys.readouterr().err
+
+
+def test_the_queue_of_a_pool_that_has_other_models_is_not_drained(
+    place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Receiving from it would use up receives of the others' messages."""
+    place.add("a1")
+    monkeypatch.setenv("REMOVE", "echo")
+    removal.check("local", "apply", {"kept": "kept", "other": "echo"})
+    assert place.table.record("a1").status is Status.PENDING
+    assert place.queue.messages["m1"].receive_count == 0
+    assert "its pool's queue stays" in capsys.readouterr().err

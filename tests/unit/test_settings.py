@@ -8,6 +8,7 @@ from inference.settings import ApiSettings, DeadLettersSettings, Settings, Sweep
 API = {
     "REQUEST_TABLE": "t",
     "MODELS": '{"sentiment": "sentiment", "fast": "sentiment"}',
+    "POOLS": '{"small": ["fast"]}',
     "DEFAULT_MODEL": "sentiment",
     "QUEUE_URL_PREFIX": "https://sqs/1/p-",
     "LOG_LEVEL": "INFO",
@@ -31,6 +32,7 @@ WORKER = {
 def test_the_settings_of_the_api() -> None:
     settings = ApiSettings.from_environment(API)
     assert settings.models == {"sentiment": "sentiment", "fast": "sentiment"}
+    assert settings.pools == {"fast": "small"}
     assert (settings.max_body_bytes, settings.max_body_depth, settings.max_attempts) == (1000, 10, 3)
     assert (settings.request_deadline_seconds, settings.retention_seconds) == (60, 120)
     assert settings.log_level == "INFO"

@@ -26,10 +26,12 @@ class Setting:
     def __init__(self) -> None:
         self.clock = Clock(NOW + 10 * HOUR)
         self.table = FakeTable()
-        self.queues = {name: (FakeQueue(self.clock), FakeQueue(self.clock)) for name in ("other", "echo")}
+        self.queues = {name: FakeQueue(self.clock) for name in ("other", "echo")}
+        self.pools: dict[str, list[str]] = {}
+        self.dead_letters = FakeQueue(self.clock)
 
     def look(self, model: str | None = None) -> status.Overview:
-        return status.look(self.table, self.queues, model, self.clock())  # type: ignore[arg-type]
+        return status.look(self.table, self.queues, self.pools, self.dead_letters, model, self.clock())  # type: ignore[arg-type]
 
     def put(self, request_id: str, age_ms: int, **changes: Any) -> None:
         self.table.put(a_record(request_id, submitted_at=self.clock() - age_ms, **changes))
@@ -50,15 +52,15 @@ def test_each_model_is_counted_by_itself(setting: Setting) -> None:
     setting.put("a2", 30_000, status=Status.RUNNING, attempts=2)
     setting.put("b1", 5_000, model="other")
     setting.put("c1", 5_000, status=Status.SUCCEEDED)
-    queue, dead = setting.queues["echo"]
+    queue = setting.queues["echo"]
     for _ in range(3):
         queue.send(a_message(a_record()))
     queue.receive(1)
-    dead.put("{}")
+    setting.dead_letters.put("{}")
     overview = setting.look()
     assert list(overview.models) == ["echo", "other"]
     echo = overview.models["echo"]
-    assert (echo.waiting, echo.in_flight, echo.dead_letters) == (2, 1, 1)
+    assert (echo.waiting, echo.in_flight, overview.dead_letters) == (2, 1, 1)
     assert (echo.pending, echo.running, echo.oldest_open_seconds) == (1, 1, 90)
     other = overview.models["other"]
     assert (other.waiting, other.pending, other.oldest_open_seconds) == (0, 1, 5)
@@ -128,18 +130,34 @@ def test_durations(seconds: int, said: str) -> None:
     assert status._duration(seconds) == said
 
 
+def test_the_models_of_a_pool_have_its_queue_in_common(setting: Setting, capsys: pytest.CaptureFixture[str]) -> None:
+    shared = FakeQueue(setting.clock)
+    setting.queues |= {"a": shared, "b": shared}
+    setting.pools = {"small": ["a", "b"]}
+    shared.send(a_message(a_record(model="a")))
+    setting.put("a1", 1_000, model="a")
+    overview = setting.look()
+    assert (overview.pools["small"].waiting, overview.models["a"].waiting, overview.models["a"].pending) == (1, None, 1)
+    assert shared.calls.count("counts") == 1
+    assert overview.models["b"].pool == "small"
+    assert setting.look("echo").pools == {}
+    status.show(overview, with_list=False)
+    shown = capsys.readouterr().out
+    assert "in small" in shown
+    assert "pool small" in shown
+
+
 # The command
 
 
 @pytest.fixture
 def command(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run the command on the setting."""
-    by_url = {
-        f"{name}{end}": q for name, both in setting.queues.items() for end, q in zip(("", "-dlq"), both, strict=True)
-    }
+    by_url = {**setting.queues, "dlq": setting.dead_letters}
     outputs = {
         "queue_urls": {name: name for name in setting.queues},
-        "dead_letter_queue_urls": {name: f"{name}-dlq" for name in setting.queues},
+        "dead_letter_queue_url": "dlq",
+        "pools": setting.pools,
         "request_table": "requests",
     }
     monkeypatch.setattr(terraform, "outputs", lambda _: outputs)
@@ -180,7 +198,7 @@ def test_a_model_that_nobody_knows(command: Any) -> None:
 
 
 def test_what_can_not_be_read_is_one_line(setting: Setting, command: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    setting.queues["echo"][0].faults.append(Fault("counts"))
+    setting.queues["echo"].faults.append(Fault("counts"))
     with pytest.raises(CommandError):
         command()
 

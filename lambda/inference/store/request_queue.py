@@ -24,16 +24,19 @@ _MISSING = ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue")
 
 
 class RequestQueue:
-    """One model's queue.
+    """The queue of a model or of a pool.
 
     Args:
         client: an SQS client.
         url: the queue's URL.
+        by_model: the queue serves several models, whose messages form groups. SQS delivers first those of groups that
+            have few in flight (fair queues), so that a busy model delays the others as little as possible.
     """
 
-    def __init__(self, client: Any, url: str) -> None:
+    def __init__(self, client: Any, url: str, *, by_model: bool = False) -> None:
         self._client = client
         self._url = url
+        self._by_model = by_model
 
     def send(self, message: Message) -> None:
         """Put a message on the queue.
@@ -41,8 +44,9 @@ class RequestQueue:
         Raises:
             Unavailable: SQS did not confirm the message; after a connection error it may still have accepted it.
         """
+        group = {"MessageGroupId": message.model} if self._by_model else {}
         try:
-            self._client.send_message(QueueUrl=self._url, MessageBody=message.to_body())
+            self._client.send_message(QueueUrl=self._url, MessageBody=message.to_body(), **group)
         except (ClientError, BotoCoreError) as error:
             raise Unavailable(f"could not send to {self._url}: {error}") from error
 
