@@ -19,7 +19,7 @@ from scripts.cost.usage import idle_polls
 
 FULL_BATCH = 10
 REFERENCE_WRITES = 2  # submit, outcome
-MAPPINGS = 2  # of the model's queue, and of its dead-letter queue
+MAPPINGS = 2  # of the model's queue, and of the stack's dead-letter queue
 REFERENCE_MAPPINGS = 1
 TRAFFIC_PER_DAY = (1_000, 100_000, 1_000_000, 10_000_000)
 MARGIN = 1.25  # of the measured peak: a function with less memory would be killed sooner or later

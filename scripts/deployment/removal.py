@@ -1,9 +1,9 @@
 """Protects open requests when models are removed: before Terraform deletes a queue, they are reported or ended.
 
 When a model is removed or renamed, its queue is deleted with its messages; when it moves into a pool or out of it, it
-gets another queue. The queue of a pool stays while the pool has other models. Without REMOVE=<model>, an apply that would
-do this to a model with open requests is stopped here. With it, requests whose messages still wait become `failed`
-(model_removed) with their inputs kept, so that they can be replayed when the model is deployed again.
+gets another queue. The queue of a pool stays while the pool has other models. Without REMOVE=<model>, an apply
+that would do this to a model with open requests is stopped here. With it, requests whose messages still wait become
+`failed` (model_removed) with their inputs kept, so that they can be replayed when the model is deployed again.
 """
 
 import json

@@ -4,8 +4,8 @@
                             [--push --repository URL] [--models-dir DIR]... [--build-arg NAME=VALUE]...
 
 One image for each model folder, and for each pool one with all its model folders: with the libraries of their
-requirements.txt. Images of one runtime share the layer with the runtime's libraries, which is built and pushed once. The
-build context is written to build/image: the files of a worker's zip, the Dockerfile, and what it copies.
+requirements.txt. Images of one runtime share the layer with the runtime's libraries, which is built and pushed once.
+The build context is written to build/image: the files of a worker's zip, the Dockerfile, and what it copies.
 """
 
 import argparse

@@ -49,7 +49,7 @@ class Control:
 
     def queues_empty(self, model: str) -> bool:
         """Whether neither the model's queue nor its dead-letter queue has a message, in sight or in flight."""
-        urls = (self.queue_url(model), self._deployment.output("dead_letter_queue_urls")[model])
+        urls = (self.queue_url(model), self._deployment.output("dead_letter_queue_url"))
         return all(RequestQueue(self.sqs, url).is_empty() for url in urls)
 
     def drained(self, model: str, seconds: float = 120) -> None:

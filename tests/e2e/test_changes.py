@@ -29,7 +29,7 @@ from tests.e2e.waiting import eventually
 CLIENTS = 3
 PAUSE_SECONDS = 0.2
 GRACE_SECONDS = 30
-OUTPUTS = ("queue_urls", "dead_letter_queue_urls", "request_table", "replay_limits")
+OUTPUTS = ("queue_urls", "dead_letter_queue_url", "pools", "request_table", "replay_limits")
 
 
 class Changing:
