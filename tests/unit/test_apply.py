@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -37,8 +36,8 @@ class Steps:
         self.done.append(f"prepare {command} {environment}")
         return self.codes.get("prepare", 0)
 
-    def check(self, environment: str, command: str, configured: Any) -> None:
-        assert configured is CONFIG.models
+    def check(self, environment: str, command: str, queues: Mapping[str, str]) -> None:
+        assert queues == {"mine": "inference-dev-mine"}
         self.done.append(f"check {command} {environment}")
         if self.held:
             raise CommandError("held")
