@@ -13,30 +13,34 @@ Rights = dict[str, list[tuple[set[str], set[str]]]]
 CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 
 
-def rights(prefix: str, region: str, account: str, models: Sequence[str]) -> Rights:
-    """The rights of every role of a stack. A right that is added, removed or widened must be changed here too."""
+def rights(prefix: str, region: str, account: str, workers: Sequence[str]) -> Rights:
+    """The rights of every role of a stack. A right that is added, removed or widened must be changed here too.
+
+    Args:
+        workers: the names of models with workers of their own, and of pools.
+    """
     queues = f"arn:aws:sqs:{region}:{account}:{prefix}-"
     table = f"arn:aws:dynamodb:{region}:{account}:table/{prefix}-requests"
     logs = f"arn:aws:logs:{region}:{account}:log-group:/aws/lambda/{prefix}-"
     roles: Rights = {
         "api": [
-            ({"sqs:SendMessage"}, {queues + model for model in models}),
+            ({"sqs:SendMessage"}, {queues + worker for worker in workers}),
             ({"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}, {table}),
         ],
         "dead-letters": [
-            (CONSUME, {f"{queues}{model}-dlq" for model in models}),
+            (CONSUME, {queues + "dlq"}),
             ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {table}),
             ({"logs:FilterLogEvents", "logs:GetLogEvents"}, {logs + "worker-*"}),
         ],
         "sweeper": [
-            ({"sqs:GetQueueAttributes"}, {queues + model + end for model in models for end in ("", "-dlq")}),
+            ({"sqs:GetQueueAttributes"}, {queues + name for name in (*workers, "dlq")}),
             ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {table}),
             ({"dynamodb:Query"}, {table + "/index/open"}),
         ],
     }
-    for model in models:
-        roles[f"worker-{model}"] = [
-            (CONSUME | {"sqs:ChangeMessageVisibility", "sqs:ChangeMessageVisibilityBatch"}, {queues + model}),
+    for worker in workers:
+        roles[f"worker-{worker}"] = [
+            (CONSUME | {"sqs:ChangeMessageVisibility", "sqs:ChangeMessageVisibilityBatch"}, {queues + worker}),
             ({"dynamodb:UpdateItem", "dynamodb:PartiQLUpdate"}, {table}),
         ]
     own_log = {"logs:CreateLogStream", "logs:PutLogEvents"}

@@ -66,6 +66,10 @@ def _setting(parse: Callable[[str], Any] = str) -> Any:
     return field(metadata={"parse": parse})
 
 
+def _optional(parse: Callable[[str], Any], default: Callable[[], Any]) -> Any:
+    return field(default_factory=default, metadata={"parse": parse})
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """What every function needs. A subclass's field `queue_url` is the variable `QUEUE_URL`.
@@ -75,7 +79,7 @@ class Settings:
 
     request_table: str = _setting()
     log_level: str = _setting(_log_level)
-    metrics_environment: str = field(default="", metadata={"parse": str})
+    metrics_environment: str = _optional(str, default=str)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -125,12 +129,12 @@ class WorkerSettings(Settings):
 
     Attributes:
         models: model name -> source.
-        model_artifacts: model name -> the artifact in S3 that replaces the packaged one. The only optional setting.
+        model_artifacts: model name -> the artifact in S3 that replaces the packaged one; optional.
     """
 
     models: Mapping[str, str] = _setting(_models)
     queue_url: str = _setting()
-    model_artifacts: Mapping[str, str] = field(default_factory=dict, metadata={"parse": _texts})
+    model_artifacts: Mapping[str, str] = _optional(_texts, default=dict)
     retry_base_seconds: int = _setting(_not_negative)
     retry_max_seconds: int = _setting(_not_negative)
 

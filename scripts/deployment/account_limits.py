@@ -24,8 +24,7 @@ def problems(config: EnvironmentConfig, concurrency: int) -> list[str]:
         concurrency: the account's concurrent executions.
     """
     kept = {
-        name: max(worker.reserved_concurrency, worker.provisioned_concurrency)
-        for name, worker in config.limits.items()
+        name: max(worker.reserved_concurrency, worker.provisioned_concurrency) for name, worker in config.limits.items()
     }
     names = ", ".join(f"{name} ({number})" for name, number in sorted(kept.items()) if number)
     if not names or sum(kept.values()) <= concurrency - UNRESERVED:

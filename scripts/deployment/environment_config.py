@@ -157,7 +157,7 @@ def _limits(answer: Mapping[str, Any], worker: str, models: Mapping[str, Configu
     A value of the wrong kind counts as none here: the plan rejects it.
     """
     kind = "pools" if worker in answer["pools"] else "models"
-    said = answer[kind][worker] if worker in answer[kind] else {}
+    said = answer[kind].get(worker, {})
     folders = [model.folder for model in models.values() if model.worker == worker]
     known = defaults(kind) | {"memory_mb": max(map(_manifest_memory_mb, folders))}
     found = {}

@@ -13,13 +13,17 @@ module "monitoring" {
   alarms    = local.monitoring.alarms
   emails    = local.monitoring.emails
 
-  models = { for name, model in local.models : name => {
-    queue           = local.queue_names[name]
-    dlq             = "${local.queue_names[name]}-dlq"
-    function        = local.worker_names[name]
-    timeout_seconds = model.timeout_seconds
-    alarms          = local.monitoring.alarm_models == null ? true : contains(local.monitoring.alarm_models, name)
+  models = { for name, worker in local.worker_of : name => {
+    worker = worker
+    alarms = local.monitoring.alarm_models == null ? true : contains(local.monitoring.alarm_models, name)
   } }
+  workers = { for name, worker in local.worker_settings : name => {
+    queue           = local.queue_names[name]
+    function        = local.worker_names[name]
+    timeout_seconds = worker.timeout_seconds
+  } }
+  dead_letter_queue = local.dlq_name
+
   functions = local.function_names
   api_id    = module.http_api.id
 

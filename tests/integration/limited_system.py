@@ -99,9 +99,9 @@ class LimitedSystem(System):
         with self._as("worker-sentiment"):
             super().stop_in_predict(records)
 
-    def run_dead_letters(self, model: str = "sentiment") -> None:
+    def run_dead_letters(self) -> None:
         with self._as("dead-letters"):
-            super().run_dead_letters(model)
+            super().run_dead_letters()
 
     def sweep(self) -> dict[str, int]:
         with self._as("sweeper"):
@@ -110,7 +110,7 @@ class LimitedSystem(System):
     def receive(self, queue: str) -> list[dict[str, Any]]:
         """Lambda's poll of a queue, with the role of the function that it invokes. It also reads the queue's
         attributes."""
-        with self._as("dead-letters" if queue.endswith("-dlq") else f"worker-{queue}"):
+        with self._as("dead-letters" if queue == "dlq" else f"worker-{queue}"):
             self.sqs.get_queue_attributes(QueueUrl=self.urls[queue], AttributeNames=["VisibilityTimeout"])
             return super().receive(queue)
 

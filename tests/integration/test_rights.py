@@ -82,13 +82,13 @@ def a_dead_letter_ends_its_request_with_the_reason(system: LimitedSystem) -> Non
         system.stop_in_predict(records)
     invocation = system.records()[request_id].invocation_id
     system.log("worker-sentiment", f"START RequestId: {invocation}", "MemoryError")
-    system.sqs.send_message(QueueUrl=system.urls["sentiment-dlq"], MessageBody=records[0]["body"])
+    system.sqs.send_message(QueueUrl=system.urls["dlq"], MessageBody=records[0]["body"])
     system.time_passes(400)
     system.run_dead_letters()
     answer = system.status(request_id)["json"]
     assert answer["status"] == "failed"
     assert answer["error"]["code"] == "out_of_memory"
-    assert system.messages("sentiment-dlq") == 0
+    assert system.messages("dlq") == 0
 
 
 def a_lost_request_is_ended(system: LimitedSystem) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import pytest
 
 from scripts.console import ROOT, CommandError
 from scripts.deployment import environment_config, terraform
-from scripts.deployment.environment_config import MODELS, ConfiguredModel, read_config
+from scripts.deployment.environment_config import MODELS, ConfiguredModel, WorkerLimits, read_config
 
 pytestmark = pytest.mark.terraform
 
@@ -40,10 +39,6 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def without_limits(model: ConfiguredModel) -> ConfiguredModel:
-    return replace(model, memory_mb=0, maximum_concurrency=0, reserved_concurrency=0, provisioned_concurrency=0)
-
-
 def give(environment: Path, **settings: Any) -> None:
     """Override the environment's settings for the stack."""
     (environment / "mine_override.tf.json").write_text(json.dumps({"module": {"stack": settings}}))
@@ -62,8 +57,8 @@ def test_the_models_are_read_from_all_of_terraforms_files(environment: Path) -> 
     found = read_config("dev")
     folder = MODELS / "sentiment"
     assert found.architecture == "arm64"
-    assert found.models["sentiment"].memory_mb == 512
-    assert {name: without_limits(model) for name, model in found.models.items()} == {
+    assert found.limits["sentiment"].memory_mb == 512
+    assert found.models == {
         "again": ConfiguredModel("again", folder, artifact="s3://b/k"),
         "elsewhere": ConfiguredModel("elsewhere", folder),
         "own": ConfiguredModel("own", folder, own_package=True),
@@ -75,12 +70,29 @@ def test_the_models_are_read_from_all_of_terraforms_files(environment: Path) -> 
 def test_a_models_limits_are_the_environments_the_manifests_or_the_defaults(environment: Path) -> None:
     given = {"memory_mb": 4096, "maximum_concurrency": 3, "provisioned_concurrency": 2, "reserved_concurrency": 5}
     give(environment, models={"sentiment": {}, "big": {"source": "sentiment", **given}})
-    found = read_config("dev").models
-    assert {name: getattr(found["big"], name) for name in given} == given
+    found = read_config("dev").limits
+    assert found["big"] == WorkerLimits(**given)
     manifest = json.loads((MODELS / "sentiment" / "manifest.json").read_text(encoding="utf-8"))
     assert found["sentiment"].memory_mb == manifest["memory_mb"]
     assert found["sentiment"].maximum_concurrency == 10
     assert (found["sentiment"].reserved_concurrency, found["sentiment"].provisioned_concurrency) == (0, 0)
+
+
+def test_a_pools_limits_are_its_own_or_those_of_its_largest_model(environment: Path) -> None:
+    (environment / "models" / "large").mkdir(parents=True)
+    (environment / "models" / "large" / "manifest.json").write_text('{"memory_mb": 5000}')
+    models = {
+        "sentiment": {"pool": "shared"},
+        "large": {"models_dir": "models", "pool": "shared"},
+        "alone": {"source": "sentiment", "pool": "sized"},
+    }
+    give(environment, models=models, pools={"shared": {"maximum_concurrency": 4}, "sized": {"memory_mb": 700}})
+    found = read_config("dev")
+    assert found.models["large"].worker == "shared"
+    assert found.limits == {
+        "shared": WorkerLimits(memory_mb=5000, maximum_concurrency=4),
+        "sized": WorkerLimits(memory_mb=700, maximum_concurrency=10),
+    }
 
 
 def test_resources_beside_the_stack_do_not_matter(environment: Path) -> None:

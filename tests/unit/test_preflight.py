@@ -10,17 +10,23 @@ from botocore.exceptions import ClientError, NoCredentialsError
 
 from scripts.console import CommandError
 from scripts.deployment import account_limits, preflight, terraform
-from scripts.deployment.environment_config import ConfiguredModel, EnvironmentConfig
+from scripts.deployment.environment_config import ConfiguredModel, EnvironmentConfig, WorkerLimits
 from scripts.packaging.builders import Builder
 
 BACKEND = 'bucket = "states"\nkey = "a/dev.tfstate"\nregion = "eu-west-1"\n'
 
-CONFIG = EnvironmentConfig("x86_64", {"mine": ConfiguredModel("mine", Path("mine"), maximum_concurrency=50)})
+CONFIG = EnvironmentConfig(
+    "x86_64", {"mine": ConfiguredModel("mine", Path("mine"))}, limits={"mine": WorkerLimits(maximum_concurrency=50)}
+)
 
 
 def models(**limits: int) -> EnvironmentConfig:
     """An environment of two models with the same limits."""
-    return EnvironmentConfig("x86_64", {name: ConfiguredModel(name, Path(name), **limits) for name in ("a", "b")})
+    return EnvironmentConfig(
+        "x86_64",
+        {name: ConfiguredModel(name, Path(name)) for name in ("a", "b")},
+        limits=dict.fromkeys(("a", "b"), WorkerLimits(**limits)),
+    )
 
 
 class Account:
@@ -102,7 +108,7 @@ def test_a_new_accounts_concurrency_is_told_before_anything_fails(
 ) -> None:
     preflight.check("dev", CONFIG, None, Account(concurrency=10).client)
     said = capsys.readouterr().err
-    assert "runs 10 functions at a time, and the models' maximum_concurrency adds up to 50" in said
+    assert "runs 10 functions at a time, and the workers' maximum_concurrency adds up to 50" in said
     assert "docs/deploy.md, Limits of the account" in said
 
 

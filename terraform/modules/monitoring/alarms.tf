@@ -7,43 +7,6 @@ locals {
 
 # Of each model
 
-resource "aws_cloudwatch_metric_alarm" "oldest_message" {
-  for_each = local.alarmed_models
-
-  alarm_name          = "${var.name}-${each.key}-oldest-message"
-  alarm_description   = "A request of the model ${each.key} has waited for more than ${var.oldest_message_seconds} s."
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateAgeOfOldestMessage"
-  dimensions          = { QueueName = each.value.queue }
-  statistic           = "Maximum"
-  period              = 300
-  evaluation_periods  = 2
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = var.oldest_message_seconds
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = local.alarm_actions
-  ok_actions          = local.alarm_actions
-}
-
-# The dead_letters function empties the queue within seconds, so what stays there it can't end.
-resource "aws_cloudwatch_metric_alarm" "dead_letters_kept" {
-  for_each = local.alarmed_models
-
-  alarm_name          = "${var.name}-${each.key}-dead-letters-kept"
-  alarm_description   = "Messages stay in the dead-letter queue of the model ${each.key}: the dead_letters function can't end their requests."
-  namespace           = "AWS/SQS"
-  metric_name         = "ApproximateNumberOfMessagesVisible"
-  dimensions          = { QueueName = each.value.dlq }
-  statistic           = "Minimum"
-  period              = 300
-  evaluation_periods  = 1
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = local.alarm_actions
-  ok_actions          = local.alarm_actions
-}
-
 resource "aws_cloudwatch_metric_alarm" "failures" {
   for_each = { for name, model in local.alarmed_models : name => model if var.metrics }
 
@@ -81,11 +44,31 @@ resource "aws_cloudwatch_metric_alarm" "failures" {
   }
 }
 
+# Of each worker
+
+resource "aws_cloudwatch_metric_alarm" "oldest_message" {
+  for_each = local.alarmed_workers
+
+  alarm_name          = "${var.name}-${each.key}-oldest-message"
+  alarm_description   = "A request of the worker ${each.key} has waited for more than ${var.oldest_message_seconds} s."
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateAgeOfOldestMessage"
+  dimensions          = { QueueName = each.value.queue }
+  statistic           = "Maximum"
+  period              = 300
+  evaluation_periods  = 2
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = var.oldest_message_seconds
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  ok_actions          = local.alarm_actions
+}
+
 resource "aws_cloudwatch_metric_alarm" "duration" {
-  for_each = local.alarmed_models
+  for_each = local.alarmed_workers
 
   alarm_name          = "${var.name}-${each.key}-duration"
-  alarm_description   = "The slowest of a hundred invocations of the worker of ${each.key} took more than 80 % of its timeout of ${each.value.timeout_seconds} s."
+  alarm_description   = "The slowest of a hundred invocations of the worker ${each.key} took more than 80 % of its timeout of ${each.value.timeout_seconds} s."
   namespace           = "AWS/Lambda"
   metric_name         = "Duration"
   dimensions          = { FunctionName = each.value.function }
@@ -123,12 +106,31 @@ resource "aws_cloudwatch_metric_alarm" "throttles" {
 
 # Of the deployment
 
-# Its invocations, since a message is in a dead-letter queue for seconds only, and SQS counts once a minute.
+# The dead_letters function empties the queue within seconds, so what stays there it can't end.
+resource "aws_cloudwatch_metric_alarm" "dead_letters_kept" {
+  count = var.alarms ? 1 : 0
+
+  alarm_name          = "${var.name}-dead-letters-kept"
+  alarm_description   = "Messages stay in the dead-letter queue: the dead_letters function can't end their requests."
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateNumberOfMessagesVisible"
+  dimensions          = { QueueName = var.dead_letter_queue }
+  statistic           = "Minimum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  ok_actions          = local.alarm_actions
+}
+
+# Its invocations, since a message is in the dead-letter queue for seconds only, and SQS counts once a minute.
 resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   count = var.alarms ? 1 : 0
 
   alarm_name          = "${var.name}-dead-letters"
-  alarm_description   = "Messages came to a dead-letter queue, and their requests failed."
+  alarm_description   = "Messages came to the dead-letter queue, and their requests failed."
   namespace           = "AWS/Lambda"
   metric_name         = "Invocations"
   dimensions          = { FunctionName = var.functions.dead_letters }

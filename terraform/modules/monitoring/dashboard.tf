@@ -1,4 +1,4 @@
-# One dashboard: the API, then what happens to the requests, by model. A graph has a line for each model.
+# One dashboard: the API, then what happens to the requests, by model. A graph has a line for each model or worker.
 
 locals {
   error_metrics = [for code in var.error_codes : "Failed${replace(title(replace(code, "_", " ")), " ", "")}" if code != "invalid_input"]
@@ -18,26 +18,26 @@ locals {
     "API: latency (ms)" = [for stat in ["p50", "p99"] :
       ["AWS/ApiGateway", "Latency", "ApiId", var.api_id, { stat = stat, label = stat }]
     ]
-    "Functions: throttles" = [for name in concat(values(var.functions), values(var.models)[*].function) :
+    "Functions: throttles" = [for name in concat(values(var.functions), values(var.workers)[*].function) :
       ["AWS/Lambda", "Throttles", "FunctionName", name, { stat = "Sum", label = name }]
     ]
-    "Functions: errors" = [for name in concat(values(var.functions), values(var.models)[*].function) :
+    "Functions: errors" = [for name in concat(values(var.functions), values(var.workers)[*].function) :
       ["AWS/Lambda", "Errors", "FunctionName", name, { stat = "Sum", label = name }]
     ]
-    "Queues: age of the oldest message (s)" = [for name, model in var.models :
-      ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", model.queue, { stat = "Maximum", label = name }]
+    "Queues: age of the oldest message (s)" = [for name, worker in var.workers :
+      ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", worker.queue, { stat = "Maximum", label = name }]
     ]
-    "Queues: messages that wait" = [for name, model in var.models :
-      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", model.queue, { stat = "Maximum", label = name }]
+    "Queues: messages that wait" = [for name, worker in var.workers :
+      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", worker.queue, { stat = "Maximum", label = name }]
     ]
-    "Dead-letter queues: messages" = [for name, model in var.models :
-      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", model.dlq, { stat = "Maximum", label = name }]
+    "Dead-letter queue: messages" = [
+      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.dead_letter_queue, { stat = "Maximum" }]
     ]
-    "Workers: at work" = [for name, model in var.models :
-      ["AWS/Lambda", "ConcurrentExecutions", "FunctionName", model.function, { stat = "Maximum", label = name }]
+    "Workers: at work" = [for name, worker in var.workers :
+      ["AWS/Lambda", "ConcurrentExecutions", "FunctionName", worker.function, { stat = "Maximum", label = name }]
     ]
-    "Workers: duration, p99 (ms)" = [for name, model in var.models :
-      ["AWS/Lambda", "Duration", "FunctionName", model.function, { stat = "p99", label = name }]
+    "Workers: duration, p99 (ms)" = [for name, worker in var.workers :
+      ["AWS/Lambda", "Duration", "FunctionName", worker.function, { stat = "p99", label = name }]
     ]
   }
 

@@ -38,15 +38,33 @@ variable "emails" {
 }
 
 variable "models" {
-  description = "The models by name: the names of queue, dead-letter queue and worker, the worker's timeout, and whether the model has alarms of its own."
+  description = "The models by name: their worker, and whether the model and its worker have alarms of their own."
   type = map(object({
-    queue           = string
-    dlq             = string
-    function        = string
-    timeout_seconds = number
-    alarms          = bool
+    worker = string
+    alarms = bool
   }))
   nullable = false
+
+  validation {
+    condition     = alltrue([for model in values(var.models) : contains(keys(var.workers), model.worker)])
+    error_message = "models: each must have a worker that is in workers."
+  }
+}
+
+variable "workers" {
+  description = "The workers by name, which is their model's or pool's: the names of queue and function, and the function's timeout."
+  type = map(object({
+    queue           = string
+    function        = string
+    timeout_seconds = number
+  }))
+  nullable = false
+}
+
+variable "dead_letter_queue" {
+  description = "Name of the dead-letter queue."
+  type        = string
+  nullable    = false
 }
 
 variable "functions" {

@@ -8,9 +8,17 @@ variables {
   alarms    = true
   emails    = []
   models = {
-    sentiment = { queue = "inference-test-sentiment", dlq = "inference-test-sentiment-dlq", function = "inference-test-worker-sentiment", timeout_seconds = 60, alarms = true }
-    trial     = { queue = "inference-test-trial", dlq = "inference-test-trial-dlq", function = "inference-test-worker-trial", timeout_seconds = 10, alarms = false }
+    sentiment = { worker = "sentiment", alarms = true }
+    a         = { worker = "shared", alarms = true }
+    trial     = { worker = "shared", alarms = false }
+    other     = { worker = "other", alarms = false }
   }
+  workers = {
+    sentiment = { queue = "inference-test-sentiment", function = "inference-test-worker-sentiment", timeout_seconds = 60 }
+    shared    = { queue = "inference-test-shared", function = "inference-test-worker-shared", timeout_seconds = 10 }
+    other     = { queue = "inference-test-other", function = "inference-test-worker-other", timeout_seconds = 10 }
+  }
+  dead_letter_queue      = "inference-test-dlq"
   functions              = { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper" }
   api_id                 = "mockapi"
   metrics                = true
@@ -26,12 +34,12 @@ run "everything" {
   }
 
   assert {
-    condition     = keys(aws_cloudwatch_metric_alarm.oldest_message) == ["sentiment"] && keys(aws_cloudwatch_metric_alarm.duration) == ["sentiment"] && keys(aws_cloudwatch_metric_alarm.failures) == ["sentiment"] && keys(aws_cloudwatch_metric_alarm.dead_letters_kept) == ["sentiment"]
-    error_message = "only the models that are to have alarms may have them"
+    condition     = keys(aws_cloudwatch_metric_alarm.oldest_message) == ["sentiment", "shared"] && keys(aws_cloudwatch_metric_alarm.duration) == ["sentiment", "shared"] && keys(aws_cloudwatch_metric_alarm.failures) == ["a", "sentiment"]
+    error_message = "only the models that are to have alarms, and their workers, may have them"
   }
 
   assert {
-    condition     = toset(keys(aws_cloudwatch_metric_alarm.throttles)) == toset(["api", "dead-letters", "sweeper", "worker-sentiment"])
+    condition     = toset(keys(aws_cloudwatch_metric_alarm.throttles)) == toset(["api", "dead-letters", "sweeper", "worker-sentiment", "worker-shared"])
     error_message = "a throttled function must be seen, a model's where it has alarms"
   }
 
@@ -43,15 +51,15 @@ run "everything" {
   }
 
   assert {
-    condition = alltrue([for alarm in [aws_cloudwatch_metric_alarm.dead_letters_kept["sentiment"]] :
-      alarm.metric_name == "ApproximateNumberOfMessagesVisible" && alarm.dimensions == tomap({ QueueName = "inference-test-sentiment-dlq" }) && alarm.threshold == 0 && alarm.comparison_operator == "GreaterThanThreshold"
+    condition = alltrue([for alarm in [aws_cloudwatch_metric_alarm.dead_letters_kept[0]] :
+      alarm.metric_name == "ApproximateNumberOfMessagesVisible" && alarm.dimensions == tomap({ QueueName = "inference-test-dlq" }) && alarm.threshold == 0 && alarm.comparison_operator == "GreaterThanThreshold"
     ])
     error_message = "any message that stays in the dead-letter queue must be seen"
   }
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.dead_letters[0].metric_name == "Invocations" && aws_cloudwatch_metric_alarm.dead_letters[0].dimensions == tomap({ FunctionName = "inference-test-dead-letters" }) && aws_cloudwatch_metric_alarm.dead_letters[0].evaluation_periods == 1 && aws_cloudwatch_metric_alarm.dead_letters[0].threshold == 0
-    error_message = "any message that comes to a dead-letter queue must be seen, at once"
+    error_message = "any message that comes to the dead-letter queue must be seen, at once"
   }
 
   assert {
@@ -85,7 +93,7 @@ run "everything" {
   assert {
     condition = alltrue([
       for alarm in concat(
-        values(aws_cloudwatch_metric_alarm.oldest_message), values(aws_cloudwatch_metric_alarm.dead_letters_kept), values(aws_cloudwatch_metric_alarm.failures),
+        values(aws_cloudwatch_metric_alarm.oldest_message), aws_cloudwatch_metric_alarm.dead_letters_kept, values(aws_cloudwatch_metric_alarm.failures),
         values(aws_cloudwatch_metric_alarm.duration), values(aws_cloudwatch_metric_alarm.throttles), aws_cloudwatch_metric_alarm.dead_letters, aws_cloudwatch_metric_alarm.api_errors,
       ) : alarm.treat_missing_data == "notBreaching" && alarm.alarm_actions == toset([aws_sns_topic.alarms[0].arn]) && alarm.ok_actions == toset([aws_sns_topic.alarms[0].arn])
     ])
@@ -98,7 +106,7 @@ run "everything" {
   }
 
   assert {
-    condition     = aws_sns_topic_subscription.email["team@example.com"].protocol == "email" && length(output.alarm_names) == 11 && contains(output.alarm_names, "inference-test-sentiment-oldest-message") && output.topic_arn == aws_sns_topic.alarms[0].arn
+    condition     = aws_sns_topic_subscription.email["team@example.com"].protocol == "email" && length(output.alarm_names) == 15 && contains(output.alarm_names, "inference-test-sentiment-oldest-message") && output.topic_arn == aws_sns_topic.alarms[0].arn
     error_message = "the alarms must be told, and reach the addresses"
   }
 
@@ -130,7 +138,7 @@ run "everything" {
   }
 
   assert {
-    condition     = alltrue([for lines in values(local.own_graphs) : length(setsubtract(["sentiment", "trial"], [for line in lines : line[5]])) == 0])
+    condition     = alltrue([for lines in values(local.own_graphs) : length(setsubtract(["sentiment", "a", "trial", "other"], [for line in lines : line[5]])) == 0])
     error_message = "the dashboard shows every model"
   }
 }
@@ -153,7 +161,7 @@ run "without_the_functions_metrics" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.failures) == 0 && length(aws_cloudwatch_metric_alarm.duration) == 1 && length(local.own_graphs) == 0 && length(local.graphs) == 9
+    condition     = length(aws_cloudwatch_metric_alarm.failures) == 0 && length(aws_cloudwatch_metric_alarm.duration) == 2 && length(local.own_graphs) == 0 && length(local.graphs) == 9
     error_message = "only what needs no metric of the functions remains"
   }
 }

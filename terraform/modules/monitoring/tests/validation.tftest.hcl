@@ -11,6 +11,8 @@ variables {
   alarms                 = true
   emails                 = []
   models                 = {}
+  workers                = {}
+  dead_letter_queue      = "dlq"
   functions              = { api = "api", dead_letters = "dead-letters", sweeper = "sweeper" }
   api_id                 = "mockapi"
   metrics                = true
@@ -33,6 +35,7 @@ run "invalid" {
   command = plan
   expect_failures = [
     var.name,
+    var.models,
     var.emails,
     var.error_codes,
     var.oldest_message_seconds,
@@ -42,6 +45,8 @@ run "invalid" {
   variables {
     # name with capitals
     name = "Inference"
+    # no such worker
+    models = { a = { worker = "b", alarms = true } }
     # no address
     emails = ["team"]
     # code in capitals
