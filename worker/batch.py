@@ -41,6 +41,10 @@ UNKNOWN_PASS_SHARE = 0.5
 """Such a model is loaded behind other groups only while more than this share of the invocation's time is left: what it
 needs is unknown, and its requests must not lose an attempt because others took long."""
 
+FIRST_AFTER_RECEIVES = 4
+"""A group with a message that was received so often goes first: behind others there may never be time for its pass, and
+the receives of its messages would be used up. The pass of the first group is always made."""
+
 UNKNOWN_MODEL_SECONDS = 10
 """How long a message waits whose model this worker does not have: another version of the worker may have it."""
 
@@ -172,11 +176,17 @@ class Worker:
 
     def _by_model(self, deliveries: Sequence[Delivery]) -> list[tuple[str, list[Delivery]]]:
         """The deliveries of each model. The model that is expected to be the quickest goes first, so that a slow one or
-        one that hangs delays as few others as possible."""
+        one that hangs delays as few others as possible; one that was returned several times goes before it."""
+
+        def order(group: tuple[str, Sequence[Delivery]]) -> tuple[bool, int]:
+            model, its = group
+            often = max(delivery.receive_count for delivery in its) >= FIRST_AFTER_RECEIVES
+            return not often, return_seconds(self._predictions[model].expected_ms)
+
         groups: dict[str, list[Delivery]] = {}
         for delivery in deliveries:
             groups.setdefault(delivery.message.model, []).append(delivery)
-        return sorted(groups.items(), key=lambda group: return_seconds(self._predictions[group[0]].expected_ms))
+        return sorted(groups.items(), key=order)
 
     def _expected_ms(self, groups: Sequence[tuple[str, Sequence[Delivery]]]) -> float | None:
         """Of the first group's pass."""

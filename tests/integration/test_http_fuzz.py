@@ -62,6 +62,8 @@ class NoRuntime:
 class Loaded(LoadedModel):
     """As the worker sees it, loaded already."""
 
+    is_loaded = True
+
     def load(self) -> None:
         pass
 

@@ -93,7 +93,7 @@ def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str
         "AWS_CONFIG_FILE": os.devnull if request.param == "lean" else str(tmp_path / "config"),
         "REQUEST_TABLE": "t",
         "QUEUE_URL": "http://127.0.0.1/1/wordcount",
-        "MODELS": '{"sentiment": "wordcount"}',
+        "MODELS": '{"wordcount": "wordcount"}',
         "TMPDIR": str(tmp_path),
     }
 
@@ -151,7 +151,7 @@ def test_the_timeout_handler_has_time_for_its_calls(
     slow_package: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
     """What hangs is the model: its requests are released, and their messages come back, in the last 1.5 s."""
-    (tmp_path / "local-model-loading").touch()  # the load at the start was killed: it comes with the first batch
+    (tmp_path / "local-wordcount-loading").touch()  # the load at the start was killed: it comes with the first batch
     with HangingAws("none") as server:
         ended = run(slow_package, server, environment, messages())
         assert server.calls("BatchExecuteStatement") == 2

@@ -8,7 +8,7 @@ from tests.unit.fakes import Clock, Killed
 from tests.unit.samples import validate_text
 from tests.unit.scripted import ScriptedTimeout
 from tests.unit.worker_harness import LEASE_SECONDS, REMAINING, EchoModel, WorkerHarness
-from worker.batch import UNKNOWN_MODEL_SECONDS
+from worker.batch import FIRST_AFTER_RECEIVES, UNKNOWN_MODEL_SECONDS
 from worker.model.errors import NotLoadedError
 from worker.prediction import Prediction
 from worker.visibility import return_seconds
@@ -115,6 +115,23 @@ def test_the_model_that_was_slow_goes_last() -> None:
         harness.add("x", model=name)
     assert harness.run() == []
     assert order == ["other", "echo"]
+
+
+def test_a_slow_model_that_never_had_time_behind_others_goes_first_at_last() -> None:
+    harness = a_pool()
+    slow = harness.models["other"]
+    harness.predictions["other"]._slowest_ms = REMAINING  # no time for it behind another group
+    slow.reactions["slow"] = lambda: harness.clock.advance(seconds=1)
+    harness.models["echo"].reactions["a"] = lambda: harness.clock.advance(seconds=1)
+    (late,) = harness.add("slow", model="other")
+    runs = 0
+    while harness.table.record(late).status != "succeeded":
+        runs += 1
+        harness.add("a")
+        harness.run()
+        assert runs <= FIRST_AFTER_RECEIVES
+    assert runs == FIRST_AFTER_RECEIVES
+    assert harness.table.record(late).attempts == 1
 
 
 def test_a_model_is_loaded_behind_others_only_with_half_of_the_time_left() -> None:
