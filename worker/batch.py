@@ -178,10 +178,11 @@ class Worker:
         """The deliveries of each model. The model that is expected to be the quickest goes first, so that a slow one or
         one that hangs delays as few others as possible; one that was returned several times goes before it."""
 
-        def order(group: tuple[str, Sequence[Delivery]]) -> tuple[bool, int]:
+        def order(group: tuple[str, Sequence[Delivery]]) -> tuple[int, int]:
             model, its = group
-            often = max(delivery.receive_count for delivery in its) >= FIRST_AFTER_RECEIVES
-            return not often, return_seconds(self._predictions[model].expected_ms)
+            receives = max(delivery.receive_count for delivery in its)
+            often = receives if receives >= FIRST_AFTER_RECEIVES else 0
+            return -often, return_seconds(self._predictions[model].expected_ms)
 
         groups: dict[str, list[Delivery]] = {}
         for delivery in deliveries:

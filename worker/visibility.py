@@ -15,8 +15,8 @@ RETURN_AFTER_PASSES, RETURN_AFTER_SECONDS = 3, 2
 """Waiting messages become visible again after this many times the time that the pass before them is expected to take,
 plus these seconds. The time is extended before each pass: normally none becomes visible, and no receive is used up."""
 
-UNKNOWN_PASS_MS = 2_000
-"""Expected of the pass of a model that this process has not loaded yet."""
+UNKNOWN_PASS_MS = 5_000
+"""Expected of the pass of a model that this process has not loaded yet: the first import of torch takes that long."""
 
 OVER_MS = 500
 """Messages that become visible within this time are left to other workers: SQS may be ahead of this clock."""

@@ -30,6 +30,7 @@ CLIENTS = 3
 PAUSE_SECONDS = 0.2
 GRACE_SECONDS = 30
 OUTPUTS = ("queue_urls", "dead_letter_queue_url", "pools", "request_table", "replay_limits")
+PREFIX = "inference-changes"
 
 
 class Changing:
@@ -46,7 +47,7 @@ class Changing:
     def apply(self, **models: dict[str, Any]) -> Control:
         """Deploy these models."""
         self.deployment.override(
-            name_prefix="inference-changes",
+            name_prefix=PREFIX,
             models=models,
             default_model="moving",
             sweeper={"schedule": "rate(1 minute)", "grace_seconds": GRACE_SECONDS},
@@ -181,11 +182,12 @@ def test_a_removed_and_a_renamed_model_with_open_requests(
     seen = json.loads(capsys.readouterr().out)
     assert (seen["models"]["leaving"]["waiting"], seen["models"]["leaving"]["pending"]) == (12, 12)
     assert {request["request_id"] for request in seen["requests"]} == set(leaving)
+    stay = {name: f"{PREFIX}-{name}" for name in ("moving", "old")}
     with pytest.raises(CommandError, match="leaving would be removed with open requests"):
-        removal.check("local", "apply", ("moving", "old"))
+        removal.check("local", "apply", stay)
     assert "12 open requests (12 pending)" in capsys.readouterr().err
     monkeypatch.setenv("REMOVE", "leaving")
-    removal.check("local", "apply", ("moving", "old"))
+    removal.check("local", "apply", stay)
 
     # A bare `terraform apply`, which asks nobody, removes one and renames the other; a third is in use meanwhile.
     with Load(api, "moving") as load:

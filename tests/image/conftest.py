@@ -13,13 +13,14 @@ from scripts.packaging.builders import find_builder
 from scripts.packaging.image import make_context
 from tests.image import container
 from tests.image.container import REPORT, Image
+from tests.integration.conftest import E2E_MODELS
 
 RUNTIMES = {"onnx": "onnx", "torch": "torchscript"}
 
 
 @pytest.fixture(scope="session", params=list(RUNTIMES))
 def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
-    """The worker's image of one target, with the demo model."""
+    """A pool's image of one target: the demo model, and one that needs no runtime."""
     if reason := container.why_not():
         pytest.skip(reason)
     target: str = request.param
@@ -37,13 +38,14 @@ def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     options = ["--isolation=chroot", "--build-arg", f"PYTHON_IMAGE={base}", "--build-arg", "TORCH_INDEX="]
     options += container.pip_options(work)
     names = [name, f"{name}-other"]
+    contents = {names[0]: [model, E2E_MODELS / "wordcount"], names[1]: [model]}
     before = os.umask(0o077)  # the strictest that somebody may have: the image's user must be able to read all the same
     try:
         for built in reversed(names):
             command = find_builder("buildah").build_command(
                 built, target, context, options, architecture=container.architecture()
             )
-            make_context(context, model)
+            make_context(context, *contents[built])
             container.buildah(*command[1:])
             (model / "requirements.txt").write_text("fastjsonschema==2.22.3\n")  # one that nothing else brings
     finally:

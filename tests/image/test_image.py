@@ -18,20 +18,22 @@ from tests.image.container import REPORT, Image
 pytestmark = pytest.mark.image
 
 ANSWER_SECONDS = 60
-TEXTS = {
-    "0" * 32: ("I love this airline, best crew ever", "positive"),
-    "1" * 32: ("worst delay of my life, never again", "negative"),
+REQUESTS = {
+    "0" * 32: ("sentiment", "I love this airline, best crew ever", "positive"),
+    "1" * 32: ("sentiment", "worst delay of my life, never again", "negative"),
+    "2" * 32: ("wordcount", "three words only", "words"),
 }
+"""Request id -> model, text, a word of the result."""
 
 
 def event() -> dict[str, Any]:
-    """An SQS event with two first deliveries."""
+    """An SQS event with first deliveries of both models."""
     now = int(time.time() * 1000)
     records = []
-    for request_id, (text, _) in TEXTS.items():
+    for request_id, (model, text, _) in REQUESTS.items():
         message = Message(
             request_id=request_id,
-            model="sentiment",
+            model=model,
             input={"text": text},
             submitted_at=now,
             expires_at=now + 60_000,
@@ -55,9 +57,9 @@ def settings(api: RuntimeApi, fake_aws: FakeAws) -> dict[str, str]:
         | fake_aws.environment
         | {
             "LAMBDA_TASK_ROOT": "/var/task",
-            "MODELS": '{"sentiment": "sentiment"}',
+            "MODELS": '{"sentiment": "sentiment", "wordcount": "wordcount"}',
             "REQUEST_TABLE": "requests",
-            "QUEUE_URL": fake_aws.queue_url("sentiment"),
+            "QUEUE_URL": fake_aws.queue_url("pool"),
         }
         | worker_environment()
     )
@@ -79,11 +81,13 @@ def test_the_runtime_client_in_the_image_answers_an_event(image: Image, tmp_path
         samples = fake_aws.counts()["samples"]
     REPORT.append(f"{image.target}: first answer {reply.at - started:.2f} s after the start of the process")
     assert reply.payload == {"batchItemFailures": []}, log.read_text()[-3000:]
+    # Two requests of one model are written together, the only one of another alone.
     claimed, finished = samples["DynamoDB_20120810.BatchExecuteStatement"]
-    assert len(claimed["Statements"]) == len(finished["Statements"]) == len(TEXTS)
-    for request_id, (_, prediction) in TEXTS.items():
-        (statement,) = [s for s in finished["Statements"] if request_id in json.dumps(s)]
-        assert prediction in json.dumps(statement), finished
+    assert len(claimed["Statements"]) == len(finished["Statements"]) == 2
+    _, finished_alone = samples["DynamoDB_20120810.UpdateItem"]
+    for request_id, (_, _, word) in REQUESTS.items():
+        (written,) = [each for each in (*finished["Statements"], finished_alone) if request_id in json.dumps(each)]
+        assert word in json.dumps(written), log.read_text()[-3000:]
 
 
 def python(image: Image, code: str, tmp_path: Path) -> str:

@@ -362,3 +362,83 @@ run "pool_with_the_name_of_a_model" {
     pools  = { sentiment = {} }
   }
 }
+
+run "pool_with_a_capital" {
+  command         = plan
+  expect_failures = [var.pools]
+
+  variables {
+    models = { sentiment = { models_dir = "tests/models" }, other = { models_dir = "tests/models", source = "tiny", pool = "Experiments" } }
+    pools  = { Experiments = {} }
+  }
+}
+
+run "pool_that_is_no_object" {
+  command         = plan
+  expect_failures = [var.pools]
+
+  variables {
+    models = { sentiment = { models_dir = "tests/models" }, other = { models_dir = "tests/models", source = "tiny", pool = "experiments" } }
+    pools  = { experiments = "small" }
+  }
+}
+
+run "pool_of_another_kind" {
+  command         = plan
+  expect_failures = [var.pools]
+
+  variables {
+    models = { sentiment = { models_dir = "tests/models" }, other = { models_dir = "tests/models", source = "tiny", pool = "experiments" } }
+    pools  = { experiments = { memory_mb = "much" } }
+  }
+}
+
+run "pool_package_with_another_key" {
+  command         = plan
+  expect_failures = [var.pools]
+
+  variables {
+    models = { sentiment = { models_dir = "tests/models" }, other = { models_dir = "tests/models", source = "tiny", pool = "experiments" } }
+    pools  = { experiments = { package = { zip = { path = "tests/packages/worker-tiny.zip", handlr = "x.y" } } } }
+  }
+}
+
+run "pool_timeout_too_long" {
+  command         = plan
+  expect_failures = [var.pools]
+
+  variables {
+    models = { sentiment = { models_dir = "tests/models" }, other = { models_dir = "tests/models", source = "tiny", pool = "experiments" } }
+    pools  = { experiments = { timeout_seconds = 901 } }
+  }
+}
+
+run "pool_window_too_long" {
+  command         = plan
+  expect_failures = [var.pools]
+
+  variables {
+    models = { sentiment = { models_dir = "tests/models" }, other = { models_dir = "tests/models", source = "tiny", pool = "experiments" } }
+    pools  = { experiments = { batch_window_seconds = 301 } }
+  }
+}
+
+run "pool_without_a_model" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    models = { sentiment = { models_dir = "tests/models" } }
+    pools  = { experiments = {} }
+  }
+}
+
+run "pool_beyond_the_environment" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    models = merge({ sentiment = { models_dir = "tests/models" } }, { for i in range(30) : "m${i}" => { source = "tiny", models_dir = "tests/models", pool = "experiments", artifact = "s3://a-bucket-for-artifacts/with/a/rather/long/key/of/more/than/eighty/characters/model-${i}.onnx" } })
+    pools  = { experiments = {} }
+  }
+}
