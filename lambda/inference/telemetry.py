@@ -139,6 +139,10 @@ class Telemetry:
                 rest = {name: values[name][MAX_VALUES:] for name in values if name in MEASURED}
                 values = {name: more for name, more in rest.items() if more}
 
+    def drop_metrics(self) -> None:
+        """Forget what was counted and measured since the last `write_metrics`."""
+        self._metrics = {}
+
     def _embedded(self, model: str | None, values: dict[str, Any]) -> dict[str, Any]:
         dimensions = {"Environment": self._environment}
         dimensions |= {"Function": self._common["function"]} if model is None else {"Model": model}

@@ -2,8 +2,8 @@
 
 boto3 supports everything, but takes most of the cold start of a function that makes three calls, and ten times the CPU
 time per call. This client returns the same responses and raises the same exceptions (the same tests run with both), and
-retries as botocore's `standard` mode does. If the environment needs more than keys, region and endpoint (profiles,
-proxies, FIPS, ...), `from_environment` returns None, and boto3 is used.
+retries as botocore's `standard` mode does. If the environment needs more than keys (or the container endpoint that has
+them), region and endpoint (profiles, proxies, FIPS, ...), `from_environment` returns None, and boto3 is used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import (
     BotoCoreError,
@@ -31,6 +31,9 @@ from botocore.exceptions import (
 from inference.aws.deadline import Deadline, OutOfTimeError
 from inference.aws.signing import Credentials, Signer
 from inference.aws.wire import Host, Reply, StaleConnectionError
+
+if TYPE_CHECKING:
+    from inference.aws.credentials import ContainerCredentials
 
 _OPERATIONS = {
     "dynamodb": {
@@ -88,7 +91,8 @@ class LeanClient:
     Args:
         service: `dynamodb` or `sqs`.
         host: where the service is.
-        signer: signs for the service.
+        signer: gives the signer of the service with credentials that are valid now; to fetch them it may take so many
+            seconds.
         attempts: of a call, the first included.
         deadline: no attempt starts that could end after it.
         pause: sleeps for some seconds.
@@ -98,7 +102,7 @@ class LeanClient:
         self,
         service: str,
         host: Host,
-        signer: Signer,
+        signer: Callable[[float], Signer],
         attempts: int,
         deadline: Deadline | None = None,
         pause: Callable[[float], None] = time.sleep,
@@ -129,7 +133,10 @@ class LeanClient:
         region = environment.get("AWS_DEFAULT_REGION") or environment.get("AWS_REGION")
         access_key = environment.get("AWS_ACCESS_KEY_ID")
         secret_key = environment.get("AWS_SECRET_ACCESS_KEY")
-        if not (region and access_key and secret_key):
+        container = None
+        if not (access_key and secret_key):
+            container = _container_credentials(environment, connect_timeout, read_timeout)
+        if not region or not ((access_key and secret_key) or container):
             return None
         url = environment.get(f"AWS_ENDPOINT_URL_{service.upper()}") or environment.get("AWS_ENDPOINT_URL")
         if not url:
@@ -144,9 +151,14 @@ class LeanClient:
         ca_bundle = environment.get("AWS_CA_BUNDLE") or environment.get("REQUESTS_CA_BUNDLE")
         host = Host(scheme, name, int(port or default_port), connect_timeout, read_timeout, ca_bundle)
         host_header = name if int(port or default_port) == default_port else authority
-        credentials = Credentials(access_key, secret_key, environment.get("AWS_SESSION_TOKEN"))
-        signer = Signer(credentials, service, region, host_header, _HEADERS[service])
-        return cls(service, host, signer, attempts, deadline)
+
+        def sign_with(credentials: Credentials) -> Signer:
+            return Signer(credentials, service, region, host_header, _HEADERS[service])
+
+        if container:
+            return cls(service, host, _CurrentSigner(container, sign_with), attempts, deadline)
+        fixed = sign_with(Credentials(access_key or "", secret_key or "", environment.get("AWS_SESSION_TOKEN")))
+        return cls(service, host, lambda seconds: fixed, attempts, deadline)
 
     def _call(self, operation: str, /, **arguments: Any) -> dict[str, Any]:
         """Make a call, with retries.
@@ -181,8 +193,9 @@ class LeanClient:
         raise AssertionError("unreachable")
 
     def _try(self, operation: str, body: bytes, attempt: int) -> dict[str, Any]:
+        signer = self._signer(self._remaining())
         reply = self._host.exchange(
-            self._signer.request(self._prefix + operation, body, time.time(), _trace_header(os.environ)),
+            signer.request(self._prefix + operation, body, time.time(), _trace_header(os.environ)),
             self._remaining(),
         )
         expected, actual = reply.headers.get("x-amz-crc32"), str(zlib.crc32(reply.body))
@@ -199,6 +212,29 @@ class LeanClient:
             return {**json.loads(reply.body or b"{}"), "ResponseMetadata": metadata}
         except (ValueError, TypeError) as error:
             raise HTTPClientError(error=error) from error
+
+
+class _CurrentSigner:
+    """Gives a signer with the credentials that are valid now: the same one for as long as they are the same."""
+
+    def __init__(self, credentials: ContainerCredentials, sign_with: Callable[[Credentials], Signer]) -> None:
+        self._credentials = credentials
+        self._sign_with = sign_with
+        self._last: tuple[Credentials, Signer] | None = None
+
+    def __call__(self, seconds: float) -> Signer:
+        credentials, last = self._credentials(seconds), self._last
+        if last is None or last[0] is not credentials:
+            last = self._last = (credentials, self._sign_with(credentials))  # one tuple: all threads see matching ones
+        return last[1]
+
+
+def _container_credentials(
+    environment: Mapping[str, str], connect_timeout: float, read_timeout: float
+) -> ContainerCredentials | None:
+    from inference.aws.credentials import ContainerCredentials  # imported only where there are no keys
+
+    return ContainerCredentials.from_environment(environment, connect_timeout, read_timeout)
 
 
 class _RetryQuota:

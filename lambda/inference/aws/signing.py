@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 
 class Credentials(NamedTuple):
-    """As Lambda sets them in the environment; they are valid longer than the process runs."""
+    """Of the role. As Lambda sets them in the environment, they are valid longer than the process runs; those of the
+    container endpoint expire (credentials.py)."""
 
     access_key: str
     secret_key: str
