@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from inference import snapshot, warmer
 from inference.aws import clients
 from inference.aws.deadline import Deadline
 from inference.catalog import Catalog, packaged_validator, packaged_versions
@@ -47,10 +48,13 @@ service = Service(
     limits=Limits(settings.max_attempts, settings.request_deadline_seconds, settings.retention_seconds),
     deadline=deadline,
 )
+snapshot.register(telemetry)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer one HTTP request."""
+    if warmer.PING in event:
+        return warmer.answer_ping(event, context, telemetry)
     watch = Stopwatch()
     deadline.start(context.get_remaining_time_in_millis() / 1000)
     invocation_id = getattr(context, "aws_request_id", None)

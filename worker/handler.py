@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from inference import snapshot, warmer
 from inference.aws import clients
 from inference.aws.deadline import Deadline
 from inference.catalog import Validate, packaged_validator
@@ -72,12 +73,22 @@ worker = Worker(
     telemetry,
     deadline,
 )
+snapshot.register(telemetry)
 gc.freeze()  # these objects live as long as the process: collections need not look at them
 gc.enable()
 
 
+def _load_single() -> None:
+    """Load a single model that the start could not load; the models of a pool are loaded for requests only."""
+    if single:
+        single.begin_invocation()
+        single.start(required=False)
+
+
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Work on one SQS event."""
+    if warmer.PING in event:
+        return warmer.answer_ping(event, context, telemetry, _load_single)
     telemetry.begin(invocation_id=context.aws_request_id, **({"model": single.name} if single else {}))
     telemetry.count_cold_start(single.name if single else None)
     deadline.start(context.get_remaining_time_in_millis() / 1000)

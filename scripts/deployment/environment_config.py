@@ -33,12 +33,16 @@ _EXPRESSION = """jsonencode({architecture = module.stack.deployment.architecture
  artifact = try(model.artifact, null), package = try(model.package, null) != null, pool = try(model.pool, null),
  memory_mb = try(model.memory_mb, null), maximum_concurrency = try(model.maximum_concurrency, null),
  reserved_concurrency = try(model.reserved_concurrency, null),
- provisioned_concurrency = try(model.provisioned_concurrency, null)
+ provisioned_concurrency = try(max([for number in [try(model.warmth.provisioned, null),
+ try(model.warmth.scheduled.concurrency, null), try(model.warmth.tracking.max, null)] : number
+ if number != null]...), null)
  }}, pools = { for name, pool in try(merge(module.stack.deployment.pools), {}) : name => {
  package = try(pool.package, null) != null,
  memory_mb = try(pool.memory_mb, null), maximum_concurrency = try(pool.maximum_concurrency, null),
  reserved_concurrency = try(pool.reserved_concurrency, null),
- provisioned_concurrency = try(pool.provisioned_concurrency, null)
+ provisioned_concurrency = try(max([for number in [try(pool.warmth.provisioned, null),
+ try(pool.warmth.scheduled.concurrency, null), try(pool.warmth.tracking.max, null)] : number
+ if number != null]...), null)
  }}})"""
 
 
@@ -70,7 +74,8 @@ class ConfiguredModel:
 
 @dataclass(frozen=True)
 class WorkerLimits:
-    """What a worker may use of the account; 0 where it is unknown or not set."""
+    """What a worker may use of the account; 0 where it is unknown or not set. `provisioned_concurrency`: the largest
+    number that a schedule or target tracking may set, too."""
 
     memory_mb: int = 0
     maximum_concurrency: int = 0
@@ -162,7 +167,7 @@ def _limits(answer: Mapping[str, Any], worker: str, models: Mapping[str, Configu
     known = defaults(kind) | {"memory_mb": max(map(_manifest_memory_mb, folders))}
     found = {}
     for name in (each.name for each in fields(WorkerLimits)):
-        found[name] = next((value for value in (said.get(name), known[name]) if type(value) is int), 0)
+        found[name] = next((value for value in (said.get(name), known.get(name)) if type(value) is int), 0)
     return WorkerLimits(**found)
 
 

@@ -13,17 +13,17 @@ module "dead_letter_queue" {
 module "dead_letters" {
   source = "../modules/function"
 
-  name                    = local.function_names.dead_letters
-  description             = "Ends requests whose messages are in a dead-letter queue."
-  package                 = { zip = { path = local.lambda_package, handler = "dead_letters.handler", runtime = local.defaults.zip.runtime } }
-  architecture            = var.architecture
-  memory_mb               = local.dead_letters.memory_mb
-  ephemeral_storage_mb    = local.default_ephemeral_storage_mb
-  timeout_seconds         = local.dead_letters.timeout_seconds
-  provisioned_concurrency = 0
-  reserved_concurrency    = null
-  log_retention_days      = var.log_retention_days
-  tracing                 = local.monitoring.tracing
+  name                 = local.function_names.dead_letters
+  description          = "Ends requests whose messages are in a dead-letter queue."
+  package              = { zip = { path = local.lambda_package, handler = "dead_letters.handler", runtime = local.defaults.zip.runtime } }
+  architecture         = var.architecture
+  memory_mb            = local.dead_letters.memory_mb
+  ephemeral_storage_mb = local.default_ephemeral_storage_mb
+  timeout_seconds      = local.dead_letters.timeout_seconds
+  warmth               = {}
+  reserved_concurrency = null
+  log_retention_days   = var.log_retention_days
+  tracing              = local.monitoring.tracing
 
   environment = merge(local.metrics_environment, {
     REQUEST_TABLE           = module.request_table.name
@@ -50,17 +50,17 @@ resource "aws_lambda_event_source_mapping" "dead_letters" {
 module "sweeper" {
   source = "../modules/function"
 
-  name                    = local.function_names.sweeper
-  description             = "Ends requests that are neither in a queue nor leased."
-  package                 = { zip = { path = local.lambda_package, handler = "sweeper.handler", runtime = local.defaults.zip.runtime } }
-  architecture            = var.architecture
-  memory_mb               = local.sweeper.memory_mb
-  ephemeral_storage_mb    = local.default_ephemeral_storage_mb
-  timeout_seconds         = local.sweeper.timeout_seconds
-  provisioned_concurrency = 0
-  reserved_concurrency    = null
-  log_retention_days      = var.log_retention_days
-  tracing                 = local.monitoring.tracing
+  name                 = local.function_names.sweeper
+  description          = "Ends requests that are neither in a queue nor leased."
+  package              = { zip = { path = local.lambda_package, handler = "sweeper.handler", runtime = local.defaults.zip.runtime } }
+  architecture         = var.architecture
+  memory_mb            = local.sweeper.memory_mb
+  ephemeral_storage_mb = local.default_ephemeral_storage_mb
+  timeout_seconds      = local.sweeper.timeout_seconds
+  warmth               = {}
+  reserved_concurrency = null
+  log_retention_days   = var.log_retention_days
+  tracing              = local.monitoring.tracing
 
   environment = merge(local.metrics_environment, {
     REQUEST_TABLE       = module.request_table.name

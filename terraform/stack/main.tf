@@ -57,15 +57,15 @@ module "worker" {
   queue_arn = module.request_queue[each.key].arn
   table     = { arn = local.table_arn, name = module.request_table.name }
 
-  architecture            = var.architecture
-  memory_mb               = local.worker_settings[each.key].memory_mb
-  ephemeral_storage_mb    = local.worker_settings[each.key].ephemeral_storage_mb
-  timeout_seconds         = local.worker_settings[each.key].timeout_seconds
-  batch_size              = local.worker_settings[each.key].batch_size
-  batch_window_seconds    = local.worker_settings[each.key].batch_window_seconds
-  maximum_concurrency     = local.worker_settings[each.key].maximum_concurrency
-  provisioned_concurrency = local.worker_settings[each.key].provisioned_concurrency
-  reserved_concurrency    = local.worker_settings[each.key].reserved_concurrency
+  architecture         = var.architecture
+  memory_mb            = local.worker_settings[each.key].memory_mb
+  ephemeral_storage_mb = local.worker_settings[each.key].ephemeral_storage_mb
+  timeout_seconds      = local.worker_settings[each.key].timeout_seconds
+  batch_size           = local.worker_settings[each.key].batch_size
+  batch_window_seconds = local.worker_settings[each.key].batch_window_seconds
+  maximum_concurrency  = local.worker_settings[each.key].maximum_concurrency
+  warmth               = local.worker_settings[each.key].warmth
+  reserved_concurrency = local.worker_settings[each.key].reserved_concurrency
   retry = {
     base_seconds = local.requests.retry_base_seconds
     max_seconds  = local.requests.retry_max_seconds
@@ -81,17 +81,17 @@ module "worker" {
 module "api" {
   source = "../modules/function"
 
-  name                    = local.function_names.api
-  description             = "Accepts requests and tells their status."
-  package                 = { zip = { path = local.lambda_package, handler = "api.handler", runtime = local.defaults.zip.runtime } }
-  architecture            = var.architecture
-  memory_mb               = local.api.memory_mb
-  ephemeral_storage_mb    = local.default_ephemeral_storage_mb
-  timeout_seconds         = local.api.timeout_seconds
-  provisioned_concurrency = local.api.provisioned_concurrency
-  reserved_concurrency    = null
-  log_retention_days      = var.log_retention_days
-  tracing                 = local.monitoring.tracing
+  name                 = local.function_names.api
+  description          = "Accepts requests and tells their status."
+  package              = { zip = { path = local.lambda_package, handler = "api.handler", runtime = local.defaults.zip.runtime } }
+  architecture         = var.architecture
+  memory_mb            = local.api.memory_mb
+  ephemeral_storage_mb = local.default_ephemeral_storage_mb
+  timeout_seconds      = local.api.timeout_seconds
+  warmth               = local.api.warmth
+  reserved_concurrency = null
+  log_retention_days   = var.log_retention_days
+  tracing              = local.monitoring.tracing
 
   environment = merge(local.metrics_environment, {
     REQUEST_TABLE            = module.request_table.name

@@ -57,5 +57,11 @@ locals {
   # What a pool's model has of its own; the rest belongs to the function, which is the pool's.
   pooled_model_keys = ["pool", "source", "models_dir", "artifact"]
 
+  # In `warmth`, as the function module takes it: an object type would drop a misspelt one silently.
+  warmth_keys = [
+    "provisioned", "scheduled", "scheduled.concurrency", "scheduled.start", "scheduled.stop", "scheduled.timezone", "tracking",
+    "tracking.min", "tracking.max", "tracking.target", "snap_start", "warmer", "warmer.environments", "warmer.schedule",
+  ]
+
   package_keys = { zip = ["path", "handler", "runtime"], image = ["uri", "command"] }
 }

@@ -1,7 +1,7 @@
 # The API: its function, who may call it, and how much.
 
 variable "api" {
-  description = "Size of the api function (memory_mb, timeout_seconds), and how many of it are kept warm (provisioned_concurrency)."
+  description = "Size of the api function (memory_mb, timeout_seconds), and what keeps environments of it ready (warmth, as in `models`)."
   type        = any
   default     = {}
   nullable    = false
@@ -17,6 +17,15 @@ variable "api" {
       for key, value in var.api : "${key} must be ${join(" or ", local.kinds.api[key])}"
       if !try(contains(local.kinds.api[key], lookup(local.kind_of, substr(jsonencode(value), 0, 1), "a number")), true)
     ])}."
+  }
+
+  validation {
+    condition = length(flatten([for key, value in try(merge(var.api.warmth), local.no_settings) : [
+      for path in concat([key], try([for inner in keys(value) : "${key}.${inner}"], [])) : path if !contains(local.warmth_keys, path)
+    ]])) == 0
+    error_message = "api.warmth: ${join(", ", flatten([for key, value in try(merge(var.api.warmth), local.no_settings) : [
+      for path in concat([key], try([for inner in keys(value) : "${key}.${inner}"], [])) : path if !contains(local.warmth_keys, path)
+    ]]))}, which is no setting. There are ${join(", ", local.warmth_keys)}."
   }
 
   validation {

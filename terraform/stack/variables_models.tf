@@ -12,7 +12,9 @@ variable "models" {
     package: { zip = { path, handler, runtime } } or { image = { uri, command } } by digest, when not the built zip.
     read_buckets: where the model's code may read in S3, as s3://bucket/prefix/. read_kms_key_arns: the keys that encrypt
     what it reads there, the artifact included. environment: variables of its own. maximum_concurrency,
-    reserved_concurrency, provisioned_concurrency, ephemeral_storage_mb: of its function.
+    reserved_concurrency, ephemeral_storage_mb: of its function. warmth: what keeps environments of it ready, one of
+    { provisioned = n }, { scheduled = { concurrency, start, stop, timezone } }, { tracking = { min, max, target } },
+    { snap_start = true } and { warmer = { environments, schedule } }; the last two go together, too.
   TEXT
   type        = any
   nullable    = false
@@ -54,6 +56,15 @@ variable "models" {
       for kind, package in try(merge(model.package), local.no_settings) : length(setsubtract(try(keys(package), []), try(local.package_keys[kind], []))) == 0 && contains(keys(local.package_keys), kind)
     ]]))
     error_message = "models: the package of ${join(", ", [for name, model in var.models : name if try(length(model.package) > 0, false)])} must be { zip = { ${join(", ", local.package_keys.zip)} } } or { image = { ${join(", ", local.package_keys.image)} } }, with no other key."
+  }
+
+  validation {
+    condition = length(flatten([for model in values(var.models) : [
+      for key, value in try(merge(model.warmth), local.no_settings) : [for path in concat([key], try([for inner in keys(value) : "${key}.${inner}"], [])) : path if !contains(local.warmth_keys, path)]
+    ]])) == 0
+    error_message = "models: ${join(", ", flatten([for name, model in var.models : [
+      for key, value in try(merge(model.warmth), local.no_settings) : [for path in concat([key], try([for inner in keys(value) : "${key}.${inner}"], [])) : "${name}.warmth.${path}" if !contains(local.warmth_keys, path)]
+    ]]))}, which is no setting. There are ${join(", ", local.warmth_keys)}."
   }
 
   validation {

@@ -8,7 +8,7 @@ variable "pools" {
     and loaded again. timeout_seconds: twice the longest of their manifests. batch_size, batch_window_seconds: of its queue; each
     model is predicted in batches of its manifest's batch_size at most. package: { zip = { path, handler, runtime } } or
     { image = { uri, command } } by digest, when not the built zip. read_buckets, read_kms_key_arns, environment,
-    maximum_concurrency, reserved_concurrency, provisioned_concurrency, ephemeral_storage_mb: of its function, as in `models`.
+    maximum_concurrency, reserved_concurrency, warmth, ephemeral_storage_mb: of its function, as in `models`.
   TEXT
   type        = any
   default     = {}
@@ -46,6 +46,15 @@ variable "pools" {
       for kind, package in try(merge(pool.package), local.no_settings) : length(setsubtract(try(keys(package), []), try(local.package_keys[kind], []))) == 0 && contains(keys(local.package_keys), kind)
     ]]))
     error_message = "pools: the package of ${join(", ", [for name, pool in var.pools : name if try(length(pool.package) > 0, false)])} must be { zip = { ${join(", ", local.package_keys.zip)} } } or { image = { ${join(", ", local.package_keys.image)} } }, with no other key."
+  }
+
+  validation {
+    condition = length(flatten([for pool in values(var.pools) : [
+      for key, value in try(merge(pool.warmth), local.no_settings) : [for path in concat([key], try([for inner in keys(value) : "${key}.${inner}"], [])) : path if !contains(local.warmth_keys, path)]
+    ]])) == 0
+    error_message = "pools: ${join(", ", flatten([for name, pool in var.pools : [
+      for key, value in try(merge(pool.warmth), local.no_settings) : [for path in concat([key], try([for inner in keys(value) : "${key}.${inner}"], [])) : "${name}.warmth.${path}" if !contains(local.warmth_keys, path)]
+    ]]))}, which is no setting. There are ${join(", ", local.warmth_keys)}."
   }
 
   # These two reach the queue's module as well, whose messages can't name the pool. The worker's module checks the rest.

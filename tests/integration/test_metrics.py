@@ -28,6 +28,13 @@ def test_accepting_a_request_and_asking_for_it_write_no_metric(
     assert metrics_in(capsys) == []
 
 
+def test_a_ping_is_no_traffic(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+    assert system.api.handler({"ping": {"hold_ms": 0}}, system._context()) == {}
+    assert capsys.readouterr().out == ""
+    system.predict(TEXT)
+    assert metrics_in(capsys) == [], "no cold start: the ping has started the process"
+
+
 def test_a_request_is_counted_as_cancelled_once(system: System, capsys: pytest.CaptureFixture[str]) -> None:
     request_id = system.predict(TEXT)["json"]["request_id"]
     metrics_in(capsys)

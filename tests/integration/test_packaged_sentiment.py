@@ -81,6 +81,32 @@ def test_a_model_that_does_not_load_tells_its_requests_why(broken: Path) -> None
     assert [line["event"] for line in lines].count("prediction_failed") == 1
 
 
+PING = {"ping": {"hold_ms": 100}}
+
+
+def test_a_ping_keeps_the_model_loaded_and_is_no_traffic(package: Path) -> None:
+    environment = {"METRICS_ENVIRONMENT": "p", "AWS_LAMBDA_INITIALIZATION_TYPE": "on-demand"}
+    with FakeAws(tls=False) as fake_aws:
+        last, lines = run(package, fake_aws, [PING, PING], **environment)
+        assert fake_aws.counts()["calls"] == {}
+        pinged = [line["event"] for line in lines]
+        _, lines = run(package, fake_aws, [PING, a_batch()], **environment)
+    assert last["answers"] == [{}, {}]
+    assert pinged == ["model_loaded"], "by INIT"
+    (metrics,) = [line for line in lines if line["event"] == "metrics"]
+    assert "ColdStart" not in metrics, "the ping has started the process, and no request waited for it"
+    assert metrics["Succeeded"] == BATCH
+    assert not any(line["cold_start"] for line in lines if line["event"] == "request_finished")
+
+
+def test_a_ping_tries_to_load_a_model_again(broken: Path) -> None:
+    with FakeAws(tls=False) as fake_aws:
+        last, lines = run(broken, fake_aws, [PING, PING])
+    assert last["answers"] == [{}, {}], "pings do not fail: Lambda's errors are those of requests"
+    failed = [line for line in lines if line["event"] == "model_not_loaded"]
+    assert [line.get("invocation_id") for line in failed] == [None, "invocation-1", "invocation-1"]
+
+
 @pytest.mark.parametrize("kind", ["provisioned-concurrency", "snap-start"])
 def test_a_deployment_that_starts_it_sees_it_fail(broken: Path, kind: str) -> None:
     with FakeAws(tls=False) as fake_aws, pytest.raises(AssertionError, match="no_such_library"):

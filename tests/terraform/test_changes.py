@@ -43,7 +43,13 @@ class Changing:
         self._folder = folder
         self._terraform = Terraform(folder, emulator.client_env(terraform_env()))
 
-    def apply(self, package: Json, authorizer: Json | None = None, tracing: bool = False) -> list[str]:
+    def apply(
+        self,
+        package: Json,
+        authorizer: Json | None = None,
+        tracing: bool = False,
+        warmth: Json | None = None,
+    ) -> list[str]:
         """Returns what was done, in its order, as `resource action`."""
         modules: Json = {
             "function": {
@@ -57,7 +63,7 @@ class Changing:
                 "timeout_seconds": 30,
                 "environment": {},
                 "policies": {},
-                "provisioned_concurrency": 1,
+                "warmth": {"provisioned": 1} if warmth is None else warmth,
                 "reserved_concurrency": None,
                 "log_retention_days": 1,
                 "tracing": tracing,
@@ -132,6 +138,22 @@ def test_a_function_of_another_package_type_keeps_its_alias(changing: Changing) 
     changing.apply(ZIP)
     assert changing.planned() == []
     changing.apply(IMAGE)
+    assert changing.planned() == [], "nothing is missing after one apply"
+
+
+@pytest.mark.parametrize(
+    "warmth", [{"snap_start": True}, {"warmer": {"environments": 3}}], ids=["snap_start", "warmer"]
+)
+def test_what_keeps_environments_ready_can_be_changed_and_taken_away(changing: Changing, warmth: Json) -> None:
+    for wanted in ({"provisioned": 1}, warmth, {"provisioned": 2}, warmth, {}):
+        changing.apply(ZIP, warmth=wanted)
+        assert changing.planned() == []
+    assert "snap_start" in warmth or not changing.values_of("aws_cloudwatch_event_target")
+
+
+def test_a_function_of_another_package_type_keeps_its_warmer(changing: Changing) -> None:
+    changing.apply(ZIP, warmth={"warmer": {"environments": 2}})
+    changing.apply(IMAGE, warmth={"warmer": {"environments": 2}})
     assert changing.planned() == [], "nothing is missing after one apply"
 
 

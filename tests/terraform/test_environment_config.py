@@ -68,10 +68,17 @@ def test_the_models_are_read_from_all_of_terraforms_files(environment: Path) -> 
 
 
 def test_a_models_limits_are_the_environments_the_manifests_or_the_defaults(environment: Path) -> None:
-    given = {"memory_mb": 4096, "maximum_concurrency": 3, "provisioned_concurrency": 2, "reserved_concurrency": 5}
-    give(environment, models={"sentiment": {}, "big": {"source": "sentiment", **given}})
+    given = {"memory_mb": 4096, "maximum_concurrency": 3, "reserved_concurrency": 5}
+    kept = {
+        "fixed": {"provisioned": 2},
+        "scheduled": {"scheduled": {"concurrency": 3, "start": "cron(0 8 ? * * *)", "stop": "cron(0 18 ? * * *)"}},
+        "tracked": {"tracking": {"min": 1, "max": 4}},
+    }
+    models = {name: {"source": "sentiment", **given, "warmth": warmth} for name, warmth in kept.items()}
+    give(environment, models={"sentiment": {}, **models})
     found = read_config("dev").limits
-    assert found["big"] == WorkerLimits(**given)
+    assert found["fixed"] == WorkerLimits(**given, provisioned_concurrency=2)
+    assert (found["scheduled"].provisioned_concurrency, found["tracked"].provisioned_concurrency) == (3, 4)
     manifest = json.loads((MODELS / "sentiment" / "manifest.json").read_text(encoding="utf-8"))
     assert found["sentiment"].memory_mb == manifest["memory_mb"]
     assert found["sentiment"].maximum_concurrency == 10

@@ -15,6 +15,9 @@ CREATES = {
     "aws_apigatewayv2_integration": "apigateway:POST",
     "aws_apigatewayv2_route": "apigateway:POST",
     "aws_apigatewayv2_stage": "apigateway:POST",
+    "aws_appautoscaling_policy": "application-autoscaling:PutScalingPolicy",
+    "aws_appautoscaling_scheduled_action": "application-autoscaling:PutScheduledAction",
+    "aws_appautoscaling_target": "application-autoscaling:RegisterScalableTarget",
     "aws_cloudwatch_dashboard": "cloudwatch:PutDashboard",
     "aws_cloudwatch_event_rule": "events:PutRule",
     "aws_cloudwatch_event_target": "events:PutTargets",
@@ -29,6 +32,7 @@ CREATES = {
     "aws_lambda_alias": "lambda:CreateAlias",
     "aws_lambda_event_source_mapping": "lambda:CreateEventSourceMapping",
     "aws_lambda_function": "lambda:CreateFunction",
+    "aws_lambda_function_event_invoke_config": "lambda:PutFunctionEventInvokeConfig",
     "aws_lambda_permission": "lambda:AddPermission",
     "aws_lambda_provisioned_concurrency_config": "lambda:PutProvisionedConcurrencyConfig",
     "aws_sns_topic": "sns:CreateTopic",
@@ -39,8 +43,11 @@ CREATES = {
 }
 """What AWS asks for when Terraform creates one."""
 
-WITHOUT_RESOURCE = {"WhoAmI", "EventSourceMappings", "AccessLogDelivery", "AlarmSubscriptions"}
-"""Statements whose actions have no resource, or none that is known before it exists."""
+WITHOUT_RESOURCE = {
+    *("WhoAmI", "EventSourceMappings", "AccessLogDelivery", "AlarmSubscriptions"),
+    *("AutoScaling", "AutoScalingRole"),
+}
+"""Statements whose actions have no resource, none that is known before it exists, or one whose name is AWS's."""
 
 
 def statements() -> list[dict[str, Any]]:

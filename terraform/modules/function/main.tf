@@ -112,6 +112,14 @@ resource "aws_lambda_function" "this" {
     size = var.ephemeral_storage_mb
   }
 
+  dynamic "snap_start" {
+    for_each = var.warmth.snap_start ? ["PublishedVersions"] : []
+
+    content {
+      apply_on = snap_start.value
+    }
+  }
+
   # Said in both cases: a block that is taken away would leave tracing on.
   tracing_config {
     mode = var.tracing ? "Active" : "PassThrough"
@@ -142,18 +150,6 @@ resource "aws_lambda_alias" "live" {
   function_version = aws_lambda_function.this.version
 
   # A function of another package type is another function, of the same name. The old one takes its alias with it.
-  lifecycle {
-    replace_triggered_by = [terraform_data.package_type]
-  }
-}
-
-resource "aws_lambda_provisioned_concurrency_config" "live" {
-  count = var.provisioned_concurrency > 0 ? 1 : 0
-
-  function_name                     = aws_lambda_function.this.function_name
-  qualifier                         = aws_lambda_alias.live.name
-  provisioned_concurrent_executions = var.provisioned_concurrency
-
   lifecycle {
     replace_triggered_by = [terraform_data.package_type]
   }

@@ -44,6 +44,8 @@ locals {
   )
   environment = merge(var.environment, local.own_environment)
 
+  pings = var.warmth.warmer == null ? 0 : coalesce(var.warmth.warmer.environments, 1)
+
   policies = merge(
     {
       queue = data.aws_iam_policy_document.queue.json
@@ -115,19 +117,19 @@ data "aws_iam_policy_document" "read" {
 module "function" {
   source = "../function"
 
-  name                    = var.name
-  description             = "${var.label}: runs the requests of its queue."
-  package                 = var.package
-  architecture            = var.architecture
-  memory_mb               = var.memory_mb
-  ephemeral_storage_mb    = var.ephemeral_storage_mb
-  timeout_seconds         = var.timeout_seconds
-  environment             = local.environment
-  policies                = local.policies
-  provisioned_concurrency = var.provisioned_concurrency
-  reserved_concurrency    = var.reserved_concurrency
-  log_retention_days      = var.log_retention_days
-  tracing                 = var.tracing
+  name                 = var.name
+  description          = "${var.label}: runs the requests of its queue."
+  package              = var.package
+  architecture         = var.architecture
+  memory_mb            = var.memory_mb
+  ephemeral_storage_mb = var.ephemeral_storage_mb
+  timeout_seconds      = var.timeout_seconds
+  environment          = local.environment
+  policies             = local.policies
+  warmth               = var.warmth
+  reserved_concurrency = var.reserved_concurrency
+  log_retention_days   = var.log_retention_days
+  tracing              = var.tracing
 }
 
 resource "aws_lambda_event_source_mapping" "queue" {

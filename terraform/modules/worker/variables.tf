@@ -208,15 +208,28 @@ variable "maximum_concurrency" {
   }
 }
 
-variable "provisioned_concurrency" {
-  description = "Instances kept warm on the alias; 0 is none, and costs nothing."
-  type        = number
-  nullable    = false
-
-  validation {
-    condition     = var.provisioned_concurrency >= 0 && floor(var.provisioned_concurrency) == var.provisioned_concurrency
-    error_message = "${var.label}: provisioned_concurrency must be a whole number, 0 or more."
-  }
+variable "warmth" {
+  description = "What keeps environments ready, as the function module takes it; {} is nothing, and costs nothing."
+  type = object({
+    provisioned = optional(number)
+    scheduled = optional(object({
+      concurrency = number
+      start       = string
+      stop        = string
+      timezone    = optional(string)
+    }))
+    tracking = optional(object({
+      min    = optional(number)
+      max    = number
+      target = optional(number)
+    }))
+    snap_start = optional(bool)
+    warmer = optional(object({
+      environments = optional(number)
+      schedule     = optional(string)
+    }))
+  })
+  nullable = false
 }
 
 variable "reserved_concurrency" {
@@ -225,8 +238,8 @@ variable "reserved_concurrency" {
   nullable    = true
 
   validation {
-    condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= coalesce(var.maximum_concurrency, 1)
-    error_message = "${var.label}: reserved_concurrency must be at least maximum_concurrency: with less, messages are throttled and reach the dead-letter queue without a try."
+    condition     = var.reserved_concurrency == null ? true : var.reserved_concurrency >= coalesce(var.maximum_concurrency, 1) + local.pings
+    error_message = "${var.label}: reserved_concurrency must be at least maximum_concurrency and the warmer's environments together: with less, messages are throttled and reach the dead-letter queue without a try."
   }
 }
 

@@ -215,6 +215,22 @@ run "pool_with_a_size_of_its_own" {
   }
 }
 
+run "environments_kept_ready" {
+  variables {
+    models = {
+      sentiment = { models_dir = "tests/models", warmth = { scheduled = { concurrency = 2, start = "cron(0 8 ? * MON-FRI *)", stop = "cron(0 18 ? * MON-FRI *)" } } }
+      first     = { models_dir = "tests/models", source = "tiny", pool = "experiments" }
+    }
+    pools = { experiments = { warmth = { warmer = { environments = 2, schedule = "rate(10 minutes)" } } } }
+    api   = { warmth = { snap_start = true } }
+  }
+
+  assert {
+    condition     = module.worker["sentiment"].warmth.scheduled.concurrency == 2 && module.worker["sentiment"].warmth.warmer == null && module.worker["experiments"].warmth.warmer == { environments = 2, schedule = "rate(10 minutes)" } && module.api.warmth.snap_start
+    error_message = "each worker and the api function must get what was said of it, and nothing else"
+  }
+}
+
 run "artifact_in_s3" {
   command = plan
 

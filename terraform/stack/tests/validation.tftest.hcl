@@ -296,12 +296,32 @@ run "values_of_another_kind" {
   variables {
     models       = { sentiment = { models_dir = "tests/models", memory_mb = "much" } }
     requests     = { max_attempts = "many" }
-    api          = { provisioned_concurrency = null }
+    api          = { warmth = null }
     dead_letters = { memory_mb = true }
     sweeper      = { schedule = 5 }
     authorizer   = { type = "JWT", issuer = "https://issuer.example", audience = "inference" }
     throttling   = { rate = [1] }
     cors         = { allow_origins = "https://app.example.com" }
+  }
+}
+
+run "warmth_with_another_key" {
+  command         = plan
+  expect_failures = [var.models, var.api]
+
+  variables {
+    models = { sentiment = { models_dir = "tests/models", warmth = { warmer = { number = 2 } } } }
+    api    = { warmth = { snapstart = true } }
+  }
+}
+
+run "warmth_of_a_pool_with_another_key" {
+  command         = plan
+  expect_failures = [var.pools]
+
+  variables {
+    models = { sentiment = { models_dir = "tests/models" }, tiny = { models_dir = "tests/models", pool = "experiments" } }
+    pools  = { experiments = { warmth = { tracking = { minimum = 1, max = 2 } } } }
   }
 }
 

@@ -8,15 +8,15 @@ variables {
   package     = { zip = { path = "main.tf", handler = "api.handler", runtime = "python3.13" } }
   policies    = { table = "{\"Version\":\"2012-10-17\",\"Statement\":[]}", queue = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
 
-  architecture            = "x86_64"
-  memory_mb               = 256
-  ephemeral_storage_mb    = 512
-  timeout_seconds         = 30
-  environment             = { LOG_LEVEL = "INFO" }
-  provisioned_concurrency = 0
-  reserved_concurrency    = null
-  log_retention_days      = 30
-  tracing                 = false
+  architecture         = "x86_64"
+  memory_mb            = 256
+  ephemeral_storage_mb = 512
+  timeout_seconds      = 30
+  environment          = { LOG_LEVEL = "INFO" }
+  warmth               = {}
+  reserved_concurrency = null
+  log_retention_days   = 30
+  tracing              = false
 }
 
 run "zip" {
@@ -36,8 +36,12 @@ run "zip" {
   }
 
   assert {
-    condition     = length(aws_lambda_provisioned_concurrency_config.live) == 0
-    error_message = "no instance is kept warm unless it is asked for"
+    condition = length(concat(
+      aws_lambda_provisioned_concurrency_config.live, aws_lambda_provisioned_concurrency_config.tracked,
+      aws_appautoscaling_target.tracked, aws_appautoscaling_target.scheduled, aws_cloudwatch_event_rule.warmer,
+      aws_lambda_permission.warmer, aws_lambda_function_event_invoke_config.warmer, aws_lambda_function.this.snap_start
+    )) == 0
+    error_message = "nothing keeps environments ready unless it is asked for"
   }
 
   assert {
@@ -110,10 +114,10 @@ run "image" {
 
 run "warm" {
   variables {
-    provisioned_concurrency = 2
-    reserved_concurrency    = 5
-    architecture            = "arm64"
-    ephemeral_storage_mb    = 2048
+    warmth               = { provisioned = 2 }
+    reserved_concurrency = 5
+    architecture         = "arm64"
+    ephemeral_storage_mb = 2048
   }
 
   assert {
@@ -129,5 +133,117 @@ run "warm" {
   assert {
     condition     = one(aws_lambda_function.this.ephemeral_storage).size == 2048
     error_message = "the size of /tmp must reach the function"
+  }
+}
+
+run "scheduled" {
+  variables {
+    warmth = { scheduled = { concurrency = 2, start = "cron(0 8 ? * MON-FRI *)", stop = "cron(0 18 ? * MON-FRI *)", timezone = "Europe/Berlin" } }
+  }
+
+  assert {
+    condition     = aws_appautoscaling_target.scheduled[0].resource_id == "function:inference-test-api:live"
+    error_message = "the number is the alias's, so that a new version has it too"
+  }
+
+  assert {
+    condition = { for name, action in aws_appautoscaling_scheduled_action.this : name => join(" ", [
+      action.schedule, action.timezone, one(action.scalable_target_action).min_capacity, one(action.scalable_target_action).max_capacity
+      ]) } == {
+      start = "cron(0 8 ? * MON-FRI *) Europe/Berlin 2 2"
+      stop  = "cron(0 18 ? * MON-FRI *) Europe/Berlin 0 0"
+    }
+    error_message = "start sets the number, stop sets none, in the time zone"
+  }
+
+  assert {
+    condition     = length(aws_lambda_provisioned_concurrency_config.live) + length(aws_lambda_provisioned_concurrency_config.tracked) == 0
+    error_message = "Terraform must not set the number that the schedule sets"
+  }
+}
+
+run "tracking" {
+  variables {
+    warmth = { tracking = { max = 10 } }
+  }
+
+  assert {
+    condition     = aws_appautoscaling_target.tracked[0].min_capacity == 1 && aws_appautoscaling_target.tracked[0].max_capacity == 10 && aws_appautoscaling_target.tracked[0].resource_id == "function:inference-test-api:live"
+    error_message = "the bounds must reach the alias's target"
+  }
+
+  assert {
+    condition     = one(aws_appautoscaling_policy.tracked[0].target_tracking_scaling_policy_configuration).target_value == 0.7
+    error_message = "seven of ten environments are to be in use, where nothing else is said"
+  }
+
+  assert {
+    condition     = aws_lambda_provisioned_concurrency_config.tracked[0].provisioned_concurrent_executions == 1 && length(aws_lambda_provisioned_concurrency_config.live) == 0
+    error_message = "there must be an environment from the start: without one there is no utilization to track"
+  }
+}
+
+# After "tracking", in the same state: the number that Application Auto Scaling has set meanwhile stays.
+run "tracking_with_another_minimum" {
+  variables {
+    warmth = { tracking = { min = 3, max = 10, target = 0.5 } }
+  }
+
+  assert {
+    condition     = aws_lambda_provisioned_concurrency_config.tracked[0].provisioned_concurrent_executions == 1
+    error_message = "Terraform must not set the number that target tracking sets"
+  }
+
+  assert {
+    condition     = aws_appautoscaling_target.tracked[0].min_capacity == 3 && one(aws_appautoscaling_policy.tracked[0].target_tracking_scaling_policy_configuration).target_value == 0.5
+    error_message = "the new minimum and the new target must reach Application Auto Scaling"
+  }
+}
+
+run "snap_start" {
+  variables {
+    warmth = { snap_start = true }
+  }
+
+  assert {
+    condition     = one(aws_lambda_function.this.snap_start).apply_on == "PublishedVersions" && aws_lambda_function.this.publish
+    error_message = "only published versions have snapshots"
+  }
+}
+
+run "warmer" {
+  variables {
+    warmth = { warmer = { environments = 3 }, snap_start = true }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_event_rule.warmer[0].schedule_expression == "rate(5 minutes)" && aws_cloudwatch_event_rule.warmer[0].name == var.name
+    error_message = "the rule is named after the function; Lambda keeps an idle environment for some minutes"
+  }
+
+  assert {
+    condition     = toset([for ping in aws_cloudwatch_event_target.warmer : "${ping.target_id} ${ping.arn} ${ping.input}"]) == toset([for i in range(3) : "ping-${i} ${aws_lambda_alias.live.arn} {\"ping\":{\"hold_ms\":200}}"])
+    error_message = "as many pings at once as environments, each of the alias, each holding its environment"
+  }
+
+  assert {
+    condition     = alltrue([for ping in aws_cloudwatch_event_target.warmer : one(ping.retry_policy).maximum_retry_attempts == 0]) && aws_lambda_function_event_invoke_config.warmer[0].maximum_retry_attempts == 0 && aws_lambda_function_event_invoke_config.warmer[0].qualifier == "live"
+    error_message = "a ping is never repeated"
+  }
+
+  assert {
+    condition     = aws_lambda_permission.warmer[0].qualifier == "live" && aws_lambda_permission.warmer[0].source_arn == aws_cloudwatch_event_rule.warmer[0].arn && aws_lambda_permission.warmer[0].principal == "events.amazonaws.com"
+    error_message = "only this rule may invoke the alias"
+  }
+}
+
+run "warmer_of_one" {
+  variables {
+    warmth = { warmer = {} }
+  }
+
+  assert {
+    condition     = one(aws_cloudwatch_event_target.warmer).input == "{\"ping\":{\"hold_ms\":0}}"
+    error_message = "one ping has no others to wait for"
   }
 }

@@ -10,16 +10,16 @@ variables {
   description = "Answers."
   package     = { zip = { path = "main.tf", handler = "api.handler", runtime = "python3.13" } }
 
-  architecture            = "x86_64"
-  memory_mb               = 256
-  ephemeral_storage_mb    = 512
-  timeout_seconds         = 30
-  environment             = { LOG_LEVEL = "INFO" }
-  provisioned_concurrency = 0
-  reserved_concurrency    = null
-  log_retention_days      = 30
-  tracing                 = false
-  policies                = {}
+  architecture         = "x86_64"
+  memory_mb            = 256
+  ephemeral_storage_mb = 512
+  timeout_seconds      = 30
+  environment          = { LOG_LEVEL = "INFO" }
+  warmth               = {}
+  reserved_concurrency = null
+  log_retention_days   = 30
+  tracing              = false
+  policies             = {}
 }
 
 run "valid" {
@@ -42,7 +42,6 @@ run "invalid_1" {
     var.timeout_seconds,
     var.environment,
     var.policies,
-    var.provisioned_concurrency,
     var.log_retention_days,
   ]
 
@@ -63,8 +62,6 @@ run "invalid_1" {
     environment = { "with-hyphen" = "x" }
     # policy with the modules name
     policies = { own-log = "{}" }
-    # provisioned negative
-    provisioned_concurrency = -1
     # log retention unknown
     log_retention_days = 8
   }
@@ -77,7 +74,6 @@ run "invalid_2" {
     var.memory_mb,
     var.timeout_seconds,
     var.policies,
-    var.reserved_concurrency,
     var.log_retention_days,
   ]
 
@@ -93,8 +89,6 @@ run "invalid_2" {
     timeout_seconds = 901
     # policies too long
     policies = { queue = jsonencode({ Resource = [for i in range(150) : "arn:aws:sqs:eu-west-1:123456789012:inference-test-a-long-name-${i}"] }) }
-    # reserved zero
-    reserved_concurrency = 0
     # log retention of ever
     log_retention_days = 0
   }
@@ -162,8 +156,201 @@ run "reserved_below_provisioned" {
   expect_failures = [var.reserved_concurrency]
 
   variables {
-    reserved_concurrency    = 1
-    provisioned_concurrency = 2
+    reserved_concurrency = 1
+    warmth               = { provisioned = 2 }
+  }
+}
+
+run "provisioned_negative" {
+  command         = plan
+  expect_failures = [var.warmth]
+
+  variables {
+    warmth = { provisioned = -1 }
+  }
+}
+
+run "reserved_zero" {
+  command         = plan
+  expect_failures = [var.reserved_concurrency]
+
+  variables {
+    reserved_concurrency = 0
+  }
+}
+
+run "provisioned_with_fraction" {
+  command         = plan
+  expect_failures = [var.warmth]
+
+  variables {
+    warmth = { provisioned = 1.5 }
+  }
+}
+
+run "schedule_of_none" {
+  command         = plan
+  expect_failures = [var.warmth]
+
+  variables {
+    warmth = { scheduled = { concurrency = 0, start = "cron(0 8 ? * MON-FRI *)", stop = "cron(0 18 ? * MON-FRI *)" } }
+  }
+}
+
+run "schedule_of_five_fields" {
+  command         = plan
+  expect_failures = [var.warmth]
+
+  variables {
+    warmth = { scheduled = { concurrency = 1, start = "cron(0 8 * * 1-5)", stop = "cron(0 18 ? * MON-FRI *)" } }
+  }
+}
+
+run "schedule_in_no_zone" {
+  command         = plan
+  expect_failures = [var.warmth]
+
+  variables {
+    warmth = { scheduled = { concurrency = 1, start = "cron(0 8 ? * MON-FRI *)", stop = "cron(0 18 ? * MON-FRI *)", timezone = "+02:00" } }
+  }
+}
+
+run "tracking_from_none" {
+  command         = plan
+  expect_failures = [var.warmth]
+
+  variables {
+    warmth = { tracking = { min = 0, max = 4 } }
+  }
+}
+
+run "tracking_backwards" {
+  command         = plan
+  expect_failures = [var.warmth]
+
+  variables {
+    warmth = { tracking = { min = 5, max = 4 } }
+  }
+}
+
+run "tracking_of_all" {
+  command         = plan
+  expect_failures = [var.warmth]
+
+  variables {
+    warmth = { tracking = { max = 4, target = 1 } }
+  }
+}
+
+run "provisioned_and_tracking" {
+  command         = plan
+  expect_failures = [var.warmth]
+
+  variables {
+    warmth = { provisioned = 1, tracking = { max = 4 } }
+  }
+}
+
+run "scheduled_and_tracking" {
+  command         = plan
+  expect_failures = [var.warmth]
+
+  variables {
+    warmth = { tracking = { max = 4 }, scheduled = { concurrency = 1, start = "cron(0 8 ? * MON-FRI *)", stop = "cron(0 18 ? * MON-FRI *)" } }
+  }
+}
+
+run "snapshot_and_provisioned" {
+  command         = plan
+  expect_failures = [var.warmth]
+
+  variables {
+    warmth = { snap_start = true, provisioned = 1 }
+  }
+}
+
+run "snapshot_and_tracking" {
+  command         = plan
+  expect_failures = [var.warmth]
+
+  variables {
+    warmth = { snap_start = true, tracking = { max = 4 } }
+  }
+}
+
+run "warmer_and_provisioned" {
+  command         = plan
+  expect_failures = [var.warmth]
+
+  variables {
+    warmth = { warmer = {}, provisioned = 1 }
+  }
+}
+
+run "warmer_of_six" {
+  command         = plan
+  expect_failures = [var.warmth]
+
+  variables {
+    warmth = { warmer = { environments = 6 } }
+  }
+}
+
+run "warmer_of_none" {
+  command         = plan
+  expect_failures = [var.warmth]
+
+  variables {
+    warmth = { warmer = { environments = 0 } }
+  }
+}
+
+run "warmer_at_no_time" {
+  command         = plan
+  expect_failures = [var.warmth]
+
+  variables {
+    warmth = { warmer = { schedule = "rate(1 minutes)" } }
+  }
+}
+
+run "snapshot_of_an_image" {
+  command         = plan
+  expect_failures = [var.warmth]
+
+  variables {
+    warmth  = { snap_start = true }
+    package = { image = { uri = "repository@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" } }
+  }
+}
+
+run "snapshot_of_a_large_disk" {
+  command         = plan
+  expect_failures = [var.warmth]
+
+  variables {
+    warmth               = { snap_start = true }
+    ephemeral_storage_mb = 513
+  }
+}
+
+run "reserved_below_tracking" {
+  command         = plan
+  expect_failures = [var.reserved_concurrency]
+
+  variables {
+    reserved_concurrency = 3
+    warmth               = { tracking = { max = 4 } }
+  }
+}
+
+run "reserved_for_pings_alone" {
+  command         = plan
+  expect_failures = [var.reserved_concurrency]
+
+  variables {
+    reserved_concurrency = 2
+    warmth               = { warmer = { environments = 2 } }
   }
 }
 

@@ -14,23 +14,23 @@ variables {
   queue_arn = "arn:aws:sqs:eu-west-1:123456789012:inference-test-sentiment"
   table     = { name = "inference-test-requests", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/inference-test-requests" }
 
-  read_buckets            = []
-  read_kms_key_arns       = []
-  architecture            = "x86_64"
-  memory_mb               = 1769
-  ephemeral_storage_mb    = 512
-  timeout_seconds         = 60
-  batch_size              = 10
-  batch_window_seconds    = 0
-  maximum_concurrency     = null
-  provisioned_concurrency = 0
-  reserved_concurrency    = null
-  retry                   = { base_seconds = 2, max_seconds = 300 }
-  environment             = {}
-  log_level               = "INFO"
-  log_retention_days      = 30
-  metrics_environment     = null
-  tracing                 = false
+  read_buckets         = []
+  read_kms_key_arns    = []
+  architecture         = "x86_64"
+  memory_mb            = 1769
+  ephemeral_storage_mb = 512
+  timeout_seconds      = 60
+  batch_size           = 10
+  batch_window_seconds = 0
+  maximum_concurrency  = null
+  warmth               = {}
+  reserved_concurrency = null
+  retry                = { base_seconds = 2, max_seconds = 300 }
+  environment          = {}
+  log_level            = "INFO"
+  log_retention_days   = 30
+  metrics_environment  = null
+  tracing              = false
 }
 
 run "valid" {
@@ -55,7 +55,6 @@ run "invalid_1" {
     var.timeout_seconds,
     var.batch_size,
     var.maximum_concurrency,
-    var.provisioned_concurrency,
     var.retry,
     var.log_level,
     var.log_retention_days,
@@ -82,8 +81,6 @@ run "invalid_1" {
     batch_size = 0
     # maximum concurrency of one
     maximum_concurrency = 1
-    # provisioned negative
-    provisioned_concurrency = -1
     # retry base above maximum
     retry = { base_seconds = 10, max_seconds = 5 }
     # log level unknown
@@ -157,6 +154,17 @@ run "large_batch_without_window" {
 
   variables {
     batch_size = 11
+  }
+}
+
+run "reserved_without_room_for_pings" {
+  command         = plan
+  expect_failures = [var.reserved_concurrency]
+
+  variables {
+    maximum_concurrency  = 5
+    reserved_concurrency = 6
+    warmth               = { warmer = { environments = 2 } }
   }
 }
 

@@ -11,23 +11,23 @@ variables {
   queue_arn = "arn:aws:sqs:eu-west-1:123456789012:inference-test-sentiment"
   table     = { name = "inference-test-requests", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/inference-test-requests" }
 
-  read_buckets            = []
-  read_kms_key_arns       = []
-  architecture            = "x86_64"
-  memory_mb               = 1769
-  ephemeral_storage_mb    = 512
-  timeout_seconds         = 60
-  batch_size              = 10
-  batch_window_seconds    = 0
-  maximum_concurrency     = null
-  provisioned_concurrency = 0
-  reserved_concurrency    = null
-  retry                   = { base_seconds = 2, max_seconds = 300 }
-  environment             = {}
-  log_level               = "INFO"
-  log_retention_days      = 30
-  metrics_environment     = null
-  tracing                 = false
+  read_buckets         = []
+  read_kms_key_arns    = []
+  architecture         = "x86_64"
+  memory_mb            = 1769
+  ephemeral_storage_mb = 512
+  timeout_seconds      = 60
+  batch_size           = 10
+  batch_window_seconds = 0
+  maximum_concurrency  = null
+  warmth               = {}
+  reserved_concurrency = null
+  retry                = { base_seconds = 2, max_seconds = 300 }
+  environment          = {}
+  log_level            = "INFO"
+  log_retention_days   = 30
+  metrics_environment  = null
+  tracing              = false
 }
 
 run "least" {
@@ -76,16 +76,16 @@ run "least" {
 
 run "everything" {
   variables {
-    models                  = { sentiment = { source = "sentiment", artifact = "s3://models/sentiment/1.0.0.pt#sha256=0000000000000000000000000000000000000000000000000000000000000000" }, other = { source = "sentiment" } }
-    batch_size              = 50
-    batch_window_seconds    = 1
-    maximum_concurrency     = 4
-    reserved_concurrency    = 4
-    provisioned_concurrency = 1
-    environment             = { THREADS = "2", http_proxy = "proxy" }
-    metrics_environment     = "inference-test"
-    read_buckets            = ["s3://models/inputs/", "s3://uploads/"]
-    read_kms_key_arns       = ["arn:aws:kms:eu-west-1:123456789012:key/1", "arn:aws:kms:us-east-1:123456789012:key/2"]
+    models               = { sentiment = { source = "sentiment", artifact = "s3://models/sentiment/1.0.0.pt#sha256=0000000000000000000000000000000000000000000000000000000000000000" }, other = { source = "sentiment" } }
+    batch_size           = 50
+    batch_window_seconds = 1
+    maximum_concurrency  = 4
+    reserved_concurrency = 4
+    warmth               = { provisioned = 1 }
+    environment          = { THREADS = "2", http_proxy = "proxy" }
+    metrics_environment  = "inference-test"
+    read_buckets         = ["s3://models/inputs/", "s3://uploads/"]
+    read_kms_key_arns    = ["arn:aws:kms:eu-west-1:123456789012:key/1", "arn:aws:kms:us-east-1:123456789012:key/2"]
   }
 
   assert {
@@ -129,5 +129,19 @@ run "everything" {
   assert {
     condition     = local.environment["METRICS_ENVIRONMENT"] == "inference-test"
     error_message = "the worker must write metrics where it is asked to"
+  }
+}
+
+# What is checked is the function module's business; here, that all of it gets there, with its defaults.
+run "warm" {
+  variables {
+    maximum_concurrency  = 5
+    reserved_concurrency = 6
+    warmth               = { warmer = {} }
+  }
+
+  assert {
+    condition     = jsonencode(module.function.warmth) == jsonencode({ provisioned = 0, scheduled = null, tracking = null, snap_start = false, warmer = { environments = 1, schedule = "rate(5 minutes)" } })
+    error_message = "what keeps environments ready must reach the function, with the defaults of what is not said"
   }
 }
