@@ -8,6 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from scripts.cost import warmth
+from scripts.cost.warmth import Warmth
+
 Json = Mapping[str, Any]
 
 _WORKER = re.compile(r'\.module\.worker\["([^"]+)"\]')
@@ -18,6 +21,9 @@ PER_RESOURCE = {
     "aws_kms_key": "kms_key_month",
 }
 """Resource type -> what each of them, or each metric of an alarm, costs a month, used or not."""
+
+ALARMS_OF_TRACKING = 2
+"""Application Auto Scaling makes them for each target tracking policy: one to grow, one to shrink."""
 
 _BY_USE = (  # paid for by what they are used for, which usage.py counts
     "aws_apigatewayv2_", "aws_cloudwatch_event_", "aws_cloudwatch_log_group", "aws_dynamodb_table",
@@ -34,14 +40,15 @@ _FREE = (
 
 @dataclass(frozen=True)
 class Function:
-    """A function; `provisioned` are environments that are kept, `image` says that it runs from one."""
+    """A function; `provisioned` are environments that are kept, on average, `image` says that it runs from one."""
 
     name: str
     memory_mb: int
     timeout_seconds: int
     architecture: str
-    provisioned: int = 0
+    provisioned: float = 0
     image: bool = False
+    warmth: Warmth = field(default_factory=Warmth)
 
 
 @dataclass(frozen=True)
@@ -115,17 +122,24 @@ def read(plan: Json) -> Deployment:
         backups=any(recovery["enabled"] for v in tables for recovery in v.get("point_in_time_recovery") or ()),
         sweeps_per_month=sum(
             _per_month(v["schedule_expression"])
-            for _, v in _of(resources, "aws_cloudwatch_event_rule")
-            if v.get("schedule_expression")
+            for where, v in _of(resources, "aws_cloudwatch_event_rule")
+            if v.get("schedule_expression") and where not in functions  # the rule of a function is its warmer
         ),
         endpoints=sum(
             len(v.get("subnet_ids") or (1,))
             for _, v in _of(resources, "aws_vpc_endpoint")
             if v.get("vpc_endpoint_type") == "Interface"
         ),
-        per_resource={item: _units(kind, resources) for kind, item in PER_RESOURCE.items() if counts[kind]},
+        per_resource=_per_resource(counts, resources),
         unpriced=tuple(sorted(kind for kind in counts if not _known(kind))),
     )
+
+
+def _per_resource(counts: Counter[str], resources: list[Json]) -> dict[str, int]:
+    found = {item: _units(kind, resources) for kind, item in PER_RESOURCE.items() if counts[kind]}
+    if policies := counts["aws_appautoscaling_policy"]:
+        found["cloudwatch_alarm_month"] = found.get("cloudwatch_alarm_month", 0) + policies * ALARMS_OF_TRACKING
+    return found
 
 
 def _known(kind: str) -> bool:
@@ -166,9 +180,22 @@ def _function(where: str, values: Json, resources: list[Json]) -> Function:
         memory_mb=values["memory_size"],
         timeout_seconds=values["timeout"],
         architecture=values["architectures"][0],
-        provisioned=sum(provisioned),
+        provisioned=sum(provisioned) + warmth.scheduled(_at(where, resources, "aws_appautoscaling_scheduled_action")),
         image=values["package_type"] == "Image",
+        warmth=_warmth(where, values, resources),
     )
+
+
+def _at(where: str, resources: list[Json], kind: str) -> list[Json]:
+    """Values of each resource of a type in one module."""
+    return [values for place, values in _of(resources, kind) if place == where]
+
+
+def _warmth(where: str, function: Json, resources: list[Json]) -> Warmth:
+    rules = _at(where, resources, "aws_cloudwatch_event_rule")
+    inputs = [target["input"] for target in _at(where, resources, "aws_cloudwatch_event_target")]
+    pings, ping_ms = warmth.pinged(inputs, sum(_per_month(rule["schedule_expression"]) for rule in rules))
+    return Warmth(pings, ping_ms if pings else 0, bool(function.get("snap_start")))
 
 
 def _worker(function: Function, place: str, resources: list[Json]) -> Worker:

@@ -169,9 +169,12 @@ def _starts(deployment: Deployment, worker: Worker, load: Load, measured: Measur
         (worker.function, batches, measured.worker_init_ms),
         (deployment.api, load.per_day / SECONDS_PER_DAY, measured.api_init_ms),
     ):
-        if not function.provisioned:
+        if not function.provisioned and not function.warmth.pings_per_month:
             starts = rate * SECONDS_PER_MONTH * math.exp(-rate * ASSUMED_IDLE_SECONDS)
-            lines += function_lines("cold starts", starts, init_ms, function.memory_mb, function.architecture)[:1]
+            if function.warmth.snapshot:
+                lines.append(Line("SnapStart", "snapshot_restored_gb", starts * function.memory_mb / 1024))
+            else:
+                lines += function_lines("cold starts", starts, init_ms, function.memory_mb, function.architecture)[:1]
     return lines
 
 
@@ -184,6 +187,11 @@ def _fixed(deployment: Deployment, traffic: Traffic) -> list[Line]:
         if function.provisioned:
             seconds = function.provisioned * function.memory_mb / 1024 * SECONDS_PER_MONTH
             lines.append(Line("provisioned concurrency", f"provisioned_gb_seconds_{function.architecture}", seconds))
+        if function.warmth.snapshot:  # of one version; Lambda deletes no old ones
+            lines.append(Line("SnapStart", "snapshot_gb_seconds", function.memory_mb / 1024 * SECONDS_PER_MONTH))
+        pings = function.warmth.pings_per_month
+        lines += function_lines("warmer", pings, function.warmth.ping_ms, function.memory_mb, function.architecture)
+        lines.append(Line("logs", "logs_gb", pings * ASSUMED_PLATFORM_LOG_BYTES / GB))
     if sweeper:
         lines += function_lines("sweeper", sweeps, ASSUMED_SWEEP_MS, sweeper[-1].memory_mb, sweeper[-1].architecture)
         lines.append(Line("sweeper", "dynamodb_strong_reads", sweeps * ASSUMED_SWEEP_READS))
