@@ -42,6 +42,9 @@ FAULT_POINTS = ("before-claim", "after-claim", "during-predict", "before-finish"
 """Each has a model of its own, so that they can be tested at the same time."""
 
 
+ENVIRONMENTS = 3
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -158,9 +161,14 @@ class Addition:
 
 @pytest.fixture(scope="session")
 def addition(deployment: Deployment, tree: Path, edge: Edge) -> Addition:
-    """The deployment with more models added to it: a tiny one, and those whose workers fail on demand."""
+    """The deployment with more models added to it: a tiny one, one that is kept ready, those that fail on demand."""
     tiny = {"models_dir": str(E2E_MODELS), "maximum_concurrency": 2}
-    deployment.override(**with_models(wordcount=tiny, **_faulty_models(tree, edge)))
+    kept = {
+        **tiny,
+        "source": "wordcount",
+        "warmth": {"warmer": {"environments": ENVIRONMENTS, "schedule": "rate(1 minute)"}},
+    }
+    deployment.override(**with_models(wordcount=tiny, kept=kept, **_faulty_models(tree, edge)))
     changes = deployment.changes()
     deployment.apply()
     return Addition(deployment, changes)

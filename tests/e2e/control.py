@@ -80,10 +80,16 @@ class Control:
         assert "FunctionError" not in answer, payload
         return payload
 
-    def events(self, role: str, event: str, text: str) -> list[dict[str, Any]]:
-        """A function's telemetry lines of one event that have a text in them, in their order."""
+    def texts(self, role: str, text: str) -> list[str]:
+        """The lines of a function's log that have a text in them, in their order."""
         group = f"/aws/lambda/{self._deployment.output('function_names')[role]}"
         pages = self._logs.get_paginator("filter_log_events").paginate(logGroupName=group, filterPattern=f'"{text}"')
-        lines = [found["message"] for page in pages for found in page["events"]]
-        ours = [json.loads(line) for line in lines if line.startswith('{"level"')]
-        return [line for line in ours if line["event"] == event]
+        return [found["message"] for page in pages for found in page["events"]]
+
+    def lines(self, role: str, text: str) -> list[dict[str, Any]]:
+        """A function's telemetry lines that have a text in them, in their order."""
+        return [json.loads(line) for line in self.texts(role, text) if line.startswith('{"')]
+
+    def events(self, role: str, event: str, text: str) -> list[dict[str, Any]]:
+        """A function's telemetry lines of one event that have a text in them, in their order."""
+        return [line for line in self.lines(role, text) if line["event"] == event]

@@ -161,15 +161,6 @@ run "reserved_below_provisioned" {
   }
 }
 
-run "provisioned_negative" {
-  command         = plan
-  expect_failures = [var.warmth]
-
-  variables {
-    warmth = { provisioned = -1 }
-  }
-}
-
 run "reserved_zero" {
   command         = plan
   expect_failures = [var.reserved_concurrency]
@@ -179,48 +170,17 @@ run "reserved_zero" {
   }
 }
 
-run "provisioned_with_fraction" {
+run "warmth_of_wrong_values" {
   command         = plan
   expect_failures = [var.warmth]
 
   variables {
-    warmth = { provisioned = 1.5 }
-  }
-}
-
-run "schedule_of_none" {
-  command         = plan
-  expect_failures = [var.warmth]
-
-  variables {
-    warmth = { scheduled = { concurrency = 0, start = "cron(0 8 ? * MON-FRI *)", stop = "cron(0 18 ? * MON-FRI *)" } }
-  }
-}
-
-run "schedule_of_five_fields" {
-  command         = plan
-  expect_failures = [var.warmth]
-
-  variables {
-    warmth = { scheduled = { concurrency = 1, start = "cron(0 8 * * 1-5)", stop = "cron(0 18 ? * MON-FRI *)" } }
-  }
-}
-
-run "schedule_in_no_zone" {
-  command         = plan
-  expect_failures = [var.warmth]
-
-  variables {
-    warmth = { scheduled = { concurrency = 1, start = "cron(0 8 ? * MON-FRI *)", stop = "cron(0 18 ? * MON-FRI *)", timezone = "+02:00" } }
-  }
-}
-
-run "tracking_from_none" {
-  command         = plan
-  expect_failures = [var.warmth]
-
-  variables {
-    warmth = { tracking = { min = 0, max = 4 } }
+    warmth = {
+      provisioned = 1.5
+      scheduled   = { concurrency = 0, start = "cron(0 8 * * 1-5)", stop = "cron(0 18 ? * MON-FRI *)", timezone = "+02:00" }
+      tracking    = { min = 0, max = 4, target = 1 }
+      warmer      = { environments = 6, schedule = "rate(1 minutes)" }
+    }
   }
 }
 
@@ -230,15 +190,6 @@ run "tracking_backwards" {
 
   variables {
     warmth = { tracking = { min = 5, max = 4 } }
-  }
-}
-
-run "tracking_of_all" {
-  command         = plan
-  expect_failures = [var.warmth]
-
-  variables {
-    warmth = { tracking = { max = 4, target = 1 } }
   }
 }
 
@@ -269,48 +220,12 @@ run "snapshot_and_provisioned" {
   }
 }
 
-run "snapshot_and_tracking" {
-  command         = plan
-  expect_failures = [var.warmth]
-
-  variables {
-    warmth = { snap_start = true, tracking = { max = 4 } }
-  }
-}
-
 run "warmer_and_provisioned" {
   command         = plan
   expect_failures = [var.warmth]
 
   variables {
     warmth = { warmer = {}, provisioned = 1 }
-  }
-}
-
-run "warmer_of_six" {
-  command         = plan
-  expect_failures = [var.warmth]
-
-  variables {
-    warmth = { warmer = { environments = 6 } }
-  }
-}
-
-run "warmer_of_none" {
-  command         = plan
-  expect_failures = [var.warmth]
-
-  variables {
-    warmth = { warmer = { environments = 0 } }
-  }
-}
-
-run "warmer_at_no_time" {
-  command         = plan
-  expect_failures = [var.warmth]
-
-  variables {
-    warmth = { warmer = { schedule = "rate(1 minutes)" } }
   }
 }
 
