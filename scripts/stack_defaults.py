@@ -5,6 +5,9 @@ from typing import Any
 
 from scripts.console import ROOT
 
+CODE_DIGEST = "sha256:" + 64 * "0"
+"""A worker's where no package is deployed: in tests and benchmarks."""
+
 _FILE = ROOT / "terraform" / "stack" / "defaults.json"
 
 
@@ -30,9 +33,10 @@ def api_environment() -> dict[str, str]:
 
 
 def worker_environment() -> dict[str, str]:
-    """A worker's environment variables that Terraform makes from the defaults."""
+    """A worker's environment variables that Terraform makes from the defaults, and CODE_DIGEST."""
     requests = defaults("requests")
     return {
+        "CODE_DIGEST": CODE_DIGEST,
         "LOG_LEVEL": "INFO",
         "RETRY_BASE_SECONDS": str(requests["retry_base_seconds"]),
         "RETRY_MAX_SECONDS": str(requests["retry_max_seconds"]),

@@ -56,6 +56,7 @@ class Worker:
         predictions: model name -> its prediction.
         table, queue: where the records and messages are.
         retry: how long a retryable error waits.
+        code_digest: of the image or zip that this worker runs from; each claimed request gets it.
         deadline: of the calls to table and queue; while claiming, time is reserved for the calls that follow.
     """
 
@@ -65,6 +66,7 @@ class Worker:
         table: RequestTable,
         queue: RequestQueue,
         retry: RetryDelay,
+        code_digest: str,
         telemetry: Telemetry,
         deadline: Deadline | None = None,
     ) -> None:
@@ -72,6 +74,7 @@ class Worker:
         self._predictions = predictions
         self._table = table
         self._queue = queue
+        self._code_digest = code_digest
         self._telemetry = telemetry
         self._finisher = Finisher(table, retry, telemetry)
 
@@ -155,7 +158,11 @@ class Worker:
                 worked = worked or bool(found.claims)
 
     def _claimer(self, prediction: Prediction, lease_until: int, invocation: Invocation) -> Claimer:
-        trace = {"invocation_id": invocation.invocation_id, "model_version": prediction.model.version}
+        trace = {
+            "invocation_id": invocation.invocation_id,
+            "model_version": prediction.model.version,
+            "code_digest": self._code_digest,
+        }
         return Claimer(self._table, lease_until, trace, self._telemetry)
 
     def _of_known_models(self, deliveries: Sequence[Delivery]) -> tuple[list[Delivery], Verdicts]:

@@ -64,7 +64,7 @@ class Claimer:
 
     Args:
         lease_until: when this invocation has certainly ended (epoch ms).
-        trace: identifies this attempt and its log lines: `invocation_id`, `model_version`.
+        trace: identifies this attempt and its log lines: `invocation_id`, `model_version`, `code_digest`.
         telemetry: counts the requests that expire.
     """
 

@@ -70,6 +70,7 @@ worker = Worker(
     RequestTable(clients.lean_client("dynamodb", deadline), settings.request_table, telemetry=telemetry),
     RequestQueue(clients.lean_client("sqs", deadline), settings.queue_url),
     RetryDelay(settings.retry_base_seconds, settings.retry_max_seconds),
+    settings.code_digest,
     telemetry,
     deadline,
 )

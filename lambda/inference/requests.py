@@ -95,6 +95,7 @@ class Record:
     lease_until: int | None = None  # set by claim; cleared by release, outcome, replay
     invocation_id: str | None = None  # set by claim
     model_version: str | None = None  # set by claim
+    code_digest: str | None = None  # set by claim
     run_alone: bool = False  # set by release_alone; cleared by outcome
 
     # Sweep

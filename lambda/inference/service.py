@@ -210,6 +210,7 @@ def describe(record: Record, now: int) -> Mapping[str, Any]:
         "status": status,
         "model": record.model,
         "model_version": record.model_version,
+        "code_digest": record.code_digest,
         "result": json.loads(record.result) if record.result is not None else None,
         "error": json.loads(record.error) if record.error is not None else None,
         "attempts": record.attempts,

@@ -56,6 +56,12 @@ def _log_level(text: str) -> str:
     return text
 
 
+def _digest(text: str) -> str:
+    if not text.startswith("sha256:") or len(text) != 71:
+        raise ValueError("not sha256: and 64 hex digits")
+    return text
+
+
 def _caller_identity(text: str) -> str:
     if text not in ("role", "session"):
         raise ValueError("neither role nor session")
@@ -129,11 +135,13 @@ class WorkerSettings(Settings):
 
     Attributes:
         models: model name -> source.
+        code_digest: of the function's image or zip, `sha256:<hex>`.
         model_artifacts: model name -> the artifact in S3 that replaces the packaged one; optional.
     """
 
     models: Mapping[str, str] = _setting(_models)
     queue_url: str = _setting()
+    code_digest: str = _setting(_digest)
     model_artifacts: Mapping[str, str] = _optional(_texts, default=dict)
     retry_base_seconds: int = _setting(_not_negative)
     retry_max_seconds: int = _setting(_not_negative)

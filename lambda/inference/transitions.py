@@ -100,7 +100,7 @@ TAKE_OVER_SUBMIT = Transition(
 # it) # must not be used for a later request with the same Idempotency-Key.
 
 _CLAIMABLE = (Eq("submitted_at", Param("submitted_at")), Gt("expires_at", _NOW))
-_CLAIMED = _bound("lease_until", "invocation_id", "model_version") | {"started_at": _NOW}
+_CLAIMED = _bound("lease_until", "invocation_id", "model_version", "code_digest") | {"started_at": _NOW}
 _ATTEMPTS_LEFT = Lt("attempts", Attribute("attempt_limit"))
 
 CLAIM_FIRST = Transition(  # sets plain values only, so that it can go in a batch
@@ -208,10 +208,18 @@ def take_over_submit(record: Record, submit_id: str, now: int) -> Update:
 
 
 def claim_first(
-    request_id: str, submitted_at: int, lease_until: int, now: int, *, invocation_id: str, model_version: str
+    request_id: str,
+    submitted_at: int,
+    lease_until: int,
+    now: int,
+    *,
+    invocation_id: str,
+    model_version: str,
+    code_digest: str,
 ) -> Update:
     """The first attempt."""
-    return Update(CLAIM_FIRST, request_id, _claim(submitted_at, lease_until, now, invocation_id, model_version))
+    values = _claim(submitted_at, lease_until, now, invocation_id, model_version, code_digest)
+    return Update(CLAIM_FIRST, request_id, values)
 
 
 def claim_unless_last(
@@ -223,22 +231,31 @@ def claim_unless_last(
     *,
     invocation_id: str,
     model_version: str,
+    code_digest: str,
 ) -> Update:
     """A later attempt that is not the last one. Not for a request that has to run alone, nor for one past its
     deadline."""
-    values = _claim(submitted_at, lease_until, now, invocation_id, model_version)
+    values = _claim(submitted_at, lease_until, now, invocation_id, model_version, code_digest)
     return Update(CLAIM_UNLESS_LAST, request_id, {**values, "last": attempt_limit - 1})
 
 
 def take_over(
-    request_id: str, submitted_at: int, lease_until: int, now: int, *, invocation_id: str, model_version: str
+    request_id: str,
+    submitted_at: int,
+    lease_until: int,
+    now: int,
+    *,
+    invocation_id: str,
+    model_version: str,
+    code_digest: str,
 ) -> Update:
     """Claim what an earlier attempt left `running` when its lease is over, or what has to run alone."""
-    return Update(TAKE_OVER, request_id, _claim(submitted_at, lease_until, now, invocation_id, model_version))
+    values = _claim(submitted_at, lease_until, now, invocation_id, model_version, code_digest)
+    return Update(TAKE_OVER, request_id, values)
 
 
 def _claim(
-    submitted_at: int, lease_until: int, now: int, invocation_id: str, model_version: str
+    submitted_at: int, lease_until: int, now: int, invocation_id: str, model_version: str, code_digest: str
 ) -> Mapping[str, Value]:
     return {
         "submitted_at": submitted_at,
@@ -246,6 +263,7 @@ def _claim(
         "now": now,
         "invocation_id": invocation_id,
         "model_version": model_version,
+        "code_digest": code_digest,
     }
 
 

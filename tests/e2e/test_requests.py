@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import collections
 import json
 from concurrent.futures import ThreadPoolExecutor
 
 from tests import openapi
 from tests.e2e.conftest import Addition
+from tests.e2e.deployment import Deployment
 from tests.e2e.http_client import Api, Response
 
 POSITIVE = "I love this airline, best crew ever"
@@ -36,6 +38,13 @@ def test_a_request_is_accepted_and_succeeds(api: Api) -> None:
     assert outcome["attempts"] == 1
     assert outcome["error"] is None
     assert outcome["submitted_at"] <= outcome["started_at"] <= outcome["finished_at"]
+
+
+def test_a_request_tells_the_digest_of_the_code_that_ran_it(api: Api, deployment: Deployment) -> None:
+    outcome = api.outcome(api.accepted({"text": POSITIVE}, model="sentiment"))
+    function = deployment.output("function_names")["worker/sentiment"]
+    deployed = deployment.client("lambda").get_function_configuration(FunctionName=function, Qualifier="live")
+    assert outcome["code_digest"] == f"sha256:{base64.b64decode(deployed['CodeSha256']).hex()}"
 
 
 def test_a_negative_text(api: Api) -> None:

@@ -22,7 +22,7 @@ from inference.catalog import packaged_validator
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
 from inference.telemetry import Telemetry
-from scripts.stack_defaults import api_environment
+from scripts.stack_defaults import CODE_DIGEST, api_environment
 from tests import openapi
 from tests.events import golden
 from tests.integration.terraform_definition import create_dead_letter_queue, create_queue, create_table
@@ -162,6 +162,7 @@ class System:
             self.table,
             RequestQueue(self.sqs, self.urls[model]),
             RetryDelay(2, 300),
+            CODE_DIGEST,
             telemetry,
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from scripts.stack_defaults import CODE_DIGEST
 from tests.events import golden
 from tests.integration.system import System, calls_of, sentiment_of
 from tests.integration.terraform_definition import MAX_RECEIVE_COUNT
@@ -66,6 +67,7 @@ def test_a_request_gets_its_result_with_its_floats_intact(system: System) -> Non
     assert "Retry-After" not in after["headers"]
     body = after["json"]
     assert (body["status"], body["attempts"], body["model_version"], body["error"]) == ("succeeded", 1, "1.0.0", None)
+    assert (before["json"]["code_digest"], body["code_digest"]) == (None, CODE_DIGEST)
     assert body["result"] == sentiment_of(TEXT | {"threshold": 0.25})
     assert '"confidence": 0.30000000000000004' in after["body"]
     assert body["submitted_at"] <= body["started_at"] <= body["finished_at"] < body["expires_at"]

@@ -68,7 +68,7 @@ def updates_of(record: Record, now: int = NOW) -> dict[str, Update]:
     name, attempt, failure = record.request_id, record.attempts, Failure(ErrorCode.CRASHED, "died", 1)
     keyed, keyless = replace(record, submit_id="s"), replace(record, submit_id=None)
     claim = (name, record.submitted_at, now + 33_000)
-    trace = {"invocation_id": "i", "model_version": "1"}
+    trace = {"invocation_id": "i", "model_version": "1", "code_digest": "sha256:1"}
     return {
         "confirm_submit": transitions.confirm_submit(keyed),
         "take_over_submit": transitions.take_over_submit(keyed, "u", now),

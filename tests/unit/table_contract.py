@@ -31,6 +31,7 @@ FULL = Record(
     attempt_limit=5,
     attempts=3,
     model_version="1",
+    code_digest="sha256:1",
     started_at=0,
     finished_at=4,
     lease_until=5,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from inference.requests import Record, Status
+from scripts.stack_defaults import CODE_DIGEST
 from tests.events import golden
 from tests.unit.fakes import NOW
 from tests.unit.samples import a_record
@@ -23,6 +24,7 @@ def test_a_batch_is_one_pass_and_three_calls(harness: WorkerHarness) -> None:
     assert json.loads(str(record.result)) == {"echo": "d", "threshold": 0.5}
     assert (record.attempts, record.model_version, record.started_at, record.finished_at) == (1, "1.0.0", NOW, NOW)
     assert (record.invocation_id, record.lease_until, record.error) == ("i1", None, None)
+    assert record.code_digest == CODE_DIGEST
 
 
 def test_the_golden_event_of_ten() -> None:

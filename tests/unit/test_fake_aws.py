@@ -62,7 +62,10 @@ def test_a_record_can_be_written_and_read(client: Callable[[str], Any]) -> None:
 
 
 def test_claims_apply_one_by_one_and_together(answers: Answers, client: Callable[[str], Any]) -> None:
-    table, trace = RequestTable(client("dynamodb"), "requests"), {"invocation_id": "i", "model_version": "1"}
+    table, trace = (
+        RequestTable(client("dynamodb"), "requests"),
+        {"invocation_id": "i", "model_version": "1", "code_digest": "sha256:1"},
+    )
     claims = [transitions.claim_first(str(number), 1000, 5000, 2000, **trace) for number in range(3)]
     (one,) = table.apply(claims[:1])
     assert isinstance(one, Applied) and one.record is not None

@@ -38,6 +38,7 @@ from inference.requests import Message
 from inference.service import Limits, Service
 from inference.store.request_table import Applied
 from inference.sweep import Sweeper
+from scripts.stack_defaults import CODE_DIGEST
 from tests.unit.actors import TIMEOUT_MS, Actor, EchoModel, LaggingQueue, ScheduledTimeout, go_on
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import Clock, Fault, Faulty, Recorder
@@ -214,6 +215,7 @@ class Interleavings(RuleBasedStateMachine):
             self.table,
             self.queue,
             RetryDelay(2, 300),
+            CODE_DIGEST,
             self.log,
         )
 

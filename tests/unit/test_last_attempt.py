@@ -23,7 +23,8 @@ def claimer_of(*records: Record) -> Claimer:
     table = FakeTable()
     for record in records:
         table.put(record)
-    return Claimer(table, NOW + 30_000, {"invocation_id": "i", "model_version": "1"}, Recorder())  # type: ignore[arg-type]
+    trace = {"invocation_id": "i", "model_version": "1", "code_digest": "sha256:1"}
+    return Claimer(table, NOW + 30_000, trace, Recorder())  # type: ignore[arg-type]
 
 
 def a_delivery(request_id: str, receive_count: int, limit: int = LIMIT) -> Delivery:
@@ -81,6 +82,6 @@ def test_of_equal_ones_that_run_alone_the_one_that_sqs_gives_up_on_soonest_goes_
         message = Message(request_id, record.model, request_id, record.submitted_at, record.expires_at, 5)
         records.append(sqs_record(f"m-{request_id}", message.to_body(), count))
     queue, retry, log = FakeQueue(clock), RetryDelay(1, 1), Recorder()
-    worker = Worker({"echo": Prediction(model, lambda value: value, log)}, table, queue, retry, log)  # type: ignore[arg-type]
+    worker = Worker({"echo": Prediction(model, lambda value: value, log)}, table, queue, retry, "sha256:1", log)  # type: ignore[arg-type]
     assert worker.process(records, Invocation("i", lambda: 30_000, clock)) == []
     assert model.seen == ["c1", "d1", "b1", "a1"]

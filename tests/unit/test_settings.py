@@ -23,6 +23,7 @@ WORKER = {
     "REQUEST_TABLE": "t",
     "MODELS": '{"m": "s"}',
     "QUEUE_URL": "u",
+    "CODE_DIGEST": "sha256:" + 64 * "c",
     "LOG_LEVEL": "INFO",
     "RETRY_BASE_SECONDS": "2",
     "RETRY_MAX_SECONDS": "300",
@@ -74,6 +75,12 @@ def test_missing_and_bad_ones_together() -> None:
         WorkerSettings.from_environment(environment)
     for text in ("QUEUE_URL is missing", "RETRY_BASE_SECONDS is 'soon'", "RETRY_MAX_SECONDS is '-1'", "LOG_LEVEL is"):
         assert text in str(error.value)
+
+
+@pytest.mark.parametrize("digest", ["c" * 64, "sha256:c", "latest"])
+def test_a_code_digest_is_one(digest: str) -> None:
+    with pytest.raises(ConfigurationError, match="CODE_DIGEST"):
+        WorkerSettings.from_environment(WORKER | {"CODE_DIGEST": digest})
 
 
 @pytest.mark.parametrize("models", ["x", "[]", '{"a": 1}', "null"])

@@ -187,7 +187,13 @@ def test_a_claim_counts_the_attempt_and_leaves_a_trace(name: str) -> None:
     table.put(a_record())
     table.apply([updates_of(a_record())[name]])
     expected = a_record(
-        status=R, attempts=1, started_at=NOW, lease_until=NOW + 33_000, invocation_id="i", model_version="1"
+        status=R,
+        attempts=1,
+        started_at=NOW,
+        lease_until=NOW + 33_000,
+        invocation_id="i",
+        model_version="1",
+        code_digest="sha256:1",
     )
     assert table.record("a1") == expected
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from scripts.stack_defaults import CODE_DIGEST
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import Clock, ReadyModel, Recorder
@@ -61,7 +62,7 @@ class WorkerHarness:
         self.invocations = 0
         self.models = {"echo": self.model, "other": other or EchoModel()}
         self.predictions = {name: Prediction(model, validate_text, self.log) for name, model in self.models.items()}
-        self.worker = Worker(self.predictions, self.table, self.queue, RetryDelay(2, 300), self.log)
+        self.worker = Worker(self.predictions, self.table, self.queue, RetryDelay(2, 300), CODE_DIGEST, self.log)
 
     def add(self, *texts: str, **changes: Any) -> list[str]:
         """Accept requests. Returns their ids."""

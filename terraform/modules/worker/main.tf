@@ -25,6 +25,9 @@ locals {
   ] }
   bucket_arn_prefix = "arn:${data.aws_partition.current.partition}:s3:::"
 
+  # As Lambda's CodeSha256 has it, in hex. A missing zip is reported by the function module.
+  code_digest = var.package.image == null ? try("sha256:${filesha256(var.package.zip.path)}", "") : element(split("@", var.package.image.uri), 1)
+
   reserved_name = join("|", [
     "^AWS_(DEFAULT_)?REGION$", "^AWS_ACCESS_KEY(_ID)?$", "^AWS_SECRET_ACCESS_KEY$", "^AWS_SESSION_TOKEN$",
     "^AWS_EXECUTION_ENV$", "^AWS_LAMBDA_", "^LAMBDA_TASK_ROOT$", "^LAMBDA_RUNTIME_DIR$",
@@ -34,6 +37,7 @@ locals {
     {
       MODELS             = jsonencode({ for name, model in var.models : name => model.source })
       QUEUE_URL          = var.queue.url
+      CODE_DIGEST        = local.code_digest
       REQUEST_TABLE      = var.table.name
       LOG_LEVEL          = var.log_level
       RETRY_BASE_SECONDS = tostring(var.retry.base_seconds)

@@ -63,6 +63,7 @@ run "least" {
 
   assert {
     condition = local.environment == {
+      CODE_DIGEST        = "sha256:${filesha256("main.tf")}"
       LOG_LEVEL          = "INFO"
       MODELS             = "{\"sentiment\":\"sentiment\"}"
       QUEUE_URL          = var.queue.url
@@ -76,6 +77,7 @@ run "least" {
 
 run "everything" {
   variables {
+    package              = { image = { uri = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/inference-test-worker@sha256:1111111111111111111111111111111111111111111111111111111111111111" } }
     models               = { sentiment = { source = "sentiment", artifact = "s3://models/sentiment/1.0.0.pt#sha256=0000000000000000000000000000000000000000000000000000000000000000" }, other = { source = "sentiment" } }
     batch_size           = 50
     batch_window_seconds = 1
@@ -124,6 +126,11 @@ run "everything" {
   assert {
     condition     = jsondecode(local.environment["MODELS"]) == { other = "sentiment", sentiment = "sentiment" } && local.environment["THREADS"] == "2" && local.environment["http_proxy"] == "proxy" && jsondecode(local.environment["MODEL_ARTIFACTS"]) == { sentiment = var.models.sentiment.artifact }
     error_message = "a model's own variables are added, and replace nothing"
+  }
+
+  assert {
+    condition     = local.environment["CODE_DIGEST"] == "sha256:1111111111111111111111111111111111111111111111111111111111111111"
+    error_message = "an image's digest is the one that it is deployed by"
   }
 
   assert {
