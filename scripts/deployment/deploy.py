@@ -1,5 +1,7 @@
 """Deploy to AWS with one command: the zips, the registry, the workers' images, everything else, and a smoke test.
 
+At the end, images that nothing can run any more are deleted.
+
     python -m scripts.deployment.deploy --env dev|prod [--builder docker|podman|buildah] [--build-arg NAME=VALUE]...
 
 Terraform asks before it changes anything: once for the registry, if it does not exist yet, and once for the rest. The
@@ -18,6 +20,7 @@ from scripts.deployment import aws_session, deployed_images, preflight, terrafor
 from scripts.deployment.apply import run_terraform
 from scripts.deployment.environment_config import EnvironmentConfig, read_config
 from scripts.deployment.smoke_test import TIMEOUT_SECONDS, smoke_test
+from scripts.deployment.unused_images import delete_unused_images
 from scripts.packaging import package
 from scripts.packaging.builders import BUILDERS, Builder
 from scripts.packaging.image import build, push
@@ -44,7 +47,10 @@ def deploy(environment: str, config: EnvironmentConfig, builder: Builder, build_
     _note_images(repository, config.prefix, images)
     if code := run_terraform("apply", environment, config):
         return code
-    return smoke_test(environment, config, None, TIMEOUT_SECONDS)
+    if code := smoke_test(environment, config, None, TIMEOUT_SECONDS):
+        return code
+    delete_unused_images(config)
+    return 0
 
 
 def _repository(environment: str, config: EnvironmentConfig) -> str:

@@ -65,6 +65,10 @@ class Stage:
         self.done.append(f"smoke test {environment}")
         return int(self.fails == "smoke test")
 
+    def delete_unused_images(self, config: EnvironmentConfig) -> None:
+        assert config is self.config
+        self.done.append("delete unused images")
+
     def push(self, builder: Builder, image: str) -> str:
         self.done.append(f"push {image.rpartition(':')[2]}")
         return f"{REPOSITORY}@sha256:{image[-1] * 64}"
@@ -85,6 +89,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(deploy, "build", stage.build)
     monkeypatch.setattr(deploy, "smoke_test", stage.smoke_test)
     monkeypatch.setattr(deploy, "push", stage.push)
+    monkeypatch.setattr(deploy, "delete_unused_images", stage.delete_unused_images)
     return stage
 
 
@@ -102,6 +107,7 @@ def test_what_is_built_is_what_terraform_deploys(stage: Stage, tmp_path: Path) -
         "push first",
         "apply dev",
         "smoke test dev",
+        "delete unused images",
     ]
     assert stage.written == {"first": f"{REPOSITORY}@sha256:{'t' * 64}"}
 
@@ -110,7 +116,7 @@ def test_the_first_time_the_registry_comes_first(stage: Stage) -> None:
     stage.deployed = False
     assert run(stage) == 0
     assert stage.done[2] == "apply dev -target=module.stack.module.container_registry"
-    assert stage.done[3:] == ["login podman", "build first arm64", "push first", "apply dev", "smoke test dev"]
+    assert stage.done[3:8] == ["login podman", "build first arm64", "push first", "apply dev", "smoke test dev"]
 
 
 def test_where_the_registry_is_not_created_nothing_is_built(stage: Stage) -> None:
@@ -123,6 +129,7 @@ def test_where_the_registry_is_not_created_nothing_is_built(stage: Stage) -> Non
 def test_a_failed_smoke_test_is_a_failed_deployment(stage: Stage) -> None:
     stage.fails = "smoke test"
     assert run(stage) == 1
+    assert stage.done[-1] == "smoke test dev"
 
 
 def test_a_failed_apply_is_not_smoke_tested(stage: Stage) -> None:

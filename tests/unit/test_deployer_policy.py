@@ -7,6 +7,8 @@ import json
 import re
 from typing import Any
 
+import pytest
+
 from scripts.console import ROOT
 
 CREATES = {
@@ -50,6 +52,16 @@ WITHOUT_RESOURCE = {
 """Statements whose actions have no resource, none that is known before it exists, or one whose name is AWS's."""
 
 
+TOOLS = {
+    "ecr:BatchDeleteImage": "repository/PREFIX-worker",
+    "ecr:DescribeImages": "repository/PREFIX-worker",
+    "lambda:GetFunction": "function:PREFIX-worker-mine:3",
+    "lambda:ListVersionsByFunction": "function:PREFIX-worker-mine",
+    "ssm:GetParametersByPath": "parameter/PREFIX/worker-images",
+}
+"""What the commands that find and delete unused images call, and of what."""
+
+
 def statements() -> list[dict[str, Any]]:
     policy = json.loads((ROOT / "docs" / "deployer-policy.json").read_text(encoding="utf-8"))
     found: list[dict[str, Any]] = policy["Statement"]
@@ -72,6 +84,17 @@ def test_every_resource_of_the_stack_may_be_created() -> None:
     wanted = {name: CREATES[name] for name in types}
     missing = {n: a for n, a in wanted.items() if not any(fnmatch.fnmatchcase(a, pattern) for pattern in allowed)}
     assert missing == {}
+
+
+@pytest.mark.parametrize("action", TOOLS)
+def test_unused_images_may_be_found_and_deleted(action: str) -> None:
+    allowed = [
+        statement
+        for statement in statements()
+        if any(fnmatch.fnmatchcase(action, pattern) for pattern in statement["Action"])
+        and fnmatch.fnmatchcase(f"arn:aws:{action.split(':')[0]}:REGION:ACCOUNT:{TOOLS[action]}", statement["Resource"])
+    ]
+    assert allowed
 
 
 def test_rights_are_bound_to_the_stacks_names() -> None:

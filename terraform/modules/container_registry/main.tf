@@ -13,7 +13,7 @@ resource "aws_ecr_repository" "this" {
 }
 
 # No rule for images with a tag: a version of a function whose image has expired can't be started or gone back to, and ECR
-# does not know which images functions use.
+# does not know which images functions use. `make deploy` does, and deletes those that none uses.
 resource "aws_ecr_lifecycle_policy" "this" {
   repository = aws_ecr_repository.this.name
 
