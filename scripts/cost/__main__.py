@@ -110,16 +110,14 @@ def main() -> int:
     parser.add_argument("--peak", default="3", help="the busiest rate over the mean")
     parser.add_argument("--wait", default="5", help="seconds that 95%% of the requests may wait at most")
     parser.add_argument("--quota", type=int, default=capacity.DEFAULT_QUOTA, help="the account's concurrency")
-    parser.add_argument("--metrics", type=int, default=0, help="custom metrics in CloudWatch")
     parser.add_argument("--out", type=Path, help="the picture, .png or .svg (default: build/cost/<environment>.png)")
     args = parser.parse_args()
     planned = read_plan(args.env, args.plan)
     traffic = usage.Traffic(
-        run_ms=run_times(args.run_ms, list(planned.workers)),
+        run_ms=run_times(args.run_ms, planned.models),
         fill=None if args.fill is None else _positive(args.fill, f"FILL={args.fill}"),
         polls=max(0.0, args.polls),
         peak=_positive(args.peak, f"PEAK={args.peak}"),
-        metrics=max(0, args.metrics),
     )
     estimate = report.Estimate(prices.load(), planned, traffic, _measured(BENCH))
     per_day = _positive(args.requests.replace(",", "").replace("_", ""), f"REQUESTS={args.requests}")

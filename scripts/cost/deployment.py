@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -40,7 +41,8 @@ _FREE = (
 
 @dataclass(frozen=True)
 class Function:
-    """A function; `provisioned` are environments that are kept, on average, `image` says that it runs from one."""
+    """A function; `provisioned` are environments that are kept, on average, `image` says that it runs from one, `metrics`
+    that it writes metrics of its own."""
 
     name: str
     memory_mb: int
@@ -48,14 +50,16 @@ class Function:
     architecture: str
     provisioned: float = 0
     image: bool = False
+    metrics: bool = False
     warmth: Warmth = field(default_factory=Warmth)
 
 
 @dataclass(frozen=True)
 class Worker:
-    """A worker and how its queue is read; `maximum_concurrency` is None where nothing limits it."""
+    """A worker, its models, and how its queue is read; `maximum_concurrency` is None where nothing limits it."""
 
     function: Function
+    models: tuple[str, ...]
     batch_size: int
     batch_window_seconds: int = 0
     maximum_concurrency: int | None = None
@@ -67,7 +71,7 @@ class Deployment:
 
     Attributes:
         api: the api function.
-        workers: model, or pool -> its worker.
+        workers: model, or pool -> its worker. `models`: all models.
         others: the functions that no request uses.
         polled_queues: queues that Lambda polls, those of dead letters among them.
         record_days: how long a record is kept. `log_days`: how long logs are.
@@ -90,6 +94,10 @@ class Deployment:
     per_resource: Mapping[str, int] = field(default_factory=dict)
     unpriced: tuple[str, ...] = ()
 
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(model for worker in self.workers.values() for model in worker.models)
+
 
 def read(plan: Json) -> Deployment:
     """Read a plan.
@@ -106,7 +114,7 @@ def read(plan: Json) -> Deployment:
     workers = {}
     for where, function in functions.items():
         if found := _WORKER.search(where):
-            workers[found[1]] = _worker(function, found[0], resources)
+            workers[found[1]] = _worker(function, where, found[0], resources)
     if api is None or not workers:
         raise ValueError("no api function or no worker is in the plan: give one of a whole environment")
     mappings = [values for _, values in _of(resources, "aws_lambda_event_source_mapping")]
@@ -182,6 +190,7 @@ def _function(where: str, values: Json, resources: list[Json]) -> Function:
         architecture=values["architectures"][0],
         provisioned=sum(provisioned) + warmth.scheduled(_at(where, resources, "aws_appautoscaling_scheduled_action")),
         image=values["package_type"] == "Image",
+        metrics="METRICS_ENVIRONMENT" in _variables(values),
         warmth=_warmth(where, values, resources),
     )
 
@@ -198,11 +207,18 @@ def _warmth(where: str, function: Json, resources: list[Json]) -> Warmth:
     return Warmth(pings, ping_ms if pings else 0, bool(function.get("snap_start")))
 
 
-def _worker(function: Function, place: str, resources: list[Json]) -> Worker:
+def _variables(function: Json) -> Json:
+    """The variables that a function gets, as far as a plan knows them."""
+    return next((block.get("variables") or {} for block in function.get("environment") or ()), {})
+
+
+def _worker(function: Function, where: str, place: str, resources: list[Json]) -> Worker:
+    variables = next(_variables(v) for address, v in _of(resources, "aws_lambda_function") if address == where)
     values = next(v for where, v in _of(resources, "aws_lambda_event_source_mapping") if where.endswith(place))
     scaling = values.get("scaling_config") or [{}]
     return Worker(
         function,
+        tuple(sorted(json.loads(variables["MODELS"]))),
         values["batch_size"],
         values.get("maximum_batching_window_in_seconds") or 0,
         scaling[0].get("maximum_concurrency"),
@@ -213,7 +229,7 @@ def _record_days(resources: list[Json]) -> float:
     """How long a finished record is kept, as the api function is told."""
     for where, values in _of(resources, "aws_lambda_function"):
         if where.endswith(".module.api"):
-            return float(values["environment"][0]["variables"]["RETENTION_SECONDS"]) / 86_400
+            return float(_variables(values)["RETENTION_SECONDS"]) / 86_400
     return 0.0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.table import Table
@@ -67,9 +67,8 @@ class Estimate:
         lines = status_lines(work, MILLION, self.deployment.api.architecture, warm)
         return sum(self.prices.bill(lines).values()) / MILLION
 
-    def per_million(self, name: str, per_day: float) -> float:
-        """Dollars for a million requests to one model, from the submit to the last status query, at this traffic."""
-        load = self.loads(per_day)[name]
+    def per_million(self, name: str, load: Load) -> float:
+        """Dollars for a million requests to one worker, from the submit to the last status query, at this traffic."""
         lines = usage.requests_of(self.deployment, self.deployment.workers[name], load, self.traffic)
         return sum(self.prices.bill(lines).values()) / (load.per_day * DAYS_PER_MONTH) * MILLION
 
@@ -123,18 +122,37 @@ def _models(estimate: Estimate, per_day: float, wait: float) -> Table:
         rate = load.batches_per_second
         peak = rate * estimate.traffic.peak
         configured = estimate.deployment.workers[name].maximum_concurrency
+        models = estimate.deployment.workers[name].models
         table.add_row(
-            name,
+            name if len(models) == 1 else f"pool {name}, {len(models)} models",
             f"{load.per_day:,.0f}",
             f"{load.fill:.1f}",
             f"{load.batch_ms:,.0f}",
-            f"{estimate.per_million(name, per_day):,.2f}",
+            f"{estimate.per_million(name, load):,.2f}",
             f"{capacity.concurrency(rate, seconds):,.2f}",
             f"{capacity.concurrency(peak, seconds):,.2f}",
             "no limit" if configured is None else str(configured),
             f"{capacity.servers_for(peak, seconds, wait):,}",
         )
+        if len(models) > 1:
+            _add_pooled(table, estimate, name, load)
     return table
+
+
+def _add_pooled(table: Table, estimate: Estimate, name: str, load: Load) -> None:
+    """A line for each model of a pool, or one for all whose run time is the same."""
+    by_ms: dict[float, list[str]] = {}
+    for model, ms in load.model_ms.items():
+        by_ms.setdefault(ms, []).append(model)
+    for ms, models in sorted(by_ms.items()):
+        own = replace(load, per_day=load.per_day / len(load.model_ms), model_ms={models[0]: ms})
+        table.add_row(
+            f"  {models[0]}" if len(models) == 1 else f"  each of {len(models)}: {models[0]} ... {models[-1]}",
+            f"{own.per_day:,.0f}",
+            "",
+            f"{ms:,.0f}",
+            f"{estimate.per_million(name, own):,.2f}",
+        )
 
 
 def _others(estimate: Estimate) -> Table:
@@ -167,8 +185,9 @@ def _remarks(estimate: Estimate) -> Iterator[str]:
     deployment, traffic = estimate.deployment, estimate.traffic
     query = estimate.status_query()
     yield f"one status query costs ${query:.8f}: a million cost ${query * MILLION:.2f}"
-    if missing := [name for name in deployment.workers if name not in traffic.run_ms]:
-        yield f"run time of {', '.join(missing)}: {estimate.measured.source}. RUN_MS=<ms a request> gives yours"
+    if missing := [name for name in deployment.models if name not in traffic.run_ms]:
+        named = ", ".join(missing) if len(missing) < 6 else f"{len(missing)} models"
+        yield f"run time of {named}: {estimate.measured.source}. RUN_MS=<ms a request> gives yours"
     if deployment.unpriced:
         yield f"not in the bill: {', '.join(deployment.unpriced)}"
     if estimate.prices.unconfirmed:

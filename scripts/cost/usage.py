@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from scripts.cost.deployment import Deployment, Worker
+from scripts.cost.deployment import Deployment, Function, Worker
 from scripts.cost.measured import Measured
 from scripts.cost.prices import DAYS_PER_MONTH, HOURS_PER_MONTH, SECONDS_PER_MONTH, Line
 from scripts.cost.requests import (
@@ -37,6 +38,16 @@ LONG_POLL_SECONDS = 20
 ASSUMED_IDLE_SECONDS = 300
 """How long an idle environment is kept; AWS promises nothing."""
 
+MODEL_METRICS = ("QueueWait", "RunTime", "BatchSize", "EndToEnd", "Succeeded", "Failed")
+"""What a worker writes of each model in every batch; beside them are ColdStart and LoadTime after a start, and one for
+each way in which a request fails. A custom metric is paid for in the hours in which it has values."""
+
+METRICS_LINE_BYTES = 572
+METRICS_LINE_BYTES_A_REQUEST = 11.2
+"""The line with the metrics of one model and batch: 583 bytes for one request, 684 for ten, as measured."""
+
+MOST_EXPONENT = 100.0  # above it there are no cold starts
+
 ASSUMED_IMAGE_GB = 0.35
 """A worker's image in the registry."""
 
@@ -57,7 +68,6 @@ class Traffic:
         fill: requests in one batch, on average; None: what the batch window collects.
         polls: status queries per request.
         peak: the busiest hour's rate over the day's mean.
-        metrics: custom metrics of CloudWatch.
         image_gb: a worker's image.
     """
 
@@ -65,7 +75,6 @@ class Traffic:
     fill: float | None = None
     polls: float = ASSUMED_POLLS
     peak: float = 3.0
-    metrics: int = 0
     image_gb: float = ASSUMED_IMAGE_GB
 
 
@@ -76,16 +85,23 @@ class Load:
     Attributes:
         per_day: requests.
         fill: requests in one batch, on average.
-        batch_ms: billed duration of one invocation.
+        batch_models: the models that these are of, on average.
+        model_ms: model -> billed duration of one invocation whose requests are all of this model.
         work: what a request takes.
         vcpu_seconds: of a request, of the vCPUs that the function has.
     """
 
     per_day: float
     fill: float
-    batch_ms: float
+    batch_models: float
+    model_ms: Mapping[str, float]
     work: Work
     vcpu_seconds: float
+
+    @property
+    def batch_ms(self) -> float:
+        """Billed duration of one invocation: all its models get as many requests."""
+        return statistics.fmean(self.model_ms.values())
 
     @property
     def batches_per_second(self) -> float:
@@ -102,13 +118,16 @@ def load_of(name: str, deployment: Deployment, traffic: Traffic, measured: Measu
     """What one worker has to do when it gets so many requests a day."""
     worker = deployment.workers[name]
     fill = fill_of(worker, per_day / SECONDS_PER_DAY, traffic.fill)
-    each = measured.at(fill)
+    batch_models = distinct(len(worker.models), fill)
+    group = fill / batch_models  # each model's requests in a batch are one pass, with calls of its own
+    each = measured.at(group)
+    metrics = METRICS_LINE_BYTES / group + METRICS_LINE_BYTES_A_REQUEST if worker.function.metrics else 0
     work = Work(
         batch=fill,
         worker_cpu_ms=each.cpu_ms,
         worker_calls=each.calls,
         worker_sqs_calls=each.sqs_calls,
-        worker_log_bytes=each.log_bytes,
+        worker_log_bytes=each.log_bytes + metrics,
         submit=measured.submit,
         status=measured.status,
         api_memory_mb=deployment.api.memory_mb,
@@ -117,11 +136,21 @@ def load_of(name: str, deployment: Deployment, traffic: Traffic, measured: Measu
         record_bytes=measured.record_bytes,
     )
     memory = worker.function.memory_mb
-    if name in traffic.run_ms:
-        run_ms = traffic.run_ms[name]
-        batch_ms = math.ceil(round(run_ms * fill + each.calls * fill * ASSUMED_CALL_MS, 6))
-        return Load(per_day, fill, batch_ms, work, run_ms / 1000 * memory / MEMORY_MB_PER_VCPU)
-    return Load(per_day, fill, work.worker_ms(memory), work, each.cpu_ms / 1000)
+    model_ms, vcpu_seconds = {}, []
+    for model in worker.models:
+        if model in traffic.run_ms:
+            run_ms = traffic.run_ms[model]
+            model_ms[model] = float(math.ceil(round(run_ms * fill + each.calls * fill * ASSUMED_CALL_MS, 6)))
+            vcpu_seconds.append(run_ms / 1000 * memory / MEMORY_MB_PER_VCPU)
+        else:
+            model_ms[model] = work.worker_ms(memory)
+            vcpu_seconds.append(each.cpu_ms / 1000)
+    return Load(per_day, fill, batch_models, model_ms, work, statistics.fmean(vcpu_seconds))
+
+
+def distinct(models: int, requests: float) -> float:
+    """How many of a worker's models some requests are of, on average, when all get as many; at least one."""
+    return max(1.0, models - models * math.pow(1 - 1 / models, requests))
 
 
 def fill_of(worker: Worker, rate: float, given: float | None) -> float:
@@ -132,17 +161,26 @@ def fill_of(worker: Worker, rate: float, given: float | None) -> float:
 
 def loads(deployment: Deployment, traffic: Traffic, measured: Measured, per_day: float) -> dict[str, Load]:
     """What each worker has to do; all models get as many requests."""
-    share = per_day / len(deployment.workers)
-    return {name: load_of(name, deployment, traffic, measured, share) for name in deployment.workers}
+    share = per_day / len(deployment.models)
+    return {
+        name: load_of(name, deployment, traffic, measured, share * len(worker.models))
+        for name, worker in deployment.workers.items()
+    }
 
 
 def month(deployment: Deployment, traffic: Traffic, measured: Measured, per_day: float) -> list[Line]:
     """Everything that is used in a month."""
     lines = _fixed(deployment, traffic)
-    for name, load in loads(deployment, traffic, measured, per_day).items():
-        if load.per_day:
+    if per_day:
+        found = loads(deployment, traffic, measured, per_day)
+        for name, load in found.items():
             lines += requests_of(deployment, deployment.workers[name], load, traffic)
-            lines += _starts(deployment, deployment.workers[name], load, measured)
+            starts, model_loads = _starts_of(deployment.workers[name], load)
+            lines += _start_lines(deployment.workers[name].function, starts, model_loads, measured.worker_init_ms)
+        rate = per_day / SECONDS_PER_DAY
+        starts = starts_per_second(deployment.api, rate)
+        lines += _start_lines(deployment.api, starts, starts, measured.api_init_ms)
+        lines.append(Line("metrics", "cloudwatch_metric_month", custom_metrics(deployment, found, rate)))
     lines += _stored(lines, deployment, measured, per_day)
     return lines
 
@@ -161,21 +199,65 @@ def requests_of(deployment: Deployment, worker: Worker, load: Load, traffic: Tra
     ]
 
 
-def _starts(deployment: Deployment, worker: Worker, load: Load, measured: Measured) -> list[Line]:
-    """INIT is billed. An invocation starts cold when none came for a while; arrivals are taken for Poisson's."""
-    lines = []
-    batches = load.batches_per_second
-    for function, rate, init_ms in (
-        (worker.function, batches, measured.worker_init_ms),
-        (deployment.api, load.per_day / SECONDS_PER_DAY, measured.api_init_ms),
-    ):
-        if not function.provisioned and not function.warmth.pings_per_month:
-            starts = rate * SECONDS_PER_MONTH * math.exp(-rate * ASSUMED_IDLE_SECONDS)
-            if function.warmth.snapshot:
-                lines.append(Line("SnapStart", "snapshot_restored_gb", starts * function.memory_mb / 1024))
-            else:
-                lines += function_lines("cold starts", starts, init_ms, function.memory_mb, function.architecture)[:1]
+def starts_per_second(function: Function, rate: float) -> float:
+    """Cold starts. An invocation starts cold when none came for a while; arrivals are taken for Poisson's."""
+    if function.provisioned or function.warmth.pings_per_month:
+        return 0.0
+    return rate * math.exp(-rate * ASSUMED_IDLE_SECONDS)
+
+
+def _starts_of(worker: Worker, load: Load) -> tuple[float, float]:
+    """A worker's cold starts, and its models' loads, each per second: the models of a pool are loaded when they are
+    first used, so that between two starts those that get a request are loaded."""
+    rate = load.batches_per_second
+    starts = starts_per_second(worker.function, rate)
+    invocations = math.exp(min(rate * ASSUMED_IDLE_SECONDS, MOST_EXPONENT))  # between two starts
+    return starts, starts * distinct(len(worker.models), load.fill * invocations)
+
+
+def _start_lines(function: Function, starts: float, loads: float, init_ms: float) -> list[Line]:
+    """What cold starts use: INIT is billed, or the restoring of a snapshot.
+
+    Args:
+        starts: per second.
+        loads: of models, per second, each taken to be as long as an INIT with one; the first belongs to the start.
+        init_ms: of an INIT.
+    """
+    if function.warmth.snapshot:
+        restored = Line("SnapStart", "snapshot_restored_gb", starts * SECONDS_PER_MONTH * function.memory_mb / 1024)
+        lines, loads = [restored], loads - starts
+    else:
+        lines = []
+    if loads > 0:
+        count = loads * SECONDS_PER_MONTH
+        lines += function_lines("cold starts", count, init_ms, function.memory_mb, function.architecture)[:1]
     return lines
+
+
+def custom_metrics(deployment: Deployment, found: Mapping[str, Load], rate: float) -> float:
+    """Custom metrics that are paid for, on average over the month: those of a month's hours that have values.
+
+    Args:
+        deployment: says which functions write metrics.
+        found: what each worker has to do.
+        rate: requests per second.
+    """
+    count = 0.0
+    for name, load in found.items():
+        worker = deployment.workers[name]
+        if worker.function.metrics:
+            models = len(worker.models)
+            starts, model_loads = _starts_of(worker, load)
+            count += models * len(MODEL_METRICS) * _share_of_hours(load.batches_per_second * load.batch_models / models)
+            count += _share_of_hours(starts) + models * _share_of_hours(model_loads / models)
+    if deployment.api.metrics:
+        count += _share_of_hours(starts_per_second(deployment.api, rate))
+    return count
+
+
+def _share_of_hours(rate: float) -> float:
+    """The share of hours in which something happens that happens so often per second."""
+    return 1 - math.exp(-rate * 3600)
 
 
 def _fixed(deployment: Deployment, traffic: Traffic) -> list[Line]:
@@ -199,7 +281,6 @@ def _fixed(deployment: Deployment, traffic: Traffic) -> list[Line]:
     images = sum(worker.function.image for worker in deployment.workers.values())
     lines.append(Line("image registry", "ecr_gb_month", images * traffic.image_gb))
     lines.append(Line("VPC endpoints", "endpoint_hours", deployment.endpoints * HOURS_PER_MONTH))
-    lines.append(Line("metrics", "cloudwatch_metric_month", traffic.metrics))
     names = {"cloudwatch_alarm_month": "alarms", "cloudwatch_dashboard_month": "dashboards", "kms_key_month": "keys"}
     lines += [Line(names[item], item, count) for item, count in deployment.per_resource.items()]
     return [line for line in lines if line.quantity]

@@ -138,7 +138,7 @@ def _pretend_images(place: Workplace, config: EnvironmentConfig) -> None:
     if not config.images_from_parameters:
         return
     repository = f"000000000000.dkr.ecr.{place.region}.amazonaws.com/{config.prefix}-worker"
-    names = [model.name for model in config.models.values() if not model.own_package]
+    names = sorted({model.worker for model in config.models.values() if not model.own_package})
     client = aws_session.client_with(place.env, "ssm")
     deployed_images.write(client, config.prefix, dict.fromkeys(names, f"{repository}@sha256:{_NO_IMAGE}"))
 

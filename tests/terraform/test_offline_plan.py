@@ -7,12 +7,15 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from scripts.console import ROOT
 from scripts.cost import __main__ as cost
-from scripts.cost import deployment
+from scripts.cost import deployment, measured, prices
+from scripts.cost.report import Estimate
+from scripts.cost.usage import MODEL_METRICS, Traffic
 from scripts.deployment.environment_config import MODELS
 from scripts.deployment.shell import without_aws
 from scripts.deployment.terraform import terraform_env
@@ -62,6 +65,14 @@ def files(clone: Path) -> list[Path]:
     return sorted((*environments.iterdir(), *(environments / "prod").iterdir()))
 
 
+def plan_as_json(clone: Path, environment: str) -> dict[str, Any]:
+    code = f"""import json
+from scripts.deployment.offline_plan import plan_as_json
+print(json.dumps(plan_as_json("{environment}")))"""
+    planned: dict[str, Any] = json.loads(run(clone, "-c", code).stdout)
+    return planned
+
+
 def test_prod_is_planned_with_no_account_and_no_network(clone: Path) -> None:
     before = files(clone)
     done = run(clone, "-m", "scripts.deployment.apply", "--plan", "--env", "prod", "-no-color")
@@ -77,8 +88,7 @@ def test_prod_is_planned_with_no_account_and_no_network(clone: Path) -> None:
 def test_prods_plan_has_a_price(
     clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = "import json; from scripts.deployment.offline_plan import plan_as_json as p; print(json.dumps(p('prod')))"
-    planned = json.loads(run(clone, "-c", code).stdout)
+    planned = plan_as_json(clone, "prod")
     found = deployment.read(planned)
     manifest = json.loads((MODELS / "sentiment" / "manifest.json").read_text(encoding="utf-8"))
     worker = found.workers["sentiment"]
@@ -104,3 +114,31 @@ def test_prods_plan_has_a_price(
     (line,) = (line for line in shown.out.splitlines() if line.startswith("worker "))
     assert line.split()[4] == f"{dollars:,.2f}"
     assert picture.is_file() or "matplotlib is not installed" in shown.err
+
+
+def test_fifty_models_of_a_pool_cost_as_much_as_one_while_nobody_calls(clone: Path) -> None:
+    """With the settings of dev, in which the functions write metrics."""
+    names = [f"model-{number:02d}" for number in range(50)]
+    settings = {
+        "models": {name: {"source": "sentiment", "pool": "experiments"} for name in names},
+        "pools": {"experiments": {}},
+        "default_model": names[0],
+    }
+    override = clone / "terraform" / "environments" / "dev" / "fifty_override.tf.json"
+    override.write_text(json.dumps({"module": {"stack": settings}}), encoding="utf-8")
+    found = deployment.read(plan_as_json(clone, "dev"))
+    override.unlink()
+    assert found.workers.keys() == {"experiments"}
+    assert found.models == tuple(names)
+    pool = found.workers["experiments"]
+    assert (pool.function.image, pool.function.metrics, found.api.metrics) == (True, True, True)
+    assert found.polled_queues == 2, "the pool's and the one of dead letters"
+    assert found.unpriced == ()
+    assert found.per_resource == {}
+    estimate = Estimate(prices.load(), found, Traffic(), measured.load())
+    idle = estimate.bill(0, free_tier=True)
+    # SQS's first million is free in every account
+    assert idle["SQS polling"] == pytest.approx((2 * 648_000 - 1e6) * 0.4e-6)
+    assert sum(idle.values()) < 0.5
+    assert estimate.bill(0)["SQS polling"] == pytest.approx(2 * 648_000 * 0.4e-6)
+    assert estimate.bill(10_000_000)["metrics"] == pytest.approx(50 * len(MODEL_METRICS) * 0.3)

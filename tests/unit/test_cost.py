@@ -39,6 +39,7 @@ PRICES = Prices(
         "logs_gb": Item(0.5),
         "logs_stored_gb_month": Item(0.03),
         "cloudwatch_alarm_month": Item(0.1),
+        "cloudwatch_metric_month": Item(0.3),
         "ecr_gb_month": Item(0.1),
         "endpoint_hours": Item(0.01),
         "s3_puts": Item(5e-6),
@@ -71,7 +72,8 @@ MEASURED = Measured(
     record_bytes=1000,
 )
 API = Function("api", 1024, 10, "x86_64")
-WORKER = Worker(Function("worker", 2048, 60, "x86_64"), batch_size=10)
+WORKER = Worker(Function("worker", 2048, 60, "x86_64"), ("mine",), batch_size=10)
+POOL = replace(WORKER, models=("a", "b", "c", "d"))
 DEPLOYMENT = Deployment(api=API, workers={"mine": WORKER}, others=(), polled_queues=2, record_days=7, log_days=30)
 
 
@@ -224,23 +226,122 @@ def test_rare_requests_start_cold_and_frequent_ones_do_not() -> None:
     rare = month(DEPLOYMENT, Traffic(), 24)["cold starts"]
     # One an hour: 720 starts x e^(-300/3600); 0.5 s x 2 GB of the worker, 0.4 s x 1 GB of the api function
     assert rare == pytest.approx(720 * math.exp(-1 / 12) * 1.4 * 0.00001)
-    assert month(DEPLOYMENT, Traffic(), 1_000_000)["cold starts"] == pytest.approx(0, abs=1e-6)
+    assert "cold starts" not in month(DEPLOYMENT, Traffic(), 1_000_000)
     warm = replace(WORKER, function=replace(WORKER.function, provisioned=1))
     kept = replace(DEPLOYMENT, workers={"mine": warm}, api=replace(API, provisioned=1))
     assert "cold starts" not in month(kept, Traffic(), 24)
 
 
 def test_models_share_the_traffic() -> None:
-    two = replace(DEPLOYMENT, workers={"a": WORKER, "b": WORKER})
+    two = replace(DEPLOYMENT, workers={"a": replace(WORKER, models=("a",)), "b": replace(WORKER, models=("b",))})
     loads = usage.loads(two, Traffic(run_ms={"a": 100, "b": 300}), MEASURED, 1000)
     assert {name: (load.per_day, load.batch_ms) for name, load in loads.items()} == {"a": (500, 115), "b": (500, 315)}
+
+
+# Pools
+
+
+def test_a_pool_gets_the_requests_of_all_its_models() -> None:
+    both = replace(DEPLOYMENT, workers={"mine": WORKER, "pool": POOL})
+    loads = usage.loads(both, Traffic(run_ms={"mine": 100, "a": 85, "b": 85, "c": 185, "d": 385}), MEASURED, 5000)
+    assert {name: load.per_day for name, load in loads.items()} == {"mine": 1000, "pool": 4000}
+    # Each has 3 calls of 5 ms more, alone in its batch
+    assert loads["pool"].model_ms == {"a": 100, "b": 100, "c": 200, "d": 400}
+    assert loads["pool"].batch_ms == 200
+
+
+def test_a_batch_of_several_models_is_a_pass_and_three_calls_for_each() -> None:
+    pool = replace(DEPLOYMENT, workers={"pool": POOL})
+    load = usage.loads(pool, Traffic(fill=2), MEASURED, 1000)["pool"]
+    # Two requests are of one model with a probability of 1/4
+    assert load.batch_models == pytest.approx(1.75)
+    assert load.work.worker_calls == pytest.approx(3 * 1.75 / 2)
+    assert usage.distinct(1, 10) == 1
+    assert usage.distinct(50, 1) == 1
+    assert usage.distinct(50, 1e9) == pytest.approx(50)
+
+
+def test_the_models_of_a_pool_are_loaded_after_each_start() -> None:
+    pool = replace(DEPLOYMENT, workers={"pool": POOL}, api=replace(API, provisioned=1))
+    once = month(pool, Traffic(), 24)["cold starts"]
+    # One an hour: e^(300/3600) = 1.0869 requests between two starts are of 1.0642 of four models
+    starts = 720 * math.exp(-1 / 12)
+    assert once == pytest.approx(starts * usage.distinct(4, math.exp(1 / 12)) * 0.5 * 2 * 0.00001)
+    assert "cold starts" not in month(pool, Traffic(), 100_000_000), "no overflow"
+
+
+def test_the_api_starts_cold_for_all_models_together() -> None:
+    several = {name: replace(WORKER, models=(name,), function=replace(WORKER.function, provisioned=1)) for name in "ab"}
+    bill = month(replace(DEPLOYMENT, workers=several), Traffic(), 24)
+    assert bill["cold starts"] == pytest.approx(720 * math.exp(-1 / 12) * 0.4 * 0.00001)
+
+
+def test_the_price_of_a_pools_model_is_of_its_own_run_time(capsys: pytest.CaptureFixture[str]) -> None:
+    pool = replace(DEPLOYMENT, workers={"small": POOL})
+    run_ms = {"a": 85, "b": 85, "c": 185, "d": 385}
+    estimate = Estimate(prices.load(), pool, Traffic(run_ms=run_ms), MEASURED)
+    show(estimate, "dev", 4000, 5, 1000, Console(width=140))
+    shown = capsys.readouterr().out
+    rows = {line.strip().split("  ")[0]: line.split() for line in shown.splitlines()}
+    assert rows["pool small, 4 models"][4:7] == ["4,000", "1.0", "200"]
+    prices_of = {name: float(rows[name][-1]) for name in ("each of 2: a ... b", "c", "d")}
+    # 100 ms more at 2 GB: 0.2 GB-s a request
+    assert prices_of["c"] - prices_of["each of 2: a ... b"] == pytest.approx(0.2 * 16.6667, abs=0.01)
+    assert prices_of["d"] - prices_of["c"] == pytest.approx(0.4 * 16.6667, abs=0.01)
+    assert rows["c"][-3] == "1,000", "requests"
+
+
+# Metrics
+
+
+def metrics(deployment: Deployment, traffic: Traffic, per_day: float) -> float:
+    found = usage.month(deployment, traffic, MEASURED, per_day)
+    return sum(line.quantity for line in found if line.item == "cloudwatch_metric_month")
+
+
+def test_custom_metrics_are_paid_for_in_the_hours_that_have_values() -> None:
+    written = replace(
+        DEPLOYMENT,
+        api=replace(API, metrics=True),
+        workers={"mine": replace(WORKER, function=replace(WORKER.function, metrics=True))},
+    )
+    assert metrics(DEPLOYMENT, Traffic(), 1_000_000) == 0
+    assert metrics(written, Traffic(), 0) == 0
+    assert metrics(written, Traffic(), 1_000_000) == pytest.approx(6), "in every hour, and no cold starts"
+    # One an hour: a share of 1 - 1/e of the hours has one; e^(-300/3600) of them start cold, worker and api function
+    hours, cold = 1 - math.exp(-1), 1 - math.exp(-math.exp(-1 / 12))
+    assert metrics(written, Traffic(), 24) == pytest.approx(6 * hours + 2 * cold + cold)
+    in_batches = 1 - math.exp(-10 * math.exp(-10 / 12))  # one batch of ten an hour, and ten calls of the api function
+    assert metrics(written, Traffic(fill=10), 240) == pytest.approx(6 * hours + 2 * cold + in_batches)
+
+
+def test_each_model_of_a_pool_has_metrics_of_its_own() -> None:
+    pool = replace(DEPLOYMENT, workers={"pool": replace(POOL, function=replace(POOL.function, metrics=True))})
+    assert metrics(pool, Traffic(), 10_000_000) == pytest.approx(4 * 6)
+    # 40 batches of ten an hour; 40 x e^(-40/12) of them start cold, and all four models are used before the next start
+    cold = 1 - math.exp(-40 * math.exp(-40 / 12))
+    assert metrics(pool, Traffic(fill=10), 9600) == pytest.approx(4 * 6 + (1 + 4) * cold, abs=1e-3)
+
+
+def test_metrics_are_log_lines_too() -> None:
+    written = replace(DEPLOYMENT, workers={"mine": replace(WORKER, function=replace(WORKER.function, metrics=True))})
+    for fill, size in ((1, 583), (10, 684)):
+        logs = [
+            sum(
+                line.quantity
+                for line in usage.month(each, Traffic(fill=fill), MEASURED, 1000)
+                if line.item == "logs_gb"
+            )
+            for each in (DEPLOYMENT, written)
+        ]
+        assert (logs[1] - logs[0]) * 1024**3 == pytest.approx(30_000 / fill * size, rel=1e-3)
 
 
 # Machines
 
 
 def busy(per_day: float, vcpu_seconds: float) -> Load:
-    return Load(per_day, 1, 1000, WORK, vcpu_seconds)
+    return Load(per_day, 1, 1, {"mine": 1000}, WORK, vcpu_seconds)
 
 
 def test_machines_are_counted_at_the_peak() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from inference.requests import ErrorCode, Status
 from inference.telemetry import MAX_VALUES, Telemetry
+from scripts.cost.usage import MODEL_METRICS
 from tests import emf
 from tests.unit.fakes import NOW, Fault, Recorder
 from tests.unit.samples import a_message, a_record
@@ -48,6 +49,12 @@ def test_a_batch_is_one_line(harness: WorkerHarness) -> None:
     assert all(0 <= value < 1000 for value in found.pop("RunTime"))
     expected = {"QueueWait": [400, 400], "BatchSize": [2], "EndToEnd": [1100, 1100], "Succeeded": [2], "Failed": [0]}
     assert found == expected
+
+
+def test_what_a_metric_costs_is_known_of_all_that_a_batch_writes(harness: WorkerHarness) -> None:
+    harness.add("a")
+    harness.run()
+    assert of_the_one_line(harness.log).keys() == set(MODEL_METRICS)
 
 
 def test_the_units_are_those_of_cloudwatch(harness: WorkerHarness) -> None:
