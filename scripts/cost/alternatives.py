@@ -15,6 +15,8 @@ ASSUMED_SCALE_IN_SECONDS = 900
 """How long an endpoint goes on without a request before its last instance is stopped."""
 
 MOST_PER_DAY = 1e9
+STEPS = 180
+"""Traffic is looked at in so many steps, each a tenth more than the last."""
 
 
 def machines(machine: Machine, loads: Iterable[Load], peak: float) -> int:
@@ -44,17 +46,28 @@ def sagemaker_per_month(prices: Prices, loads: list[Load], peak: float, polls: f
     return (up + count - 1) * prices.sagemaker.per_month + prices.bill(storage)["S3"]
 
 
-def crossover(ours: Callable[[float], float], other: Callable[[float], float]) -> float | None:
-    """Requests a day from which the other costs less, searched up to MOST_PER_DAY; None where it never does."""
+def cheaper(ours: Callable[[float], float], other: Callable[[float], float]) -> list[tuple[float, float | None]]:
+    """The ranges of requests a day in which the other costs less, within 1 to MOST_PER_DAY. No end: up to there."""
+
+    def is_less(per_day: float) -> bool:
+        return other(per_day) < ours(per_day)
+
+    def edge(before: float, after: float) -> float:
+        first = is_less(before)
+        for _ in range(40):
+            middle = math.sqrt(before * after)
+            before, after = (middle, after) if is_less(middle) == first else (before, middle)
+        return after
+
+    found: list[tuple[float, float | None]] = []
     before = 1.0
-    if ours(before) > other(before):
-        return before
-    for step in range(1, 181):
-        now = float(MOST_PER_DAY ** (step / 180))
-        if ours(now) > other(now):
-            for _ in range(40):
-                middle = math.sqrt(before * now)
-                before, now = (before, middle) if ours(middle) > other(middle) else (middle, now)
-            return now
+    start = before if is_less(before) else None
+    for step in range(1, STEPS + 1):
+        now = float(MOST_PER_DAY ** (step / STEPS))
+        if is_less(now) and start is None:
+            start = edge(before, now)
+        elif start is not None and not is_less(now):
+            found.append((start, edge(before, now)))
+            start = None
         before = now
-    return None
+    return found if start is None else [*found, (start, None)]

@@ -21,16 +21,18 @@ def draw(estimate: Estimate, environment: str, path: Path) -> bool:
     figure, axes = pyplot.subplots(figsize=(9, 5.5))
     traffic = [10 ** (FROM + (TO - FROM) * point / (POINTS - 1)) for point in range(POINTS)]
     axes.plot(traffic, [estimate.total(per_day) for per_day in traffic], label=environment, linewidth=2.5)
-    for name, of in estimate.alternatives().items():
+    cheaper = estimate.cheaper()
+    sides = (("left", (8, -14)), ("right", (-8, 8)))  # of the labels: below and above the curve
+    for (name, of), (side, offset) in zip(estimate.alternatives().items(), sides, strict=True):
         (line,) = axes.plot(traffic, [of(per_day) for per_day in traffic], "--", label=name)
-        found = estimate.crossovers()[name]
-        if found is not None and 10**FROM <= found <= 10**TO:
+        for found in (edge for ends in cheaper[name] for edge in ends if edge and 10**FROM <= edge <= 10**TO):
             axes.plot([found], [estimate.total(found)], "o", color=line.get_color())
             axes.annotate(
                 f"{found:,.0f} a day",
                 (found, estimate.total(found)),
-                xytext=(8, -14),
+                xytext=offset,
                 textcoords="offset points",
+                ha=side,
                 color=line.get_color(),
             )
     idle = estimate.total(0)
@@ -42,7 +44,11 @@ def draw(estimate: Estimate, environment: str, path: Path) -> bool:
     axes.set_yscale("log")
     axes.set_xlabel("requests a day")
     axes.set_ylabel("dollars a month")
-    axes.set_title(f"{environment}: prices of {estimate.prices.date}, {estimate.prices.region}, without the free tier")
+    count = len(estimate.deployment.models)
+    models = "1 model" if count == 1 else f"{count} models"
+    axes.set_title(
+        f"{environment}, {models}: prices of {estimate.prices.date}, {estimate.prices.region}, without the free tier"
+    )
     axes.grid(visible=True, which="major", alpha=0.3)
     axes.legend()
     figure.tight_layout()

@@ -56,9 +56,9 @@ class Estimate:
             f"SageMaker async, {self.prices.sagemaker.name}": self.sagemaker,
         }
 
-    def crossovers(self) -> dict[str, float | None]:
-        """Alternative -> requests a day from which it costs less."""
-        return {name: alternatives.crossover(self.total, of) for name, of in self.alternatives().items()}
+    def cheaper(self) -> dict[str, list[tuple[float, float | None]]]:
+        """Alternative -> the ranges of requests a day in which it costs less; None: without end."""
+        return {name: alternatives.cheaper(self.total, of) for name, of in self.alternatives().items()}
 
     def status_query(self) -> float:
         """Dollars for one."""
@@ -88,7 +88,7 @@ def show(estimate: Estimate, environment: str, per_day: float, wait: float, quot
         console.print()
         console.print(table)
     console.print()
-    for line in (*_capacity(estimate, per_day, quota), *_remarks(estimate)):
+    for line in (*_capacity(estimate, per_day, quota), *_remarks(estimate, per_day)):
         console.print(line, highlight=False, markup=False)
 
 
@@ -156,10 +156,16 @@ def _add_pooled(table: Table, estimate: Estimate, name: str, load: Load) -> None
 
 
 def _others(estimate: Estimate) -> Table:
-    table = _table("costs less from", "requests a day")
-    for name, found in estimate.crossovers().items():
-        table.add_row(name, "never" if found is None else f"{found:,.0f}")
+    table = _table("costs less at", "requests a day")
+    for name, ranges in estimate.cheaper().items():
+        table.add_row(name, ", ".join(_range(start, end) for start, end in ranges) or "never")
     return table
+
+
+def _range(start: float, end: float | None) -> str:
+    if start == 1:
+        return "any" if end is None else f"up to {end:,.0f}"
+    return f"from {start:,.0f}" if end is None else f"{start:,.0f} to {end:,.0f}"
 
 
 def _capacity(estimate: Estimate, per_day: float, quota: int) -> Iterator[str]:
@@ -181,8 +187,13 @@ def _capacity(estimate: Estimate, per_day: float, quota: int) -> Iterator[str]:
         yield f"the models' maximum_concurrency adds up to {allowed:,}, more than that: what is throttled is a receive"
 
 
-def _remarks(estimate: Estimate) -> Iterator[str]:
+def _remarks(estimate: Estimate, per_day: float) -> Iterator[str]:
     deployment, traffic = estimate.deployment, estimate.traffic
+    if (metrics := estimate.bill(per_day).get("metrics", 0)) > estimate.total(per_day) / 10:
+        yield (
+            f"metrics: ${dollars(metrics)} at {per_day:,.0f} requests a day, for {len(deployment.models)} models;"
+            " monitoring = { metrics = false } writes none"
+        )
     query = estimate.status_query()
     yield f"one status query costs ${query:.8f}: a million cost ${query * MILLION:.2f}"
     if missing := [name for name in deployment.models if name not in traffic.run_ms]:

@@ -291,6 +291,25 @@ def test_the_price_of_a_pools_model_is_of_its_own_run_time(capsys: pytest.Captur
     assert rows["c"][-3] == "1,000", "requests"
 
 
+def test_ranges_and_dear_metrics_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    pool = replace(POOL, function=replace(POOL.function, metrics=True))
+    deployment = replace(DEPLOYMENT, workers={"small": pool}, per_resource={"cloudwatch_alarm_month": 9})
+    estimate = Estimate(prices.load(), deployment, Traffic(), MEASURED)
+    show(estimate, "dev", 10_000, 5, 1000, Console(width=140))
+    lines = capsys.readouterr().out.splitlines()
+    cost = estimate.bill(10_000)["metrics"]
+    assert (
+        f"metrics: ${cost:,.2f} at 10,000 requests a day, for 4 models; monitoring = {{ metrics = false }} writes none"
+        in lines
+    )
+    (instance,) = (line for line in lines if line.startswith("c7i.large") and "from" in line)
+    ((start, _),) = estimate.cheaper()["c7i.large alone, always on"]
+    assert instance.endswith(f"from {start:,.0f}")
+    (endpoint,) = (line for line in lines if line.startswith("SageMaker") and "up to" in line)
+    (_, end), *_ = estimate.cheaper()["SageMaker async, ml.m5.large"]
+    assert f" up to {end:,.0f}" in endpoint
+
+
 # Metrics
 
 
@@ -358,11 +377,17 @@ def test_an_asynchronous_endpoint_costs_nothing_idle_and_runs_on_after_each_requ
     assert one == pytest.approx(144 * (1 - math.exp(-1 / 96)) + 30 * (10e-6 + 1.2e-6))
 
 
-def test_the_crossover_is_where_the_other_becomes_cheaper() -> None:
-    found = alternatives.crossover(lambda per_day: per_day / 1000, lambda per_day: 72.0)
-    assert found == pytest.approx(72_000, rel=1e-6)
-    assert alternatives.crossover(lambda per_day: 1.0, lambda per_day: 72.0) is None
-    assert alternatives.crossover(lambda per_day: 80.0, lambda per_day: 72.0) == 1
+def test_where_the_other_costs_less() -> None:
+    ((start, end),) = alternatives.cheaper(lambda per_day: per_day / 1000, lambda per_day: 72.0)
+    assert (start, end) == (pytest.approx(72_000, rel=1e-6), None)
+    assert alternatives.cheaper(lambda per_day: 1.0, lambda per_day: 72.0) == []
+    assert alternatives.cheaper(lambda per_day: 80.0, lambda per_day: 72.0) == [(1, None)]
+    # Below 20, and between 1,000 and 100,000
+    ranges = alternatives.cheaper(
+        lambda per_day: 20 if per_day < 1000 else min(1000, per_day),
+        lambda per_day: per_day if per_day < 1000 else per_day / 100 if per_day < 1e5 else 2000,
+    )
+    assert ranges == [(1, pytest.approx(20)), (pytest.approx(1000), pytest.approx(1e5))]
 
 
 # The command
@@ -397,8 +422,8 @@ def test_a_plan_that_is_none_is_told(tmp_path: Path, content: str | None, said: 
 
 def test_the_picture_marks_the_crossover(tmp_path: Path) -> None:
     estimate = Estimate(prices.load(), DEPLOYMENT, Traffic(run_ms={"mine": 100}), MEASURED)
-    found = estimate.crossovers()["c7i.large alone, always on"]
-    assert found is not None
+    ((found, end),) = estimate.cheaper()["c7i.large alone, always on"]
+    assert end is None
     assert estimate.total(found) == pytest.approx(estimate.instance(found), rel=1e-6)
     assert draw(estimate, "prod", tmp_path / "cost.svg") == (find_spec("matplotlib") is not None)
     if find_spec("matplotlib"):
@@ -416,6 +441,7 @@ def test_the_tables_say_what_was_asked(capsys: pytest.CaptureFixture[str]) -> No
     assert "1.16" in said
     assert "the models' maximum_concurrency adds up to 2,000, more than that" in said
     assert "not in the bill: aws_new" in said
+    assert "metrics: " not in said
     query = estimate.status_query()
     assert f"one status query costs ${query:.8f}" in said
     assert query == pytest.approx(1.7e-6, rel=0.1)
