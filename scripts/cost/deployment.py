@@ -41,8 +41,8 @@ _FREE = (
 
 @dataclass(frozen=True)
 class Function:
-    """A function; `provisioned` are environments that are kept, on average, `image` says that it runs from one, `metrics`
-    that it writes metrics of its own."""
+    """A function; `provisioned` are environments that are kept, on average, `image` says that it runs from one,
+    `metrics` that it writes metrics of its own."""
 
     name: str
     memory_mb: int

@@ -180,7 +180,8 @@ def month(deployment: Deployment, traffic: Traffic, measured: Measured, per_day:
         rate = per_day / SECONDS_PER_DAY
         starts = starts_per_second(deployment.api, rate)
         lines += _start_lines(deployment.api, starts, starts, measured.api_init_ms)
-        lines.append(Line("metrics", "cloudwatch_metric_month", custom_metrics(deployment, found, rate)))
+        if count := custom_metrics(deployment, found, rate):
+            lines.append(Line("metrics", "cloudwatch_metric_month", count))
     lines += _stored(lines, deployment, measured, per_day)
     return lines
 
