@@ -174,12 +174,16 @@ def month(deployment: Deployment, traffic: Traffic, measured: Measured, per_day:
     if per_day:
         found = loads(deployment, traffic, measured, per_day)
         for name, load in found.items():
-            lines += requests_of(deployment, deployment.workers[name], load, traffic)
-            starts, model_loads = _starts_of(deployment.workers[name], load)
-            lines += _start_lines(deployment.workers[name].function, starts, model_loads, measured.worker_init_ms)
+            worker = deployment.workers[name]
+            lines += requests_of(deployment, worker, load, traffic)
+            starts, model_loads = _starts_of(worker, load)
+            inits = 0 if worker.function.warmth.snapshot and len(worker.models) == 1 else model_loads
+            lines += _start_lines(worker.function, starts, inits, measured.worker_init_ms)
         rate = per_day / SECONDS_PER_DAY
         starts = starts_per_second(deployment.api, rate)
-        lines += _start_lines(deployment.api, starts, starts, measured.api_init_ms)
+        lines += _start_lines(
+            deployment.api, starts, 0 if deployment.api.warmth.snapshot else starts, measured.api_init_ms
+        )
         if count := custom_metrics(deployment, found, rate):
             lines.append(Line("metrics", "cloudwatch_metric_month", count))
     lines += _stored(lines, deployment, measured, per_day)
@@ -216,23 +220,20 @@ def _starts_of(worker: Worker, load: Load) -> tuple[float, float]:
     return starts, starts * distinct(len(worker.models), load.fill * invocations)
 
 
-def _start_lines(function: Function, starts: float, loads: float, init_ms: float) -> list[Line]:
+def _start_lines(function: Function, starts: float, inits: float, init_ms: float) -> list[Line]:
     """What cold starts use: INIT is billed, or the restoring of a snapshot.
 
     Args:
         starts: per second.
-        loads: of models, per second, each taken to be as long as an INIT with one; the first belongs to the start.
-        init_ms: of an INIT.
+        inits: per second, those of environments and the loads of a pool's models, which are taken to be as long.
+        init_ms: of one.
     """
+    count = inits * SECONDS_PER_MONTH
+    lines = function_lines("cold starts", count, init_ms, function.memory_mb, function.architecture)[:1]
     if function.warmth.snapshot:
-        restored = Line("SnapStart", "snapshot_restored_gb", starts * SECONDS_PER_MONTH * function.memory_mb / 1024)
-        lines, loads = [restored], loads - starts
-    else:
-        lines = []
-    if loads > 0:
-        count = loads * SECONDS_PER_MONTH
-        lines += function_lines("cold starts", count, init_ms, function.memory_mb, function.architecture)[:1]
-    return lines
+        restored = starts * SECONDS_PER_MONTH * function.memory_mb / 1024
+        lines.append(Line("SnapStart", "snapshot_restored_gb", restored))
+    return [line for line in lines if line.quantity]
 
 
 def custom_metrics(deployment: Deployment, found: Mapping[str, Load], rate: float) -> float:

@@ -20,6 +20,7 @@ from scripts.cost.prices import Item, Line, Machine, Prices
 from scripts.cost.report import Estimate, show
 from scripts.cost.requests import Call, Work, billed_ms, function_lines, request_lines, units
 from scripts.cost.usage import Load, Traffic
+from scripts.cost.warmth import Warmth
 
 PRICES = Prices(
     region="here",
@@ -268,6 +269,17 @@ def test_the_models_of_a_pool_are_loaded_after_each_start() -> None:
     starts = 720 * math.exp(-1 / 12)
     assert once == pytest.approx(starts * usage.distinct(4, math.exp(1 / 12)) * 0.5 * 2 * 0.00001)
     assert "cold starts" not in month(pool, Traffic(), 100_000_000), "no overflow"
+
+
+def test_a_snapshot_has_no_model_of_a_pool() -> None:
+    kept = replace(PRICES, items={**PRICES.items, "snapshot_gb_seconds": Item(0), "snapshot_restored_gb": Item(0.0001)})
+    function = replace(POOL.function, warmth=Warmth(snapshot=True))
+    pool = replace(DEPLOYMENT, workers={"pool": replace(POOL, function=function)}, api=replace(API, provisioned=1))
+    bill = kept.bill(usage.month(pool, Traffic(), MEASURED, 24))
+    starts = 720 * math.exp(-1 / 12)
+    assert bill["SnapStart"] == pytest.approx(starts * 2 * 0.0001)
+    loads = starts * usage.distinct(4, math.exp(1 / 12))
+    assert bill["cold starts"] == pytest.approx(loads * 0.5 * 2 * 0.00001)
 
 
 def test_the_api_starts_cold_for_all_models_together() -> None:
