@@ -8,6 +8,7 @@ module "dead_letter_queue" {
   source_names             = values(local.queue_names)
   consumer_timeout_seconds = local.dead_letters.timeout_seconds
   tls_only                 = var.tls_only
+  kms_key_arn              = var.kms_key_arn
 }
 
 module "dead_letters" {
@@ -24,6 +25,7 @@ module "dead_letters" {
   reserved_concurrency = null
   log_retention_days   = var.log_retention_days
   tracing              = local.monitoring.tracing
+  key                  = local.keys.dead_letters
 
   environment = merge(local.metrics_environment, {
     REQUEST_TABLE           = module.request_table.name
@@ -61,6 +63,7 @@ module "sweeper" {
   reserved_concurrency = null
   log_retention_days   = var.log_retention_days
   tracing              = local.monitoring.tracing
+  key                  = local.keys.sweeper
 
   environment = merge(local.metrics_environment, {
     REQUEST_TABLE       = module.request_table.name

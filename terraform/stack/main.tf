@@ -19,6 +19,7 @@ module "container_registry" {
   name          = "${var.name_prefix}-worker"
   function_arns = ["arn:${local.partition}:lambda:${local.region_and_account}:function:${var.name_prefix}-worker-*"]
   force_delete  = !var.deletion_protection
+  kms_key_arn   = var.kms_key_arn
 }
 
 module "request_table" {
@@ -26,6 +27,7 @@ module "request_table" {
 
   name                = local.table_name
   deletion_protection = var.deletion_protection
+  kms_key_arn         = var.kms_key_arn
 }
 
 module "request_queue" {
@@ -39,6 +41,7 @@ module "request_queue" {
   max_receive_count      = local.requests.max_receive_count
   retention_seconds      = local.queue_retention_seconds
   tls_only               = var.tls_only
+  kms_key_arn            = var.kms_key_arn
 }
 
 module "worker" {
@@ -76,6 +79,7 @@ module "worker" {
   log_retention_days  = var.log_retention_days
   metrics_environment = local.monitoring.metrics ? var.name_prefix : null
   tracing             = local.monitoring.tracing
+  kms_key_arn         = var.kms_key_arn
 }
 
 module "api" {
@@ -92,6 +96,7 @@ module "api" {
   reserved_concurrency = null
   log_retention_days   = var.log_retention_days
   tracing              = local.monitoring.tracing
+  key                  = local.keys.api
 
   environment = merge(local.metrics_environment, {
     REQUEST_TABLE            = module.request_table.name
@@ -123,6 +128,7 @@ module "http_api" {
   throttling         = local.throttling
   cors               = local.cors
   log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
 
   function = {
     name             = module.api.name

@@ -13,6 +13,8 @@ module "monitoring" {
   alarms    = local.monitoring.alarms
   emails    = local.monitoring.emails
 
+  kms_key_arn = var.kms_key_arn
+
   models = { for name, worker in local.worker_of : name => {
     worker = worker
     alarms = local.monitoring.alarm_models == null ? true : contains(local.monitoring.alarm_models, name)

@@ -80,3 +80,20 @@ variable "log_retention_days" {
     error_message = "log_retention_days must be a number of days that CloudWatch Logs accepts, such as 7, 14, 30, 90 or 365."
   }
 }
+
+variable "kms_key_arn" {
+  description = "KMS key that encrypts the request table, the queues, the logs, the images and the topic of the alarms; null is AWS's own keys. Its policy must be as docs/key-policy.json. Another value replaces the image repository, which is refused while it holds images and deletion_protection is on."
+  type        = string
+  default     = null
+  nullable    = true
+
+  validation {
+    condition     = var.kms_key_arn == null ? true : can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a KMS key, not of an alias."
+  }
+
+  validation {
+    condition     = try(split(":", var.kms_key_arn)[3] == data.aws_service.sqs.region, true)
+    error_message = "kms_key_arn must be a key in the region of the stack, ${data.aws_service.sqs.region}: SQS, DynamoDB and the others accept no key of another one."
+  }
+}

@@ -25,3 +25,9 @@ variable "force_delete" {
   type        = bool
   nullable    = false
 }
+
+variable "kms_key_arn" {
+  description = "KMS key that encrypts the images; null is ECR's own. ECR can't change it: another value replaces the repository."
+  type        = string
+  nullable    = true
+}

@@ -50,7 +50,8 @@ resource "aws_sqs_queue" "this" {
   message_retention_seconds = 1209600
   max_message_size          = 262144
   receive_wait_time_seconds = 20
-  sqs_managed_sse_enabled   = true
+  sqs_managed_sse_enabled   = var.kms_key_arn == null ? true : null # either of the two
+  kms_master_key_id         = var.kms_key_arn
   policy                    = try(data.aws_iam_policy_document.tls_only[0].json, null)
   redrive_allow_policy      = jsonencode({ for key, value in local.redrive_allow_policy : key => value if value != null })
 }

@@ -19,6 +19,7 @@ locals {
 resource "aws_cloudwatch_log_group" "this" {
   name              = local.log_group_name
   retention_in_days = var.log_retention_days
+  kms_key_id        = try(var.key.arn, null)
 }
 
 data "aws_iam_policy_document" "assume" {
@@ -67,6 +68,34 @@ resource "aws_iam_role_policy" "tracing" {
   name   = "tracing"
   role   = aws_iam_role.this.id
   policy = data.aws_iam_policy_document.tracing[0].json
+}
+
+# Only by way of the services that the function calls. Logs are encrypted by CloudWatch Logs, by right of the key's policy.
+data "aws_iam_policy_document" "key" {
+  count = var.key == null ? 0 : 1
+
+  dynamic "statement" {
+    for_each = { for action, services in { "kms:Decrypt" = var.key.decrypts_by, "kms:GenerateDataKey" = var.key.encrypts_by } : action => services if length(services) > 0 }
+
+    content {
+      actions   = [statement.key]
+      resources = [var.key.arn]
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = [for service in statement.value : "${service}.${data.aws_service.logs.region}.${data.aws_partition.current.dns_suffix}"]
+      }
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "key" {
+  count = var.key == null ? 0 : 1
+
+  name   = "key"
+  role   = aws_iam_role.this.id
+  policy = data.aws_iam_policy_document.key[0].json
 }
 
 resource "aws_iam_role_policy" "capability" {
@@ -138,6 +167,7 @@ resource "aws_lambda_function" "this" {
     aws_cloudwatch_log_group.this,
     aws_iam_role_policy.own_log,
     aws_iam_role_policy.tracing,
+    aws_iam_role_policy.key,
     aws_iam_role_policy.capability,
   ]
 }

@@ -122,8 +122,8 @@ variable "policies" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for name in keys(var.policies) : can(regex("^[a-z][a-z-]*$", name)) && !contains(["own-log", "tracing"], name)])
-    error_message = "Function ${var.name}: policies names must be lower-case words joined by hyphens; own-log and tracing are the module's own."
+    condition     = alltrue([for name in keys(var.policies) : can(regex("^[a-z][a-z-]*$", name)) && !contains(["own-log", "tracing", "key"], name)])
+    error_message = "Function ${var.name}: policies names must be lower-case words joined by hyphens; own-log, tracing and key are the module's own."
   }
 
   validation {
@@ -270,4 +270,14 @@ variable "log_retention_days" {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
     error_message = "log_retention_days must be a number of days that CloudWatch Logs accepts, such as 7, 14, 30, 90 or 365."
   }
+}
+
+variable "key" {
+  description = "KMS key that encrypts the function's log and what it reads and writes: by way of which services, such as sqs, it decrypts and encrypts. null is AWS's own keys."
+  type = object({
+    arn         = string
+    decrypts_by = list(string)
+    encrypts_by = list(string)
+  })
+  nullable = true
 }

@@ -116,3 +116,9 @@ variable "log_retention_days" {
     error_message = "log_retention_days must be a number of days that CloudWatch Logs accepts, such as 7, 14, 30, 90 or 365."
   }
 }
+
+variable "kms_key_arn" {
+  description = "KMS key that encrypts the access log; null is CloudWatch Logs' own."
+  type        = string
+  nullable    = true
+}

@@ -33,11 +33,12 @@ locals {
   ))
 }
 
-# Not encrypted with a key: alarms can't publish by way of AWS's managed one, and what they publish is no secret.
+# Without a key of the account's own it is not encrypted: alarms can't publish by way of the one that AWS manages.
 resource "aws_sns_topic" "alarms" {
   count = var.alarms ? 1 : 0
 
-  name = local.topic_name
+  name              = local.topic_name
+  kms_master_key_id = var.kms_key_arn
 }
 
 data "aws_iam_policy_document" "topic" {

@@ -127,3 +127,9 @@ variable "failed_share" {
     error_message = "failed_share must be above 0 and below 1."
   }
 }
+
+variable "kms_key_arn" {
+  description = "KMS key that encrypts the topic of the alarms; null is none. Its policy must let cloudwatch.amazonaws.com use it."
+  type        = string
+  nullable    = true
+}

@@ -43,7 +43,8 @@ resource "aws_sqs_queue" "this" {
   message_retention_seconds  = var.retention_seconds
   max_message_size           = 262144
   receive_wait_time_seconds  = 20
-  sqs_managed_sse_enabled    = true
+  sqs_managed_sse_enabled    = var.kms_key_arn == null ? true : null # either of the two
+  kms_master_key_id          = var.kms_key_arn
   policy                     = try(data.aws_iam_policy_document.tls_only[0].json, null)
 
   # As a resource of its own this policy would be watched by the provider for another 25 s, at destroy too.

@@ -74,3 +74,9 @@ variable "tls_only" {
   type        = bool
   nullable    = false
 }
+
+variable "kms_key_arn" {
+  description = "KMS key that encrypts the messages; null is SQS's own."
+  type        = string
+  nullable    = true
+}

@@ -36,8 +36,8 @@ resource "aws_dynamodb_table" "this" {
     enabled = true
   }
 
-  # By the key that AWS manages for DynamoDB.
   server_side_encryption {
-    enabled = true
+    enabled     = true
+    kms_key_arn = var.kms_key_arn
   }
 }

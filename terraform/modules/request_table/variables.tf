@@ -14,3 +14,9 @@ variable "deletion_protection" {
   type        = bool
   nullable    = false
 }
+
+variable "kms_key_arn" {
+  description = "KMS key that encrypts the table; null is the one that AWS manages for DynamoDB."
+  type        = string
+  nullable    = true
+}

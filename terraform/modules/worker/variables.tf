@@ -312,3 +312,9 @@ variable "log_retention_days" {
     error_message = "log_retention_days must be a number of days that CloudWatch Logs accepts, such as 7, 14, 30, 90 or 365."
   }
 }
+
+variable "kms_key_arn" {
+  description = "KMS key that encrypts the queue, the table and the worker's log; null is AWS's own keys."
+  type        = string
+  nullable    = true
+}

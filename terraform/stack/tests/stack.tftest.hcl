@@ -368,3 +368,18 @@ run "an_image_by_tag" {
 
   expect_failures = [data.aws_ssm_parameters_by_path.images]
 }
+
+run "with_a_key" {
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
+  }
+
+  assert {
+    condition = local.keys == {
+      api          = { arn = var.kms_key_arn, decrypts_by = ["dynamodb", "sqs"], encrypts_by = ["sqs"] }
+      dead_letters = { arn = var.kms_key_arn, decrypts_by = ["dynamodb", "sqs"], encrypts_by = [] }
+      sweeper      = { arn = var.kms_key_arn, decrypts_by = ["dynamodb"], encrypts_by = [] }
+    }
+    error_message = "only the api writes to an encrypted queue, and the sweeper reads no message"
+  }
+}

@@ -34,6 +34,7 @@ run "invalid_1" {
     var.authorizer,
     var.log_level,
     var.log_retention_days,
+    var.kms_key_arn,
   ]
 
   variables {
@@ -53,12 +54,14 @@ run "invalid_1" {
     log_level = "LOUD"
     # log retention unknown
     log_retention_days = 8
+    # an alias
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:alias/inference"
   }
 }
 
 run "invalid_2" {
   command         = plan
-  expect_failures = [var.name_prefix, var.requests, var.sweeper]
+  expect_failures = [var.name_prefix, var.requests, var.sweeper, var.kms_key_arn]
 
   variables {
     # prefix that ends in a hyphen
@@ -67,6 +70,8 @@ run "invalid_2" {
     requests = { max_body_depth = 101 }
     # sweeper too eager
     sweeper = { grace_seconds = 29 }
+    # a key of another region
+    kms_key_arn = "arn:aws:kms:us-east-1:123456789012:key/1"
   }
 }
 

@@ -6,6 +6,7 @@ variables {
   name          = "inference-test-worker"
   function_arns = ["arn:aws:lambda:eu-west-1:123456789012:function:inference-test-worker-*"]
   force_delete  = false
+  kms_key_arn   = null
 }
 
 run "repository" {
@@ -32,5 +33,16 @@ run "repository" {
   assert {
     condition     = one(data.aws_iam_policy_document.pull.statement[0].condition).values == tolist(var.function_arns)
     error_message = "Lambda must be allowed to pull for the given functions, and for no other"
+  }
+}
+
+run "with_a_key" {
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
+  }
+
+  assert {
+    condition     = one(aws_ecr_repository.this.encryption_configuration).encryption_type == "KMS" && one(aws_ecr_repository.this.encryption_configuration).kms_key == var.kms_key_arn
+    error_message = "the key must encrypt the images"
   }
 }

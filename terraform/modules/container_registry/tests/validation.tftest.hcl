@@ -9,6 +9,7 @@ variables {
   name          = "inference-test-worker"
   function_arns = ["arn:aws:lambda:eu-west-1:123456789012:function:inference-test-worker-*"]
   force_delete  = false
+  kms_key_arn   = null
 }
 
 run "valid" {

@@ -7,6 +7,7 @@ variables {
   source_names             = ["inference-test-sentiment", "inference-test-experiments"]
   consumer_timeout_seconds = 20
   tls_only                 = true
+  kms_key_arn              = null
 }
 
 run "queue" {
@@ -69,5 +70,16 @@ run "eleven_sources" {
   assert {
     condition     = jsondecode(aws_sqs_queue.this.redrive_allow_policy) == { redrivePermission = "allowAll" }
     error_message = "SQS takes no eleventh source by name"
+  }
+}
+
+run "with_a_key" {
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
+  }
+
+  assert {
+    condition     = aws_sqs_queue.this.kms_master_key_id == var.kms_key_arn
+    error_message = "the key must encrypt the messages"
   }
 }

@@ -9,6 +9,7 @@ variables {
   source_names             = ["inference-test-sentiment"]
   consumer_timeout_seconds = 30
   tls_only                 = true
+  kms_key_arn              = null
 }
 
 run "valid" {

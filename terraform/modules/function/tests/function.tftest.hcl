@@ -17,6 +17,7 @@ variables {
   reserved_concurrency = null
   log_retention_days   = 30
   tracing              = false
+  key                  = null
 }
 
 run "zip" {
@@ -245,5 +246,37 @@ run "warmer_of_one" {
   assert {
     condition     = one(aws_cloudwatch_event_target.warmer).input == "{\"ping\":{\"hold_ms\":0}}"
     error_message = "one ping has no others to wait for"
+  }
+}
+
+run "with_a_key" {
+  variables {
+    key = { arn = "arn:aws:kms:eu-west-1:123456789012:key/1", decrypts_by = ["dynamodb", "sqs"], encrypts_by = ["sqs"] }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.this.kms_key_id == var.key.arn
+    error_message = "the key must encrypt the log"
+  }
+
+  assert {
+    condition     = { for statement in data.aws_iam_policy_document.key[0].statement : one(statement.actions) => one(statement.condition).values } == { "kms:Decrypt" = tolist(["dynamodb.eu-west-1.amazonaws.com", "sqs.eu-west-1.amazonaws.com"]), "kms:GenerateDataKey" = tolist(["sqs.eu-west-1.amazonaws.com"]) }
+    error_message = "the key may be used by way of the services that were named alone"
+  }
+
+  assert {
+    condition     = alltrue([for statement in data.aws_iam_policy_document.key[0].statement : statement.resources == toset([var.key.arn]) && one(statement.condition).variable == "kms:ViaService"]) && aws_iam_role_policy.key[0].role == aws_iam_role.this.id
+    error_message = "the role may use this key and no other"
+  }
+}
+
+run "with_a_key_to_read" {
+  variables {
+    key = { arn = "arn:aws:kms:eu-west-1:123456789012:key/1", decrypts_by = ["dynamodb"], encrypts_by = [] }
+  }
+
+  assert {
+    condition     = one(one(data.aws_iam_policy_document.key[0].statement).actions) == "kms:Decrypt"
+    error_message = "who writes nothing must not have kms:GenerateDataKey"
   }
 }

@@ -20,6 +20,7 @@ variables {
   log_retention_days   = 30
   tracing              = false
   policies             = {}
+  key                  = null
 }
 
 run "valid" {

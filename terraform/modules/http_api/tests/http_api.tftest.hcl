@@ -14,6 +14,7 @@ variables {
   throttling         = { burst = 100, rate = 50 }
   cors               = null
   log_retention_days = 30
+  kms_key_arn        = null
 }
 
 run "signed_requests" {
@@ -102,5 +103,16 @@ run "open_with_cors" {
   assert {
     condition     = one(aws_apigatewayv2_api.this.cors_configuration).allow_origins == toset(["https://app.example"])
     error_message = "only the origin that was given may call"
+  }
+}
+
+run "with_a_key" {
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_group.access.kms_key_id == var.kms_key_arn
+    error_message = "the key must encrypt the access log"
   }
 }

@@ -17,6 +17,7 @@ variables {
   throttling         = { burst = 100, rate = 50 }
   cors               = null
   log_retention_days = 30
+  kms_key_arn        = null
 }
 
 run "valid" {

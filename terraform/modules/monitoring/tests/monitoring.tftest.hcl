@@ -26,6 +26,7 @@ variables {
   sweeper_schedule       = "rate(5 minutes)"
   oldest_message_seconds = 900
   failed_share           = 0.05
+  kms_key_arn            = null
 }
 
 run "everything" {
@@ -207,5 +208,16 @@ run "a_sweep_each_week" {
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.sweeper) == 0
     error_message = "CloudWatch has no period for it"
+  }
+}
+
+run "with_a_key" {
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
+  }
+
+  assert {
+    condition     = aws_sns_topic.alarms[0].kms_master_key_id == var.kms_key_arn
+    error_message = "the key must encrypt the topic"
   }
 }

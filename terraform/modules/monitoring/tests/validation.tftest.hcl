@@ -20,6 +20,7 @@ variables {
   sweeper_schedule       = "rate(5 minutes)"
   oldest_message_seconds = 900
   failed_share           = 0.05
+  kms_key_arn            = null
 }
 
 run "valid" {

@@ -10,6 +10,7 @@ variables {
   max_receive_count      = 8
   retention_seconds      = 345600
   tls_only               = true
+  kms_key_arn            = null
 }
 
 run "queues" {
@@ -52,5 +53,16 @@ run "without_tls" {
   assert {
     condition     = length(data.aws_iam_policy_document.tls_only) == 0
     error_message = "tls_only = false takes the policy away"
+  }
+}
+
+run "with_a_key" {
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
+  }
+
+  assert {
+    condition     = aws_sqs_queue.this.kms_master_key_id == var.kms_key_arn
+    error_message = "the key must encrypt the messages"
   }
 }

@@ -13,6 +13,7 @@ variables {
   max_receive_count      = 8
   retention_seconds      = 345600
   tls_only               = true
+  kms_key_arn            = null
 }
 
 run "valid" {

@@ -5,6 +5,7 @@ mock_provider "aws" {
 variables {
   name                = "inference-test-requests"
   deletion_protection = true
+  kms_key_arn         = null
 }
 
 run "table" {
@@ -38,5 +39,16 @@ run "table" {
       ["open", "open_shard", "submitted_at", "KEYS_ONLY"]
     ]
     error_message = "the sparse index of open requests must be there, with the keys alone"
+  }
+}
+
+run "with_a_key" {
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
+  }
+
+  assert {
+    condition     = one(aws_dynamodb_table.this.server_side_encryption).enabled && one(aws_dynamodb_table.this.server_side_encryption).kms_key_arn == var.kms_key_arn
+    error_message = "the key must encrypt the table"
   }
 }

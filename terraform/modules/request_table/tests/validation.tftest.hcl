@@ -8,6 +8,7 @@ mock_provider "aws" {
 variables {
   name                = "inference-test-requests"
   deletion_protection = true
+  kms_key_arn         = null
 }
 
 run "valid" {

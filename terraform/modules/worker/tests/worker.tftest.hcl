@@ -28,6 +28,7 @@ variables {
   log_retention_days   = 30
   metrics_environment  = null
   tracing              = false
+  kms_key_arn          = null
 }
 
 run "least" {
