@@ -78,8 +78,8 @@ image: venv ## build the workers' images [MODEL=folder ARCHITECTURE=x86_64|arm64
 		$(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(BUILDER),--builder $(BUILDER)) $(if $(PUSH),--push)
 
 .PHONY: bootstrap
-bootstrap: terraform-ready venv ## create the bucket of the Terraform states and ENV's backend.hcl [BUCKET=name]
-	@$(RUN).deployment.bootstrap --env $(ENV) $(if $(BUCKET),--bucket "$(BUCKET)")
+bootstrap: terraform-ready venv ## create the bucket of the Terraform states and ENV's backend.hcl [BUCKET=name] [KMS_KEY_ARN=arn]
+	@$(RUN).deployment.bootstrap --env $(ENV) $(if $(BUCKET),--bucket "$(BUCKET)") $(if $(KMS_KEY_ARN),--kms-key-arn "$(KMS_KEY_ARN)")
 
 .PHONY: deploy
 deploy: terraform-ready venv ## deploy to AWS in one go: registry, images, everything (ENV=dev|prod) [BUILDER=docker]

@@ -7,17 +7,40 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 Rights = dict[str, list[tuple[set[str], set[str]]]]
-"""Role, by its function's name without the prefix -> statements: actions and resources."""
+"""Role, by its function's name without the prefix -> statements: actions and resources. What a condition limits is in
+the resource: see `under`."""
 
 # What Lambda does with a role of a function that reads a queue.
 CONSUME = {"sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"}
 
 
-def rights(prefix: str, region: str, account: str, workers: Sequence[str]) -> Rights:
+def under(resource: str, condition: str, value: str) -> str:
+    """A resource, for calls that have this value of a condition key only."""
+    return f"{resource} if {condition}={value}"
+
+
+def via(key: str, service: str, region: str) -> str:
+    """A KMS key, by way of a service."""
+    return under(key, "kms:ViaService", f"{service}.{region}.amazonaws.com")
+
+
+def rights(
+    prefix: str,
+    region: str,
+    account: str,
+    workers: Sequence[str],
+    *,
+    key: str | None = None,
+    artifact: tuple[str, str] | None = None,
+    artifact_key: str | None = None,
+) -> Rights:
     """The rights of every role of a stack. A right that is added, removed or widened must be changed here too.
 
     Args:
         workers: the names of models with workers of their own, and of pools.
+        key: ARN of the KMS key that encrypts the stack.
+        artifact: bucket and key of what every worker reads in S3.
+        artifact_key: ARN of the KMS key that encrypts it.
     """
     queues = f"arn:aws:sqs:{region}:{account}:{prefix}-"
     table = f"arn:aws:dynamodb:{region}:{account}:table/{prefix}-requests"
@@ -43,5 +66,17 @@ def rights(prefix: str, region: str, account: str, workers: Sequence[str]) -> Ri
             (CONSUME | {"sqs:ChangeMessageVisibility", "sqs:ChangeMessageVisibilityBatch"}, {queues + worker}),
             ({"dynamodb:UpdateItem", "dynamodb:PartiQLUpdate"}, {table}),
         ]
+    for role, statements in roles.items():
+        if role.startswith("worker-") and artifact:
+            bucket = f"arn:aws:s3:::{artifact[0]}"
+            statements.append(({"s3:GetObject"}, {f"{bucket}/{artifact[1]}"}))
+            statements.append(({"s3:ListBucket"}, {under(bucket, "s3:prefix", artifact[1])}))
+        if role.startswith("worker-") and artifact_key:
+            statements.append(({"kms:Decrypt"}, {via(artifact_key, "s3", region)}))
+        if key:
+            services = {"sqs", "dynamodb"} if role != "sweeper" else {"dynamodb"}
+            statements.append(({"kms:Decrypt"}, {via(key, service, region) for service in services}))
+    if key:
+        roles["api"].append(({"kms:GenerateDataKey"}, {via(key, "sqs", region)}))
     own_log = {"logs:CreateLogStream", "logs:PutLogEvents"}
     return {role: [*found, (own_log, {f"{logs}{role}:*"})] for role, found in roles.items()}

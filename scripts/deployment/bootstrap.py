@@ -1,6 +1,6 @@
 """Create the S3 bucket of the Terraform states, and write an environment's backend.hcl.
 
-    python -m scripts.deployment.bootstrap --env dev|prod|local [--bucket NAME]
+    python -m scripts.deployment.bootstrap --env dev|prod|local [--bucket NAME] [--kms-key-arn ARN]
 
 Does nothing that was done before: a bucket that exists and a backend.hcl that exists stay as they are. `local` creates
 the bucket on the emulator, without a question and without a backend.hcl.
@@ -20,7 +20,7 @@ from scripts.local import emulator
 FOLDER = terraform.TERRAFORM / "bootstrap"
 
 
-def bootstrap(environment: str, bucket: str | None) -> int:
+def bootstrap(environment: str, bucket: str | None, kms_key_arn: str | None = None) -> int:
     """Create the bucket and write backend.hcl, each if it does not exist. Returns Terraform's exit code.
 
     Raises:
@@ -35,8 +35,13 @@ def bootstrap(environment: str, bucket: str | None) -> int:
         raise CommandError(f"there is no environment {environment}: ENV is one of local, dev, prod", code=2)
     if not local and (found := _existing(bucket)):
         note(f"the bucket {found['bucket']} exists already")
+        if kms_key_arn and kms_key_arn != found["kms_key_arn"]:
+            raise CommandError(
+                f"the bucket {found['bucket']} is not encrypted with {kms_key_arn}: change it from the machine that "
+                "created it, or import it (terraform/bootstrap/README.md)"
+            )
     else:
-        code = _apply(environment, env, bucket)
+        code = _apply(environment, env, bucket, kms_key_arn)
         if code:
             return code
         found = _outputs(environment, env)
@@ -47,7 +52,7 @@ def bootstrap(environment: str, bucket: str | None) -> int:
 
 
 def _existing(bucket: str | None) -> dict[str, str] | None:
-    """The bucket and its region, if the caller's account has it."""
+    """The bucket, its region and its KMS key ("" without one), if the caller's account has it."""
     from botocore.exceptions import ClientError
 
     account = aws_session.client_in("sts", None).get_caller_identity()["Account"]
@@ -65,11 +70,30 @@ def _existing(bucket: str | None) -> dict[str, str] | None:
                 "set BUCKET to another name, or ask for the permission"
             ) from error
         raise
-    return {"bucket": name, "region": answer.get("BucketRegion") or s3.meta.region_name}
+    return {
+        "bucket": name,
+        "region": answer.get("BucketRegion") or s3.meta.region_name,
+        "kms_key_arn": _key_of(s3, name),
+    }
 
 
-def _apply(environment: str, env: Mapping[str, str], bucket: str | None) -> int:
-    init, apply = ["-input=false"], [f"-var=bucket={bucket}"] if bucket else []
+def _key_of(s3: Any, bucket: str) -> str:
+    """ARN of the KMS key that encrypts what is written to a bucket; empty without one."""
+    from botocore.exceptions import ClientError
+
+    try:
+        rules = s3.get_bucket_encryption(Bucket=bucket)["ServerSideEncryptionConfiguration"]["Rules"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ServerSideEncryptionConfigurationNotFoundError":
+            return ""  # only of a fake: AWS encrypts every bucket
+        raise
+    return next((str(rule["ApplyServerSideEncryptionByDefault"].get("KMSMasterKeyID", "")) for rule in rules), "")
+
+
+def _apply(environment: str, env: Mapping[str, str], bucket: str | None, kms_key_arn: str | None) -> int:
+    init = ["-input=false"]
+    given = {"bucket": bucket, "kms_key_arn": kms_key_arn}
+    apply = [f"-var={name}={value}" for name, value in given.items() if value]
     log = None
     if environment == terraform.LOCAL:
         init.append(f"-backend-config=path={_local_data() / 'state.tfstate'}")
@@ -108,7 +132,10 @@ def _write_backend(folder: Path, environment: str, found: Mapping[str, str]) -> 
         note(f"{shown} exists and stays as it is")
         return
     values = {"bucket": found["bucket"], "key": f"inference/{environment}.tfstate", "region": found["region"]}
-    path.write_text("".join(f'{name:<6} = "{value}"\n' for name, value in values.items()), encoding="utf-8")
+    if found["kms_key_arn"]:
+        values["kms_key_id"] = found["kms_key_arn"]  # without it Terraform asks S3 to encrypt the state by S3's own key
+    width = max(map(len, values))
+    path.write_text("".join(f'{name:<{width}} = "{value}"\n' for name, value in values.items()), encoding="utf-8")
     note(f"{shown} written; next: `make deploy ENV={environment}`")
 
 
@@ -117,8 +144,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bootstrap", description="Create the bucket of the Terraform states.")
     parser.add_argument("--env", default=terraform.LOCAL, help="local (default), dev or prod")
     parser.add_argument("--bucket", help="its name (default: inference-terraform-<account>-<region>)")
+    parser.add_argument("--kms-key-arn", help="KMS key that encrypts the states (default: S3's own)")
     args = parser.parse_args()
-    return bootstrap(args.env, args.bucket or None)
+    return bootstrap(args.env, args.bucket or None, args.kms_key_arn or None)
 
 
 if __name__ == "__main__":

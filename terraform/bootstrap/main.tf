@@ -42,7 +42,7 @@ locals {
 resource "aws_s3_bucket" "state" {
   #checkov:skip=CKV_AWS_18:access logs need a second bucket; CloudTrail's data events show who reads a state
   #checkov:skip=CKV_AWS_144:a state is of use in its own region only
-  #checkov:skip=CKV_AWS_145:S3's own keys encrypt it; a customer key costs $1 a month
+  #checkov:skip=CKV_AWS_145:S3's own keys encrypt it unless kms_key_arn is set; a customer key costs $1 a month
   #checkov:skip=CKV2_AWS_62:nothing reacts to a new state
 
   bucket = local.bucket
@@ -65,8 +65,11 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "state" {
 
   rule {
     apply_server_side_encryption_by_default {
-      sse_algorithm = "AES256"
+      sse_algorithm     = var.kms_key_arn == null ? "AES256" : "aws:kms"
+      kms_master_key_id = var.kms_key_arn
     }
+
+    bucket_key_enabled = var.kms_key_arn == null ? null : true # fewer calls to KMS
   }
 }
 

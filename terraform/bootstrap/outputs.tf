@@ -7,3 +7,8 @@ output "region" {
   description = "Region of the bucket, for `region` in backend.hcl."
   value       = data.aws_service.s3.region
 }
+
+output "kms_key_arn" {
+  description = "KMS key of the states, for `kms_key_id` in backend.hcl; empty where S3's own encrypts them."
+  value       = var.kms_key_arn == null ? "" : var.kms_key_arn
+}

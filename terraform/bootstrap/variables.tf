@@ -21,3 +21,15 @@ variable "former_version_days" {
     error_message = "former_version_days must be a whole number of days, 1 or more."
   }
 }
+
+variable "kms_key_arn" {
+  description = "KMS key that encrypts the states, in the region of the bucket; null is S3's own. backend.hcl must name it too, as kms_key_id: `make bootstrap` writes it."
+  type        = string
+  default     = null
+  nullable    = true
+
+  validation {
+    condition     = var.kms_key_arn == null ? true : can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$", var.kms_key_arn))
+    error_message = "kms_key_arn must be the ARN of a KMS key, not of an alias."
+  }
+}

@@ -10,37 +10,45 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
 from inference.aws import clients
 from tests.integration.system import PREFIX, System
-from tests.rights import Rights
+from tests.rights import Rights, under, via
+from worker.model import artifact as artifacts
 
 Right = tuple[str, str]
 """An action and a resource."""
 
 
 class LimitedSystem(System):
-    """Set `rights` to limit the roles. `broken` are operations that AWS rejects, such as SendMessage."""
+    """Set `rights` to limit the roles. `broken` are operations that AWS rejects, such as SendMessage. `key` is the KMS
+    key that encrypts the table and the queues, `artifact_key` the one that encrypts what is read in S3."""
 
     rights: Rights
+    key: str
+    artifact_key: str
     broken: tuple[str, ...] = ()
     denied: set[str]
     _role: str | None = None
 
-    def limit(self, account: str, rights: Rights) -> None:
+    def limit(self, account: str, rights: Rights, key: str, artifact_key: str) -> None:
         """Check the functions' calls from now on. The tests' own calls are not checked."""
         self.rights = rights
+        self.key, self.artifact_key = key, artifact_key
         self.denied = set()
         self._account = account
         self.logs = clients.client("logs")
+        self.s3 = clients.client("s3")
         bounded = [clients.client(name, self.api.deadline) for name in ("dynamodb", "sqs")]
         for client in (
             self.dynamodb,
             self.sqs,
             self.logs,
+            self.s3,
             *(one for two in bounded for one in (two._short, two._last)),
         ):
             client.meta.events.register("before-parameter-build", self._check)
@@ -58,7 +66,8 @@ class LimitedSystem(System):
             ):
                 self.denied.add(action)
                 message = f"{self._role} is not authorized to perform: {action} on resource: {resource}"
-                raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": message}}, model.name)
+                error = {"Code": "AccessDeniedException", "Message": message}
+                raise ClientError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": 403}}, model.name)
 
     def _needed(self, service: str, operation: str, params: Mapping[str, Any]) -> list[Right]:
         place = f"arn:aws:{service}:{self._region}:{self._account}:"
@@ -66,21 +75,42 @@ class LimitedSystem(System):
         match service, operation:
             case "dynamodb", "BatchExecuteStatement":
                 found = [re.match(r'(\w+) "([^"]+)"', statement["Statement"]) for statement in params["Statements"]]
-                return [(f"dynamodb:PartiQL{m[1].title()}", f"{place}table/{m[2]}") for m in found if m]
+                rights = [(f"dynamodb:PartiQL{m[1].title()}", f"{place}table/{m[2]}") for m in found if m]
+                return [*rights, self._use("kms:Decrypt", "dynamodb")]
             case "dynamodb", _:
                 index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
-                return [(actions[0], f"{place}table/{params['TableName']}{index}")]
+                right = (actions[0], f"{place}table/{params['TableName']}{index}")
+                return [right, self._use("kms:Decrypt", "dynamodb")]
             case "sqs", _:
                 if operation == "ChangeMessageVisibilityBatch":
                     actions.append("sqs:ChangeMessageVisibility")  # the one that AWS checks
-                return [(action, place + params["QueueUrl"].rpartition("/")[2]) for action in actions]
+                used = {"SendMessage": ("kms:GenerateDataKey", "kms:Decrypt"), "ReceiveMessage": ("kms:Decrypt",)}
+                return [
+                    *((action, place + params["QueueUrl"].rpartition("/")[2]) for action in actions),
+                    *(self._use(action, "sqs") for action in used.get(operation, ())),
+                ]
             case "logs", _:
                 stream = "" if operation == "FilterLogEvents" else f":log-stream:{params['logStreamName']}"
                 return [(actions[0], f"{place}log-group:{params['logGroupName']}{stream}")]
+            case "s3", "HeadObject" | "GetObject":
+                bucket, key = f"arn:aws:s3:::{params['Bucket']}", params["Key"]
+                rights = [("s3:GetObject", f"{bucket}/{key}")]
+                if self._exists(params["Bucket"], key):
+                    return [*rights, ("kms:Decrypt", via(self.artifact_key, "s3", self._region))]
+                return [*rights, ("s3:ListBucket", under(bucket, "s3:prefix", key))]  # else S3 answers 403, not 404
         raise AssertionError(f"which rights does {service} {operation} need?")
 
+    def _use(self, action: str, service: str) -> Right:
+        """What the caller of a service needs of the stack's key."""
+        return action, via(self.key, service, self._region)
+
+    def _exists(self, bucket: str, key: str) -> bool:
+        with self._as(None):
+            found = self.s3.list_objects_v2(Bucket=bucket, Prefix=key).get("Contents", ())
+        return any(item["Key"] == key for item in found)
+
     @contextmanager
-    def _as(self, role: str) -> Iterator[None]:
+    def _as(self, role: str | None) -> Iterator[None]:
         before, self._role = self._role, role
         try:
             yield
@@ -113,6 +143,11 @@ class LimitedSystem(System):
         with self._as("dead-letters" if queue == "dlq" else f"worker-{queue}"):
             self.sqs.get_queue_attributes(QueueUrl=self.urls[queue], AttributeNames=["VisibilityTimeout"])
             return super().receive(queue)
+
+    def fetch(self, bucket: str, key: str, sha256: str, cache: Path) -> bytes:
+        """A worker's artifact, from S3."""
+        with self._as("worker-sentiment"):
+            return artifacts.download(f"s3://{bucket}/{key}", sha256, lambda: self.s3, cache=cache).read_bytes()
 
     def log(self, role: str, *lines: str) -> None:
         """Lambda writes lines to a function's log group, with the function's role."""

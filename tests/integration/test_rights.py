@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from botocore.exceptions import ClientError
@@ -14,10 +16,13 @@ from inference.sweep import SETTLE_MS
 from tests.integration.limited_system import LimitedSystem, Right
 from tests.integration.system import GRACE_SECONDS, PREFIX, calls_of
 from tests.rights import Rights, rights
+from worker.model.errors import ArtifactError
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
-RIGHTS = rights(PREFIX, REGION, ACCOUNT, ["sentiment"])
+KEY, ARTIFACT_KEY = (f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}" for name in ("stack", "artifacts"))
+BUCKET, OBJECT, CONTENT = "models-of-the-rights", "sentiment/1.onnx", b"weights"
+RIGHTS = rights(PREFIX, REGION, ACCOUNT, ["sentiment"], key=KEY, artifact=(BUCKET, OBJECT), artifact_key=ARTIFACT_KEY)
 TEXT = {"text": "what a lovely day"}
 
 
@@ -26,9 +31,11 @@ def limited_system(on_emulator: None, package: Path, module_patch: pytest.Monkey
     # The lean client has no events, by which calls are checked.
     module_patch.setattr(clients, "lean_client", clients.client)
     system = LimitedSystem(package, module_patch, statements=25)
-    system.limit(ACCOUNT, RIGHTS)
+    system.limit(ACCOUNT, RIGHTS, KEY, ARTIFACT_KEY)
+    system.s3.create_bucket(Bucket=BUCKET)
     yield system
     system.remove()
+    system.s3.delete_bucket(Bucket=BUCKET)
 
 
 @pytest.fixture
@@ -38,6 +45,7 @@ def system(limited_system: LimitedSystem) -> Iterator[LimitedSystem]:
     limited_system.broken = ()
     limited_system.denied.clear()
     limited_system.clear()
+    limited_system.s3.delete_object(Bucket=BUCKET, Key=OBJECT)
 
 
 def submit(system: LimitedSystem) -> str:
@@ -101,6 +109,20 @@ def a_lost_request_is_ended(system: LimitedSystem) -> None:
     assert system.status(request_id)["json"]["error"]["code"] == "lost"
 
 
+def a_request_is_run_with_an_artifact_from_s3(system: LimitedSystem) -> None:
+    encrypted = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": ARTIFACT_KEY}
+    system.s3.put_object(Bucket=BUCKET, Key=OBJECT, Body=CONTENT, **encrypted)
+    with TemporaryDirectory() as cache:
+        assert system.fetch(BUCKET, OBJECT, hashlib.sha256(CONTENT).hexdigest(), Path(cache)) == CONTENT
+    one_request_succeeds(system)
+
+
+def an_artifact_that_does_not_exist_is_called_missing(system: LimitedSystem) -> None:
+    with TemporaryDirectory() as cache, pytest.raises(ArtifactError) as failed:
+        system.fetch(BUCKET, OBJECT, "0" * 64, Path(cache))
+    assert "no such object: upload it" in str(failed.value)
+
+
 def functions_log(system: LimitedSystem) -> None:
     for role in RIGHTS:
         system.log(role, "a line")
@@ -114,6 +136,8 @@ SCENARIOS: list[Scenario] = [
     a_batch_is_three_calls,
     a_dead_letter_ends_its_request_with_the_reason,
     a_lost_request_is_ended,
+    a_request_is_run_with_an_artifact_from_s3,
+    an_artifact_that_does_not_exist_is_called_missing,
     functions_log,
 ]
 
@@ -125,6 +149,8 @@ NEEDED_BY: dict[str, dict[str, Scenario]] = {
         "dynamodb:GetItem": a_request_is_accepted_and_cancelled,
         "dynamodb:UpdateItem": a_request_is_accepted_and_cancelled,
         "dynamodb:DeleteItem": a_submit_that_sqs_rejects_leaves_no_record,
+        "kms:Decrypt": a_request_is_accepted_and_cancelled,
+        "kms:GenerateDataKey": a_request_is_accepted_and_cancelled,
     },
     "worker-sentiment": {
         "sqs:ReceiveMessage": one_request_succeeds,
@@ -134,6 +160,9 @@ NEEDED_BY: dict[str, dict[str, Scenario]] = {
         "sqs:ChangeMessageVisibilityBatch": a_batch_is_three_calls,
         "dynamodb:UpdateItem": one_request_succeeds,
         "dynamodb:PartiQLUpdate": a_batch_is_three_calls,
+        "s3:GetObject": a_request_is_run_with_an_artifact_from_s3,
+        "s3:ListBucket": an_artifact_that_does_not_exist_is_called_missing,
+        "kms:Decrypt": a_request_is_run_with_an_artifact_from_s3,
     },
     "dead-letters": dict.fromkeys(
         {action for actions, _ in RIGHTS["dead-letters"] for action in actions},
@@ -180,6 +209,6 @@ def test_each_right_is_needed(system: LimitedSystem, role: str, right: Right) ->
     action, _ = right
     scenario = functions_log if action in OWN_LOG else NEEDED_BY[role][action]
     system.rights = without(role, right)
-    with pytest.raises((AssertionError, ClientError, Unavailable)):
+    with pytest.raises((AssertionError, ArtifactError, ClientError, Unavailable)):
         scenario(system)
     assert system.denied == {action}

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -73,13 +74,15 @@ def sts() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def plan_of(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Plan]:
-    """plan_of("dev", "sentiment", "tiny") is the plan of dev with these models; each plan is made once."""
+    """plan_of("dev", "sentiment", "tiny") is the plan of dev with these models; each plan is made once. `each` are
+    settings of each model; all other keywords are the stack's."""
     inputs = tmp_path_factory.mktemp("inputs")
     placeholder = inputs / "lambda.zip"
     placeholder.write_text("stands for a zip")
 
     @cache
-    def make(environment: str, models: tuple[str, ...], region: str | None) -> Plan:
+    def make(environment: str, models: tuple[str, ...], region: str | None, given: str) -> Plan:
+        each, others = json.loads(given)
         settings: Json = {
             "packages_dir": str(inputs),
             "default_model": models[0],
@@ -91,12 +94,14 @@ def plan_of(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> C
             manifest.parent.mkdir(exist_ok=True)
             manifest.write_text(json.dumps({"name": name} | MANIFEST))
             shutil.copy(placeholder, inputs / f"worker-{name}.zip")
-            settings["models"][name] = {"models_dir": str(inputs), "ephemeral_storage_mb": 1024}
+            settings["models"][name] = {"models_dir": str(inputs), "ephemeral_storage_mb": 1024} | each
             if environment != "local":
                 settings["models"][name]["package"] = {"image": {"uri": f"repository@{DIGEST}"}}
-        return terraform.plan(f"environments/{environment}", settings, region)
+        return terraform.plan(f"environments/{environment}", settings | others, region)
 
-    def plan_of(environment: str, *models: str, region: str | None = None) -> Plan:
-        return make(environment, models or ("sentiment",), region)
+    def plan_of(
+        environment: str, *models: str, region: str | None = None, each: Json | None = None, **others: Any
+    ) -> Plan:
+        return make(environment, models or ("sentiment",), region, json.dumps([each or {}, others], sort_keys=True))
 
     return plan_of

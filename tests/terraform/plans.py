@@ -1,7 +1,10 @@
 """Reading a plan: resources by type, policies by role, and what an argument refers to."""
 
 import json
+import re
 from typing import Any
+
+from tests.rights import Rights, under
 
 Json = dict[str, Any]
 
@@ -36,6 +39,18 @@ class Plan:
             found.setdefault(role, {})[values["name"]] = statements
         return found
 
+    def rights(self) -> Rights:
+        """What each role is allowed, as tests/rights.py has it."""
+        return {
+            role_of(address): [
+                (set(as_list(statement["Action"])), resources_of(statement))
+                for policy in policies.values()
+                for statement in policy
+                if statement["Effect"] == "Allow"
+            ]
+            for address, policies in self.policies().items()
+        }
+
     def module(self, *path: str) -> Json:
         """The configuration of a module, by the names of the calls that lead to it."""
         module = self.configuration
@@ -62,3 +77,18 @@ class Plan:
 def as_list(value: str | list[str]) -> list[str]:
     """IAM writes a list of one as the one."""
     return [value] if isinstance(value, str) else value
+
+
+def resources_of(statement: Json) -> set[str]:
+    """The resources of a policy's statement, with its conditions."""
+    found = set(as_list(statement["Resource"]))
+    for limits in statement.get("Condition", {}).values():
+        for condition, values in limits.items():
+            found = {under(resource, condition, value) for resource in found for value in as_list(values)}
+    return found
+
+
+def role_of(address: str) -> str:
+    """The name of the function, without the prefix, whose role's policies are in a module."""
+    worker = re.search(r'\.worker\["([^"]+)"\]', address)
+    return f"worker-{worker[1]}" if worker else address.rpartition(".")[2].replace("_", "-")

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import fields
+from fnmatch import fnmatchcase
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from inference.settings import ApiSettings, DeadLettersSettings, Settings, Sweep
 from tests import openapi
 from tests.rights import rights
 from tests.terraform.plans import ACCOUNT, DIGEST, PARTITIONS, REGION, Plan, as_list
-from tests.terraform.runner import ENVIRONMENTS
+from tests.terraform.runner import ENVIRONMENTS, ROOT
 
 pytestmark = pytest.mark.terraform
 
@@ -20,24 +21,58 @@ PlanOf = Callable[..., Plan]
 
 MODELS = ("sentiment", "tiny")
 
-RIGHTS = rights("inference-dev", REGION, ACCOUNT, MODELS)
+KEY, ARTIFACT_KEY = (f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}" for name in ("stack", "artifacts"))
+ENCRYPTED: dict[str, Any] = {
+    "kms_key_arn": KEY,
+    "each": {"artifact": "s3://models/all/1.onnx", "read_kms_key_arns": [ARTIFACT_KEY]},
+    "monitoring": {"alarms": True},
+}
 
 
-def role_of(address: str) -> str:
-    """The name of the function, without the prefix, whose role's policies are in a module."""
-    worker = re.search(r'\.worker\["([^"]+)"\]', address)
-    return f"worker-{worker[1]}" if worker else address.rpartition(".")[2].replace("_", "-")
+@pytest.mark.parametrize(
+    ("settings", "more"),
+    [({}, {}), (ENCRYPTED, {"key": KEY, "artifact": ("models", "all/1.onnx"), "artifact_key": ARTIFACT_KEY})],
+    ids=["default", "encrypted"],
+)
+def test_each_function_has_exactly_its_rights(plan_of: PlanOf, settings: Any, more: Any) -> None:
+    found = plan_of("dev", *MODELS, **settings).rights()
+    expected = rights("inference-dev", REGION, ACCOUNT, MODELS, **more)
+    assert found.keys() == expected.keys()
+    for role, allowed in expected.items():
+        assert len(found[role]) == len(allowed)
+        assert all(right in found[role] for right in allowed), f"{role}: {found[role]}"
 
 
-def test_each_function_has_exactly_its_rights(plan_of: PlanOf) -> None:
-    found = {role_of(address): policies for address, policies in plan_of("dev", *MODELS).policies().items()}
-    assert found.keys() == RIGHTS.keys()
-    for role, allowed in RIGHTS.items():
-        statements = [statement for policy in found[role].values() for statement in policy]
-        assert all(statement["Effect"] == "Allow" for statement in statements)
-        granted = [(set(as_list(s["Action"])), set(as_list(s["Resource"]))) for s in statements]
-        assert len(granted) == len(allowed)
-        assert all(right in granted for right in allowed), f"{role}: {granted}"
+def test_the_key_encrypts_everything(plan_of: PlanOf) -> None:
+    plan = plan_of("dev", *MODELS, **ENCRYPTED)
+    (table,) = plan.of("aws_dynamodb_table").values()
+    (repository,) = plan.of("aws_ecr_repository").values()
+    keys = [
+        *(sse["kms_key_arn"] for sse in table["server_side_encryption"]),
+        *(encryption["kms_key"] for encryption in repository["encryption_configuration"]),
+    ]
+    for kind, argument, count in (
+        ("aws_sqs_queue", "kms_master_key_id", len(MODELS) + 1),
+        ("aws_cloudwatch_log_group", "kms_key_id", len(MODELS) + 4),
+        ("aws_sns_topic", "kms_master_key_id", 1),
+    ):
+        found = [values[argument] for values in plan.of(kind).values()]
+        assert len(found) == count, kind
+        keys += found
+    assert set(keys) == {KEY}
+
+
+def test_the_documented_key_policy_lets_each_log_be_encrypted_and_no_other(plan_of: PlanOf) -> None:
+    text = (ROOT / "docs" / "key-policy.json").read_text(encoding="utf-8")
+    for name, value in {"REGION": REGION, "ACCOUNT": ACCOUNT, "PREFIX": "inference-dev"}.items():
+        text = text.replace(name, value)
+    policy = {statement["Sid"]: statement for statement in json.loads(text)["Statement"]}
+    patterns = policy["Logs"]["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
+    groups = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:"
+    for values in plan_of("dev", *MODELS).of("aws_cloudwatch_log_group").values():
+        assert any(fnmatchcase(groups + values["name"], pattern) for pattern in patterns), values["name"]
+    assert not any(fnmatchcase(f"{groups}/aws/lambda/inference-prod-api", pattern) for pattern in patterns)
+    assert policy["Logs"]["Principal"] == {"Service": f"logs.{REGION}.amazonaws.com"}
 
 
 def test_a_models_disk_reaches_its_function_alone(plan_of: PlanOf) -> None:

@@ -103,10 +103,19 @@ def test_rights_are_bound_to_the_stacks_names() -> None:
         if statement["Sid"] in WITHOUT_RESOURCE:
             continue
         assert "*" not in resources, statement["Sid"]
-        bound = ("PREFIX", "STATE_BUCKET", ":REGION::/apis", ":REGION::/tags", "execute-api:REGION:ACCOUNT")
+        bound = ("PREFIX", "STATE_BUCKET", "KEY_ID", ":REGION::/apis", ":REGION::/tags", "execute-api:REGION:ACCOUNT")
         assert all(any(part in resource for part in bound) for resource in resources), statement["Sid"]
 
 
 def test_roles_are_passed_to_lambda_alone() -> None:
     (passing,) = [statement for statement in statements() if "iam:PassRole" in statement["Action"]]
     assert passing["Condition"] == {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
+
+
+def test_the_key_is_used_by_way_of_services_alone() -> None:
+    using = [
+        statement for statement in statements() if any(action.startswith("kms:") for action in statement["Action"])
+    ]
+    assert [statement["Sid"] for statement in using] == ["Key"]
+    services = {name.partition(".")[0] for name in using[0]["Condition"]["StringEquals"]["kms:ViaService"]}
+    assert services == {"dynamodb", "ecr", "s3", "sqs"}

@@ -56,3 +56,23 @@ run "own_name" {
     error_message = "The bucket must have the given name."
   }
 }
+
+run "with_a_key" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
+  }
+
+  assert {
+    condition = alltrue([for rule in aws_s3_bucket_server_side_encryption_configuration.state.rule :
+      rule.apply_server_side_encryption_by_default[0].sse_algorithm == "aws:kms" && rule.apply_server_side_encryption_by_default[0].kms_master_key_id == var.kms_key_arn
+    ])
+    error_message = "The key must encrypt the states."
+  }
+
+  assert {
+    condition     = output.kms_key_arn == var.kms_key_arn
+    error_message = "backend.hcl must be able to name the key."
+  }
+}

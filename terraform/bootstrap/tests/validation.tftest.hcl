@@ -31,3 +31,13 @@ run "no_days" {
 
   expect_failures = [var.former_version_days]
 }
+
+run "alias" {
+  command = plan
+
+  variables {
+    kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:alias/states"
+  }
+
+  expect_failures = [var.kms_key_arn]
+}

@@ -128,7 +128,7 @@ variable "policies" {
 
   validation {
     # IAM does not count white space. The margin is for the module's own policies.
-    condition     = sum(concat([0], [for policy in values(var.policies) : length(jsonencode(jsondecode(policy)))])) <= 9750
+    condition     = sum(concat([0], [for policy in values(var.policies) : length(jsonencode(jsondecode(policy)))])) <= 8700
     error_message = "Function ${var.name}: policies are too long: IAM allows one role 10240 characters of inline policies. Shorten names or split the models over two stacks."
   }
 }
