@@ -32,7 +32,8 @@ _BY_USE = (  # paid for by what they are used for, which usage.py counts
     "aws_lambda_provisioned_concurrency_config", "aws_sqs_queue", "aws_vpc_endpoint",
 )  # fmt: skip
 _FREE = (
-    "aws_appautoscaling_", "aws_cloudwatch_log_metric_filter", "aws_dynamodb_resource_policy", "aws_ecr_", "aws_iam_",
+    "aws_appautoscaling_", "aws_cloudwatch_log_metric_filter", "aws_default_security_group",
+    "aws_dynamodb_resource_policy", "aws_ecr_", "aws_iam_",
     "aws_kms_alias", "aws_lambda_alias", "aws_lambda_permission", "aws_route_table", "aws_route", "aws_s3_bucket",
     "aws_security_group", "aws_sns_topic", "aws_sqs_queue_policy", "aws_ssm_parameter", "aws_subnet", "aws_vpc",
     "aws_vpc_security_group_", "terraform_data",
@@ -133,11 +134,7 @@ def read(plan: Json) -> Deployment:
             for where, v in _of(resources, "aws_cloudwatch_event_rule")
             if v.get("schedule_expression") and where not in functions  # the rule of a function is its warmer
         ),
-        endpoints=sum(
-            len(v.get("subnet_ids") or (1,))
-            for _, v in _of(resources, "aws_vpc_endpoint")
-            if v.get("vpc_endpoint_type") == "Interface"
-        ),
+        endpoints=_endpoints(resources),
         per_resource=_per_resource(counts, resources),
         unpriced=tuple(sorted(kind for kind in counts if not _known(kind))),
     )
@@ -174,6 +171,16 @@ def _units(kind: str, resources: list[Json]) -> int:
     return sum(
         sum(bool(query.get("metric")) for query in values.get("metric_query") or ()) or 1
         for _, values in _of(resources, kind)
+    )
+
+
+def _endpoints(resources: list[Json]) -> int:
+    """Interface endpoints, once for each zone. A plan does not have the ids of subnets that it makes."""
+    subnets = Counter(where for where, _ in _of(resources, "aws_subnet"))
+    return sum(
+        len(values.get("subnet_ids") or ()) or subnets[where] or 1
+        for where, values in _of(resources, "aws_vpc_endpoint")
+        if values.get("vpc_endpoint_type") == "Interface"
     )
 
 

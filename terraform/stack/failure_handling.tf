@@ -26,6 +26,7 @@ module "dead_letters" {
   log_retention_days   = var.log_retention_days
   tracing              = local.monitoring.tracing
   key                  = local.keys.dead_letters
+  vpc                  = local.function_vpc
 
   environment = merge(local.metrics_environment, {
     REQUEST_TABLE           = module.request_table.name
@@ -64,6 +65,7 @@ module "sweeper" {
   log_retention_days   = var.log_retention_days
   tracing              = local.monitoring.tracing
   key                  = local.keys.sweeper
+  vpc                  = local.function_vpc
 
   environment = merge(local.metrics_environment, {
     REQUEST_TABLE       = module.request_table.name

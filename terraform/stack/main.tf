@@ -80,6 +80,7 @@ module "worker" {
   metrics_environment = local.monitoring.metrics ? var.name_prefix : null
   tracing             = local.monitoring.tracing
   kms_key_arn         = var.kms_key_arn
+  vpc                 = local.function_vpc
 }
 
 module "api" {
@@ -97,6 +98,7 @@ module "api" {
   log_retention_days   = var.log_retention_days
   tracing              = local.monitoring.tracing
   key                  = local.keys.api
+  vpc                  = local.function_vpc
 
   environment = merge(local.metrics_environment, {
     REQUEST_TABLE            = module.request_table.name

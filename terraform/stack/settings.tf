@@ -11,6 +11,7 @@ locals {
   authorizer   = merge(local.defaults.authorizer, var.authorizer)
   monitoring   = merge(local.defaults.monitoring, var.monitoring)
   throttling   = merge(local.defaults.throttling, var.throttling)
+  vpc          = var.vpc == null ? null : merge(local.defaults.vpc, var.vpc)
   cors         = var.cors == null ? null : merge(local.defaults.cors, var.cors)
 
   # Of the three functions that serve all models; Lambda's size without a charge.
@@ -26,6 +27,7 @@ locals {
   kinds_without_default = {
     authorizer = { issuer = "a string", audience = "a list" }
     monitoring = { alarm_models = "a list" }
+    vpc        = { subnet_ids = "a list", security_group_ids = "a list" }
     models = {
       pool                 = "a string"
       source               = "a string"

@@ -25,6 +25,17 @@ IDENTITY = f"""\
 </GetCallerIdentityResponse>
 """
 
+ZONES = """\
+<DescribeAvailabilityZonesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/">
+  <requestId>test</requestId>
+  <availabilityZoneInfo>
+    <item><zoneName>{region}a</zoneName><zoneId>1-az1</zoneId><zoneState>available</zoneState></item>
+    <item><zoneName>{region}b</zoneName><zoneId>1-az2</zoneId><zoneState>available</zoneState></item>
+    <item><zoneName>{region}c</zoneName><zoneId>1-az4</zoneId><zoneState>available</zoneState></item>
+  </availabilityZoneInfo>
+</DescribeAvailabilityZonesResponse>
+"""
+
 
 @pytest.fixture(scope="session")
 def terraform(tmp_path_factory: pytest.TempPathFactory, sts: str) -> Terraform:
@@ -43,17 +54,18 @@ def terraform(tmp_path_factory: pytest.TempPathFactory, sts: str) -> Terraform:
 
 @pytest.fixture(scope="session")
 def sts() -> Iterator[str]:
-    """Base URL of a stub that knows one thing, the account: all that a plan from nothing asks AWS."""
+    """Base URL of a stub that knows the account and the zones: all that a plan from nothing asks AWS."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            known = b"Action=GetCallerIdentity" in body
             region = self.headers["authorization"].split("/")[2]
-            partition = PARTITIONS.get(region, "aws")
-            answer = (
-                IDENTITY.format(partition=partition).encode() if known else b"the stub only knows GetCallerIdentity"
-            )
+            answers = {
+                b"Action=GetCallerIdentity": IDENTITY.format(partition=PARTITIONS.get(region, "aws")),
+                b"Action=DescribeAvailabilityZones": ZONES.format(region=region),
+            }
+            known = next((text for action, text in answers.items() if action in body), None)
+            answer = (known or "the stub only knows GetCallerIdentity and DescribeAvailabilityZones").encode()
             self.send_response(200 if known else 501)
             self.send_header("content-type", "text/xml")
             self.send_header("content-length", str(len(answer)))

@@ -19,6 +19,7 @@ class Plan:
     """What a plan would create, by type; values that are not known yet are missing."""
 
     def __init__(self, plan: Json) -> None:
+        self.raw = plan
         self.resources = {
             change["address"]: change for change in plan["resource_changes"] if change["mode"] == "managed"
         }

@@ -25,6 +25,7 @@ CREATES = {
     "aws_cloudwatch_event_target": "events:PutTargets",
     "aws_cloudwatch_log_group": "logs:CreateLogGroup",
     "aws_cloudwatch_metric_alarm": "cloudwatch:PutMetricAlarm",
+    "aws_default_security_group": "ec2:RevokeSecurityGroupIngress",
     "aws_dynamodb_table": "dynamodb:CreateTable",
     "aws_ecr_lifecycle_policy": "ecr:PutLifecyclePolicy",
     "aws_ecr_repository": "ecr:CreateRepository",
@@ -37,17 +38,25 @@ CREATES = {
     "aws_lambda_function_event_invoke_config": "lambda:PutFunctionEventInvokeConfig",
     "aws_lambda_permission": "lambda:AddPermission",
     "aws_lambda_provisioned_concurrency_config": "lambda:PutProvisionedConcurrencyConfig",
+    "aws_route_table": "ec2:CreateRouteTable",
+    "aws_route_table_association": "ec2:AssociateRouteTable",
+    "aws_security_group": "ec2:CreateSecurityGroup",
     "aws_sns_topic": "sns:CreateTopic",
     "aws_sns_topic_policy": "sns:SetTopicAttributes",
     "aws_sns_topic_subscription": "sns:Subscribe",
     "aws_sqs_queue": "sqs:CreateQueue",
     "aws_ssm_parameter": "ssm:PutParameter",
+    "aws_subnet": "ec2:CreateSubnet",
+    "aws_vpc": "ec2:CreateVpc",
+    "aws_vpc_endpoint": "ec2:CreateVpcEndpoint",
+    "aws_vpc_security_group_egress_rule": "ec2:AuthorizeSecurityGroupEgress",
+    "aws_vpc_security_group_ingress_rule": "ec2:AuthorizeSecurityGroupIngress",
 }
 """What AWS asks for when Terraform creates one."""
 
 WITHOUT_RESOURCE = {
     *("WhoAmI", "EventSourceMappings", "AccessLogDelivery", "AlarmSubscriptions"),
-    *("AutoScaling", "AutoScalingRole"),
+    *("AutoScaling", "AutoScalingRole", "NetworkReads"),
 }
 """Statements whose actions have no resource, none that is known before it exists, or one whose name is AWS's."""
 
@@ -103,7 +112,10 @@ def test_rights_are_bound_to_the_stacks_names() -> None:
         if statement["Sid"] in WITHOUT_RESOURCE:
             continue
         assert "*" not in resources, statement["Sid"]
-        bound = ("PREFIX", "STATE_BUCKET", "KEY_ID", ":REGION::/apis", ":REGION::/tags", "execute-api:REGION:ACCOUNT")
+        bound = (
+            *("PREFIX", "STATE_BUCKET", "KEY_ID", "ec2:REGION:ACCOUNT"),
+            *(":REGION::/apis", ":REGION::/tags", "execute-api:REGION:ACCOUNT"),
+        )
         assert all(any(part in resource for part in bound) for resource in resources), statement["Sid"]
 
 

@@ -13,6 +13,10 @@ locals {
     "arn", data.aws_partition.current.partition, "logs", data.aws_service.logs.region,
     data.aws_caller_identity.current.account_id, "log-group", local.log_group_name,
   ])
+  function_arn = join(":", [
+    "arn", data.aws_partition.current.partition, "lambda", data.aws_service.logs.region,
+    data.aws_caller_identity.current.account_id, "function", var.name,
+  ])
 }
 
 # Terraform owns the group: Lambda would create one without retention, and the role would need the permission for it.
@@ -98,6 +102,45 @@ resource "aws_iam_role_policy" "key" {
   policy = data.aws_iam_policy_document.key[0].json
 }
 
+# Lambda uses these to give the function its network interfaces, by the function's role; the function's own code may not.
+data "aws_iam_policy_document" "network" {
+  count = var.vpc == null ? 0 : 1
+
+  # EC2 has no resources for these.
+  statement {
+    actions   = ["ec2:DescribeNetworkInterfaces", "ec2:DescribeSubnets"]
+    resources = ["*"]
+  }
+
+  # Any resource of this region and account, as Lambda's documentation asks for.
+  statement {
+    actions = [
+      "ec2:AssignPrivateIpAddresses", "ec2:CreateNetworkInterface", "ec2:DeleteNetworkInterface", "ec2:UnassignPrivateIpAddresses",
+    ]
+    resources = ["arn:${data.aws_partition.current.partition}:ec2:${data.aws_service.logs.region}:${data.aws_caller_identity.current.account_id}:*/*"]
+  }
+
+  statement {
+    effect    = "Deny"
+    actions   = ["ec2:*"]
+    resources = ["*"]
+
+    condition {
+      test     = "ArnEquals"
+      variable = "lambda:SourceFunctionArn"
+      values   = [local.function_arn]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "network" {
+  count = var.vpc == null ? 0 : 1
+
+  name   = "network"
+  role   = aws_iam_role.this.id
+  policy = data.aws_iam_policy_document.network[0].json
+}
+
 resource "aws_iam_role_policy" "capability" {
   for_each = var.policies
 
@@ -137,6 +180,15 @@ resource "aws_lambda_function" "this" {
     }
   }
 
+  dynamic "vpc_config" {
+    for_each = var.vpc == null ? [] : [var.vpc]
+
+    content {
+      subnet_ids         = vpc_config.value.subnet_ids
+      security_group_ids = vpc_config.value.security_group_ids
+    }
+  }
+
   ephemeral_storage {
     size = var.ephemeral_storage_mb
   }
@@ -168,6 +220,7 @@ resource "aws_lambda_function" "this" {
     aws_iam_role_policy.own_log,
     aws_iam_role_policy.tracing,
     aws_iam_role_policy.key,
+    aws_iam_role_policy.network,
     aws_iam_role_policy.capability,
   ]
 }

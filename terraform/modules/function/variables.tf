@@ -122,8 +122,8 @@ variable "policies" {
   nullable    = false
 
   validation {
-    condition     = alltrue([for name in keys(var.policies) : can(regex("^[a-z][a-z-]*$", name)) && !contains(["own-log", "tracing", "key"], name)])
-    error_message = "Function ${var.name}: policies names must be lower-case words joined by hyphens; own-log, tracing and key are the module's own."
+    condition     = alltrue([for name in keys(var.policies) : can(regex("^[a-z][a-z-]*$", name)) && !contains(["own-log", "tracing", "key", "network"], name)])
+    error_message = "Function ${var.name}: policies names must be lower-case words joined by hyphens; own-log, tracing, key and network are the module's own."
   }
 
   validation {
@@ -278,6 +278,15 @@ variable "key" {
     arn         = string
     decrypts_by = list(string)
     encrypts_by = list(string)
+  })
+  nullable = true
+}
+
+variable "vpc" {
+  description = "Subnets and security groups of the function; null is no VPC."
+  type = object({
+    subnet_ids         = list(string)
+    security_group_ids = list(string)
   })
   nullable = true
 }

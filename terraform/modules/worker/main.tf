@@ -135,6 +135,7 @@ module "function" {
   log_retention_days   = var.log_retention_days
   tracing              = var.tracing
   key                  = var.kms_key_arn == null ? null : { arn = var.kms_key_arn, decrypts_by = ["dynamodb", "sqs"], encrypts_by = [] }
+  vpc                  = var.vpc
 }
 
 resource "aws_lambda_event_source_mapping" "queue" {

@@ -318,3 +318,12 @@ variable "kms_key_arn" {
   type        = string
   nullable    = true
 }
+
+variable "vpc" {
+  description = "Subnets and security groups of the worker; null is no VPC."
+  type = object({
+    subnet_ids         = list(string)
+    security_group_ids = list(string)
+  })
+  nullable = true
+}

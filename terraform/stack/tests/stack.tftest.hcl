@@ -383,3 +383,25 @@ run "with_a_key" {
     error_message = "only the api writes to an encrypted queue, and the sweeper reads no message"
   }
 }
+
+run "in_a_vpc" {
+  variables {
+    vpc = {}
+  }
+
+  assert {
+    condition     = local.function_vpc == { subnet_ids = module.network[0].subnet_ids, security_group_ids = module.network[0].security_group_ids } && length(local.function_vpc.subnet_ids) == 2
+    error_message = "the functions must be in the VPC that is made for them"
+  }
+}
+
+run "in_an_existing_vpc" {
+  variables {
+    vpc = { subnet_ids = ["subnet-a", "subnet-b"], security_group_ids = ["sg-1"] }
+  }
+
+  assert {
+    condition     = length(module.network) == 0 && jsonencode(local.function_vpc) == jsonencode(var.vpc)
+    error_message = "no VPC may be made where one is given"
+  }
+}

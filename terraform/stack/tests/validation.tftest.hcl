@@ -467,3 +467,48 @@ run "pool_beyond_the_environment" {
     pools  = { experiments = {} }
   }
 }
+
+run "vpc_misspelt" {
+  command         = plan
+  expect_failures = [var.vpc]
+
+  variables {
+    vpc = { zones = 2 }
+  }
+}
+
+run "vpc_of_another_kind" {
+  command         = plan
+  expect_failures = [var.vpc]
+
+  variables {
+    vpc = { cidr = 24 }
+  }
+}
+
+run "vpc_without_security_groups" {
+  command         = plan
+  expect_failures = [var.vpc]
+
+  variables {
+    vpc = { subnet_ids = ["subnet-a"] }
+  }
+}
+
+run "vpc_with_an_empty_list" {
+  command         = plan
+  expect_failures = [var.vpc]
+
+  variables {
+    vpc = { subnet_ids = [], security_group_ids = ["sg-1"] }
+  }
+}
+
+run "vpc_of_two_kinds" {
+  command         = plan
+  expect_failures = [var.vpc]
+
+  variables {
+    vpc = { subnet_ids = ["subnet-a"], security_group_ids = ["sg-1"], zone_count = 3 }
+  }
+}

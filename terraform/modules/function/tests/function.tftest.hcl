@@ -18,6 +18,7 @@ variables {
   log_retention_days   = 30
   tracing              = false
   key                  = null
+  vpc                  = null
 }
 
 run "zip" {
@@ -68,6 +69,13 @@ run "zip" {
   assert {
     condition     = data.aws_iam_policy_document.own_log.statement[0].actions == toset(["logs:CreateLogStream", "logs:PutLogEvents"])
     error_message = "Terraform makes the log group: the function must not have logs:CreateLogGroup"
+  }
+}
+
+run "without_a_vpc" {
+  assert {
+    condition     = length(aws_lambda_function.this.vpc_config) == 0 && length(aws_iam_role_policy.network) + length(aws_iam_role_policy.key) == 0
+    error_message = "without a VPC and a key the role must have no right to either"
   }
 }
 
@@ -278,5 +286,31 @@ run "with_a_key_to_read" {
   assert {
     condition     = one(one(data.aws_iam_policy_document.key[0].statement).actions) == "kms:Decrypt"
     error_message = "who writes nothing must not have kms:GenerateDataKey"
+  }
+}
+
+run "in_a_vpc" {
+  variables {
+    vpc = { subnet_ids = ["subnet-a", "subnet-b"], security_group_ids = ["sg-functions"] }
+  }
+
+  assert {
+    condition     = one(aws_lambda_function.this.vpc_config).subnet_ids == toset(["subnet-a", "subnet-b"]) && one(aws_lambda_function.this.vpc_config).security_group_ids == toset(["sg-functions"])
+    error_message = "the function must be in the subnets, with the security groups"
+  }
+
+  assert {
+    condition     = [for statement in data.aws_iam_policy_document.network[0].statement : statement.resources] == [toset(["*"]), toset(["arn:aws:ec2:eu-west-1:123456789012:*/*"]), toset(["*"])] && !anytrue([for action in data.aws_iam_policy_document.network[0].statement[0].actions : !startswith(action, "ec2:Describe")])
+    error_message = "only what EC2 has no resources for may be allowed on all"
+  }
+
+  assert {
+    condition     = data.aws_iam_policy_document.network[0].statement[2].effect == "Deny" && one(data.aws_iam_policy_document.network[0].statement[2].condition).variable == "lambda:SourceFunctionArn" && one(data.aws_iam_policy_document.network[0].statement[2].condition).values == tolist(["arn:aws:lambda:eu-west-1:123456789012:function:inference-test-api"])
+    error_message = "the function's own code must not make network interfaces"
+  }
+
+  assert {
+    condition     = aws_iam_role_policy.network[0].role == aws_iam_role.this.id
+    error_message = "the role must have the rights"
   }
 }

@@ -21,6 +21,7 @@ variables {
   tracing              = false
   policies             = {}
   key                  = null
+  vpc                  = null
 }
 
 run "valid" {

@@ -32,6 +32,7 @@ variables {
   metrics_environment  = null
   tracing              = false
   kms_key_arn          = null
+  vpc                  = null
 }
 
 run "valid" {

@@ -29,6 +29,7 @@ variables {
   metrics_environment  = null
   tracing              = false
   kms_key_arn          = null
+  vpc                  = null
 }
 
 run "least" {
