@@ -1,4 +1,4 @@
-"""A deployment that is encrypted with a KMS key of the user's own, made with the documented key policy."""
+"""A deployment in a VPC of the user's own, encrypted with a KMS key of theirs, made with the documented key policy."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from tests.e2e.waiting import eventually
 
 PREFIX = "inference-own"
 
+Own = tuple[Deployment, str, dict[str, list[str]]]
+
 
 def create_key(deployment: Deployment) -> str:
     policy = (ROOT / "docs" / "key-policy.json").read_text(encoding="utf-8")
@@ -26,24 +28,35 @@ def create_key(deployment: Deployment) -> str:
     return arn
 
 
+def create_vpc(deployment: Deployment) -> dict[str, list[str]]:
+    ec2 = deployment.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.1.0.0/16")["Vpc"]["VpcId"]
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.1.{number}.0/24")["Subnet"]["SubnetId"] for number in range(2)
+    ]
+    group = ec2.create_security_group(VpcId=vpc, GroupName="functions", Description="of the test")["GroupId"]
+    return {"subnet_ids": subnets, "security_group_ids": [group]}
+
+
 @pytest.fixture(scope="module")
-def own(emulator: Emulator, tree: Path) -> Iterator[tuple[Deployment, str]]:
-    """The deployment, and its key's ARN."""
+def own(emulator: Emulator, tree: Path) -> Iterator[Own]:
+    """The deployment, its key's ARN and its VPC."""
     folder = tree / "terraform" / "environments" / "own"
     ignored = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*_override.tf*")
     shutil.copytree(folder.with_name("local"), folder, ignore=ignored, dirs_exist_ok=True)
     deployment = Deployment(folder, emulator, tree)
     key = create_key(deployment)
-    deployment.override(name_prefix=PREFIX, kms_key_arn=key, monitoring={"alarms": True})
+    vpc = create_vpc(deployment)
+    deployment.override(name_prefix=PREFIX, kms_key_arn=key, vpc=vpc, monitoring={"alarms": True})
     with aimed_at(emulator):
         deployment.apply()
-        yield deployment, key
+        yield deployment, key, vpc
         deployment.destroy()
         assert PREFIX not in str(deployment.left())
 
 
-def test_everything_that_keeps_data_has_the_key(own: tuple[Deployment, str]) -> None:
-    deployment, key = own
+def test_everything_that_keeps_data_has_the_key(own: Own) -> None:
+    deployment, key, _ = own
     sqs, client = deployment.client("sqs"), deployment.client
 
     def key_of_queue(url: str) -> Any:
@@ -69,10 +82,18 @@ def test_everything_that_keeps_data_has_the_key(own: tuple[Deployment, str]) -> 
     assert set(found) == {key}
 
 
-def test_a_request_succeeds_and_nothing_is_left_to_change(own: tuple[Deployment, str]) -> None:
-    deployment, _ = own
+def test_a_request_succeeds_and_nothing_is_left_to_change(own: Own) -> None:
+    deployment, _, _ = own
     api = Api(deployment.base_url)
     request_id = api.accepted({"text": "what a lovely day"})
     eventually("the request ends", 60, lambda: api.status(request_id).body["status"] in FINAL)
     assert api.status(request_id).body["status"] == "succeeded"
     assert deployment.changes() == {}
+
+
+def test_every_function_is_in_the_vpc(own: Own) -> None:
+    deployment, _, vpc = own
+    for name in deployment.output("function_names").values():
+        found = deployment.client("lambda").get_function_configuration(FunctionName=name)["VpcConfig"]
+        assert sorted(found["SubnetIds"]) == sorted(vpc["subnet_ids"]), name
+        assert found["SecurityGroupIds"] == vpc["security_group_ids"], name
