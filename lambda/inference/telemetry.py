@@ -94,6 +94,8 @@ class Telemetry:
         if _LEVELS[level] < self._level:
             return
         line = {"level": level, "event": event, **self._common, **fields}
+        if level == "ERROR":  # the alarm of a canary counts those of its version
+            line["function_version"] = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "local")
         self._print(line)
 
     def count(self, model: str | None, name: str) -> None:

@@ -22,6 +22,7 @@ module "dead_letters" {
   ephemeral_storage_mb = local.default_ephemeral_storage_mb
   timeout_seconds      = local.dead_letters.timeout_seconds
   warmth               = {}
+  rollout              = {}
   reserved_concurrency = null
   log_retention_days   = var.log_retention_days
   tracing              = local.monitoring.tracing
@@ -61,6 +62,7 @@ module "sweeper" {
   ephemeral_storage_mb = local.default_ephemeral_storage_mb
   timeout_seconds      = local.sweeper.timeout_seconds
   warmth               = {}
+  rollout              = {}
   reserved_concurrency = null
   log_retention_days   = var.log_retention_days
   tracing              = local.monitoring.tracing

@@ -68,6 +68,7 @@ module "worker" {
   batch_window_seconds = local.worker_settings[each.key].batch_window_seconds
   maximum_concurrency  = local.worker_settings[each.key].maximum_concurrency
   warmth               = local.worker_settings[each.key].warmth
+  rollout              = local.rollouts["worker-${each.key}"]
   reserved_concurrency = local.worker_settings[each.key].reserved_concurrency
   retry = {
     base_seconds = local.requests.retry_base_seconds
@@ -94,6 +95,7 @@ module "api" {
   ephemeral_storage_mb = local.default_ephemeral_storage_mb
   timeout_seconds      = local.api.timeout_seconds
   warmth               = local.api.warmth
+  rollout              = local.rollouts["api"]
   reserved_concurrency = null
   log_retention_days   = var.log_retention_days
   tracing              = local.monitoring.tracing

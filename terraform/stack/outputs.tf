@@ -7,6 +7,7 @@ output "deployment" {
     function_names: by role, which is api, dead_letters, sweeper or worker/<model or pool>.
     worker_role_arns: by model or pool; whom the policy of a bucket or key in another account has to let in.
     protected: what destroy refuses to delete while deletion_protection is on, by name; empty when it is off.
+    kept_versions_path: of the SSM parameters that name the versions that serve; null where Terraform does not read them.
     replay_limits: what a request that is replayed is given, as one that is new: attempts, and times in seconds.
     monitoring: name of the dashboard, ARN of the topic that the alarms notify, both null where they are off; names of the alarms.
   TEXT
@@ -30,6 +31,8 @@ output "deployment" {
     )
     worker_role_arns = { for name, worker in module.worker : name => worker.role_arn }
 
+    kept_versions_path = var.images_from_parameters ? local.kept_versions_path : null
+
     protected = { for kind, name in {
       request_table    = module.request_table.name
       image_repository = module.container_registry.name
@@ -44,7 +47,7 @@ output "deployment" {
     monitoring = {
       dashboard = module.monitoring.dashboard_name
       topic_arn = module.monitoring.topic_arn
-      alarms    = module.monitoring.alarm_names
+      alarms    = sort(concat(module.monitoring.alarm_names, compact([module.api.canary_alarm]), compact(values({ for name, worker in module.worker : name => worker.canary_alarm }))))
     }
   }
 }

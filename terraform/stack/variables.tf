@@ -25,7 +25,7 @@ variable "architecture" {
 }
 
 variable "images_from_parameters" {
-  description = "Run each model from the image that the SSM parameter /<name_prefix>/worker-images/<model> names, by digest; a model without one runs from its zip. `make deploy` writes them. A model's own package takes their place."
+  description = "Run each model from the image that the SSM parameter /<name_prefix>/worker-images/<model> names, by digest; a model without one runs from its zip. `make deploy` writes them. A model's own package takes their place. Read the versions that serve from the parameters below /<name_prefix>/kept-versions/, too."
   type        = bool
   nullable    = false
 
@@ -33,6 +33,11 @@ variable "images_from_parameters" {
   validation {
     condition     = var.images_from_parameters || length(local.missing_artifacts) == 0
     error_message = "models: there is no ${join(", no ", local.missing_artifacts)}. Put the file there and run `make package`, or set the model's artifact = \"s3://bucket/key\"."
+  }
+
+  validation {
+    condition     = var.images_from_parameters || length(local.with_canary) == 0
+    error_message = "${join(", ", local.with_canary)}: canary needs images_from_parameters = true. The version that serves beside a canary is stored in an SSM parameter too, which a plan reads only then; a worker without an image runs from its zip."
   }
 }
 

@@ -1,7 +1,7 @@
 # The API: its function, who may call it, and how much.
 
 variable "api" {
-  description = "Size of the api function (memory_mb, timeout_seconds), and what keeps environments of it ready (warmth, as in `models`)."
+  description = "Size of the api function (memory_mb, timeout_seconds), what keeps environments of it ready (warmth, as in `models`), and the share of a new version until it is promoted (canary)."
   type        = any
   default     = {}
   nullable    = false

@@ -14,7 +14,8 @@ variable "models" {
     what it reads there, the artifact included. environment: variables of its own. maximum_concurrency,
     reserved_concurrency, ephemeral_storage_mb: of its function. warmth: what keeps environments of it ready, one of
     { provisioned = n }, { scheduled = { concurrency, start, stop, timezone } }, { tracking = { min, max, target } },
-    { snap_start = true } and { warmer = { environments, schedule } }; the last two go together, too.
+    { snap_start = true } and { warmer = { environments, schedule } }; the last two go together, too. canary: the share of the
+    invocations that a new version gets until `make promote`, as 0.1; 0 is all at once.
   TEXT
   type        = any
   nullable    = false

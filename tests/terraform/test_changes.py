@@ -49,6 +49,7 @@ class Changing:
         authorizer: Json | None = None,
         tracing: bool = False,
         warmth: Json | None = None,
+        rollout: Json | None = None,
     ) -> list[str]:
         """Returns what was done, in its order, as `resource action`."""
         modules: Json = {
@@ -64,6 +65,7 @@ class Changing:
                 "environment": {},
                 "policies": {},
                 "warmth": {"provisioned": 1} if warmth is None else warmth,
+                "rollout": rollout or {},
                 "reserved_concurrency": None,
                 "log_retention_days": 1,
                 "tracing": tracing,
@@ -91,6 +93,11 @@ class Changing:
         self._terraform.init(".")
         done = self._hooks("apply_complete", "apply", "-json", "-auto-approve")
         return [f"{hook['resource']['resource']} {hook['action']}" for hook in done]
+
+    def change(self, package: str) -> None:
+        """Let a zip have other code."""
+        with zipfile.ZipFile(self._folder / package, "a") as archive:
+            archive.writestr(f"more{len(archive.namelist())}.py", "")
 
     def planned(self) -> list[str]:
         """The resources that another apply would change."""
@@ -155,6 +162,27 @@ def test_a_function_of_another_package_type_keeps_its_warmer(changing: Changing)
     changing.apply(ZIP, warmth={"warmer": {"environments": 2}})
     changing.apply(IMAGE, warmth={"warmer": {"environments": 2}})
     assert changing.planned() == [], "nothing is missing after one apply"
+
+
+def test_a_version_that_is_kept_is_lost_with_the_package_type_that_it_is_of(changing: Changing) -> None:
+    """A canary beside version 1, then a rollback to it; as an image it is another function, without that version."""
+    changing.apply(ZIP, warmth={}, rollout={"canary": 0.1})
+    kept = {"version": "1", "rejected": [], "package_type": "Zip"}
+    changing.change("api.zip")
+    changing.apply(ZIP, warmth={}, rollout={"canary": 0.1, "kept": kept})
+    (alias,) = changing.values_of("aws_lambda_alias")
+    assert alias["function_version"] == "1"
+    assert alias["routing_config"] == [{"additional_version_weights": {"2": 0.1}}]
+    assert changing.planned() == []
+    changing.apply(ZIP, warmth={}, rollout={"kept": kept | {"rejected": ["2"]}})
+    (alias,) = changing.values_of("aws_lambda_alias")
+    assert (alias["function_version"], alias["routing_config"]) == ("1", [])
+    assert changing.planned() == []
+    changing.apply(IMAGE, warmth={}, rollout={"canary": 0.1, "kept": kept})
+    (alias,) = changing.values_of("aws_lambda_alias")
+    (function,) = changing.values_of("aws_lambda_function")
+    assert (alias["function_version"], alias["routing_config"]) == (function["version"], [])
+    assert changing.planned() == []
 
 
 def test_tracing_can_be_turned_on_and_off_again(changing: Changing) -> None:

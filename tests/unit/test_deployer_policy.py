@@ -24,6 +24,7 @@ CREATES = {
     "aws_cloudwatch_event_rule": "events:PutRule",
     "aws_cloudwatch_event_target": "events:PutTargets",
     "aws_cloudwatch_log_group": "logs:CreateLogGroup",
+    "aws_cloudwatch_log_metric_filter": "logs:PutMetricFilter",
     "aws_cloudwatch_metric_alarm": "cloudwatch:PutMetricAlarm",
     "aws_default_security_group": "ec2:RevokeSecurityGroupIngress",
     "aws_dynamodb_table": "dynamodb:CreateTable",
@@ -117,6 +118,15 @@ def test_rights_are_bound_to_the_stacks_names() -> None:
             *(":REGION::/apis", ":REGION::/tags", "execute-api:REGION:ACCOUNT"),
         )
         assert all(any(part in resource for part in bound) for resource in resources), statement["Sid"]
+
+
+def test_the_parameters_that_the_stack_reads_may_be_written() -> None:
+    stack = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "terraform" / "stack").glob("*.tf"))
+    paths = re.findall(r'^  \w+_path += "/\$\{var.name_prefix\}/([a-z-]+)/"$', stack, re.MULTILINE)
+    (statement,) = [statement for statement in statements() if "ssm:PutParameter" in statement["Action"]]
+    allowed = statement["Resource"]
+    assert sorted(allowed) == sorted(f"arn:aws:ssm:REGION:ACCOUNT:parameter/PREFIX/{path}*" for path in paths)
+    assert len(allowed) >= 2
 
 
 def test_roles_are_passed_to_lambda_alone() -> None:

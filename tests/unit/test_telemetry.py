@@ -28,6 +28,19 @@ def test_one_json_line_per_event(capsys: pytest.CaptureFixture[str]) -> None:
     assert (second["level"], second["attempt"]) == ("WARNING", 2)
 
 
+def test_an_error_names_the_version_of_the_function(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pattern in terraform/modules/function/rollout.tf counts these lines, and no others."""
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_VERSION", "8")
+    telemetry = Telemetry("api")
+    telemetry.warning("request_retried")
+    telemetry.error("prediction_failed")
+    warning, error = lines(capsys)
+    assert "function_version" not in warning
+    assert (error["level"], error["function_version"]) == ("ERROR", "8")
+
+
 def test_a_cold_start_is_the_first_invocation_alone(capsys: pytest.CaptureFixture[str]) -> None:
     telemetry = Telemetry("api")
     for invocation in ("one", "two", "three"):

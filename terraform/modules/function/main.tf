@@ -230,7 +230,15 @@ resource "aws_lambda_alias" "live" {
   name             = "live"
   description      = "The version that serves."
   function_name    = aws_lambda_function.this.function_name
-  function_version = aws_lambda_function.this.version
+  function_version = local.serving_version
+
+  dynamic "routing_config" {
+    for_each = local.canary_versions
+
+    content {
+      additional_version_weights = { (routing_config.value) = local.canary }
+    }
+  }
 
   # A function of another package type is another function, of the same name. The old one takes its alias with it.
   lifecycle {

@@ -18,6 +18,11 @@ output "alias_invoke_arn" {
   value       = aws_lambda_alias.live.invoke_arn
 }
 
+output "canary_alarm" {
+  description = "Name of the canary's alarm; null without a canary."
+  value       = one(aws_cloudwatch_metric_alarm.canary[*].alarm_name)
+}
+
 output "role_arn" {
   description = "ARN of the function's role."
   value       = aws_iam_role.this.arn

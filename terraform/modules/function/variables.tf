@@ -232,6 +232,39 @@ variable "warmth" {
   }
 }
 
+variable "rollout" {
+  description = <<-TEXT
+    How a new version takes over. canary: its share of the invocations until it is promoted; null or 0 is all, at once. kept: the version
+    that was last decided on, those that were rolled back, and the package type that they are of; null is no decision.
+    alarm_actions: what the canary's alarm notifies.
+  TEXT
+  type = object({
+    canary = optional(number)
+    kept = optional(object({
+      version      = string
+      rejected     = list(string)
+      package_type = string
+    }))
+    alarm_actions = optional(list(string))
+  })
+  nullable = false
+
+  validation {
+    condition     = local.canary >= 0 && local.canary < 1
+    error_message = "Function ${var.name}: canary must be from 0 to below 1, as 0.1 for a tenth of the invocations."
+  }
+
+  validation {
+    condition     = local.canary == 0 || var.warmth.provisioned == 0 && var.warmth.scheduled == null && var.warmth.tracking == null
+    error_message = "Function ${var.name}: canary excludes warmth.provisioned, scheduled and tracking: Lambda accepts no weights on an alias with provisioned concurrency."
+  }
+
+  validation {
+    condition     = var.rollout.kept == null ? true : alltrue([for version in concat([var.rollout.kept.version], var.rollout.kept.rejected) : can(regex("^[1-9][0-9]*$", version))])
+    error_message = "Function ${var.name}: kept must name published versions by their numbers."
+  }
+}
+
 variable "reserved_concurrency" {
   description = "Concurrency set aside for the function and at the same time its limit; null is neither."
   type        = number

@@ -131,6 +131,7 @@ module "function" {
   environment          = local.environment
   policies             = local.policies
   warmth               = var.warmth
+  rollout              = var.rollout
   reserved_concurrency = var.reserved_concurrency
   log_retention_days   = var.log_retention_days
   tracing              = var.tracing

@@ -3,6 +3,11 @@ output "function_name" {
   value       = module.function.name
 }
 
+output "canary_alarm" {
+  description = "Name of the canary's alarm; null without a canary."
+  value       = module.function.canary_alarm
+}
+
 output "role_arn" {
   description = "ARN of the worker's role: whom the policy of a bucket or a key in another account has to let in."
   value       = module.function.role_arn

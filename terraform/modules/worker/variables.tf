@@ -232,6 +232,24 @@ variable "warmth" {
   nullable = false
 }
 
+variable "rollout" {
+  description = <<-TEXT
+    How a new version takes over, as the function module takes it. canary: its share of the invocations until it is promoted; null or 0 is all, at once. kept: the version
+    that was last decided on, those that were rolled back, and the package type that they are of; null is no decision.
+    alarm_actions: what the canary's alarm notifies.
+  TEXT
+  type = object({
+    canary = optional(number)
+    kept = optional(object({
+      version      = string
+      rejected     = list(string)
+      package_type = string
+    }))
+    alarm_actions = optional(list(string))
+  })
+  nullable = false
+}
+
 variable "reserved_concurrency" {
   description = "Concurrency set aside for the worker and at the same time its limit; null is neither."
   type        = number

@@ -58,6 +58,11 @@ run "one_model" {
   }
 
   assert {
+    condition     = output.deployment.kept_versions_path == null && alltrue([for rollout in local.rollouts : rollout.canary == 0 && rollout.kept == null && length(rollout.alarm_actions) == 0])
+    error_message = "a new version serves at once unless a canary is asked for"
+  }
+
+  assert {
     condition     = local.authorizer.type == "AWS_IAM"
     error_message = "an API that is open to everyone must be asked for"
   }
@@ -351,6 +356,64 @@ run "a_package_wins_over_the_parameter" {
   assert {
     condition     = local.models["sentiment"].package.image == null && local.models["sentiment"].package.zip == { path = "tests/packages/worker-tiny.zip", handler = "worker.handler.handler", runtime = "python3.13" }
     error_message = "a model's own package must run it, with the defaults of what it leaves out"
+  }
+}
+
+# Versions: what `make promote` and `make rollback` have decided.
+
+run "canaries" {
+  variables {
+    images_from_parameters = true
+    models = {
+      sentiment = { models_dir = "tests/models", canary = 0.25 }
+      plain     = { models_dir = "tests/models", source = "tiny" }
+      first     = { models_dir = "tests/models", source = "tiny", pool = "experiments" }
+    }
+    pools      = { experiments = { canary = 0.5 } }
+    api        = { canary = 0.1 }
+    monitoring = { alarms = true }
+  }
+
+  override_data {
+    target = data.aws_ssm_parameters_by_path.images
+    values = { names = [], values = [] }
+  }
+
+  override_data {
+    target = data.aws_ssm_parameters_by_path.kept_versions
+    values = {
+      names = ["/inference-test/kept-versions/api", "/inference-test/kept-versions/worker-experiments", "/inference-test/kept-versions/worker-removed"]
+      values = [
+        "{\"version\": \"6\", \"rejected\": [], \"package_type\": \"Zip\"}",
+        "{\"version\": \"3\", \"rejected\": [\"4\", \"5\"], \"package_type\": \"Zip\"}",
+        "{\"version\": \"1\", \"rejected\": [], \"package_type\": \"Image\"}",
+      ]
+    }
+  }
+
+  assert {
+    condition     = data.aws_ssm_parameters_by_path.kept_versions[0].path == "/inference-test/kept-versions/" && output.deployment.kept_versions_path == "/inference-test/kept-versions/"
+    error_message = "the decisions of this deployment must be read, and the scripts must know where they are"
+  }
+
+  assert {
+    condition     = { for function, rollout in local.rollouts : function => rollout.canary } == { api = 0.1, worker-experiments = 0.5, worker-plain = 0, worker-sentiment = 0.25 }
+    error_message = "api, models and pools have a share of their own"
+  }
+
+  assert {
+    condition     = local.rollouts["api"].kept.version == "6" && local.rollouts["worker-experiments"].kept.rejected == ["4", "5"] && local.rollouts["worker-plain"].kept == null && local.rollouts["worker-sentiment"].kept == null
+    error_message = "each function must have its own decision, or none"
+  }
+
+  assert {
+    condition     = toset([for name in output.deployment.monitoring.alarms : name if endswith(name, "-canary")]) == toset(["inference-test-api-canary", "inference-test-worker-experiments-canary", "inference-test-worker-sentiment-canary"])
+    error_message = "the alarms of the canaries must be told"
+  }
+
+  assert {
+    condition     = alltrue([for rollout in local.rollouts : one(rollout.alarm_actions) == output.deployment.monitoring.topic_arn])
+    error_message = "they notify the topic of the others"
   }
 }
 

@@ -255,6 +255,16 @@ run "artifact_nowhere" {
   }
 }
 
+run "canary_without_parameters" {
+  command         = plan
+  expect_failures = [var.images_from_parameters]
+
+  variables {
+    # nothing says which version serves
+    models = { sentiment = { models_dir = "tests/models", canary = 0.1 } }
+  }
+}
+
 run "timeout_too_long" {
   command         = plan
   expect_failures = [var.models, var.api_url]

@@ -14,6 +14,7 @@ variables {
   timeout_seconds      = 30
   environment          = { LOG_LEVEL = "INFO" }
   warmth               = {}
+  rollout              = {}
   reserved_concurrency = null
   log_retention_days   = 30
   tracing              = false
@@ -312,5 +313,99 @@ run "in_a_vpc" {
   assert {
     condition     = aws_iam_role_policy.network[0].role == aws_iam_role.this.id
     error_message = "the role must have the rights"
+  }
+}
+
+# The version that the mock publishes is 7.
+
+run "canary" {
+  variables {
+    rollout = { canary = 0.1, kept = { version = "6", rejected = ["5"], package_type = "Zip" }, alarm_actions = ["arn:aws:sns:eu-west-1:123456789012:alarms"] }
+  }
+
+  assert {
+    condition     = aws_lambda_alias.live.function_version == "6" && one(aws_lambda_alias.live.routing_config).additional_version_weights == tomap({ "7" = 0.1 })
+    error_message = "the kept version serves, and the new one gets its share"
+  }
+
+  assert {
+    condition     = output.canary_alarm == "inference-test-api-canary" && length([for query in aws_cloudwatch_metric_alarm.canary[0].metric_query : query if try(query.metric[0].dimensions, null) == tomap({ FunctionName = "inference-test-api", Resource = "inference-test-api:live", ExecutedVersion = "7" })]) == 2
+    error_message = "the alarm must read what Lambda counts of the new version alone"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_log_metric_filter.canary[0].pattern == "{ $.level = \"ERROR\" && $.function_version = \"7\" }" && aws_cloudwatch_log_metric_filter.canary[0].log_group_name == "/aws/lambda/inference-test-api" && contains([for query in aws_cloudwatch_metric_alarm.canary[0].metric_query : try(query.metric[0].metric_name, "")], aws_cloudwatch_log_metric_filter.canary[0].metric_transformation[0].name)
+    error_message = "the alarm must read the errors that the new version logs"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.canary[0].alarm_actions == toset(["arn:aws:sns:eu-west-1:123456789012:alarms"])
+    error_message = "the alarm notifies who the other alarms notify"
+  }
+}
+
+run "canary_without_a_new_version" {
+  variables {
+    rollout = { canary = 0.1, kept = { version = "7", rejected = [], package_type = "Zip" } }
+  }
+
+  assert {
+    condition     = aws_lambda_alias.live.function_version == "7" && length(aws_lambda_alias.live.routing_config) == 0
+    error_message = "Lambda rejects a weight of the version that the alias points to"
+  }
+}
+
+run "canary_of_the_first_version" {
+  variables {
+    rollout = { canary = 0.1 }
+  }
+
+  assert {
+    condition     = aws_lambda_alias.live.function_version == "7" && length(aws_lambda_alias.live.routing_config) == 0
+    error_message = "where no version served before, the first one serves alone"
+  }
+}
+
+run "rejected_canary" {
+  variables {
+    rollout = { canary = 0.1, kept = { version = "6", rejected = ["7"], package_type = "Zip" } }
+  }
+
+  assert {
+    condition     = aws_lambda_alias.live.function_version == "6" && length(aws_lambda_alias.live.routing_config) == 0
+    error_message = "a version that was rolled back gets nothing"
+  }
+}
+
+run "rolled_back" {
+  variables {
+    rollout = { kept = { version = "5", rejected = ["6", "7"], package_type = "Zip" } }
+  }
+
+  assert {
+    condition     = aws_lambda_alias.live.function_version == "5" && length(aws_lambda_alias.live.routing_config) == 0 && output.canary_alarm == null
+    error_message = "an apply must not bring back a version that was rolled back"
+  }
+}
+
+run "newer_than_what_was_rolled_back" {
+  variables {
+    rollout = { kept = { version = "5", rejected = ["6"], package_type = "Zip" } }
+  }
+
+  assert {
+    condition     = aws_lambda_alias.live.function_version == "7"
+    error_message = "without a canary, the next version serves at once"
+  }
+}
+
+run "another_package_type" {
+  variables {
+    rollout = { canary = 0.1, kept = { version = "6", rejected = ["7"], package_type = "Image" } }
+  }
+
+  assert {
+    condition     = aws_lambda_alias.live.function_version == "7" && length(aws_lambda_alias.live.routing_config) == 0
+    error_message = "the function was replaced, and its versions are gone"
   }
 }

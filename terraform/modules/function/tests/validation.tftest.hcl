@@ -16,6 +16,7 @@ variables {
   timeout_seconds      = 30
   environment          = { LOG_LEVEL = "INFO" }
   warmth               = {}
+  rollout              = {}
   reserved_concurrency = null
   log_retention_days   = 30
   tracing              = false
@@ -278,5 +279,26 @@ run "name_with_capitals" {
 
   variables {
     name = "Inference"
+  }
+}
+
+run "canary_of_everything" {
+  command         = plan
+  expect_failures = [var.rollout]
+
+  variables {
+    # a share of one is no canary; kept is no number
+    rollout = { canary = 1, kept = { version = "$LATEST", rejected = [], package_type = "Zip" } }
+  }
+}
+
+run "canary_and_provisioned_concurrency" {
+  command         = plan
+  expect_failures = [var.rollout]
+
+  variables {
+    # weights and provisioned concurrency
+    rollout = { canary = 0.1 }
+    warmth  = { tracking = { max = 2 } }
   }
 }

@@ -24,6 +24,7 @@ variables {
   batch_window_seconds = 0
   maximum_concurrency  = null
   warmth               = {}
+  rollout              = {}
   reserved_concurrency = null
   retry                = { base_seconds = 2, max_seconds = 300 }
   environment          = {}

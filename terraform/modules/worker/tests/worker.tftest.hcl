@@ -21,6 +21,7 @@ variables {
   batch_window_seconds = 0
   maximum_concurrency  = null
   warmth               = {}
+  rollout              = {}
   reserved_concurrency = null
   retry                = { base_seconds = 2, max_seconds = 300 }
   environment          = {}
@@ -152,5 +153,16 @@ run "warm" {
   assert {
     condition     = jsonencode(module.function.warmth) == jsonencode({ provisioned = 0, scheduled = null, tracking = null, snap_start = false, warmer = { environments = 1, schedule = "rate(5 minutes)" } })
     error_message = "what keeps environments ready must reach the function, with the defaults of what is not said"
+  }
+}
+
+run "canary" {
+  variables {
+    rollout = { canary = 0.1, kept = { version = "6", rejected = [], package_type = "Zip" } }
+  }
+
+  assert {
+    condition     = output.canary_alarm == "inference-test-worker-sentiment-canary" && endswith(aws_lambda_event_source_mapping.queue.function_name, ":live")
+    error_message = "the queue must invoke the alias, which has the weights, and the alarm must be told"
   }
 }
