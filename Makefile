@@ -20,6 +20,7 @@ SOURCES := lambda worker scripts tests
 # else: a plain `torch` would take a CUDA build of several GB.
 TORCH := torch==2.13.0$(if $(filter Darwin,$(shell uname -s)),,+cpu)
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
+CHOSEN = $(if $(MODEL),--model $(MODEL)) $(if $(POOL),--pool $(POOL)) $(if $(FUNCTION),--function $(FUNCTION))
 CHECKOV := checkov==3.3.30
 
 ##@ Use
@@ -84,6 +85,18 @@ bootstrap: terraform-ready venv ## create the bucket of the Terraform states and
 .PHONY: deploy
 deploy: terraform-ready venv ## deploy to AWS in one go: registry, images, everything (ENV=dev|prod) [BUILDER=docker]
 	@$(RUN).deployment.deploy --env $(ENV) $(if $(BUILDER),--builder $(BUILDER))
+
+.PHONY: versions
+versions: venv ## the versions of ENV's functions: which serves, which there are [MODEL=name or POOL=name or FUNCTION=api]
+	@$(RUN).deployment.rollout versions --env $(ENV) $(CHOSEN)
+
+.PHONY: promote
+promote: venv ## let ENV's canaries have all invocations [MODEL=name or POOL=name or FUNCTION=api]
+	@$(RUN).deployment.rollout promote --env $(ENV) $(CHOSEN)
+
+.PHONY: rollback
+rollback: venv ## MODEL=name or POOL=name or FUNCTION=api: end its canary, or go back to the version before [VERSION=7]
+	@$(RUN).deployment.rollout rollback --env $(ENV) $(CHOSEN) $(if $(VERSION),--version $(VERSION))
 
 .PHONY: smoke-test
 smoke-test: terraform-ready venv ## send one request to ENV and check that it succeeds [MODEL=name]

@@ -1,5 +1,7 @@
 """Plan or apply an environment: build its zips, check open requests of removed models, run Terraform, print next steps.
 
+An apply first stores which versions serve beside canaries (rollout.py).
+
     python -m scripts.deployment.apply [--env ENVIRONMENT] [ARGUMENT]...
     python -m scripts.deployment.apply --plan [--env ENVIRONMENT] [--offline 0|1] [ARGUMENT]...
 
@@ -11,7 +13,7 @@ import argparse
 from collections.abc import Sequence
 
 from scripts.console import run
-from scripts.deployment import offline_plan, removal, terraform
+from scripts.deployment import offline_plan, removal, rollout, terraform
 from scripts.deployment.environment_config import EnvironmentConfig, read_config
 from scripts.operate.endpoint import print_next
 from scripts.packaging import package
@@ -39,6 +41,8 @@ def run_terraform(command: str, environment: str, config: EnvironmentConfig, arg
     if not any(argument.startswith("-target") for argument in arguments):
         queues = {name: f"{config.prefix}-{model.worker}" for name, model in config.models.items()}
         removal.check(environment, command, queues)
+        if command == "apply":
+            rollout.hold(environment, config)
     code = terraform.execute(command, environment, arguments)
     if code == 0 and command == "apply" and environment == terraform.LOCAL:
         print_next(environment)  # Terraform's `api_url` does not exist in DNS

@@ -16,10 +16,13 @@ def client(environment: str, service: str, outputs: Mapping[str, Any]) -> Any:
         CommandError: dev or prod, but AWS_ENDPOINT_URL names an emulator.
         BotoCoreError: an AWS file can't be read, or names no such profile; `console.run` says which.
     """
+    return client_of(environment, service, region_of(outputs))
+
+
+def client_of(environment: str, service: str, region: str | None) -> Any:
+    """As `client`, for an environment that need not be deployed yet, whose files say its region (None: the shell's)."""
     env = terraform.environment_env(environment)
-    if environment != terraform.LOCAL:
-        return client_in(service, region_of(outputs))
-    return client_with(env, service)
+    return client_with(env, service) if environment == terraform.LOCAL else client_in(service, region)
 
 
 def client_with(env: Mapping[str, str], service: str) -> Any:

@@ -1,6 +1,6 @@
 """Deploy to AWS with one command: the zips, the registry, the workers' images, everything else, and a smoke test.
 
-At the end, images that nothing can run any more are deleted.
+At the end, old versions of the functions and images that nothing can run any more are deleted.
 
     python -m scripts.deployment.deploy --env dev|prod [--builder docker|podman|buildah] [--build-arg NAME=VALUE]...
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.console import CommandError, note, run
-from scripts.deployment import aws_session, deployed_images, preflight, terraform
+from scripts.deployment import aws_session, deployed_images, preflight, rollout, terraform
 from scripts.deployment.apply import run_terraform
 from scripts.deployment.environment_config import EnvironmentConfig, read_config
 from scripts.deployment.smoke_test import TIMEOUT_SECONDS, smoke_test
@@ -32,7 +32,8 @@ def deploy(environment: str, config: EnvironmentConfig, builder: Builder, build_
     """Returns Terraform's exit code, or the smoke test's.
 
     Raises:
-        CommandError: a step failed; the steps before it are done, and running it again continues from there.
+        CommandError: a step failed, or the smoke test; the steps before it are done, and running it again continues
+            from there.
     """
     package.show(package.build_for_environment(package.OUT, environment, config, images=True))
     if terraform.execute("init", environment):
@@ -49,6 +50,7 @@ def deploy(environment: str, config: EnvironmentConfig, builder: Builder, build_
         return code
     if code := smoke_test(environment, config, None, TIMEOUT_SECONDS):
         return code
+    rollout.finish(environment)
     delete_unused_images(config)
     return 0
 

@@ -26,18 +26,20 @@ _OVERRIDE = {
     "module": {"stack": {"source": f"./{_STUB}"}},
 }
 _EXPRESSION = """jsonencode({architecture = module.stack.deployment.architecture, prefix =
- module.stack.deployment.name_prefix, region = local.region, parameters =
+ module.stack.deployment.name_prefix, region = local.region,
+ api_canary = try(module.stack.deployment.api.canary, null), parameters =
  module.stack.deployment.images_from_parameters, models = {
  for name, model in module.stack.deployment.models : name => {
  source = try(coalesce(model.source), name), models_dir = try(model.models_dir, null),
  artifact = try(model.artifact, null), package = try(model.package, null) != null, pool = try(model.pool, null),
+ canary = try(model.canary, null),
  memory_mb = try(model.memory_mb, null), maximum_concurrency = try(model.maximum_concurrency, null),
  reserved_concurrency = try(model.reserved_concurrency, null),
  provisioned_concurrency = try(max([for number in [try(model.warmth.provisioned, null),
  try(model.warmth.scheduled.concurrency, null), try(model.warmth.tracking.max, null)] : number
  if number != null]...), null)
  }}, pools = { for name, pool in try(merge(module.stack.deployment.pools), {}) : name => {
- package = try(pool.package, null) != null,
+ package = try(pool.package, null) != null, canary = try(pool.canary, null),
  memory_mb = try(pool.memory_mb, null), maximum_concurrency = try(pool.maximum_concurrency, null),
  reserved_concurrency = try(pool.reserved_concurrency, null),
  provisioned_concurrency = try(max([for number in [try(pool.warmth.provisioned, null),
@@ -94,6 +96,7 @@ class EnvironmentConfig:
         region: AWS region; None: the shell's.
         images_from_parameters: `make deploy` says which images run its workers; else they run from zips.
         limits: worker -> what it may use.
+        canaries: names of the functions whose new versions get a share of the invocations until they are promoted.
     """
 
     architecture: str
@@ -102,6 +105,7 @@ class EnvironmentConfig:
     region: str | None = None
     images_from_parameters: bool = False
     limits: Mapping[str, WorkerLimits] = field(default_factory=dict)
+    canaries: frozenset[str] = frozenset()
 
     @property
     def folders(self) -> set[Path]:
@@ -152,7 +156,24 @@ def read_config(environment: str, *, images: bool = True) -> EnvironmentConfig:
         )
     limits = {worker: _limits(answer, worker, models) for worker in {model.worker for model in models.values()}}
     return EnvironmentConfig(
-        answer["architecture"], models, answer["prefix"], answer["region"], answer["parameters"], limits
+        answer["architecture"],
+        models,
+        answer["prefix"],
+        answer["region"],
+        answer["parameters"],
+        limits,
+        _canaries(answer),
+    )
+
+
+def _canaries(answer: Mapping[str, Any]) -> frozenset[str]:
+    """A value of the wrong kind counts as none here: the plan rejects it."""
+    workers = {name: said for name, said in answer["models"].items() if not said["pool"]} | answer["pools"]
+    shares = {"api": answer["api_canary"], **{f"worker-{name}": said["canary"] for name, said in workers.items()}}
+    return frozenset(
+        f"{answer['prefix']}-{function}"
+        for function, share in shares.items()
+        if isinstance(share, int | float) and share > 0
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from scripts.console import CommandError, note, run
 from scripts.deployment import aws_session, terraform
-from scripts.deployment.environment_config import EnvironmentConfig, read_config
+from scripts.deployment.environment_config import ConfiguredModel, EnvironmentConfig, read_config
 from scripts.operate import endpoint
 from scripts.operate.client import ApiError, Client, Sign
 from scripts.operate.client_signing import signer
@@ -38,12 +38,12 @@ def smoke_test(environment: str, config: EnvironmentConfig, model: str | None, s
     name = model or str(outputs["default_model"])
     if name not in config.models:
         raise CommandError(f"{environment} has no model {name}: its models are {', '.join(sorted(config.models))}", 2)
-    folder = config.models[name].folder
-    found = sample_input(folder)
+    deployed = config.models[name]
+    found = sample_input(deployed.folder)
     if found is None:
         note(
-            f"smoke test: skipped: {folder} has no sample input (tests/input.json, or `examples` in the manifest's"
-            " input_schema)"
+            f"smoke test: skipped: {deployed.folder} has no sample input (tests/input.json, or `examples` in the"
+            " manifest's input_schema)"
         )
         return 0
     url = endpoint.base_url(environment)
@@ -57,12 +57,14 @@ def smoke_test(environment: str, config: EnvironmentConfig, model: str | None, s
                 f"smoke test of {environment}: the API does not accept this caller: {failure}. Use credentials with"
                 f" execute-api:Invoke, or for a JWT authorizer {TOKEN}; then `make smoke-test ENV={environment}`"
             ) from failure
-        raise CommandError(f"smoke test of {environment} failed: {failure}. {_remedy(environment, name)}") from failure
+        raise CommandError(
+            f"smoke test of {environment} failed: {failure}. {_remedy(environment, deployed)}"
+        ) from failure
     if answer["status"] != "succeeded":
         error = answer.get("error") or {}
         raise CommandError(
             f"smoke test of {environment} failed: the request {answer['request_id']} of {name} {answer['status']}:"
-            f" {error.get('code')}: {error.get('message')}. {_remedy(environment, name)}"
+            f" {error.get('code')}: {error.get('message')}. {_remedy(environment, deployed)}"
         )
     note(f"smoke test: {name} {answer['model_version']} succeeded: {json.dumps(answer['result'])[:200]}")
     return 0
@@ -93,11 +95,12 @@ def _sign(environment: str, url: str, outputs: Mapping[str, Any]) -> Sign | None
     return signer(url, required=False, region=aws_session.region_of(outputs))
 
 
-def _remedy(environment: str, model: str) -> str:
-    on = f" ENV={environment}"
+def _remedy(environment: str, model: ConfiguredModel) -> str:
+    on = f"ENV={environment}"
+    chosen = f"POOL={model.pool}" if model.pool else f"MODEL={model.name}"
     return (
-        f"The new version is deployed and serves: see `make logs{on}` and `make status{on}"
-        f" MODEL={model}`, and go back as docs/deploy.md, Roll back, says"
+        f"The new version is deployed: `make logs {on}` and `make status {on} MODEL={model.name}` show more,"
+        f" `make rollback {on} {chosen}` goes back to the version before (docs/deploy.md, Roll back)"
     )
 
 

@@ -102,6 +102,22 @@ def test_a_pools_limits_are_its_own_or_those_of_its_largest_model(environment: P
     }
 
 
+def test_the_functions_with_a_canary_are_read_with_those_of_pools(environment: Path) -> None:
+    """By the names of their functions. What is no share is none here, and rejected by the plan."""
+    models = {
+        "sentiment": {"canary": 0.1},
+        "plain": {"source": "sentiment", "canary": 0},
+        "wrong": {"source": "sentiment", "canary": "much"},
+        "first": {"source": "sentiment", "pool": "trials"},
+    }
+    give(environment, models=models, pools={"trials": {"canary": 0.5}, "others": {}}, api={"canary": 0.25})
+    assert read_config("dev").canaries == {
+        f"inference-dev-{name}" for name in ("api", "worker-sentiment", "worker-trials")
+    }
+    give(environment, models={"sentiment": {}})
+    assert read_config("dev").canaries == frozenset()
+
+
 def test_resources_beside_the_stack_do_not_matter(environment: Path) -> None:
     """Such as a domain of one's own: they need AWS's provider, which does not run for this."""
     (environment / "domain.tf").write_text(

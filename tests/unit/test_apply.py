@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts.console import CommandError
-from scripts.deployment import apply, offline_plan, removal, terraform
+from scripts.deployment import apply, offline_plan, removal, rollout, terraform
 from scripts.deployment.environment_config import ConfiguredModel, EnvironmentConfig
 from scripts.packaging import package
 
@@ -42,6 +42,10 @@ class Steps:
         if self.held:
             raise CommandError("held")
 
+    def hold(self, environment: str, config: EnvironmentConfig) -> None:
+        assert config is CONFIG
+        self.done.append(f"hold {environment}")
+
     def execute(self, command: str, environment: str, arguments: Sequence[str]) -> int:
         self.done.append(" ".join([command, environment, *arguments]))
         return self.codes.get("execute", 0)
@@ -56,6 +60,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     monkeypatch.setattr(package, "show", lambda packages: steps.done.append(f"show {packages}"))
     monkeypatch.setattr(terraform, "prepare", steps.prepare)
     monkeypatch.setattr(removal, "check", steps.check)
+    monkeypatch.setattr(rollout, "hold", steps.hold)
     monkeypatch.setattr(terraform, "execute", steps.execute)
     monkeypatch.setattr(apply, "print_next", lambda environment: steps.done.append(f"next {environment}"))
     return steps
@@ -76,6 +81,7 @@ def test_a_plan_and_an_apply_take_the_same_steps(steps: Steps, monkeypatch: pyte
         "show packages",
         f"prepare {command} dev",
         f"check {command} dev",
+        *([] if plan else ["hold dev"]),
         f"{command} dev -lock=false",
     ]
 

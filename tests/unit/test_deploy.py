@@ -15,11 +15,12 @@ from botocore.exceptions import NoCredentialsError
 from botocore.stub import Stubber
 
 from scripts.console import CommandError
-from scripts.deployment import aws_session, deploy, terraform
+from scripts.deployment import aws_session, deploy, rollout, terraform
 from scripts.deployment.environment_config import ConfiguredModel, EnvironmentConfig
 from scripts.packaging import package
 from scripts.packaging.builders import Builder
 
+ENDS = ("apply dev", "smoke test dev", "finish dev", "delete unused images")
 REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/inference-dev-worker"
 
 
@@ -88,6 +89,7 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr(deploy, "_note_images", lambda repository, prefix, images: stage.written.update(images))
     monkeypatch.setattr(deploy, "build", stage.build)
     monkeypatch.setattr(deploy, "smoke_test", stage.smoke_test)
+    monkeypatch.setattr(rollout, "finish", lambda environment: stage.done.append(f"finish {environment}"))
     monkeypatch.setattr(deploy, "push", stage.push)
     monkeypatch.setattr(deploy, "delete_unused_images", stage.delete_unused_images)
     return stage
@@ -105,9 +107,7 @@ def test_what_is_built_is_what_terraform_deploys(stage: Stage, tmp_path: Path) -
         "login podman",
         "build first arm64",
         "push first",
-        "apply dev",
-        "smoke test dev",
-        "delete unused images",
+        *ENDS,
     ]
     assert stage.written == {"first": f"{REPOSITORY}@sha256:{'t' * 64}"}
 
@@ -116,7 +116,7 @@ def test_the_first_time_the_registry_comes_first(stage: Stage) -> None:
     stage.deployed = False
     assert run(stage) == 0
     assert stage.done[2] == "apply dev -target=module.stack.module.container_registry"
-    assert stage.done[3:8] == ["login podman", "build first arm64", "push first", "apply dev", "smoke test dev"]
+    assert stage.done[3:] == ["login podman", "build first arm64", "push first", *ENDS]
 
 
 def test_where_the_registry_is_not_created_nothing_is_built(stage: Stage) -> None:
@@ -129,7 +129,7 @@ def test_where_the_registry_is_not_created_nothing_is_built(stage: Stage) -> Non
 def test_a_failed_smoke_test_is_a_failed_deployment(stage: Stage) -> None:
     stage.fails = "smoke test"
     assert run(stage) == 1
-    assert stage.done[-1] == "smoke test dev"
+    assert stage.done[-1] == "smoke test dev", "no version is deleted that one may go back to"
 
 
 def test_a_failed_apply_is_not_smoke_tested(stage: Stage) -> None:

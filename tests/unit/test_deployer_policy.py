@@ -78,6 +78,10 @@ def statements() -> list[dict[str, Any]]:
     return found
 
 
+def _resources(statement: dict[str, Any]) -> list[str]:
+    return statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+
+
 def resource_types() -> set[str]:
     # The state bucket is created before any deployment, by somebody with more rights.
     not_deployed = {".terraform", "bootstrap"}
@@ -102,14 +106,17 @@ def test_unused_images_may_be_found_and_deleted(action: str) -> None:
         statement
         for statement in statements()
         if any(fnmatch.fnmatchcase(action, pattern) for pattern in statement["Action"])
-        and fnmatch.fnmatchcase(f"arn:aws:{action.split(':')[0]}:REGION:ACCOUNT:{TOOLS[action]}", statement["Resource"])
+        and any(
+            fnmatch.fnmatchcase(f"arn:aws:{action.split(':')[0]}:REGION:ACCOUNT:{TOOLS[action]}", resource)
+            for resource in _resources(statement)
+        )
     ]
     assert allowed
 
 
 def test_rights_are_bound_to_the_stacks_names() -> None:
     for statement in statements():
-        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
+        resources = _resources(statement)
         if statement["Sid"] in WITHOUT_RESOURCE:
             continue
         assert "*" not in resources, statement["Sid"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,15 @@ def test_a_failed_request_is_said_with_its_reason_and_the_way_back(api: Api, con
     api.answers = [ACCEPTED, status("failed", result=None, error=error)]
     with pytest.raises(CommandError, match=r"r1 of first failed: out_of_memory: The worker was killed\.") as failed:
         command.smoke_test("dev", config, None, 5)
-    assert "docs/deploy.md, Roll back" in str(failed.value)
+    assert "`make rollback ENV=dev MODEL=first` goes back" in str(failed.value)
+
+
+def test_a_pools_model_is_rolled_back_with_its_pool(api: Api, config: EnvironmentConfig) -> None:
+    first = replace(config.models["first"], pool="trials")
+    error = {"code": "model_error", "message": "no"}
+    api.answers = [ACCEPTED, status("failed", result=None, error=error)]
+    with pytest.raises(CommandError, match="`make rollback ENV=dev POOL=trials` goes back"):
+        command.smoke_test("dev", replace(config, models={"first": first}), None, 5)
 
 
 def test_a_request_that_does_not_end_fails_at_the_deadline(api: Api, config: EnvironmentConfig) -> None:

@@ -250,12 +250,12 @@ variable "rollout" {
   nullable = false
 
   validation {
-    condition     = local.canary >= 0 && local.canary < 1
+    condition     = coalesce(var.rollout.canary, 0) >= 0 && coalesce(var.rollout.canary, 0) < 1
     error_message = "Function ${var.name}: canary must be from 0 to below 1, as 0.1 for a tenth of the invocations."
   }
 
   validation {
-    condition     = local.canary == 0 || var.warmth.provisioned == 0 && var.warmth.scheduled == null && var.warmth.tracking == null
+    condition     = coalesce(var.rollout.canary, 0) == 0 || var.warmth.provisioned == 0 && var.warmth.scheduled == null && var.warmth.tracking == null
     error_message = "Function ${var.name}: canary excludes warmth.provisioned, scheduled and tracking: Lambda accepts no weights on an alias with provisioned concurrency."
   }
 
