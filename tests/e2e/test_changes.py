@@ -183,7 +183,7 @@ def test_a_removed_and_a_renamed_model_with_open_requests(
     assert (seen["models"]["leaving"]["waiting"], seen["models"]["leaving"]["pending"]) == (12, 12)
     assert {request["request_id"] for request in seen["requests"]} == set(leaving)
     stay = {name: f"{PREFIX}-{name}" for name in ("moving", "old")}
-    with pytest.raises(CommandError, match="leaving would be removed with open requests"):
+    with pytest.raises(CommandError, match="leaving would be removed from its queue with open requests"):
         removal.check("local", "apply", stay)
     assert "12 open requests (12 pending)" in capsys.readouterr().err
     monkeypatch.setenv("REMOVE", "leaving")
