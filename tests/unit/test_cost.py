@@ -349,6 +349,11 @@ def test_custom_metrics_are_paid_for_in_the_hours_that_have_values() -> None:
 def test_each_model_of_a_pool_has_metrics_of_its_own() -> None:
     pool = replace(DEPLOYMENT, workers={"pool": replace(POOL, function=replace(POOL.function, metrics=True))})
     assert metrics(pool, Traffic(), 10_000_000) == pytest.approx(4 * 6)
+    # One an hour of each; the worker starts cold e^(-4/12) of the times, with e^(4/12) requests between two starts
+    starts = 4 * math.exp(-1 / 3)
+    loads = starts * usage.distinct(4, math.exp(1 / 3))
+    once_started = 1 - math.exp(-starts) + 4 * (1 - math.exp(-loads / 4))
+    assert metrics(pool, Traffic(), 96) == pytest.approx(4 * 6 * (1 - math.exp(-1)) + once_started)
     # 40 batches of ten an hour; 40 x e^(-40/12) of them start cold, and all four models are used before the next start
     cold = 1 - math.exp(-40 * math.exp(-40 / 12))
     assert metrics(pool, Traffic(fill=10), 9600) == pytest.approx(4 * 6 + (1 + 4) * cold, abs=1e-3)
