@@ -29,7 +29,7 @@ from inference.store.request_table import RequestTable
 from inference.telemetry import Stopwatch, Telemetry, function_name, now_ms
 
 settings = ApiSettings.from_environment(os.environ)
-telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment)
+telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment, settings.pools)
 deadline = Deadline()
 
 

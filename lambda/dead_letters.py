@@ -14,7 +14,7 @@ from inference.store.request_table import RequestTable
 from inference.telemetry import Telemetry, function_name, now_ms
 
 settings = DeadLettersSettings.from_environment(os.environ)
-telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment)
+telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment, settings.pools)
 
 
 def _read_lines(group: str, invocation_id: str, since: int) -> Sequence[str]:

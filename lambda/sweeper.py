@@ -16,7 +16,7 @@ DEAD_LETTER_QUEUE = "dlq"
 STOP_BEFORE_TIMEOUT_MS = 5_000
 
 settings = SweeperSettings.from_environment(os.environ)
-telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment)
+telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment, settings.pools)
 
 
 def _queues(model: str) -> tuple[RequestQueue, ...]:

@@ -34,7 +34,12 @@ INITIALIZED_AHEAD = ("provisioned-concurrency", "snap-start")
 """Initialization types whose INIT runs during the deployment: a load that fails must fail the deployment."""
 
 settings = WorkerSettings.from_environment(os.environ)
-telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment)
+telemetry = Telemetry(
+    function_name(),
+    settings.log_level,
+    settings.metrics_environment,
+    dict.fromkeys(settings.models, settings.pool) if settings.pool else None,
+)
 deadline = Deadline()
 
 memory_mb = int(os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769"))
@@ -91,7 +96,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     if warmer.PING in event:
         return warmer.answer_ping(event, context, telemetry, _load_single)
     telemetry.begin(invocation_id=context.aws_request_id, **({"model": single.name} if single else {}))
-    telemetry.count_cold_start(single.name if single else None)
+    telemetry.count_cold_start(next(iter(models)))
     deadline.start(context.get_remaining_time_in_millis() / 1000)
     for model in models.values():
         model.begin_invocation()

@@ -135,11 +135,13 @@ class WorkerSettings(Settings):
 
     Attributes:
         models: model name -> source.
+        pool: the pool that these are the models of; optional.
         code_digest: of the function's image or zip, `sha256:<hex>`.
         model_artifacts: model name -> the artifact in S3 that replaces the packaged one; optional.
     """
 
     models: Mapping[str, str] = _setting(_models)
+    pool: str = _optional(str, default=str)
     queue_url: str = _setting()
     code_digest: str = _setting(_digest)
     model_artifacts: Mapping[str, str] = _optional(_texts, default=dict)

@@ -3,7 +3,8 @@
 {"level": "INFO", "event": "request_accepted", "request_id": "...", "duration_ms": 12.3, "cold_start": true}
 
 An invocation's metrics are one line for each model, in CloudWatch's embedded metric format (EMF). Each costs the bytes
-of the log and, in the hours in which it has values, its share of a custom metric's price.
+of the log and, in the hours in which it has values, its share of a custom metric's price. That is why the models of a
+pool are counted together, under the pool's name: the events tell them apart.
 
 Source: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
 """
@@ -16,7 +17,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -44,11 +45,15 @@ class Telemetry:
         function: name of the function; part of every line.
         level: lines below it are not written.
         environment: the dimension `Environment` of each metric; empty: no metric is written.
+        pools: model -> its pool, which is the dimension `Model` of the model's metrics.
     """
 
-    def __init__(self, function: str, level: str = "INFO", environment: str = "") -> None:
+    def __init__(
+        self, function: str, level: str = "INFO", environment: str = "", pools: Mapping[str, str] | None = None
+    ) -> None:
         self._level = _LEVELS[level]
         self._environment = environment
+        self._pools = pools or {}
         self._metrics: dict[str | None, dict[str, Any]] = {}
         self._common: dict[str, Any] = {"function": function}
         self._cold = True
@@ -101,13 +106,16 @@ class Telemetry:
     def count(self, model: str | None, name: str) -> None:
         """Add one to a metric of a model, or of this function for None."""
         if self._environment:
-            values = self._metrics.setdefault(model, {})
+            values = self._values(model)
             values[name] = values.get(name, 0) + 1
 
     def measure(self, model: str, name: str, value: float) -> None:
         """Add a value to a metric of a model; `name` is one of `MEASURED`."""
         if self._environment:
-            self._metrics.setdefault(model, {}).setdefault(name, []).append(value)
+            self._values(model).setdefault(name, []).append(value)
+
+    def _values(self, model: str | None) -> dict[str, Any]:
+        return self._metrics.setdefault(model and self._pools.get(model, model), {})
 
     def count_cold_start(self, model: str | None = None) -> None:
         """Count this invocation if it had to wait until its process had started."""

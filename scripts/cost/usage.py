@@ -38,13 +38,14 @@ LONG_POLL_SECONDS = 20
 ASSUMED_IDLE_SECONDS = 300
 """How long an idle environment is kept; AWS promises nothing."""
 
-MODEL_METRICS = ("QueueWait", "RunTime", "BatchSize", "EndToEnd", "Succeeded", "Failed")
-"""What a worker writes of each model in every batch; beside them are ColdStart and LoadTime after a start, and one for
-each way in which a request fails. A custom metric is paid for in the hours in which it has values."""
+WORKER_METRICS = ("QueueWait", "RunTime", "BatchSize", "EndToEnd", "Succeeded", "Failed")
+"""What a worker writes in every batch, of all its models together; beside them are ColdStart and LoadTime after a
+start, and one for each way in which a request fails. A custom metric is paid for in the hours in which it has values.
+"""
 
 METRICS_LINE_BYTES = 572
 METRICS_LINE_BYTES_A_REQUEST = 11.2
-"""The line with the metrics of one model and batch: 583 bytes for one request, 684 for ten, as measured."""
+"""The line with the metrics of one batch: 583 bytes for one request, 684 for ten, as measured."""
 
 MOST_EXPONENT = 100.0  # above it there are no cold starts
 
@@ -121,7 +122,7 @@ def load_of(name: str, deployment: Deployment, traffic: Traffic, measured: Measu
     batch_models = distinct(len(worker.models), fill)
     group = fill / batch_models  # each model's requests in a batch are one pass, with calls of its own
     each = measured.at(group)
-    metrics = METRICS_LINE_BYTES / group + METRICS_LINE_BYTES_A_REQUEST if worker.function.metrics else 0
+    metrics = METRICS_LINE_BYTES / fill + METRICS_LINE_BYTES_A_REQUEST if worker.function.metrics else 0
     work = Work(
         batch=fill,
         worker_cpu_ms=each.cpu_ms,
@@ -248,10 +249,9 @@ def custom_metrics(deployment: Deployment, found: Mapping[str, Load], rate: floa
     for name, load in found.items():
         worker = deployment.workers[name]
         if worker.function.metrics:
-            models = len(worker.models)
             starts, model_loads = _starts_of(worker, load)
-            count += models * len(MODEL_METRICS) * _share_of_hours(load.batches_per_second * load.batch_models / models)
-            count += _share_of_hours(starts) + models * _share_of_hours(model_loads / models)
+            count += len(WORKER_METRICS) * _share_of_hours(load.batches_per_second)
+            count += _share_of_hours(starts) + _share_of_hours(model_loads)
     if deployment.api.metrics:
         count += _share_of_hours(starts_per_second(deployment.api, rate))
     return count

@@ -49,6 +49,7 @@ module "worker" {
   for_each = local.workers
 
   name    = local.worker_names[each.key]
+  pool    = contains(keys(var.pools), each.key) ? each.key : null
   label   = contains(keys(var.pools), each.key) ? "Pool ${each.key}" : "Model ${each.key}"
   models  = { for name, model in local.model_settings : name => { source = model.source, artifact = model.artifact } if local.worker_of[name] == each.key }
   package = local.worker_settings[each.key].package

@@ -15,14 +15,11 @@ module "monitoring" {
 
   kms_key_arn = var.kms_key_arn
 
-  models = { for name, worker in local.worker_of : name => {
-    worker = worker
-    alarms = local.monitoring.alarm_models == null ? true : contains(local.monitoring.alarm_models, name)
-  } }
   workers = { for name, worker in local.worker_settings : name => {
     queue           = local.queue_names[name]
     function        = local.worker_names[name]
     timeout_seconds = worker.timeout_seconds
+    alarms          = local.monitoring.alarm_models == null ? true : anytrue([for model in local.monitoring.alarm_models : local.worker_of[model] == name])
   } }
   dead_letter_queue = local.dlq_name
 

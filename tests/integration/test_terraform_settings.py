@@ -15,8 +15,8 @@ from tests.integration.terraform_definition import Module
 
 TERRAFORM = Path(__file__).resolve().parents[2] / "terraform"
 STACK = TERRAFORM / "stack"
-OPTIONAL = {"MODEL_ARTIFACTS", "METRICS_ENVIRONMENT"}
-"""Set where a model has one, and where metrics are on; every other setting is required."""
+OPTIONAL = {"MODEL_ARTIFACTS", "METRICS_ENVIRONMENT", "POOL"}
+"""Set where a model has one, where metrics are on, and for a pool; every other setting is required."""
 
 
 def names_in(text: str) -> set[str]:

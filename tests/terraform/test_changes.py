@@ -195,14 +195,13 @@ def test_tracing_can_be_turned_on_and_off_again(changing: Changing) -> None:
 
 def test_alarms_and_dashboard_are_right_after_one_apply(changing: Changing) -> None:
     """The alarms of each kind: of a metric, of a percentile, of an expression."""
-    worker = {"queue": "p-mine", "function": "p-worker-mine", "timeout_seconds": 60}
+    worker = {"queue": "p-mine", "function": "p-worker-mine", "timeout_seconds": 60, "alarms": True}
     monitoring: Json = {
         "source": str(SOURCE / "modules" / "monitoring"),
         "name": "p",
         "dashboard": True,
         "alarms": True,
         "emails": ["team@example.com"],
-        "models": {"mine": {"worker": "mine", "alarms": True}},
         "workers": {"mine": worker},
         "dead_letter_queue": "p-dlq",
         "functions": {"api": "p-api", "dead_letters": "p-dead-letters", "sweeper": "p-sweeper"},

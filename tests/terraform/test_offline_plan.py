@@ -15,7 +15,7 @@ from scripts.console import ROOT
 from scripts.cost import __main__ as cost
 from scripts.cost import deployment, measured, prices
 from scripts.cost.report import Estimate
-from scripts.cost.usage import MODEL_METRICS, Traffic
+from scripts.cost.usage import WORKER_METRICS, Traffic
 from scripts.deployment.environment_config import MODELS
 from scripts.deployment.shell import without_aws
 from scripts.deployment.terraform import terraform_env
@@ -141,4 +141,4 @@ def test_fifty_models_of_a_pool_cost_as_much_as_one_while_nobody_calls(clone: Pa
     assert idle["SQS polling"] == pytest.approx((2 * 648_000 - 1e6) * 0.4e-6)
     assert sum(idle.values()) < 0.5
     assert estimate.bill(0)["SQS polling"] == pytest.approx(2 * 648_000 * 0.4e-6)
-    assert estimate.bill(10_000_000)["metrics"] == pytest.approx(50 * len(MODEL_METRICS) * 0.3)
+    assert estimate.bill(10_000_000)["metrics"] == pytest.approx(len(WORKER_METRICS) * 0.3)

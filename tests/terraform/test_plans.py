@@ -272,4 +272,4 @@ def test_every_setting_of_a_function_is_set_and_no_other(plan_of: PlanOf, enviro
         settings = SETTINGS.get(role, WorkerSettings)
         settings.from_environment(variables)
         known = {field.name.upper() for field in fields(settings)}
-        assert variables.keys() | ({"MODEL_ARTIFACTS", "METRICS_ENVIRONMENT"} & known) == known, role
+        assert variables.keys() | ({"MODEL_ARTIFACTS", "METRICS_ENVIRONMENT", "POOL"} & known) == known, role

@@ -346,17 +346,18 @@ def test_custom_metrics_are_paid_for_in_the_hours_that_have_values() -> None:
     assert metrics(written, Traffic(fill=10), 240) == pytest.approx(6 * hours + 2 * cold + in_batches)
 
 
-def test_each_model_of_a_pool_has_metrics_of_its_own() -> None:
+def test_the_models_of_a_pool_have_their_metrics_in_common() -> None:
     pool = replace(DEPLOYMENT, workers={"pool": replace(POOL, function=replace(POOL.function, metrics=True))})
-    assert metrics(pool, Traffic(), 10_000_000) == pytest.approx(4 * 6)
-    # One an hour of each; the worker starts cold e^(-4/12) of the times, with e^(4/12) requests between two starts
+    assert metrics(pool, Traffic(), 10_000_000) == pytest.approx(6)
+    # Four an hour; the worker starts cold e^(-4/12) of the times, with e^(4/12) requests between two starts
     starts = 4 * math.exp(-1 / 3)
     loads = starts * usage.distinct(4, math.exp(1 / 3))
-    once_started = 1 - math.exp(-starts) + 4 * (1 - math.exp(-loads / 4))
-    assert metrics(pool, Traffic(), 96) == pytest.approx(4 * 6 * (1 - math.exp(-1)) + once_started)
+    once_started = 1 - math.exp(-starts) + 1 - math.exp(-loads)
+    assert metrics(pool, Traffic(), 96) == pytest.approx(6 * (1 - math.exp(-4)) + once_started)
     # 40 batches of ten an hour; 40 x e^(-40/12) of them start cold, and all four models are used before the next start
-    cold = 1 - math.exp(-40 * math.exp(-40 / 12))
-    assert metrics(pool, Traffic(fill=10), 9600) == pytest.approx(4 * 6 + (1 + 4) * cold, abs=1e-3)
+    starts = 40 * math.exp(-40 / 12)
+    once_started = 1 - math.exp(-starts) + 1 - math.exp(-4 * starts)
+    assert metrics(pool, Traffic(fill=10), 9600) == pytest.approx(6 + once_started, abs=1e-3)
 
 
 def test_metrics_are_log_lines_too() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from inference.requests import ErrorCode, Status
 from inference.telemetry import MAX_VALUES, Telemetry
-from scripts.cost.usage import MODEL_METRICS
+from scripts.cost.usage import WORKER_METRICS
 from tests import emf
 from tests.unit.fakes import NOW, Fault, Recorder
 from tests.unit.samples import a_message, a_record
@@ -54,7 +54,7 @@ def test_a_batch_is_one_line(harness: WorkerHarness) -> None:
 def test_what_a_metric_costs_is_known_of_all_that_a_batch_writes(harness: WorkerHarness) -> None:
     harness.add("a")
     harness.run()
-    assert of_the_one_line(harness.log).keys() == set(MODEL_METRICS)
+    assert of_the_one_line(harness.log).keys() == set(WORKER_METRICS)
 
 
 def test_the_units_are_those_of_cloudwatch(harness: WorkerHarness) -> None:
@@ -192,6 +192,17 @@ def test_what_the_sweeper_ends_is_counted_by_its_model() -> None:
         "echo": {"Expired": [1]},
         "removed": {"Succeeded": [0], "Failed": [1], "FailedModelRemoved": [1]},
     }
+
+
+def test_the_models_of_a_pool_are_counted_together(capsys: pytest.CaptureFixture[str]) -> None:
+    telemetry = Telemetry("p-worker-trials", environment="p", pools={"a": "trials", "b": "trials"})
+    for model in ("a", "b", "own"):
+        telemetry.count_outcome(model, Status.SUCCEEDED)
+        telemetry.measure(model, "RunTime", 2.0)
+    telemetry.write_metrics()
+    found = {line["Succeeded"].dimensions["Model"]: line for line in printed(capsys)}
+    assert {name: line["Succeeded"].values for name, line in found.items()} == {"trials": [2], "own": [1]}
+    assert {name: line["RunTime"].values for name, line in found.items()} == {"trials": [2.0, 2.0], "own": [2.0]}
 
 
 def test_a_cold_start_is_counted_once(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,13 +5,13 @@ locals {
   alarm_actions = aws_sns_topic.alarms[*].arn
 }
 
-# Of each model
+# Of each worker
 
 resource "aws_cloudwatch_metric_alarm" "failures" {
-  for_each = { for name, model in local.alarmed_models : name => model if var.metrics }
+  for_each = { for name, worker in local.alarmed_workers : name => worker if var.metrics }
 
   alarm_name          = "${var.name}-${each.key}-failures"
-  alarm_description   = "More than ${var.failed_share * 100} % of the requests of the model ${each.key} failed."
+  alarm_description   = "More than ${var.failed_share * 100} % of the requests of the worker ${each.key} failed."
   evaluation_periods  = 3
   datapoints_to_alarm = 2
   comparison_operator = "GreaterThanThreshold"
@@ -43,8 +43,6 @@ resource "aws_cloudwatch_metric_alarm" "failures" {
     }
   }
 }
-
-# Of each worker
 
 resource "aws_cloudwatch_metric_alarm" "oldest_message" {
   for_each = local.alarmed_workers

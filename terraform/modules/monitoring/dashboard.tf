@@ -1,4 +1,4 @@
-# One dashboard: the API, then what happens to the requests, by model. A graph has a line for each model or worker.
+# One dashboard: the API, then what happens to the requests, by worker. A graph has a line for each worker.
 
 locals {
   error_metrics = [for code in var.error_codes : "Failed${replace(title(replace(code, "_", " ")), " ", "")}" if code != "invalid_input"]
@@ -41,7 +41,7 @@ locals {
     ]
   }
 
-  # Title -> the functions' own metrics that it shows of each model, with their statistic.
+  # Title -> the functions' own metrics that it shows of each worker, with their statistic.
   model_graphs = {
     "Requests: succeeded"                           = { Succeeded = "Sum" }
     "Requests: failed"                              = { Failed = "Sum" }
@@ -55,7 +55,7 @@ locals {
     "Workers: time to load the model, longest (ms)" = { LoadTime = "Maximum" }
   }
 
-  own_graphs = { for title, metrics in local.model_graphs : title => flatten([for name in keys(var.models) : [
+  own_graphs = { for title, metrics in local.model_graphs : title => flatten([for name in keys(var.workers) : [
     for metric, stat in metrics :
     { line = [local.namespace, metric, "Environment", var.name, "Model", name, { stat = stat, label = length(metrics) == 1 ? name : "${name}: ${metric}" }] }
   ]])[*].line if var.metrics }

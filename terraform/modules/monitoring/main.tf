@@ -14,8 +14,7 @@ locals {
   topic_name = "${var.name}-alarms"
   topic_arn  = "arn:${data.aws_partition.current.partition}:sns:${local.region}:${data.aws_caller_identity.current.account_id}:${local.topic_name}"
 
-  alarmed_models  = { for name, model in var.models : name => model if var.alarms && model.alarms }
-  alarmed_workers = { for name, worker in var.workers : name => worker if contains(values(local.alarmed_models)[*].worker, name) }
+  alarmed_workers = { for name, worker in var.workers : name => worker if var.alarms && worker.alarms }
   alarmed_functions = !var.alarms ? {} : merge(
     { api = var.functions.api, dead-letters = var.functions.dead_letters, sweeper = var.functions.sweeper },
     { for name, worker in local.alarmed_workers : "worker-${name}" => worker.function },

@@ -37,26 +37,13 @@ variable "emails" {
   }
 }
 
-variable "models" {
-  description = "The models by name: their worker, and whether the model and its worker have alarms of their own."
-  type = map(object({
-    worker = string
-    alarms = bool
-  }))
-  nullable = false
-
-  validation {
-    condition     = alltrue([for model in values(var.models) : contains(keys(var.workers), model.worker)])
-    error_message = "models: each must have a worker that is in workers."
-  }
-}
-
 variable "workers" {
-  description = "The workers by name, which is their model's or pool's: the names of queue and function, and the function's timeout."
+  description = "The workers by name, which is their model's or pool's, and the dimension Model of their metrics: the names of queue and function, the function's timeout, and whether the worker has alarms of its own."
   type = map(object({
     queue           = string
     function        = string
     timeout_seconds = number
+    alarms          = bool
   }))
   nullable = false
 }

@@ -45,6 +45,7 @@ locals {
     },
     length(local.artifacts) == 0 ? {} : { MODEL_ARTIFACTS = jsonencode(local.artifacts) },
     var.metrics_environment == null ? {} : { METRICS_ENVIRONMENT = var.metrics_environment },
+    var.pool == null ? {} : { POOL = var.pool },
   )
   environment = merge(var.environment, local.own_environment)
 

@@ -9,6 +9,11 @@ variable "name" {
   }
 }
 
+variable "pool" {
+  description = "The pool that the models are in, under whose name their metrics are counted together; null for a model with a worker of its own."
+  type        = string
+}
+
 variable "label" {
   description = "What error messages and the function's description call the worker, such as Model sentiment or Pool experiments."
   type        = string

@@ -7,16 +7,9 @@ variables {
   dashboard = true
   alarms    = true
   emails    = []
-  models = {
-    sentiment = { worker = "sentiment", alarms = true }
-    a         = { worker = "shared", alarms = true }
-    trial     = { worker = "shared", alarms = false }
-    other     = { worker = "other", alarms = false }
-  }
   workers = {
-    sentiment = { queue = "inference-test-sentiment", function = "inference-test-worker-sentiment", timeout_seconds = 60 }
-    shared    = { queue = "inference-test-shared", function = "inference-test-worker-shared", timeout_seconds = 10 }
-    other     = { queue = "inference-test-other", function = "inference-test-worker-other", timeout_seconds = 10 }
+    sentiment = { queue = "inference-test-sentiment", function = "inference-test-worker-sentiment", timeout_seconds = 60, alarms = true }
+    trial     = { queue = "inference-test-trial", function = "inference-test-worker-trial", timeout_seconds = 10, alarms = false }
   }
   dead_letter_queue      = "inference-test-dlq"
   functions              = { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper" }
@@ -35,13 +28,13 @@ run "everything" {
   }
 
   assert {
-    condition     = keys(aws_cloudwatch_metric_alarm.oldest_message) == ["sentiment", "shared"] && keys(aws_cloudwatch_metric_alarm.duration) == ["sentiment", "shared"] && keys(aws_cloudwatch_metric_alarm.failures) == ["a", "sentiment"]
-    error_message = "only the models that are to have alarms, and their workers, may have them"
+    condition     = keys(aws_cloudwatch_metric_alarm.oldest_message) == ["sentiment"] && keys(aws_cloudwatch_metric_alarm.duration) == ["sentiment"] && keys(aws_cloudwatch_metric_alarm.failures) == ["sentiment"]
+    error_message = "only the workers that are to have alarms may have them"
   }
 
   assert {
-    condition     = toset(keys(aws_cloudwatch_metric_alarm.throttles)) == toset(["api", "dead-letters", "sweeper", "worker-sentiment", "worker-shared"])
-    error_message = "a throttled function must be seen, a model's where it has alarms"
+    condition     = toset(keys(aws_cloudwatch_metric_alarm.throttles)) == toset(["api", "dead-letters", "sweeper", "worker-sentiment"])
+    error_message = "a throttled function must be seen, a worker where it has alarms"
   }
 
   assert {
@@ -107,7 +100,7 @@ run "everything" {
   }
 
   assert {
-    condition     = aws_sns_topic_subscription.email["team@example.com"].protocol == "email" && length(output.alarm_names) == 15 && contains(output.alarm_names, "inference-test-sentiment-oldest-message") && output.topic_arn == aws_sns_topic.alarms[0].arn
+    condition     = aws_sns_topic_subscription.email["team@example.com"].protocol == "email" && length(output.alarm_names) == 11 && contains(output.alarm_names, "inference-test-sentiment-oldest-message") && output.topic_arn == aws_sns_topic.alarms[0].arn
     error_message = "the alarms must be told, and reach the addresses"
   }
 
@@ -139,8 +132,8 @@ run "everything" {
   }
 
   assert {
-    condition     = alltrue([for lines in values(local.own_graphs) : length(setsubtract(["sentiment", "a", "trial", "other"], [for line in lines : line[5]])) == 0])
-    error_message = "the dashboard shows every model"
+    condition     = alltrue([for lines in values(local.own_graphs) : length(setsubtract(["sentiment", "trial"], [for line in lines : line[5]])) == 0])
+    error_message = "the dashboard shows every worker"
   }
 }
 
@@ -162,7 +155,7 @@ run "without_the_functions_metrics" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.failures) == 0 && length(aws_cloudwatch_metric_alarm.duration) == 2 && length(local.own_graphs) == 0 && length(local.graphs) == 9
+    condition     = length(aws_cloudwatch_metric_alarm.failures) == 0 && length(aws_cloudwatch_metric_alarm.duration) == 1 && length(local.own_graphs) == 0 && length(local.graphs) == 9
     error_message = "only what needs no metric of the functions remains"
   }
 }

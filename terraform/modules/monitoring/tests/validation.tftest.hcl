@@ -10,7 +10,6 @@ variables {
   dashboard              = false
   alarms                 = true
   emails                 = []
-  models                 = {}
   workers                = {}
   dead_letter_queue      = "dlq"
   functions              = { api = "api", dead_letters = "dead-letters", sweeper = "sweeper" }
@@ -36,7 +35,6 @@ run "invalid" {
   command = plan
   expect_failures = [
     var.name,
-    var.models,
     var.emails,
     var.error_codes,
     var.oldest_message_seconds,
@@ -46,8 +44,6 @@ run "invalid" {
   variables {
     # name with capitals
     name = "Inference"
-    # no such worker
-    models = { a = { worker = "b", alarms = true } }
     # no address
     emails = ["team"]
     # code in capitals
