@@ -68,7 +68,7 @@ module "worker" {
   batch_size           = local.worker_settings[each.key].batch_size
   batch_window_seconds = local.worker_settings[each.key].batch_window_seconds
   maximum_concurrency  = local.worker_settings[each.key].maximum_concurrency
-  warmth               = local.worker_settings[each.key].warmth
+  warmth               = local.warmth["worker-${each.key}"]
   rollout              = local.rollouts["worker-${each.key}"]
   reserved_concurrency = local.worker_settings[each.key].reserved_concurrency
   retry = {
@@ -95,7 +95,7 @@ module "api" {
   memory_mb            = local.api.memory_mb
   ephemeral_storage_mb = local.default_ephemeral_storage_mb
   timeout_seconds      = local.api.timeout_seconds
-  warmth               = local.api.warmth
+  warmth               = local.warmth["api"]
   rollout              = local.rollouts["api"]
   reserved_concurrency = null
   log_retention_days   = var.log_retention_days

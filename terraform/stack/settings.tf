@@ -59,6 +59,20 @@ locals {
   # What a pool's model has of its own; the rest belongs to the function, which is the pool's.
   pooled_model_keys = ["pool", "source", "models_dir", "artifact"]
 
+  # What `warmth` does not say of the ways that it names.
+  warmth_defaults = {
+    scheduled = { timezone = "UTC" }
+    tracking  = { min = 1, target = 0.7 }
+    warmer    = { environments = 1, schedule = "rate(5 minutes)" }
+  }
+  warmth = {
+    for function, given in merge({ api = local.api.warmth }, { for name, worker in local.worker_settings : "worker-${name}" => worker.warmth }) :
+    function => merge(given, {
+      for way, known in local.warmth_defaults :
+      way => merge(known, { for key, value in given[way] : key => value if value != null }) if try(given[way], null) != null
+    })
+  }
+
   # In `warmth`, as the function module takes it: an object type would drop a misspelt one silently.
   warmth_keys = [
     "provisioned", "scheduled", "scheduled.concurrency", "scheduled.start", "scheduled.stop", "scheduled.timezone", "tracking",

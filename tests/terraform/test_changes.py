@@ -33,6 +33,7 @@ IAM = {"type": "AWS_IAM"}
 NONE = {"type": "NONE"}
 
 ZIP = {"zip": {"path": "api.zip", "handler": "api.handler", "runtime": "python3.13"}}
+WARMER = {"warmer": {"environments": 2, "schedule": "rate(5 minutes)"}}
 IMAGE = {"image": {"uri": f"repository@{DIGEST}"}}
 
 
@@ -148,9 +149,7 @@ def test_a_function_of_another_package_type_keeps_its_alias(changing: Changing) 
     assert changing.planned() == [], "nothing is missing after one apply"
 
 
-@pytest.mark.parametrize(
-    "warmth", [{"snap_start": True}, {"warmer": {"environments": 3}}], ids=["snap_start", "warmer"]
-)
+@pytest.mark.parametrize("warmth", [{"snap_start": True}, WARMER], ids=["snap_start", "warmer"])
 def test_what_keeps_environments_ready_can_be_changed_and_taken_away(changing: Changing, warmth: Json) -> None:
     for wanted in ({"provisioned": 1}, warmth, {"provisioned": 2}, warmth, {}):
         changing.apply(ZIP, warmth=wanted)
@@ -159,8 +158,8 @@ def test_what_keeps_environments_ready_can_be_changed_and_taken_away(changing: C
 
 
 def test_a_function_of_another_package_type_keeps_its_warmer(changing: Changing) -> None:
-    changing.apply(ZIP, warmth={"warmer": {"environments": 2}})
-    changing.apply(IMAGE, warmth={"warmer": {"environments": 2}})
+    changing.apply(ZIP, warmth=WARMER)
+    changing.apply(IMAGE, warmth=WARMER)
     assert changing.planned() == [], "nothing is missing after one apply"
 
 

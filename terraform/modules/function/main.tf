@@ -194,7 +194,7 @@ resource "aws_lambda_function" "this" {
   }
 
   dynamic "snap_start" {
-    for_each = var.warmth.snap_start ? ["PublishedVersions"] : []
+    for_each = coalesce(var.warmth.snap_start, false) ? ["PublishedVersions"] : []
 
     content {
       apply_on = snap_start.value

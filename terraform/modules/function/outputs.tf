@@ -33,8 +33,3 @@ output "environment" {
   value       = var.environment
   depends_on  = [aws_lambda_alias.live]
 }
-
-output "warmth" {
-  description = "What keeps environments ready, with the defaults of what is not given."
-  value       = var.warmth
-}

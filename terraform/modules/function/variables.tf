@@ -137,34 +137,34 @@ variable "warmth" {
   description = <<-TEXT
     What keeps environments ready; {} is nothing, and costs nothing.
     provisioned: so many, always.
-    scheduled: so many (concurrency) from start to stop, two cron(...) expressions, in a timezone such as Europe/Berlin (UTC).
-    tracking: from min (1) to max, so that the share target (0.7) of them is in use.
+    scheduled: so many (concurrency) from start to stop, two cron(...) expressions, in a timezone such as Europe/Berlin.
+    tracking: from min to max, so that the share target of them is in use.
     snap_start: each environment starts from a snapshot of the process after its INIT.
-    warmer: pings that keep so many environments (1), at a schedule (rate(5 minutes)).
+    warmer: pings that keep so many environments, at a schedule.
   TEXT
   type = object({
-    provisioned = optional(number, 0)
+    provisioned = optional(number)
     scheduled = optional(object({
       concurrency = number
       start       = string
       stop        = string
-      timezone    = optional(string, "UTC")
+      timezone    = string
     }))
     tracking = optional(object({
-      min    = optional(number, 1)
+      min    = number
       max    = number
-      target = optional(number, 0.7)
+      target = number
     }))
-    snap_start = optional(bool, false)
+    snap_start = optional(bool)
     warmer = optional(object({
-      environments = optional(number, 1)
-      schedule     = optional(string, "rate(5 minutes)")
+      environments = number
+      schedule     = string
     }))
   })
   nullable = false
 
   validation {
-    condition     = var.warmth.provisioned >= 0 && floor(var.warmth.provisioned) == var.warmth.provisioned
+    condition     = coalesce(var.warmth.provisioned, 0) >= 0 && floor(coalesce(var.warmth.provisioned, 0)) == coalesce(var.warmth.provisioned, 0)
     error_message = "Function ${var.name}: warmth.provisioned must be a whole number, 0 or more."
   }
 
@@ -197,27 +197,27 @@ variable "warmth" {
   }
 
   validation {
-    condition     = length([for set in [var.warmth.provisioned > 0, var.warmth.scheduled != null, var.warmth.tracking != null] : set if set]) <= 1
+    condition     = length([for set in [coalesce(var.warmth.provisioned, 0) > 0, var.warmth.scheduled != null, var.warmth.tracking != null] : set if set]) <= 1
     error_message = "Function ${var.name}: warmth must have one of provisioned, scheduled and tracking: each of them sets the number of the alias's environments."
   }
 
   validation {
-    condition     = !var.warmth.snap_start || var.warmth.provisioned == 0 && var.warmth.scheduled == null && var.warmth.tracking == null
+    condition     = !coalesce(var.warmth.snap_start, false) || coalesce(var.warmth.provisioned, 0) == 0 && var.warmth.scheduled == null && var.warmth.tracking == null
     error_message = "Function ${var.name}: warmth.snap_start excludes provisioned, scheduled and tracking: Lambda allows no provisioned concurrency for a function with SnapStart."
   }
 
   validation {
-    condition     = !var.warmth.snap_start || var.package.image == null
+    condition     = !coalesce(var.warmth.snap_start, false) || var.package.image == null
     error_message = "Function ${var.name}: warmth.snap_start needs a zip: Lambda takes no snapshot of an image whose base does not allow it, as this stack's do not. Use provisioned, scheduled, tracking or warmer."
   }
 
   validation {
-    condition     = !var.warmth.snap_start || var.ephemeral_storage_mb <= 512
+    condition     = !coalesce(var.warmth.snap_start, false) || var.ephemeral_storage_mb <= 512
     error_message = "Function ${var.name}: warmth.snap_start needs ephemeral_storage_mb = 512: Lambda makes no snapshot of more."
   }
 
   validation {
-    condition     = var.warmth.warmer == null || var.warmth.provisioned == 0 && var.warmth.scheduled == null && var.warmth.tracking == null
+    condition     = var.warmth.warmer == null || coalesce(var.warmth.provisioned, 0) == 0 && var.warmth.scheduled == null && var.warmth.tracking == null
     error_message = "Function ${var.name}: warmth.warmer excludes provisioned, scheduled and tracking: its pings would go to the environments that these keep ready anyway."
   }
 
@@ -277,7 +277,7 @@ variable "reserved_concurrency" {
 
   validation {
     condition = var.reserved_concurrency == null ? true : var.reserved_concurrency >= max(
-      var.warmth.provisioned, try(var.warmth.scheduled.concurrency, 0), try(var.warmth.tracking.max, 0)
+      coalesce(var.warmth.provisioned, 0), try(var.warmth.scheduled.concurrency, 0), try(var.warmth.tracking.max, 0)
     )
     error_message = "Function ${var.name}: reserved_concurrency must be at least the provisioned concurrency of warmth (provisioned, scheduled.concurrency or tracking.max)."
   }

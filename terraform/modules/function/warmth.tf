@@ -8,7 +8,7 @@ locals {
   number_set_by = (
     var.warmth.scheduled != null ? "schedule" :
     var.warmth.tracking != null ? "tracking" :
-    var.warmth.provisioned > 0 ? "terraform" : "nobody"
+    coalesce(var.warmth.provisioned, 0) > 0 ? "terraform" : "nobody"
   )
 }
 
@@ -19,7 +19,7 @@ resource "terraform_data" "number_set_by" {
 }
 
 resource "aws_lambda_provisioned_concurrency_config" "live" {
-  count = var.warmth.provisioned > 0 ? 1 : 0
+  count = coalesce(var.warmth.provisioned, 0) > 0 ? 1 : 0
 
   function_name                     = aws_lambda_function.this.function_name
   qualifier                         = aws_lambda_alias.live.name

@@ -49,7 +49,7 @@ locals {
   )
   environment = merge(var.environment, local.own_environment)
 
-  pings = var.warmth.warmer == null ? 0 : coalesce(var.warmth.warmer.environments, 1)
+  pings = try(var.warmth.warmer.environments, 0)
 
   policies = merge(
     {

@@ -17,8 +17,3 @@ output "models" {
   description = "Names of the models that the version that serves has; who reads them waits until it does."
   value       = keys(jsondecode(module.function.environment.MODELS))
 }
-
-output "warmth" {
-  description = "What keeps environments ready, with the defaults of what is not given."
-  value       = module.function.warmth
-}

@@ -221,17 +221,17 @@ variable "warmth" {
       concurrency = number
       start       = string
       stop        = string
-      timezone    = optional(string)
+      timezone    = string
     }))
     tracking = optional(object({
-      min    = optional(number)
+      min    = number
       max    = number
-      target = optional(number)
+      target = number
     }))
     snap_start = optional(bool)
     warmer = optional(object({
-      environments = optional(number)
-      schedule     = optional(string)
+      environments = number
+      schedule     = string
     }))
   })
   nullable = false

@@ -231,7 +231,11 @@ run "environments_kept_ready" {
   }
 
   assert {
-    condition     = module.worker["sentiment"].warmth.scheduled.concurrency == 2 && module.worker["sentiment"].warmth.warmer == null && module.worker["experiments"].warmth.warmer == { environments = 2, schedule = "rate(10 minutes)" } && module.api.warmth.snap_start
+    condition = jsonencode(local.warmth) == jsonencode({
+      api                = { snap_start = true }
+      worker-experiments = { warmer = { environments = 2, schedule = "rate(10 minutes)" } }
+      worker-sentiment   = { scheduled = { concurrency = 2, start = "cron(0 8 ? * MON-FRI *)", stop = "cron(0 18 ? * MON-FRI *)", timezone = "UTC" } }
+    })
     error_message = "each worker and the api function must get what was said of it, and nothing else"
   }
 }

@@ -174,7 +174,7 @@ run "scheduled" {
 
 run "tracking" {
   variables {
-    warmth = { tracking = { max = 10 } }
+    warmth = { tracking = { min = 1, max = 10, target = 0.7 } }
   }
 
   assert {
@@ -184,7 +184,7 @@ run "tracking" {
 
   assert {
     condition     = one(aws_appautoscaling_policy.tracked[0].target_tracking_scaling_policy_configuration).target_value == 0.7
-    error_message = "seven of ten environments are to be in use, where nothing else is said"
+    error_message = "seven of ten environments are to be in use"
   }
 
   assert {
@@ -223,7 +223,7 @@ run "snap_start" {
 
 run "warmer" {
   variables {
-    warmth = { warmer = { environments = 3 }, snap_start = true }
+    warmth = { warmer = { environments = 3, schedule = "rate(5 minutes)" }, snap_start = true }
   }
 
   assert {
@@ -249,7 +249,7 @@ run "warmer" {
 
 run "warmer_of_one" {
   variables {
-    warmth = { warmer = {} }
+    warmth = { warmer = { environments = 1, schedule = "rate(5 minutes)" } }
   }
 
   assert {

@@ -192,7 +192,7 @@ run "tracking_backwards" {
   expect_failures = [var.warmth]
 
   variables {
-    warmth = { tracking = { min = 5, max = 4 } }
+    warmth = { tracking = { min = 5, max = 4, target = 0.7 } }
   }
 }
 
@@ -201,7 +201,7 @@ run "provisioned_and_tracking" {
   expect_failures = [var.warmth]
 
   variables {
-    warmth = { provisioned = 1, tracking = { max = 4 } }
+    warmth = { provisioned = 1, tracking = { min = 1, max = 4, target = 0.7 } }
   }
 }
 
@@ -210,7 +210,7 @@ run "scheduled_and_tracking" {
   expect_failures = [var.warmth]
 
   variables {
-    warmth = { tracking = { max = 4 }, scheduled = { concurrency = 1, start = "cron(0 8 ? * MON-FRI *)", stop = "cron(0 18 ? * MON-FRI *)" } }
+    warmth = { tracking = { min = 1, max = 4, target = 0.7 }, scheduled = { concurrency = 1, start = "cron(0 8 ? * MON-FRI *)", stop = "cron(0 18 ? * MON-FRI *)", timezone = "UTC" } }
   }
 }
 
@@ -228,7 +228,7 @@ run "warmer_and_provisioned" {
   expect_failures = [var.warmth]
 
   variables {
-    warmth = { warmer = {}, provisioned = 1 }
+    warmth = { warmer = { environments = 1, schedule = "rate(5 minutes)" }, provisioned = 1 }
   }
 }
 
@@ -258,7 +258,7 @@ run "reserved_below_tracking" {
 
   variables {
     reserved_concurrency = 3
-    warmth               = { tracking = { max = 4 } }
+    warmth               = { tracking = { min = 1, max = 4, target = 0.7 } }
   }
 }
 
@@ -268,7 +268,7 @@ run "reserved_for_pings_alone" {
 
   variables {
     reserved_concurrency = 2
-    warmth               = { warmer = { environments = 2 } }
+    warmth               = { warmer = { environments = 2, schedule = "rate(5 minutes)" } }
   }
 }
 

@@ -8,6 +8,7 @@ mock_provider "aws" {
 variables {
   name      = "inference-test-worker-sentiment"
   label     = "Model sentiment"
+  pool      = null
   models    = { sentiment = { source = "sentiment" } }
   package   = { zip = { path = "main.tf", handler = "worker.handler.handler", runtime = "python3.13" } }
   queue     = { name = "inference-test-sentiment", url = "https://sqs.eu-west-1.amazonaws.com/123456789012/inference-test-sentiment" }
@@ -167,7 +168,7 @@ run "reserved_without_room_for_pings" {
   variables {
     maximum_concurrency  = 5
     reserved_concurrency = 6
-    warmth               = { warmer = { environments = 2 } }
+    warmth               = { warmer = { environments = 2, schedule = "rate(5 minutes)" } }
   }
 }
 

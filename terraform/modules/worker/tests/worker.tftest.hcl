@@ -5,6 +5,7 @@ mock_provider "aws" {
 variables {
   name      = "inference-test-worker-sentiment"
   label     = "Model sentiment"
+  pool      = null
   models    = { sentiment = { source = "sentiment" } }
   package   = { zip = { path = "main.tf", handler = "worker.handler.handler", runtime = "python3.13" } }
   queue     = { name = "inference-test-sentiment", url = "https://sqs.eu-west-1.amazonaws.com/123456789012/inference-test-sentiment" }
@@ -147,12 +148,12 @@ run "warm" {
   variables {
     maximum_concurrency  = 5
     reserved_concurrency = 6
-    warmth               = { warmer = {} }
+    warmth               = { warmer = { environments = 1, schedule = "rate(5 minutes)" } }
   }
 
   assert {
-    condition     = jsonencode(module.function.warmth) == jsonencode({ provisioned = 0, scheduled = null, tracking = null, snap_start = false, warmer = { environments = 1, schedule = "rate(5 minutes)" } })
-    error_message = "what keeps environments ready must reach the function, with the defaults of what is not said"
+    condition     = local.pings == 1
+    error_message = "a ping needs an environment of the reserved ones"
   }
 }
 
