@@ -12,6 +12,7 @@ variable "name" {
 variable "pool" {
   description = "The pool that the models are in, under whose name their metrics are counted together; null for a model with a worker of its own."
   type        = string
+  nullable    = true
 }
 
 variable "label" {
