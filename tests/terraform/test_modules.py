@@ -95,7 +95,7 @@ def test_every_output_of_a_module_is_read(folder: str) -> None:
 @pytest.mark.parametrize("folder", [folder for folder in TESTED if folder != "bootstrap"])
 def test_modules_have_no_provider_no_backend_and_a_readme(folder: str) -> None:
     text = _hcl(folder)
-    assert not re.search(r'^\s*(provider "|backend "|endpoints \\{)', text, re.M)
+    assert not re.search(r'^\s*(provider "|backend "|endpoints \{)', text, re.M)
     assert (SOURCE / folder / "README.md").is_file()
 
 
