@@ -255,7 +255,7 @@ variable "rollout" {
   }
 
   validation {
-    condition     = coalesce(var.rollout.canary, 0) == 0 || var.warmth.provisioned == 0 && var.warmth.scheduled == null && var.warmth.tracking == null
+    condition     = coalesce(var.rollout.canary, 0) == 0 || coalesce(var.warmth.provisioned, 0) == 0 && var.warmth.scheduled == null && var.warmth.tracking == null
     error_message = "Function ${var.name}: canary excludes warmth.provisioned, scheduled and tracking: Lambda accepts no weights on an alias with provisioned concurrency."
   }
 
