@@ -11,7 +11,7 @@ from scripts.cost import deployment, warmth
 from scripts.cost.prices import Item
 from scripts.cost.usage import Traffic, month
 from scripts.cost.warmth import Warmth
-from tests.unit.test_cost import DEPLOYMENT, MEASURED, PRICES, WORKER
+from tests.unit.cost_examples import DEPLOYMENT, MEASURED, PRICES, WORKER
 
 START, STOP = "cron(0 8 ? * MON-FRI *)", "cron(0 18 ? * MON-FRI *)"
 

@@ -1,0 +1,183 @@
+"""What a deployment uses in a month, against bills computed by hand."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from scripts.cost import usage
+from scripts.cost.deployment import Deployment, Function
+from scripts.cost.prices import Item
+from scripts.cost.usage import Traffic
+from scripts.cost.warmth import Warmth
+from tests.unit.cost_examples import API, DEPLOYMENT, MEASURED, POOL, PRICES, WORKER
+
+
+def month(deployment: Deployment, traffic: Traffic, per_day: float) -> dict[str, float]:
+    return PRICES.bill(usage.month(deployment, traffic, MEASURED, per_day))
+
+
+def test_an_idle_month_costs_the_polling_of_its_queues() -> None:
+    # Five connections of 20 s are 648,000 receives a month and queue.
+    assert month(DEPLOYMENT, Traffic(), 0) == {"SQS polling": pytest.approx(2 * 648_000 * 0.4e-6)}
+
+
+def test_what_is_paid_for_while_nobody_calls() -> None:
+    kept = replace(
+        DEPLOYMENT,
+        workers={"mine": replace(WORKER, function=replace(WORKER.function, provisioned=3, image=True))},
+        others=(Function("sweeper", 1024, 60, "x86_64"),),
+        sweeps_per_month=1_000_000,
+        endpoints=4,
+        per_resource={"cloudwatch_alarm_month": 6},
+    )
+    bill = month(kept, Traffic(image_gb=2), 0)
+    assert bill["provisioned concurrency"] == pytest.approx(3 * 2 * 2_592_000 * 0.000004)
+    assert bill["image registry"] == pytest.approx(0.2)
+    assert bill["VPC endpoints"] == pytest.approx(4 * 720 * 0.01)
+    assert bill["alarms"] == pytest.approx(0.6)
+    # 1 M x 0.4 s x 1 GB = 400,000 GB-s -> $4.00; + $0.20; 4 M reads -> $0.40
+    assert bill["sweeper"] == pytest.approx(4.6)
+
+
+def test_a_month_of_a_model_whose_run_time_is_given() -> None:
+    bill = month(DEPLOYMENT, Traffic(run_ms={"mine": 1985}), 100_000)
+    # 3 M batches of one: 1,985 ms + 3 calls x 5 ms = 2 s at 2 GB = 12,000,000 GB-s -> $120; + $0.60
+    assert bill["worker"] == pytest.approx(120.6)
+    # 1,024 MB is 0.578858 vCPU. A submit: 1.73 + 10 -> 12 ms; a status query: 0.86 + 5 -> 6 ms, twice.
+    # 3 M x 24 ms x 1 GB = 72,000 GB-s -> $0.72; + 9 M invocations -> $1.80
+    assert bill["api function"] == pytest.approx(2.52)
+    # 9 M calls, 3 M sends, 6 M receives and deletes, 3 M visibility changes
+    assert bill["HTTP API"] == pytest.approx(9.0)
+    assert bill["SQS"] == pytest.approx(12 * 0.4)
+    assert bill["DynamoDB writes"] == pytest.approx(15 * 0.6)  # three of the record, two of the index
+    # 100,000 x 1,000 bytes x 7 days = 0.651926 GiB at $0.25 + $0.20
+    assert bill["DynamoDB storage"] == pytest.approx(0.293367, abs=1e-6)
+
+
+def test_a_batch_is_what_the_window_collects_at_most_what_fits() -> None:
+    windowed = replace(WORKER, batch_window_seconds=2)
+    assert usage.fill_of(WORKER, 100, None) == 1, "without a window each message goes alone"
+    assert usage.fill_of(windowed, 0.1, None) == 1
+    assert usage.fill_of(windowed, 10, None) == 4  # 10 a second x 2 s over five connections
+    assert usage.fill_of(windowed, 1000, None) == 10
+    assert usage.fill_of(WORKER, 0, 25) == 10
+
+
+def test_rare_requests_start_cold_and_frequent_ones_do_not() -> None:
+    rare = month(DEPLOYMENT, Traffic(), 24)["cold starts"]
+    # One an hour: 720 starts x e^(-300/3600); 0.5 s x 2 GB of the worker, 0.4 s x 1 GB of the api function
+    assert rare == pytest.approx(720 * math.exp(-1 / 12) * 1.4 * 0.00001)
+    assert "cold starts" not in month(DEPLOYMENT, Traffic(), 1_000_000)
+    warm = replace(WORKER, function=replace(WORKER.function, provisioned=1))
+    kept = replace(DEPLOYMENT, workers={"mine": warm}, api=replace(API, provisioned=1))
+    assert "cold starts" not in month(kept, Traffic(), 24)
+
+
+def test_models_share_the_traffic() -> None:
+    two = replace(DEPLOYMENT, workers={"a": replace(WORKER, models=("a",)), "b": replace(WORKER, models=("b",))})
+    loads = usage.loads(two, Traffic(run_ms={"a": 100, "b": 300}), MEASURED, 1000)
+    assert {name: (load.per_day, load.batch_ms) for name, load in loads.items()} == {"a": (500, 115), "b": (500, 315)}
+
+
+# Pools
+
+
+def test_a_pool_gets_the_requests_of_all_its_models() -> None:
+    both = replace(DEPLOYMENT, workers={"mine": WORKER, "pool": POOL})
+    loads = usage.loads(both, Traffic(run_ms={"mine": 100, "a": 85, "b": 85, "c": 185, "d": 385}), MEASURED, 5000)
+    assert {name: load.per_day for name, load in loads.items()} == {"mine": 1000, "pool": 4000}
+    # Each has 3 calls of 5 ms more, alone in its batch
+    assert loads["pool"].model_ms == {"a": 100, "b": 100, "c": 200, "d": 400}
+    assert loads["pool"].batch_ms == 200
+
+
+def test_a_batch_of_several_models_is_a_pass_and_three_calls_for_each() -> None:
+    pool = replace(DEPLOYMENT, workers={"pool": POOL})
+    load = usage.loads(pool, Traffic(fill=2), MEASURED, 1000)["pool"]
+    # Two requests are of one model with a probability of 1/4
+    assert load.batch_models == pytest.approx(1.75)
+    assert load.work.worker_calls == pytest.approx(3 * 1.75 / 2)
+    assert usage.distinct(1, 10) == 1
+    assert usage.distinct(50, 1) == 1
+    assert usage.distinct(50, 1e9) == pytest.approx(50)
+
+
+def test_the_models_of_a_pool_are_loaded_after_each_start() -> None:
+    pool = replace(DEPLOYMENT, workers={"pool": POOL}, api=replace(API, provisioned=1))
+    once = month(pool, Traffic(), 24)["cold starts"]
+    # One an hour: e^(300/3600) = 1.0869 requests between two starts are of 1.0642 of four models
+    starts = 720 * math.exp(-1 / 12)
+    assert once == pytest.approx(starts * usage.distinct(4, math.exp(1 / 12)) * 0.5 * 2 * 0.00001)
+    assert "cold starts" not in month(pool, Traffic(), 100_000_000), "no overflow"
+
+
+def test_a_snapshot_has_no_model_of_a_pool() -> None:
+    kept = replace(PRICES, items={**PRICES.items, "snapshot_gb_seconds": Item(0), "snapshot_restored_gb": Item(0.0001)})
+    function = replace(POOL.function, warmth=Warmth(snapshot=True))
+    pool = replace(DEPLOYMENT, workers={"pool": replace(POOL, function=function)}, api=replace(API, provisioned=1))
+    bill = kept.bill(usage.month(pool, Traffic(), MEASURED, 24))
+    starts = 720 * math.exp(-1 / 12)
+    assert bill["SnapStart"] == pytest.approx(starts * 2 * 0.0001)
+    loads = starts * usage.distinct(4, math.exp(1 / 12))
+    assert bill["cold starts"] == pytest.approx(loads * 0.5 * 2 * 0.00001)
+
+
+def test_the_api_starts_cold_for_all_models_together() -> None:
+    several = {name: replace(WORKER, models=(name,), function=replace(WORKER.function, provisioned=1)) for name in "ab"}
+    bill = month(replace(DEPLOYMENT, workers=several), Traffic(), 24)
+    assert bill["cold starts"] == pytest.approx(720 * math.exp(-1 / 12) * 0.4 * 0.00001)
+
+
+# Metrics
+
+
+def metrics(deployment: Deployment, traffic: Traffic, per_day: float) -> float:
+    found = usage.month(deployment, traffic, MEASURED, per_day)
+    return sum(line.quantity for line in found if line.item == "cloudwatch_metric_month")
+
+
+def test_custom_metrics_are_paid_for_in_the_hours_that_have_values() -> None:
+    written = replace(
+        DEPLOYMENT,
+        api=replace(API, metrics=True),
+        workers={"mine": replace(WORKER, function=replace(WORKER.function, metrics=True))},
+    )
+    assert metrics(DEPLOYMENT, Traffic(), 1_000_000) == 0
+    assert metrics(written, Traffic(), 0) == 0
+    assert metrics(written, Traffic(), 1_000_000) == pytest.approx(6), "in every hour, and no cold starts"
+    # One an hour: a share of 1 - 1/e of the hours has one; e^(-300/3600) of them start cold, worker and api function
+    hours, cold = 1 - math.exp(-1), 1 - math.exp(-math.exp(-1 / 12))
+    assert metrics(written, Traffic(), 24) == pytest.approx(6 * hours + 2 * cold + cold)
+    in_batches = 1 - math.exp(-10 * math.exp(-10 / 12))  # one batch of ten an hour, and ten calls of the api function
+    assert metrics(written, Traffic(fill=10), 240) == pytest.approx(6 * hours + 2 * cold + in_batches)
+
+
+def test_the_models_of_a_pool_have_their_metrics_in_common() -> None:
+    pool = replace(DEPLOYMENT, workers={"pool": replace(POOL, function=replace(POOL.function, metrics=True))})
+    assert metrics(pool, Traffic(), 10_000_000) == pytest.approx(6)
+    # Four an hour; the worker starts cold e^(-4/12) of the times, with e^(4/12) requests between two starts
+    starts = 4 * math.exp(-1 / 3)
+    loads = starts * usage.distinct(4, math.exp(1 / 3))
+    once_started = 1 - math.exp(-starts) + 1 - math.exp(-loads)
+    assert metrics(pool, Traffic(), 96) == pytest.approx(6 * (1 - math.exp(-4)) + once_started)
+    # 40 batches of ten an hour; 40 x e^(-40/12) of them start cold, and all four models are used before the next start
+    starts = 40 * math.exp(-40 / 12)
+    once_started = 1 - math.exp(-starts) + 1 - math.exp(-4 * starts)
+    assert metrics(pool, Traffic(fill=10), 9600) == pytest.approx(6 + once_started, abs=1e-3)
+
+
+def test_metrics_are_log_lines_too() -> None:
+    written = replace(DEPLOYMENT, workers={"mine": replace(WORKER, function=replace(WORKER.function, metrics=True))})
+    for fill, size in ((1, 583), (10, 684)):
+        logs = [
+            sum(
+                line.quantity
+                for line in usage.month(each, Traffic(fill=fill), MEASURED, 1000)
+                if line.item == "logs_gb"
+            )
+            for each in (DEPLOYMENT, written)
+        ]
+        assert (logs[1] - logs[0]) * 1024**3 == pytest.approx(30_000 / fill * size, rel=1e-3)
