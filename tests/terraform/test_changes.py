@@ -67,6 +67,8 @@ class Changing:
                 "policies": {},
                 "warmth": {"provisioned": 1} if warmth is None else warmth,
                 "rollout": rollout or {},
+                "key": None,
+                "vpc": None,
                 "reserved_concurrency": None,
                 "log_retention_days": 1,
                 "tracing": tracing,
@@ -83,6 +85,7 @@ class Changing:
                 "authorizer": authorizer,
                 "throttling": {"burst": 100, "rate": 50},
                 "cors": None,
+                "kms_key_arn": None,
                 "log_retention_days": 1,
             }
         return self.apply_modules(modules)
@@ -210,6 +213,7 @@ def test_alarms_and_dashboard_are_right_after_one_apply(changing: Changing) -> N
         "sweeper_schedule": "rate(5 minutes)",
         "oldest_message_seconds": 900,
         "failed_share": 0.05,
+        "kms_key_arn": None,
     }
     created = changing.apply_modules({"monitoring": monitoring})
     assert sum("aws_cloudwatch_metric_alarm" in each for each in created) == 11
