@@ -67,7 +67,7 @@ def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    emulator = Emulator(port, tmp_path_factory.mktemp("emulator"), lifetime_seconds=600)
+    emulator = Emulator(port, tmp_path_factory.mktemp("emulator"), lifetime_seconds=3600)
     emulator.start()
     yield emulator
     emulator.stop()
