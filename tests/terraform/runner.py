@@ -38,7 +38,7 @@ class Terraform:
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=900,
         )
         assert done.returncode == 0, f"terraform {' '.join(arguments)} in {folder}:\n{done.stdout}{done.stderr}"
         return done.stdout

@@ -47,7 +47,7 @@ def diagnostics(terraform: Terraform) -> Iterator[dict[str, Future[list[Json]]]]
             capture_output=True,
             text=True,
             check=False,
-            timeout=300,
+            timeout=900,
         )
         shutil.rmtree(bare)
         lines = [json.loads(line) for line in done.stdout.splitlines()]

@@ -48,8 +48,10 @@ def planned(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> J
         "models": {name: {"models_dir": str(inputs), "warmth": warmth} for name, warmth in MODELS.items()},
         "api": {"warmth": {"snap_start": True, "warmer": {}}},
     }
+    before = terraform.overridden("environments/local")
     terraform.plan("environments/local", settings)
     found: Json = json.loads(terraform.run("environments/local", "show", "-json", "plan"))
+    terraform.override("environments/local", before)
     return found
 
 

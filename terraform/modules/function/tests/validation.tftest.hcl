@@ -299,6 +299,6 @@ run "canary_and_provisioned_concurrency" {
   variables {
     # weights and provisioned concurrency
     rollout = { canary = 0.1 }
-    warmth  = { tracking = { max = 2 } }
+    warmth  = { tracking = { min = 1, max = 2, target = 0.7 } }
   }
 }
