@@ -51,7 +51,7 @@ def main() -> None:
             command = json.loads(line)
             if "predict" in command:
                 inputs = [{"text": text, "threshold": 0.5} for text in command["predict"]]
-                answers = module.model.predict(inputs) if real else [module.predict(**item) for item in inputs]
+                answers = module.single.predict(inputs) if real else [module.predict(**item) for item in inputs]
                 _say(replies, {"answers": answers})
                 continue
             _say(replies, _run(module.handler, body, command["requests"], command["batch"], command["seed"]))
