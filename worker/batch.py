@@ -106,7 +106,6 @@ class Worker:
         """Process the records; yields their verdicts as they are known."""
         now, total_ms = invocation.now(), invocation.remaining_ms()
         lease_until = now + total_ms + LEASE_MARGIN_MS
-        claimers = {name: self._claimer(each, lease_until, invocation) for name, each in self._predictions.items()}
         visibility = Visibility(self._set_visibility, lease_until)
         deliveries, verdicts = read_records(records)
         yield from verdicts
@@ -115,6 +114,7 @@ class Worker:
         received = deliveries
         deliveries, verdicts = without_duplicates(received, visibility.lease_seconds(now))
         groups = self._by_model(deliveries)
+        claimers = {name: self._claimer(self._predictions[name], lease_until, invocation) for name, _ in groups}
         # If this process is killed, its messages become visible when its lease ends, not after the queue's
         # visibility timeout, which is six times as long. Those of the other groups become visible sooner.
         visibility.hide(received, _behind(groups, 0), self._expected_ms(groups), now)

@@ -187,8 +187,7 @@ def _endpoints(resources: list[Json]) -> int:
 def _function(where: str, values: Json, resources: list[Json]) -> Function:
     provisioned = [
         config["provisioned_concurrent_executions"]
-        for place, config in _of(resources, "aws_lambda_provisioned_concurrency_config")
-        if place == where
+        for config in _at(where, resources, "aws_lambda_provisioned_concurrency_config")
     ]
     return Function(
         name=values["function_name"],
@@ -220,7 +219,7 @@ def _variables(function: Json) -> Json:
 
 
 def _worker(function: Function, where: str, place: str, resources: list[Json]) -> Worker:
-    variables = next(_variables(v) for address, v in _of(resources, "aws_lambda_function") if address == where)
+    variables = _variables(_at(where, resources, "aws_lambda_function")[0])
     values = next(v for where, v in _of(resources, "aws_lambda_event_source_mapping") if where.endswith(place))
     scaling = values.get("scaling_config") or [{}]
     return Worker(

@@ -15,7 +15,11 @@ def read(client: Any, prefix: str) -> dict[str, str]:
         client: an SSM client.
         prefix: begins the environment's names, `<project>-<environment>`.
     """
-    path = _path(prefix)
+    return parameters_below(client, _path(prefix))
+
+
+def parameters_below(client: Any, path: str) -> dict[str, str]:
+    """The SSM parameters below a path, which ends in a slash: their names without it -> values."""
     pages = client.get_paginator("get_parameters_by_path").paginate(Path=path)
     return {found["Name"].removeprefix(path): found["Value"] for page in pages for found in page["Parameters"]}
 

@@ -25,27 +25,22 @@ _OVERRIDE = {
     "terraform": {"required_providers": _AWS, "backend": {"local": {}}},
     "module": {"stack": {"source": f"./{_STUB}"}},
 }
-_EXPRESSION = """jsonencode({architecture = module.stack.deployment.architecture, prefix =
+_FUNCTION = """package = try({0}.package, null) != null, canary = try({0}.canary, null),
+ memory_mb = try({0}.memory_mb, null), maximum_concurrency = try({0}.maximum_concurrency, null),
+ reserved_concurrency = try({0}.reserved_concurrency, null),
+ provisioned_concurrency = try(max([for number in [try({0}.warmth.provisioned, null),
+ try({0}.warmth.scheduled.concurrency, null), try({0}.warmth.tracking.max, null)] : number
+ if number != null]...), null)"""
+_EXPRESSION = f"""jsonencode({{architecture = module.stack.deployment.architecture, prefix =
  module.stack.deployment.name_prefix, region = local.region,
  api_canary = try(module.stack.deployment.api.canary, null), parameters =
- module.stack.deployment.images_from_parameters, models = {
- for name, model in module.stack.deployment.models : name => {
+ module.stack.deployment.images_from_parameters, models = {{
+ for name, model in module.stack.deployment.models : name => {{
  source = try(coalesce(model.source), name), models_dir = try(model.models_dir, null),
- artifact = try(model.artifact, null), package = try(model.package, null) != null, pool = try(model.pool, null),
- canary = try(model.canary, null),
- memory_mb = try(model.memory_mb, null), maximum_concurrency = try(model.maximum_concurrency, null),
- reserved_concurrency = try(model.reserved_concurrency, null),
- provisioned_concurrency = try(max([for number in [try(model.warmth.provisioned, null),
- try(model.warmth.scheduled.concurrency, null), try(model.warmth.tracking.max, null)] : number
- if number != null]...), null)
- }}, pools = { for name, pool in try(merge(module.stack.deployment.pools), {}) : name => {
- package = try(pool.package, null) != null, canary = try(pool.canary, null),
- memory_mb = try(pool.memory_mb, null), maximum_concurrency = try(pool.maximum_concurrency, null),
- reserved_concurrency = try(pool.reserved_concurrency, null),
- provisioned_concurrency = try(max([for number in [try(pool.warmth.provisioned, null),
- try(pool.warmth.scheduled.concurrency, null), try(pool.warmth.tracking.max, null)] : number
- if number != null]...), null)
- }}})"""
+ artifact = try(model.artifact, null), pool = try(model.pool, null), {_FUNCTION.format("model")}
+ }}}}, pools = {{ for name, pool in try(merge(module.stack.deployment.pools), {{}}) : name => {{
+ {_FUNCTION.format("pool")}
+ }}}}}})"""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from typing import Any
 from scripts.console import note
 from scripts.deployment import aws_session, deployed_images
 from scripts.deployment.environment_config import EnvironmentConfig
+from scripts.deployment.versions import every_version
 
 KEPT_DAYS = 14
 """Newer images stay: somebody may have pushed one and not applied it yet. The lifecycle policy keeps images without a
@@ -93,8 +94,7 @@ def _noted(client: Any, prefix: str, workers: Iterable[str]) -> set[str]:
 
 def _of_versions(client: Any, function: str) -> Iterator[str]:
     """The digests of the images of all versions of a function that exist, $LATEST among them."""
-    for page in client.get_paginator("list_versions_by_function").paginate(FunctionName=function):
-        for version in page["Versions"]:
-            if version.get("PackageType") == "Image":
-                found = client.get_function(FunctionName=function, Qualifier=version["Version"])
-                yield found["Code"]["ImageUri"].rpartition("@")[2]
+    for version in every_version(client, function):
+        if version.get("PackageType") == "Image":
+            found = client.get_function(FunctionName=function, Qualifier=version["Version"])
+            yield found["Code"]["ImageUri"].rpartition("@")[2]

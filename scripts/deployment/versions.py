@@ -10,7 +10,7 @@ passed over: they serve only when they are promoted. terraform/modules/function/
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,10 +18,21 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from scripts.aws_errors import describe_aws_error
 from scripts.console import CommandError
+from scripts.deployment.deployed_images import parameters_below
 
 ALIAS = "live"
 KEPT_VERSIONS = 5
 """The newest versions of a function that are never deleted."""
+
+
+def every_version(client: Any, name: str) -> Iterator[Mapping[str, Any]]:
+    """The configuration of each version of a function, $LATEST among them.
+
+    Args:
+        client: a Lambda client.
+    """
+    for page in client.get_paginator("list_versions_by_function").paginate(FunctionName=name):
+        yield from page["Versions"]
 
 
 @dataclass(frozen=True)
@@ -78,8 +89,7 @@ class Rollouts:
             alias = self._functions.get_alias(FunctionName=name, Name=ALIAS)
         except self._functions.exceptions.ResourceNotFoundException:
             return None
-        pages = self._functions.get_paginator("list_versions_by_function").paginate(FunctionName=name)
-        numbers = [version["Version"] for page in pages for version in page["Versions"]]
+        numbers = [version["Version"] for version in every_version(self._functions, name)]
         published = sorted((int(number) for number in numbers if number != "$LATEST"), reverse=True)
         weights = (alias.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
         canary, weight = next(iter(weights.items()), (None, 0.0))
@@ -179,9 +189,8 @@ class Rollouts:
         """Name of a function -> value of its parameter."""
         if self._path is None:
             return {}
-        pages = self._parameters.get_paginator("get_parameters_by_path").paginate(Path=self._path)
-        found = {each["Name"]: each["Value"] for page in pages for each in page["Parameters"]}
-        return {self._prefix + name.removeprefix(self._path): value for name, value in found.items()}
+        found = parameters_below(self._parameters, self._path)
+        return {self._prefix + name: value for name, value in found.items()}
 
     def _write(self, name: str, value: str | None) -> None:
         if value is None:
