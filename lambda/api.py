@@ -9,7 +9,7 @@ from typing import Any
 from inference import snapshot, warmer
 from inference.aws import clients
 from inference.aws.deadline import Deadline
-from inference.catalog import Catalog, packaged_validator, packaged_versions
+from inference.catalog import Catalog, packaged_models, packaged_validator
 from inference.errors import RequestError, Unavailable
 from inference.http.messages import (
     HttpRequest,
@@ -26,7 +26,7 @@ from inference.settings import ApiSettings
 from inference.store.payloads import parse_input
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
-from inference.telemetry import Stopwatch, Telemetry, function_name, now_ms
+from inference.telemetry import Stopwatch, Telemetry, function_name, function_version, now_ms
 
 settings = ApiSettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment, settings.pools)
@@ -43,7 +43,7 @@ service = Service(
     table=RequestTable(clients.lean_client("dynamodb", deadline), settings.request_table),
     queues=_queue,
     catalog=Catalog(
-        settings.models, settings.default_model, packaged_versions(Path(__file__).parent), packaged_validator
+        settings.models, settings.default_model, packaged_models(Path(__file__).parent), packaged_validator
     ),
     limits=Limits(settings.max_attempts, settings.request_deadline_seconds, settings.retention_seconds),
     deadline=deadline,
@@ -105,6 +105,19 @@ def _cancel(request: HttpRequest) -> dict[str, Any]:
     return respond(200, describe(record, now))
 
 
+def _health(_: HttpRequest) -> dict[str, Any]:
+    models = {model["name"]: model["version"] for model in service.models()}
+    return respond(200, {"status": "ok", "version": function_version(), "models": models})
+
+
+def _models(_: HttpRequest) -> dict[str, Any]:
+    return respond(200, {"models": service.models()})
+
+
+def _model(request: HttpRequest) -> dict[str, Any]:
+    return respond(200, service.model(request.path["model"]))
+
+
 def _no_route(request: HttpRequest) -> dict[str, Any]:
     raise UnknownRoute(f"The API has no route '{request.route[:64]}'.")
 
@@ -114,4 +127,7 @@ ROUTES = {
     "POST /predict/{model}": _submit,
     "GET /status/{request_id}": _status,
     "POST /cancel/{request_id}": _cancel,
+    "GET /models": _models,
+    "GET /models/{model}": _model,
+    "GET /health": _health,
 }

@@ -23,6 +23,9 @@ OPERATIONS: Mapping[str, dict[str, Any]] = {
 
 ROUTES = frozenset(OPERATIONS)
 
+OPEN_ROUTES = frozenset(route for route, operation in OPERATIONS.items() if operation.get("security") == [])
+"""Routes that need no credentials."""
+
 
 def resolve(node: Any) -> Any:
     """What a reference stands for; anything else stands for itself."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,13 +31,24 @@ class CatalogEntry(NamedTuple):
     validate: Validate
 
 
+class PackagedModel(NamedTuple):
+    """What a package knows of a model folder, from its manifest. Schemas are JSON Schema; `example` is an input that
+    satisfies the schema, or None if the manifest has none."""
+
+    version: str
+    description: str
+    input_schema: Mapping[str, Any]
+    output_schema: Mapping[str, Any]
+    example: Any
+
+
 class Catalog:
     """The deployed models.
 
     Args:
         models: model name -> source folder.
         default: the model of a request that names none.
-        versions: source folder -> version, from `models.json`.
+        packaged: source folder -> what the package knows of it, from `models.json`.
         validator: source folder -> its validator; imports the module when it is first needed.
     """
 
@@ -45,17 +56,17 @@ class Catalog:
         self,
         models: Mapping[str, str],
         default: str,
-        versions: Mapping[str, str],
+        packaged: Mapping[str, PackagedModel],
         validator: Callable[[str], Validate],
     ) -> None:
-        unpackaged = sorted({source for source in models.values() if source not in versions})
+        unpackaged = sorted({source for source in models.values() if source not in packaged})
         if unpackaged:
             raise ConfigurationError(f"models.json does not have {', '.join(unpackaged)}: run `make package` again")
         if default not in models:
             raise ConfigurationError(f"DEFAULT_MODEL is '{default}', which is not in MODELS")
         self._models = models
         self._default = default
-        self._versions = versions
+        self._packaged = packaged
         self._validator = validator
 
     def entry(self, name: str | None) -> CatalogEntry:
@@ -65,17 +76,44 @@ class Catalog:
             UnknownModel: there is none.
         """
         name = name or self._default
+        source = self._source(name)
+        return CatalogEntry(name, self._packaged[source].version, self._validator(source))
+
+    def packaged(self, name: str) -> PackagedModel:
+        """What the package knows of the model of that name.
+
+        Raises:
+            UnknownModel: there is none.
+        """
+        return self._packaged[self._source(name)]
+
+    @property
+    def default(self) -> str:
+        """The name of the default model."""
+        return self._default
+
+    @property
+    def names(self) -> Sequence[str]:
+        """The names of all models, in their order."""
+        return sorted(self._models)
+
+    def _source(self, name: str) -> str:
         source = self._models.get(name)
         if source is None:
-            known = ", ".join(sorted(self._models))
-            raise UnknownModel(f"There is no model '{name[:64]}'. Deployed are: {known}.")
-        return CatalogEntry(name, self._versions[source], self._validator(source))
+            raise UnknownModel(f"There is no model '{name[:64]}'. Deployed are: {', '.join(self.names)}.")
+        return source
 
 
-def packaged_versions(folder: Path) -> Mapping[str, str]:
-    """Source folder -> version, from the package's `models.json`."""
+def packaged_models(folder: Path) -> Mapping[str, PackagedModel]:
+    """Source folder -> what the package knows of it, from the package's `models.json`."""
     models = json.loads((folder / "models.json").read_text(encoding="utf-8"))
-    return {source: model["version"] for source, model in models.items()}
+    return {source: _packaged(model["manifest"]) for source, model in models.items()}
+
+
+def _packaged(manifest: Mapping[str, Any]) -> PackagedModel:
+    schema = manifest["input_schema"]
+    examples = schema.get("examples") or [None]
+    return PackagedModel(manifest["version"], manifest["description"], schema, manifest["output_schema"], examples[0])
 
 
 @lru_cache

@@ -1,4 +1,4 @@
-"""The rules of the API: accept a request, return its status, cancel it.
+"""The rules of the API: accept a request, return its status, cancel it; describe the models.
 
 A submit writes the record first, then sends the message. A crash in between leaves a record that the sweeper ends; the
 request was not accepted yet. The other order would leave a message without a record.
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +52,7 @@ class Limits:
 
 
 class Service:
-    """Accepts, shows and cancels requests. Each call takes `now`, the time in epoch milliseconds.
+    """Accepts, shows and cancels requests. Each call that needs it takes `now`, the time in epoch milliseconds.
 
     Args:
         table: where the records are.
@@ -75,6 +75,34 @@ class Service:
         self._queues = queues
         self._catalog = catalog
         self._limits = limits
+
+    def models(self) -> Sequence[Mapping[str, Any]]:
+        """The deployed models as the API lists them, in the order of their names."""
+        return [self._summary(name) for name in self._catalog.names]
+
+    def model(self, name: str) -> Mapping[str, Any]:
+        """A model as the API describes it: with its schemas and an example of an input.
+
+        Raises:
+            UnknownModel: there is none of that name.
+        """
+        packaged = self._catalog.packaged(name)
+        return {
+            **self._summary(name),
+            "input_schema": packaged.input_schema,
+            "output_schema": packaged.output_schema,
+            "example": packaged.example,
+        }
+
+    def _summary(self, name: str) -> dict[str, Any]:
+        packaged = self._catalog.packaged(name)
+        return {
+            "name": name,
+            "version": packaged.version,
+            "description": packaged.description,
+            "default": name == self._catalog.default,
+            "predict_url": f"/predict/{name}",
+        }
 
     def submit(self, model: str | None, value: Any, caller: str, now: int, key: str | None = None) -> Record:
         """Accept a request: record and message are written when this returns.

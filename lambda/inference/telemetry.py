@@ -100,7 +100,7 @@ class Telemetry:
             return
         line = {"level": level, "event": event, **self._common, **fields}
         if level == "ERROR":  # the alarm of a canary counts those of its version
-            line["function_version"] = os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "local")
+            line["function_version"] = function_version()
         self._print(line)
 
     def count(self, model: str | None, name: str) -> None:
@@ -185,6 +185,11 @@ class Stopwatch:
 def now_ms() -> int:
     """The time in epoch milliseconds."""
     return time.time_ns() // 1_000_000
+
+
+def function_version() -> str:
+    """The published version of the function that Lambda runs."""
+    return os.environ.get("AWS_LAMBDA_FUNCTION_VERSION", "local")
 
 
 def function_name() -> str:

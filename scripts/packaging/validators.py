@@ -101,6 +101,7 @@ def render_validator(schema: dict[str, Any]) -> str:
     """
     _reject_what_is_elsewhere(schema)
     _check(schema)
+    _check_examples(schema)
     # References start with #, so the schema's own id is not needed, and the generator would use it in names.
     schema = {key: value for key, value in schema.items() if key not in ("$id", "id")}
     code = _compiled(schema)
@@ -171,6 +172,17 @@ def _check(schema: dict[str, Any]) -> None:
     if error is not None:
         pointer = "".join(f"/{_escaped(part)}" for part in error.absolute_path)
         raise SchemaError(f"{pointer}: {error.message}" if pointer else error.message)
+
+
+def _check_examples(schema: dict[str, Any]) -> None:
+    """The first example is shown to clients, who may send it as it is."""
+    examples = schema.get("examples", [])
+    if not isinstance(examples, list):
+        raise SchemaError("/examples: must be a list of inputs")
+    for index, example in enumerate(examples):
+        error = best_match(validator_for(schema, default=Draft7Validator)(schema).iter_errors(example))
+        if error is not None:
+            raise SchemaError(f"/examples/{index}: it violates the schema: {error.message}")
 
 
 def _reject_what_is_elsewhere(schema: dict[str, Any]) -> None:

@@ -11,6 +11,9 @@ locals {
   routes = flatten([for path, item in local.openapi_paths : [
     for method in setintersection(keys(item), ["get", "post", "put", "patch", "delete", "head"]) : "${upper(method)} ${path}"
   ]])
+
+  # Those that the description asks no credentials for.
+  open_routes = [for route in local.routes : route if try(length(local.openapi_paths[split(" ", route)[1]][lower(split(" ", route)[0])].security) == 0, false)]
 }
 
 module "container_registry" {
@@ -129,6 +132,7 @@ module "http_api" {
 
   name               = var.name_prefix
   routes             = local.routes
+  open_routes        = local.open_routes
   authorizer         = local.authorizer
   throttling         = local.throttling
   cors               = local.cors

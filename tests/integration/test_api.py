@@ -106,6 +106,32 @@ def test_every_line_of_the_log_is_json_and_names_its_request(
     assert answered["invocation_id"].startswith("invocation-")
 
 
+# Models and health
+
+
+def test_the_models_and_one_with_its_schemas(system: System) -> None:
+    with calls_of(system) as calls:
+        models = system.call(golden("http_models"))["json"]["models"]
+        model = system.call(golden("http_model"))["json"]
+    assert [(each["name"], each["default"]) for each in models] == [("sentiment", True), ("wordcount", False)]
+    assert model.items() >= models[0].items()
+    assert model["input_schema"]["required"] == ["text"]
+    assert calls == []
+    assert system.predict(model["example"])["statusCode"] == 202
+    rejected(system.call(golden("http_model") | {"pathParameters": {"model": "nope"}}), 404)
+
+
+def test_health_is_for_everybody_and_shows_no_setting(system: System) -> None:
+    with calls_of(system) as calls:
+        response = system.call(golden("http_health"))
+    assert response["json"] == {
+        "status": "ok",
+        "version": "local",
+        "models": {"sentiment": "1.0.0", "wordcount": "1.0.0"},
+    }
+    assert calls == []
+
+
 # Rejected
 
 

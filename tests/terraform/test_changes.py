@@ -82,6 +82,7 @@ class Changing:
                     name: f"${{module.function.{name}}}" for name in ("name", "alias_name", "alias_invoke_arn")
                 },
                 "routes": ["POST /predict", "GET /status/{request_id}"],
+                "open_routes": [],
                 "authorizer": authorizer,
                 "throttling": {"burst": 100, "rate": 50},
                 "cors": None,

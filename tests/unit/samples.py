@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from inference import transitions
-from inference.catalog import Catalog
+from inference.catalog import Catalog, PackagedModel
 from inference.errors import InvalidInput
 from inference.requests import ErrorCode, Failure, Message, Record, Status
 from inference.transitions import Transition, Update
@@ -48,10 +48,15 @@ def validate_text(value: Any) -> Any:
     return value
 
 
+def a_packaged_model(version: str = "1.0.0", example: Any = None) -> PackagedModel:
+    """What a package knows of a model."""
+    return PackagedModel(version, "Says it again.", {"type": "object"}, {"type": "object"}, example)
+
+
 def a_catalog() -> Catalog:
     """Two models."""
     models = {"echo": "echo", "other": "echo"}
-    return Catalog(models, "echo", {"echo": "1.0.0"}, lambda _: validate_text)
+    return Catalog(models, "echo", {"echo": a_packaged_model()}, lambda _: validate_text)
 
 
 TRANSITIONS: Mapping[str, Transition] = {

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from inference.catalog import Catalog, packaged_versions
+from inference.catalog import Catalog, PackagedModel, packaged_models
 from inference.errors import ConfigurationError, UnknownModel
-from tests.unit.samples import a_catalog, validate_text
+from tests.unit.samples import a_catalog, a_packaged_model, validate_text
 
 
 def test_a_model_by_its_name_and_the_default() -> None:
@@ -30,7 +30,7 @@ def test_a_validator_is_loaded_when_its_model_is_first_asked() -> None:
         loaded.append(source)
         return validate_text
 
-    catalog = Catalog({"a": "one", "b": "two"}, "a", {"one": "1", "two": "2"}, load)
+    catalog = Catalog({"a": "one", "b": "two"}, "a", {"one": a_packaged_model("1"), "two": a_packaged_model("2")}, load)
     assert loaded == []
     catalog.entry("b")
     assert loaded == ["two"]
@@ -38,15 +38,28 @@ def test_a_validator_is_loaded_when_its_model_is_first_asked() -> None:
 
 def test_a_model_that_was_not_packaged_stops_the_function() -> None:
     with pytest.raises(ConfigurationError, match=r"lost, two.*make package"):
-        Catalog({"a": "one", "b": "two", "c": "lost"}, "a", {"one": "1"}, lambda _: validate_text)
+        Catalog({"a": "one", "b": "two", "c": "lost"}, "a", {"one": a_packaged_model()}, lambda _: validate_text)
 
 
 def test_a_default_that_is_no_model_stops_the_function() -> None:
     with pytest.raises(ConfigurationError, match="DEFAULT_MODEL is 'c'"):
-        Catalog({"a": "one"}, "c", {"one": "1"}, lambda _: validate_text)
+        Catalog({"a": "one"}, "c", {"one": a_packaged_model()}, lambda _: validate_text)
 
 
-def test_versions_come_from_the_package(tmp_path: Path) -> None:
-    models = {"one": {"version": "1.2", "manifest": {}}, "two": {"version": "3", "manifest": {}}}
-    (tmp_path / "models.json").write_text(json.dumps(models))
-    assert packaged_versions(tmp_path) == {"one": "1.2", "two": "3"}
+@pytest.mark.parametrize(("examples", "example"), [({}, None), ({"examples": [{"n": 1}, {"n": 2}]}, {"n": 1})])
+def test_a_model_is_described_by_its_manifest(tmp_path: Path, examples: dict[str, object], example: object) -> None:
+    manifest = {
+        "version": "1.2",
+        "description": "Adds one.",
+        "input_schema": {"type": "object", **examples},
+        "output_schema": {"type": "object"},
+    }
+    (tmp_path / "models.json").write_text(json.dumps({"one": {"version": "1.2", "manifest": manifest}}))
+    described = PackagedModel("1.2", "Adds one.", {"type": "object", **examples}, {"type": "object"}, example)
+    assert packaged_models(tmp_path) == {"one": described}
+
+
+def test_the_description_of_an_unknown_model() -> None:
+    assert a_catalog().packaged("other") == a_packaged_model()
+    with pytest.raises(UnknownModel, match="echo, other"):
+        a_catalog().packaged("nope")

@@ -155,3 +155,14 @@ def test_a_validator_that_crashes_is_rejected(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(validators, "_TRIED_VALUES", (10**400,))
     with pytest.raises(SchemaError, match="OverflowError"):
         render_validator({"multipleOf": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("examples", "problem"),
+    [([{"n": 1}, {"n": "x"}], "/examples/1: .*'x' is not of type"), ([{}], "/examples/0: .*'n'"), ({}, "/examples")],
+)
+def test_an_example_that_violates_its_schema_is_rejected(examples: Any, problem: str) -> None:
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    assert render_validator(schema | {"examples": [{"n": 1}]})
+    with pytest.raises(SchemaError, match=problem):
+        render_validator(schema | {"examples": examples})

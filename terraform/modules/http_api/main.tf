@@ -91,8 +91,8 @@ resource "aws_apigatewayv2_route" "this" {
   api_id             = aws_apigatewayv2_api.this.id
   route_key          = each.value
   target             = "integrations/${aws_apigatewayv2_integration.this.id}"
-  authorization_type = var.authorizer.type
-  authorizer_id      = local.needs_authorizer ? aws_apigatewayv2_authorizer.jwt[0].id : null
+  authorization_type = contains(var.open_routes, each.value) ? "NONE" : var.authorizer.type
+  authorizer_id      = local.needs_authorizer && !contains(var.open_routes, each.value) ? aws_apigatewayv2_authorizer.jwt[0].id : null
 }
 
 # One permission a route, so that nothing else of this API, and no other API, can invoke the function.

@@ -40,6 +40,17 @@ variable "routes" {
   }
 }
 
+variable "open_routes" {
+  description = "Those of the routes that anyone may call, whatever the authorizer."
+  type        = set(string)
+  nullable    = false
+
+  validation {
+    condition     = length(setsubtract(var.open_routes, var.routes)) == 0
+    error_message = "open_routes must be routes."
+  }
+}
+
 variable "authorizer" {
   description = "Who may call: AWS_IAM (signed requests), JWT (issuer and audience needed) or NONE (anyone who finds the address)."
   type = object({

@@ -9,7 +9,8 @@ variables {
     alias_name       = "live"
     alias_invoke_arn = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:123456789012:function:inference-test-api:live/invocations"
   }
-  routes             = ["POST /predict", "POST /predict/{model}", "GET /status/{request_id}"]
+  routes             = ["POST /predict", "POST /predict/{model}", "GET /status/{request_id}", "GET /health"]
+  open_routes        = ["GET /health"]
   authorizer         = { type = "AWS_IAM" }
   throttling         = { burst = 100, rate = 50 }
   cors               = null
@@ -24,8 +25,8 @@ run "signed_requests" {
   }
 
   assert {
-    condition     = alltrue([for route in aws_apigatewayv2_route.this : route.authorization_type == "AWS_IAM" && route.authorizer_id == null])
-    error_message = "every route must demand a signed request"
+    condition     = alltrue([for key, route in aws_apigatewayv2_route.this : route.authorization_type == (key == "GET /health" ? "NONE" : "AWS_IAM") && route.authorizer_id == null])
+    error_message = "every route that is not open must demand a signed request"
   }
 
   assert {
@@ -38,6 +39,7 @@ run "signed_requests" {
       "arn:aws:execute-api:eu-west-1:123456789012:mockapi/*/POST/predict",
       "arn:aws:execute-api:eu-west-1:123456789012:mockapi/*/POST/predict/{model}",
       "arn:aws:execute-api:eu-west-1:123456789012:mockapi/*/GET/status/{request_id}",
+      "arn:aws:execute-api:eu-west-1:123456789012:mockapi/*/GET/health",
     ])
     error_message = "only this API's routes may invoke the function"
   }
@@ -74,8 +76,13 @@ run "tokens" {
   }
 
   assert {
-    condition     = alltrue([for route in aws_apigatewayv2_route.this : route.authorization_type == "JWT" && route.authorizer_id == aws_apigatewayv2_authorizer.jwt[0].id])
-    error_message = "every route must demand a token of the issuer"
+    condition     = alltrue([for key, route in aws_apigatewayv2_route.this : route.authorization_type == "JWT" && route.authorizer_id == aws_apigatewayv2_authorizer.jwt[0].id if key != "GET /health"])
+    error_message = "every route that is not open must demand a token of the issuer"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_route.this["GET /health"].authorization_type == "NONE" && aws_apigatewayv2_route.this["GET /health"].authorizer_id == null
+    error_message = "an open route must demand nothing"
   }
 
   assert {

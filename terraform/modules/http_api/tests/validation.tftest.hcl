@@ -13,6 +13,7 @@ variables {
     alias_invoke_arn = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:123456789012:function:inference-test-api:live/invocations"
   }
   routes             = ["POST /predict", "GET /status/{request_id}"]
+  open_routes        = []
   authorizer         = { type = "AWS_IAM" }
   throttling         = { burst = 100, rate = 50 }
   cors               = null
@@ -91,11 +92,13 @@ run "invalid_3" {
 
 run "invalid_4" {
   command         = plan
-  expect_failures = [var.routes, var.authorizer]
+  expect_failures = [var.routes, var.open_routes, var.authorizer]
 
   variables {
     # route without path
     routes = ["POST"]
+    # open without being a route
+    open_routes = ["GET /health"]
     # issuer without jwt
     authorizer = { type = "AWS_IAM", issuer = "https://issuer.example" }
   }
