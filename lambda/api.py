@@ -10,7 +10,9 @@ from inference import snapshot, warmer
 from inference.aws import clients
 from inference.aws.deadline import Deadline
 from inference.catalog import Catalog, packaged_models, packaged_validator
+from inference.description import describe
 from inference.errors import RequestError, Unavailable
+from inference.http.caching import respond_cacheable
 from inference.http.messages import (
     HttpRequest,
     UnknownRoute,
@@ -20,8 +22,10 @@ from inference.http.messages import (
     require_json,
     respond,
 )
+from inference.http.preferences import wait_seconds
 from inference.http.problems import respond_problem
-from inference.service import Limits, Service, describe, poll_after
+from inference.requests import FINAL, Record
+from inference.service import Limits, Service
 from inference.settings import ApiSettings
 from inference.store.payloads import parse_input
 from inference.store.request_queue import RequestQueue
@@ -85,15 +89,34 @@ def _submit(request: HttpRequest) -> dict[str, Any]:
     record = service.submit(request.path.get("model"), value, request.caller, now_ms(), key)
     telemetry.info("request_accepted", request_id=record.request_id, model=record.model)
     poll_url = f"/status/{record.request_id}"
+    headers = {"Location": poll_url}
+    record = _wait(request, record, headers)
+    now = now_ms()
+    if "Preference-Applied" in headers and record.status_at(now) in FINAL:
+        return respond(200, describe(record, now), headers)
+    headers["Retry-After"] = str(service.poll_after(record, now) or 1)
     body = {"request_id": record.request_id, "status": "pending", "model": record.model, "poll_url": poll_url}
-    return respond(202, body, {"Location": poll_url, "Retry-After": "1"})
+    return respond(202, body, headers)
 
 
 def _status(request: HttpRequest) -> dict[str, Any]:
+    headers: dict[str, str] = {}
+    record = service.status(request.path["request_id"], request.caller, now_ms())
+    record = _wait(request, record, headers)
     now = now_ms()
-    record = service.status(request.path["request_id"], request.caller, now)
-    wait = poll_after(record, now)
-    return respond(200, describe(record, now), {} if wait is None else {"Retry-After": str(wait)})
+    poll_after = service.poll_after(record, now)
+    if poll_after is not None:
+        headers["Retry-After"] = str(poll_after)
+    return respond_cacheable(request, record, describe(record, now), headers, now)
+
+
+def _wait(request: HttpRequest, record: Record, headers: dict[str, str]) -> Record:
+    """Wait for a request to be final, if the client prefers that, and say so in the headers."""
+    seconds = wait_seconds(request, settings.max_wait_seconds)
+    if not seconds:
+        return record
+    headers["Preference-Applied"] = f"wait={seconds}"
+    return service.wait(record, seconds, now_ms)
 
 
 def _cancel(request: HttpRequest) -> dict[str, Any]:

@@ -28,6 +28,7 @@ def api_environment() -> dict[str, str]:
         "MAX_ATTEMPTS": str(requests["max_attempts"]),
         "REQUEST_DEADLINE_SECONDS": str(requests["deadline_seconds"]),
         "RETENTION_SECONDS": str(requests["retention_seconds"]),
+        "MAX_WAIT_SECONDS": str(defaults("api")["max_wait_seconds"]),
         "CALLER_IDENTITY": defaults("authorizer")["caller"],
     }
 

@@ -15,7 +15,6 @@ discarded, because each of the two submits may have been accepted.
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,8 +23,10 @@ from typing import Any
 from inference import transitions
 from inference.aws.deadline import Deadline
 from inference.catalog import Catalog
+from inference.description import poll_after
 from inference.errors import AlreadyFinal, InvalidInput, KeyReused, Unavailable, UnknownRequest
 from inference.requests import (
+    FINAL,
     OPEN,
     Message,
     Record,
@@ -35,11 +36,14 @@ from inference.requests import (
     keyed_request_id,
     new_request_id,
 )
+from inference.run_times import RunTimes
 from inference.store.payloads import MAX_MESSAGE_BYTES, too_large
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import Applied, ConditionFailed, RequestTable
 
-MAX_POLL_SECONDS = 30
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 0.5
+"""Between two reads while a call waits: a tenth of the time that it has waited, within these. 10 s are 38 reads."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,8 @@ class Service:
         queues: model name -> its queue.
         catalog: the models.
         limits: attempts, deadline and retention of a new request.
-        deadline: reserves time for a discard.
+        deadline: reserves time for a discard, and ends a wait in time for the response.
+        pause: sleeps for some seconds.
     """
 
     def __init__(
@@ -69,7 +74,10 @@ class Service:
         catalog: Catalog,
         limits: Limits,
         deadline: Deadline | None = None,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
+        self._pause = pause
+        self._run_times = RunTimes()
         self._deadline = deadline or Deadline()
         self._table = table
         self._queues = queues
@@ -190,7 +198,35 @@ class Service:
         record = self._table.find(request_id) if can_be_id(request_id) else None
         if record is None or record.caller != caller or record.deleted_at(now):
             raise _unknown_request()
+        self._run_times.learn(record)
         return record
+
+    def wait(self, record: Record, seconds: int, clock: Callable[[], int]) -> Record:
+        """Wait until a request is final, or for some seconds; returns it as it is then.
+
+        An error of the table ends the wait: the request is accepted, whatever happens here.
+
+        Args:
+            clock: gives the time in epoch milliseconds.
+        """
+        started = clock()
+        until = started + seconds * 1000
+        while record.status_at(now := clock()) not in FINAL and now < until:
+            waited = (now - started) / 1000
+            pause = min(max(waited / 10, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS, (until - now) / 1000)
+            if self._deadline.remaining() < pause + LONGEST_PAUSE_SECONDS:
+                break
+            self._pause(pause)
+            try:
+                record = self._table.get(record.request_id) or record
+            except Unavailable:
+                break
+        self._run_times.learn(record)
+        return record
+
+    def poll_after(self, record: Record, now: int) -> int | None:
+        """When to poll a request again, in seconds; None for a final one."""
+        return poll_after(record, now, self._run_times.usual(record.model))
 
     def cancel(self, request_id: str, caller: str, now: int) -> Record:
         """Cancel a request; cancelling it again changes nothing.
@@ -228,40 +264,3 @@ def _claimed(record: Record) -> bool:
 
 def _message(record: Record, value: Any) -> Message:
     return Message(record.request_id, record.model, value, record.submitted_at, record.expires_at, record.attempt_limit)
-
-
-def describe(record: Record, now: int) -> Mapping[str, Any]:
-    """A record as the API shows it: times in ISO 8601 (UTC), result and error as JSON."""
-    status = record.status_at(now)
-    return {
-        "request_id": record.request_id,
-        "status": status,
-        "model": record.model,
-        "model_version": record.model_version,
-        "code_digest": record.code_digest,
-        "result": json.loads(record.result) if record.result is not None else None,
-        "error": json.loads(record.error) if record.error is not None else None,
-        "attempts": record.attempts,
-        "submitted_at": _iso(record.submitted_at),
-        "started_at": _iso(record.started_at),
-        "finished_at": _iso(record.finished_at),
-        "expires_at": _iso(record.expires_at),
-    }
-
-
-def poll_after(record: Record, now: int) -> int | None:
-    """When to poll again, in seconds; None for a final request.
-
-    A poll costs about as much as 30 ms of a large worker: poll soon at first, then less often.
-    """
-    if record.status_at(now) not in OPEN:
-        return None
-    age = (now - record.submitted_at) // 1000
-    return min(max(age // 4, 1), MAX_POLL_SECONDS)
-
-
-def _iso(milliseconds: int | None) -> str | None:
-    if milliseconds is None:
-        return None
-    seconds, rest = divmod(milliseconds, 1000)
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:03d}Z"

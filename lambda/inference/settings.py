@@ -126,6 +126,7 @@ class ApiSettings(Settings):
     max_attempts: int = _setting(_positive)
     request_deadline_seconds: int = _setting(_positive)
     retention_seconds: int = _setting(_positive)
+    max_wait_seconds: int = _setting(_not_negative)
     caller_identity: str = _setting(_caller_identity)
 
 

@@ -118,6 +118,7 @@ module "api" {
     MAX_ATTEMPTS             = tostring(local.requests.max_attempts)
     REQUEST_DEADLINE_SECONDS = tostring(local.requests.deadline_seconds)
     RETENTION_SECONDS        = tostring(local.requests.retention_seconds)
+    MAX_WAIT_SECONDS         = tostring(local.api.max_wait_seconds)
     CALLER_IDENTITY          = local.authorizer.caller
   })
 

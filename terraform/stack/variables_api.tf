@@ -1,7 +1,7 @@
 # The API: its function, who may call it, and how much.
 
 variable "api" {
-  description = "Size of the api function (memory_mb, timeout_seconds), what keeps environments of it ready (warmth, as in `models`), and the share of a new version until it is promoted (canary)."
+  description = "Size of the api function (memory_mb, timeout_seconds), for how long a call may wait for its request to be final (max_wait_seconds; 0: not at all), what keeps environments of it ready (warmth, as in `models`), and the share of a new version until it is promoted (canary)."
   type        = any
   default     = {}
   nullable    = false
@@ -32,6 +32,14 @@ variable "api" {
     # Below 7 s there may be no time for a call to AWS and, if that hangs, for the answer (inference/aws/deadline.py).
     condition     = try(var.api.timeout_seconds >= 7 && var.api.timeout_seconds <= 29, true)
     error_message = "api.timeout_seconds must be from 7 to 29: a call to AWS that hangs has to end before it, and HTTP API waits 30 s for an answer."
+  }
+
+  validation {
+    # Three and a half seconds before the timeout calls to AWS end (inference/aws/deadline.py), and a wait with them.
+    condition = alltrue([for api in [merge(local.defaults.api, var.api)] : try(
+      api.max_wait_seconds >= 0 && api.max_wait_seconds <= 10 && floor(api.max_wait_seconds) == api.max_wait_seconds && (api.max_wait_seconds == 0 || api.max_wait_seconds <= api.timeout_seconds - 5), true
+    )])
+    error_message = "api.max_wait_seconds must be a whole number from 0 to 10 and, unless it is 0, at least 5 below api.timeout_seconds: the answer comes after the wait."
   }
 }
 

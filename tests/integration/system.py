@@ -19,6 +19,7 @@ import pytest
 from inference import telemetry
 from inference.aws import clients
 from inference.catalog import packaged_validator
+from inference.run_times import RunTimes
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
 from inference.telemetry import Telemetry
@@ -122,9 +123,9 @@ class System:
     # The client's side
 
     def call(self, event: dict[str, Any]) -> dict[str, Any]:
-        """The api function's response, compared with lambda/openapi.json; its body as `json`, too."""
+        """The api function's response, compared with lambda/openapi.json; its body as `json`, too, or None."""
         response: dict[str, Any] = self.api.handler(event, self._context())
-        response["json"] = json.loads(response["body"])
+        response["json"] = json.loads(response.get("body", "null"))
         if event["routeKey"] in openapi.ROUTES:
             openapi.check(event["routeKey"], response["statusCode"], response["headers"], response["json"])
         return response
@@ -257,6 +258,7 @@ class System:
     def clear(self) -> None:
         """As new."""
         self.clock.shift_ms = 0
+        self.api.service._run_times = RunTimes()
         self.model = Sentiment()
         self.received.clear()
         for item in self._scan():

@@ -106,6 +106,72 @@ def test_every_line_of_the_log_is_json_and_names_its_request(
     assert answered["invocation_id"].startswith("invocation-")
 
 
+# Waiting
+
+
+def waiting(event: dict[str, Any], seconds: int, **headers: str) -> dict[str, Any]:
+    event["headers"] |= {"prefer": f"wait={seconds}", **headers}
+    return event
+
+
+def test_a_submit_that_waits_has_the_result(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system.api.service, "_pause", lambda _: system.run_worker())
+    response = system.call(waiting(golden("http_predict"), 30))
+    assert response["statusCode"] == 200
+    assert response["headers"]["Preference-Applied"] == "wait=10"
+    assert response["headers"]["cache-control"] == "no-store"
+    body = response["json"]
+    assert (body["status"], response["headers"]["Location"]) == ("succeeded", f"/status/{body['request_id']}")
+    assert body == system.status(body["request_id"])["json"]
+
+
+def test_a_submit_whose_wait_is_over_is_accepted_as_any(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(system.api.service, "_pause", lambda seconds: system.clock.advance(seconds))
+    with calls_of(system) as calls:
+        response = system.call(waiting(golden("http_predict"), 1))
+    assert (response["statusCode"], response["headers"]["Preference-Applied"]) == (202, "wait=1")
+    assert calls[:2] == ["PutItem", "SendMessage"]
+    assert set(calls[2:]) == {"GetItem"}
+    assert 5 <= len(calls) <= 15
+
+
+def test_a_status_that_waits(system: System, monkeypatch: pytest.MonkeyPatch) -> None:
+    request_id = system.predict(TEXT)["json"]["request_id"]
+    ask = golden("http_status") | {"pathParameters": {"request_id": request_id}}
+    monkeypatch.setattr(system.api.service, "_pause", lambda _: system.run_worker())
+    response = system.call(waiting(ask, 4))
+    assert (response["json"]["status"], response["headers"]["Preference-Applied"]) == ("succeeded", "wait=4")
+    assert "Preference-Applied" not in system.status(request_id)["headers"]
+
+
+def test_a_status_is_sent_once(system: System) -> None:
+    request_id = system.predict(TEXT)["json"]["request_id"]
+
+    def ask(tag: str) -> dict[str, Any]:
+        event = golden("http_status") | {"pathParameters": {"request_id": request_id}}
+        event["headers"] |= {"if-none-match": tag}
+        return system.call(event)
+
+    pending = system.status(request_id)["headers"]
+    assert pending["Cache-Control"] == "private, no-cache"
+    same = ask(pending["ETag"])
+    assert (same["statusCode"], same["json"], same["headers"]["Retry-After"]) == (304, None, "1")
+    system.run_worker()
+    changed = ask(pending["ETag"])
+    assert (changed["statusCode"], changed["json"]["status"]) == (200, "succeeded")
+    assert changed["headers"]["Cache-Control"] == "private, max-age=3600"
+    assert ask(changed["headers"]["ETag"])["statusCode"] == 304
+
+
+def test_retry_after_follows_from_what_other_requests_took(system: System) -> None:
+    for _ in range(3):
+        request_id = system.predict(TEXT)["json"]["request_id"]
+        system.clock.advance(7)
+        system.run_worker()
+        system.status(request_id)
+    assert system.predict(TEXT)["headers"]["Retry-After"] in ("7", "8")
+
+
 # Models and health
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from inference import transitions
@@ -25,7 +26,14 @@ class Api:
         self.table = FakeTable()
         self.queues = {name: FakeQueue(self.clock) for name in ("echo", "other")}
         limits = Limits(attempts=5, deadline=DEADLINE, retention=RETENTION)
-        self.service = Service(self.table, self.queues.__getitem__, a_catalog(), limits)
+        self.pauses: list[float] = []
+        self.during_a_pause: Callable[[], object] = lambda: None
+        self.service = Service(self.table, self.queues.__getitem__, a_catalog(), limits, pause=self._pause)
+
+    def _pause(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        self.clock.advance(seconds=seconds)
+        self.during_a_pause()
 
     @property
     def queue(self) -> FakeQueue:

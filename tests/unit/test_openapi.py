@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from inference.description import describe
 from inference.http.problems import PROBLEMS
 from inference.requests import FINAL, ErrorCode, Status
-from inference.service import describe
 from tests import openapi
 from tests.events import http_events
 from tests.unit.fakes import NOW
@@ -83,7 +83,7 @@ def test_operations_are_told_apart() -> None:
 def test_a_problem_has_the_status_and_headers_of_its_error(route: str) -> None:
     known = {problem.type: problem for problem in PROBLEMS.values()}
     for status, response in openapi.responses(route).items():
-        assert (status in GATEWAY) == (list(response["content"]) == ["application/json"] and status >= 400)
+        assert (status in GATEWAY) == (status >= 400 and list(response["content"]) == ["application/json"])
         sent: set[str] = set()
         for name in openapi.problem_types(response):
             assert known[name].status == status

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from inference.description import describe, poll_after
 from inference.errors import UnknownRequest
 from inference.requests import FINAL, ErrorCode, Failure, Record, Status
-from inference.service import describe, poll_after
+from inference.run_times import RunTime
 from tests.unit.api_harness import YOU, Api
 from tests.unit.fakes import NOW
 from tests.unit.samples import DEADLINE, RETENTION, a_record
@@ -102,6 +103,42 @@ def test_an_error_is_shown_as_json() -> None:
 @pytest.mark.parametrize(("age", "wait"), [(0, 1), (7, 1), (8, 2), (40, 10), (120, 30), (80_000, 30)])
 def test_when_to_ask_again(age: int, wait: int) -> None:
     assert poll_after(a_record(), NOW + age * 1000) == wait
+
+
+USUAL = RunTime(run_ms=3_000, total_ms=20_000)
+
+
+@pytest.mark.parametrize(
+    ("age_ms", "wait"), [(0, 20), (18_500, 2), (19_999, 1), (20_000, 1), (40_000, 5), (80_000, 15), (900_000, 30)]
+)
+def test_when_to_ask_again_if_the_model_usually_takes_20_s(age_ms: int, wait: int) -> None:
+    assert poll_after(a_record(), NOW + age_ms, USUAL) == wait
+
+
+@pytest.mark.parametrize(("age_ms", "wait"), [(60_000, 3), (62_500, 1), (63_000, 1), (71_000, 2)])
+def test_when_to_ask_again_if_it_runs(age_ms: int, wait: int) -> None:
+    record = a_record(status=Status.RUNNING, attempts=1, started_at=NOW + 60_000, lease_until=NOW + 600_000)
+    assert poll_after(record, NOW + age_ms, USUAL) == wait
+
+
+def test_a_slow_model_is_asked_for_again_after_the_longest_pause() -> None:
+    assert poll_after(a_record(), NOW, RunTime(run_ms=1, total_ms=600_000)) == 30
+
+
+def test_polls_teach_the_service_when_to_ask_again(api: Api) -> None:
+    for _ in range(3):
+        record = api.submit()
+        assert api.service.poll_after(record, api.clock()) == 1
+        api.clock.advance(seconds=5)
+        api.claim(record)
+        api.clock.advance(seconds=4)
+        api.succeed(record.request_id)
+        api.status(record.request_id)
+    second = api.submit()
+    calls = list(api.table.calls)
+    assert api.service.poll_after(second, api.clock()) == 9
+    assert api.service.poll_after(api.submit(model="other"), api.clock()) == 1
+    assert api.table.calls == [*calls, "create"], "nothing is read or written for it"
 
 
 @pytest.mark.parametrize("status", sorted(FINAL))

@@ -17,6 +17,7 @@ API = {
     "MAX_ATTEMPTS": "3",
     "REQUEST_DEADLINE_SECONDS": "60",
     "RETENTION_SECONDS": "120",
+    "MAX_WAIT_SECONDS": "0",
     "CALLER_IDENTITY": "role",
 }
 WORKER = {

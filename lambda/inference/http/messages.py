@@ -151,9 +151,10 @@ def idempotency_key(request: HttpRequest) -> str | None:
 
 
 def respond(status: int, body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """A JSON response."""
+    """A JSON response. It must not be stored, unless its headers say otherwise."""
+    caching = {} if headers and "Cache-Control" in headers else {"cache-control": "no-store"}
     return {
         "statusCode": status,
-        "headers": {"content-type": "application/json", "cache-control": "no-store", **(headers or {})},
+        "headers": {"content-type": "application/json", **caching, **(headers or {})},
         "body": json.dumps(body, allow_nan=False),
     }

@@ -111,6 +111,24 @@ run "api_too_short_for_its_calls" {
   }
 }
 
+run "a_wait_that_is_too_long" {
+  command         = plan
+  expect_failures = [var.api]
+
+  variables {
+    api = { max_wait_seconds = 11, timeout_seconds = 29 }
+  }
+}
+
+run "a_wait_without_time_for_the_answer" {
+  command         = plan
+  expect_failures = [var.api]
+
+  variables {
+    api = { max_wait_seconds = 10, timeout_seconds = 14 }
+  }
+}
+
 run "session_callers_without_iam" {
   command         = plan
   expect_failures = [var.authorizer]

@@ -1,0 +1,65 @@
+"""A record as the API shows it, and when a client should ask for it again."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from inference.requests import OPEN, Record, Status
+from inference.run_times import RunTime
+
+MAX_POLL_SECONDS = 30
+
+
+def describe(record: Record, now: int) -> Mapping[str, Any]:
+    """A record as the API shows it: times in ISO 8601 (UTC), result and error as JSON."""
+    status = record.status_at(now)
+    return {
+        "request_id": record.request_id,
+        "status": status,
+        "model": record.model,
+        "model_version": record.model_version,
+        "code_digest": record.code_digest,
+        "result": json.loads(record.result) if record.result is not None else None,
+        "error": json.loads(record.error) if record.error is not None else None,
+        "attempts": record.attempts,
+        "submitted_at": _iso(record.submitted_at),
+        "started_at": _iso(record.started_at),
+        "finished_at": _iso(record.finished_at),
+        "expires_at": _iso(record.expires_at),
+    }
+
+
+def poll_after(record: Record, now: int, usual: RunTime | None = None) -> int | None:
+    """When to poll again, in seconds; None for a final request.
+
+    A poll costs about as much as 30 ms of a large worker: the first one should come when the request is likely to be
+    final, the next ones less and less often.
+
+    Args:
+        usual: how long the last requests of the model took; None: not known.
+    """
+    if record.status_at(now) not in OPEN:
+        return None
+    late_ms = now - record.submitted_at
+    if usual is not None:
+        late_ms = now - _expected_end(record, usual)
+    seconds = late_ms // 4000 if late_ms >= 0 else math.ceil(-late_ms / 1000)
+    return min(max(seconds, 1), MAX_POLL_SECONDS)
+
+
+def _expected_end(record: Record, usual: RunTime) -> int:
+    """When a request is final if it takes as long as is usual, in epoch milliseconds."""
+    if record.status is Status.RUNNING and record.started_at is not None:
+        return record.started_at + usual.run_ms
+    return record.submitted_at + usual.total_ms
+
+
+def _iso(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
+    seconds, rest = divmod(milliseconds, 1000)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds)) + f".{rest:03d}Z"

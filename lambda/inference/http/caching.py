@@ -1,0 +1,52 @@
+"""The response with a status: what may keep it for how long, and no body for a client that has it already."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from inference.http.messages import HttpRequest, respond
+from inference.requests import FINAL, Record, Status
+
+KEPT_SECONDS = 3600
+"""How long a private cache may keep a final answer without a question, at most; a request that is erased may be seen
+there for so long."""
+
+# An entity tag; the mark of a weak one says nothing here.
+_TAG = re.compile(r'(?:W/)?("[!#-~]*")')
+
+
+def respond_cacheable(
+    request: HttpRequest, record: Record, body: Mapping[str, Any], headers: Mapping[str, str], now: int
+) -> dict[str, Any]:
+    """`200` with the body, or `304` without one if the client has the same body already (If-None-Match).
+
+    Args:
+        request: the call.
+        record: what the body shows.
+        headers: more headers of both.
+        now: epoch milliseconds.
+    """
+    tag = f'"{hashlib.sha256(json.dumps(body).encode()).hexdigest()[:32]}"'
+    # Two users of one browser are two callers.
+    caching = {"Cache-Control": cache_control(record, now), "ETag": tag, "Vary": "Authorization"}
+    response = respond(200, body, {**headers, **caching})
+    if _has(request.headers.get("if-none-match", ""), tag):
+        del response["body"], response["headers"]["content-type"]
+        response["statusCode"] = 304
+    return response
+
+
+def cache_control(record: Record, now: int) -> str:
+    """No shared cache may keep a request. A private one may use a final answer without asking, until the record is
+    deleted; one of a failed request only after asking, since an operator may replay it."""
+    if record.status not in FINAL or record.status is Status.FAILED:
+        return "private, no-cache"
+    return f"private, max-age={min(max(record.delete_at - now // 1000, 0), KEPT_SECONDS)}"
+
+
+def _has(if_none_match: str, tag: str) -> bool:
+    return if_none_match.strip() == "*" or tag in _TAG.findall(if_none_match)
