@@ -10,7 +10,7 @@ from inference import snapshot, warmer
 from inference.aws import clients
 from inference.aws.deadline import Deadline
 from inference.catalog import Catalog, packaged_models, packaged_validator
-from inference.description import describe
+from inference.description import describe, summarize
 from inference.errors import RequestError, Unavailable
 from inference.http.caching import respond_cacheable
 from inference.http.messages import (
@@ -24,9 +24,12 @@ from inference.http.messages import (
 )
 from inference.http.preferences import wait_seconds
 from inference.http.problems import respond_problem
+from inference.http.queries import next_url, read_list_query
+from inference.listing import Listing
 from inference.requests import FINAL, Record
 from inference.service import Limits, Service
 from inference.settings import ApiSettings
+from inference.store.caller_index import CallerIndex
 from inference.store.payloads import parse_input
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
@@ -43,12 +46,15 @@ def _queue(model: str) -> RequestQueue:
     return RequestQueue(client, settings.queue_url_prefix + (pool or model), by_model=pool is not None)
 
 
+_dynamodb = clients.lean_client("dynamodb", deadline)
+_table = RequestTable(_dynamodb, settings.request_table)
 service = Service(
-    table=RequestTable(clients.lean_client("dynamodb", deadline), settings.request_table),
+    table=_table,
     queues=_queue,
     catalog=Catalog(
         settings.models, settings.default_model, packaged_models(Path(__file__).parent), packaged_validator
     ),
+    listing=Listing(CallerIndex(_dynamodb, settings.request_table), _table),
     limits=Limits(settings.max_attempts, settings.request_deadline_seconds, settings.retention_seconds),
     deadline=deadline,
 )
@@ -128,6 +134,14 @@ def _cancel(request: HttpRequest) -> dict[str, Any]:
     return respond(200, describe(record, now))
 
 
+def _requests(request: HttpRequest) -> dict[str, Any]:
+    now = now_ms()
+    query = read_list_query(request)
+    page = service.requests(request.caller, query.wanted, query.limit, query.after, now)
+    next_page = next_url(request, page.next) if page.next else None
+    return respond(200, {"requests": [summarize(record, now) for record in page.records], "next": next_page})
+
+
 def _health(_: HttpRequest) -> dict[str, Any]:
     models = {model["name"]: model["version"] for model in service.models()}
     return respond(200, {"status": "ok", "version": function_version(), "models": models})
@@ -150,6 +164,7 @@ ROUTES = {
     "POST /predict/{model}": _submit,
     "GET /status/{request_id}": _status,
     "POST /cancel/{request_id}": _cancel,
+    "GET /requests": _requests,
     "GET /models": _models,
     "GET /models/{model}": _model,
     "GET /health": _health,

@@ -48,7 +48,14 @@ def rights(
     roles: Rights = {
         "api": [
             ({"sqs:SendMessage"}, {queues + worker for worker in workers}),
-            ({"dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"}, {table}),
+            (
+                {
+                    *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
+                    "dynamodb:BatchGetItem",
+                },
+                {table},
+            ),
+            ({"dynamodb:Query"}, {table + "/index/caller"}),
         ],
         "dead-letters": [
             (CONSUME, {queues + "dlq"}),

@@ -33,6 +33,12 @@ def describe(record: Record, now: int) -> Mapping[str, Any]:
     }
 
 
+def summarize(record: Record, now: int) -> Mapping[str, Any]:
+    """A record as a list shows it: without its result, which may be large."""
+    shown = {name: value for name, value in describe(record, now).items() if name != "result"}
+    return {**shown, "poll_url": f"/status/{record.request_id}"}
+
+
 def poll_after(record: Record, now: int, usual: RunTime | None = None) -> int | None:
     """When to poll again, in seconds; None for a final request.
 

@@ -25,6 +25,7 @@ from inference.aws.deadline import Deadline
 from inference.catalog import Catalog
 from inference.description import poll_after
 from inference.errors import AlreadyFinal, InvalidInput, KeyReused, Unavailable, UnknownRequest
+from inference.listing import Filter, Listing, Page
 from inference.requests import (
     FINAL,
     OPEN,
@@ -37,6 +38,7 @@ from inference.requests import (
     new_request_id,
 )
 from inference.run_times import RunTimes
+from inference.store.caller_index import Position
 from inference.store.payloads import MAX_MESSAGE_BYTES, too_large
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import Applied, ConditionFailed, RequestTable
@@ -56,12 +58,13 @@ class Limits:
 
 
 class Service:
-    """Accepts, shows and cancels requests. Each call that needs it takes `now`, the time in epoch milliseconds.
+    """Accepts, shows, lists and cancels requests. Each call that needs it takes `now`, the time in epoch milliseconds.
 
     Args:
         table: where the records are.
         queues: model name -> its queue.
         catalog: the models.
+        listing: lists requests.
         limits: attempts, deadline and retention of a new request.
         deadline: reserves time for a discard, and ends a wait in time for the response.
         pause: sleeps for some seconds.
@@ -72,6 +75,7 @@ class Service:
         table: RequestTable,
         queues: Callable[[str], RequestQueue],
         catalog: Catalog,
+        listing: Listing,
         limits: Limits,
         deadline: Deadline | None = None,
         pause: Callable[[float], None] = time.sleep,
@@ -82,6 +86,7 @@ class Service:
         self._table = table
         self._queues = queues
         self._catalog = catalog
+        self._listing = listing
         self._limits = limits
 
     def models(self) -> Sequence[Mapping[str, Any]]:
@@ -200,6 +205,14 @@ class Service:
             raise _unknown_request()
         self._run_times.learn(record)
         return record
+
+    def requests(self, caller: str, wanted: Filter, limit: int, after: Position | None, now: int) -> Page:
+        """One page of a caller's own requests: see `Listing.page`.
+
+        Raises:
+            Unavailable: the table did not answer.
+        """
+        return self._listing.page(caller, wanted, limit, after, now)
 
     def wait(self, record: Record, seconds: int, clock: Callable[[], int]) -> Record:
         """Wait until a request is final, or for some seconds; returns it as it is then.

@@ -76,7 +76,7 @@ class Deployment:
         others: the functions that no request uses.
         polled_queues: queues that Lambda polls, those of dead letters among them.
         record_days: how long a record is kept. `log_days`: how long logs are.
-        backups: the table has point-in-time recovery.
+        backups: the table has point-in-time recovery. `listed`: it has the index of callers.
         sweeps_per_month: how often the schedule runs.
         endpoints: interface endpoints, one for each availability zone.
         per_resource: item of the price file -> how many of it.
@@ -90,6 +90,7 @@ class Deployment:
     record_days: float
     log_days: float
     backups: bool = True
+    listed: bool = False
     sweeps_per_month: float = 0
     endpoints: int = 0
     per_resource: Mapping[str, int] = field(default_factory=dict)
@@ -129,6 +130,7 @@ def read(plan: Json) -> Deployment:
         record_days=_record_days(resources),
         log_days=max((v["retention_in_days"] for _, v in _of(resources, "aws_cloudwatch_log_group")), default=0),
         backups=any(recovery["enabled"] for v in tables for recovery in v.get("point_in_time_recovery") or ()),
+        listed=any(index["name"] == "caller" for v in tables for index in v.get("global_secondary_index") or ()),
         sweeps_per_month=sum(
             _per_month(v["schedule_expression"])
             for where, v in _of(resources, "aws_cloudwatch_event_rule")

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from inference.service import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from scripts.cost.prices import Line
 
 MEMORY_MB_PER_VCPU = 1769
@@ -24,6 +25,12 @@ GB = 1024**3
 
 INDEX_WRITES = 2
 """The entry appears with the record and disappears with its outcome."""
+
+LIST_WRITES = 1
+"""The entry in the index of callers, where there is one. Nothing in it changes, and what TTL deletes is free."""
+
+LIST_ENTRY_BYTES = 330
+"""Of such an entry: 100 bytes that DynamoDB adds; id, time, the model's name, and a role's ARN as the caller."""
 
 RECORD_WRITES = 3
 """Submit, claim, finish."""
@@ -140,6 +147,24 @@ def status_lines(work: Work, times: float, architecture: str = "x86_64", warm: b
         *call_lines(work, work.status, times, architecture, warm),
         Line("DynamoDB reads", "dynamodb_strong_reads", reads),
     ]
+
+
+def wait_lines(seconds: float, times: float, memory_mb: int, architecture: str = "x86_64") -> list[Line]:
+    """What so many calls use by waiting so many seconds each (Prefer: wait), in addition to what they do."""
+    reads = times * wait_reads(seconds) * 0.5
+    return [
+        *function_lines("waiting calls", times, seconds * 1000, memory_mb, architecture)[:1],
+        Line("waiting calls", "dynamodb_strong_reads", reads),
+    ]
+
+
+def wait_reads(seconds: float) -> int:
+    """How often a call reads its record while it waits: see `Service.wait`."""
+    reads, waited = 0, 0.0
+    while waited < seconds:
+        waited += min(max(waited / 10, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS, seconds - waited)
+        reads += 1
+    return reads
 
 
 def request_lines(work: Work, memory_mb: int, *, requests: float = MILLION, polls: float = ASSUMED_POLLS) -> list[Line]:

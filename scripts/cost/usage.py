@@ -17,6 +17,8 @@ from scripts.cost.requests import (
     ASSUMED_POLLS,
     GB,
     INDEX_WRITES,
+    LIST_ENTRY_BYTES,
+    LIST_WRITES,
     MEMORY_MB_PER_VCPU,
     RECORD_WRITES,
     WRITE_UNIT_BYTES,
@@ -25,6 +27,7 @@ from scripts.cost.requests import (
     function_lines,
     status_lines,
     units,
+    wait_lines,
     worker_lines,
 )
 
@@ -68,6 +71,7 @@ class Traffic:
         run_ms: model -> how long the worker runs for one request, at its memory; for others what was measured counts.
         fill: requests in one batch, on average; None: what the batch window collects.
         polls: status queries per request.
+        waits: seconds that a submit waits for the result (Prefer: wait), on average.
         peak: the busiest hour's rate over the day's mean.
         image_gb: a worker's image.
     """
@@ -75,6 +79,7 @@ class Traffic:
     run_ms: Mapping[str, float] = field(default_factory=dict)
     fill: float | None = None
     polls: float = ASSUMED_POLLS
+    waits: float = 0.0
     peak: float = 3.0
     image_gb: float = ASSUMED_IMAGE_GB
 
@@ -196,7 +201,11 @@ def requests_of(deployment: Deployment, worker: Worker, load: Load, traffic: Tra
     function, api = worker.function, deployment.api
     requests = load.per_day * DAYS_PER_MONTH
     warm = api.provisioned > 0
+    listed = [Line("list of requests", "dynamodb_writes", requests * LIST_WRITES)] if deployment.listed else []
+    waits = wait_lines(traffic.waits, requests, api.memory_mb, api.architecture) if traffic.waits else []
     return [
+        *listed,
+        *waits,
         *worker_lines(
             load.work, requests, function.memory_mb, load.batch_ms, function.architecture, function.provisioned > 0
         ),
@@ -292,8 +301,10 @@ def _stored(lines: list[Line], deployment: Deployment, measured: Measured, per_d
     """What is kept at a time: records until they are deleted, logs until they expire."""
     records = measured.record_bytes * per_day * deployment.record_days / GB
     logs = sum(line.quantity for line in lines if line.item == "logs_gb") / DAYS_PER_MONTH * deployment.log_days
+    entries = LIST_ENTRY_BYTES * per_day * deployment.record_days / GB if deployment.listed else 0
     kept = [
         Line("DynamoDB storage", "dynamodb_stored_gb_month", records),
+        Line("list of requests", "dynamodb_stored_gb_month", entries),
         Line("DynamoDB storage", "dynamodb_backup_gb_month", records if deployment.backups else 0),
         Line("logs", "logs_stored_gb_month", logs * ASSUMED_LOG_COMPRESSION),
     ]

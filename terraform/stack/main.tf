@@ -10,6 +10,7 @@ locals {
   error_codes   = local.openapi.components.schemas.Error.properties.code.enum
   routes = flatten([for path, item in local.openapi_paths : [
     for method in setintersection(keys(item), ["get", "post", "put", "patch", "delete", "head"]) : "${upper(method)} ${path}"
+    if path != "/requests" || local.requests.list_by_caller
   ]])
 
   # Those that the description asks no credentials for.
@@ -29,6 +30,7 @@ module "request_table" {
   source = "../modules/request_table"
 
   name                = local.table_name
+  list_by_caller      = local.requests.list_by_caller
   deletion_protection = var.deletion_protection
   kms_key_arn         = var.kms_key_arn
 }

@@ -2,8 +2,20 @@
 
 data "aws_iam_policy_document" "api_table" {
   statement {
-    actions   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
+    actions = concat(
+      ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+      local.requests.list_by_caller ? ["dynamodb:BatchGetItem"] : []
+    )
     resources = [local.table_arn]
+  }
+
+  dynamic "statement" {
+    for_each = local.requests.list_by_caller ? ["${local.table_arn}/index/caller"] : []
+
+    content {
+      actions   = ["dynamodb:Query"]
+      resources = [statement.value]
+    }
   }
 }
 

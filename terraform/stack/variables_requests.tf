@@ -10,6 +10,8 @@ variable "requests" {
     each other request that stops the worker uses up one. deadline_seconds: after the submit, when it expires.
     retention_seconds: how long its record is kept. retry_base_seconds, doubled with each attempt up to retry_max_seconds:
     the pause after a failure that may pass.
+    list_by_caller: whether callers can list their requests (GET /requests); one more write of each request, and at most 1,000
+    new requests a second for each caller.
   TEXT
   type        = any
   default     = {}

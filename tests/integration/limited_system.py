@@ -77,6 +77,9 @@ class LimitedSystem(System):
                 found = [re.match(r'(\w+) "([^"]+)"', statement["Statement"]) for statement in params["Statements"]]
                 rights = [(f"dynamodb:PartiQL{m[1].title()}", f"{place}table/{m[2]}") for m in found if m]
                 return [*rights, self._use("kms:Decrypt", "dynamodb")]
+            case "dynamodb", "BatchGetItem":
+                rights = [(actions[0], f"{place}table/{table}") for table in params["RequestItems"]]
+                return [*rights, self._use("kms:Decrypt", "dynamodb")]
             case "dynamodb", _:
                 index = f"/index/{params['IndexName']}" if "IndexName" in params else ""
                 right = (actions[0], f"{place}table/{params['TableName']}{index}")

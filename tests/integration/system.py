@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -149,6 +150,11 @@ class System:
 
     def cancel(self, request_id: str) -> dict[str, Any]:
         return self.call(golden("http_cancel") | {"pathParameters": {"request_id": request_id}})
+
+    def requests(self, url: str = "/requests") -> dict[str, Any]:
+        """A list of requests, by its path and query."""
+        event = golden("http_requests") | {"rawQueryString": urlsplit(url).query}
+        return self.call(event | {"queryStringParameters": dict(parse_qsl(urlsplit(url).query))})
 
     # AWS's side
 

@@ -80,7 +80,7 @@ class Module:
 def create_table(dynamodb: Any, name: str) -> None:
     """The module request_table's table."""
     module = Module("request_table", name=name)
-    table = module.resource("aws_dynamodb_table")
+    table = _with_dynamic_blocks(module.resource("aws_dynamodb_table"))
     hash_key = {"AttributeName": table["hash_key"], "KeyType": "HASH"}
     dynamodb.create_table(
         TableName=module.value(table["name"]),
@@ -94,7 +94,8 @@ def create_table(dynamodb: Any, name: str) -> None:
                     {"AttributeName": index["hash_key"], "KeyType": "HASH"},
                     {"AttributeName": index["range_key"], "KeyType": "RANGE"},
                 ],
-                "Projection": {"ProjectionType": index["projection_type"]},
+                "Projection": {"ProjectionType": index["projection_type"]}
+                | ({"NonKeyAttributes": more} if (more := index.get("non_key_attributes")) else {}),
             }
             for index in table["global_secondary_index"]
         ],
@@ -104,6 +105,15 @@ def create_table(dynamodb: Any, name: str) -> None:
         TableName=name,
         TimeToLiveSpecification={"AttributeName": ttl["attribute_name"], "Enabled": ttl["enabled"]},
     )
+
+
+def _with_dynamic_blocks(resource: dict[str, Any]) -> dict[str, Any]:
+    """A resource whose optional blocks are there, too: those that occur once, with no reference to `each`."""
+    whole = {name: list(value) if isinstance(value, list) else value for name, value in resource.items()}
+    for block in whole.pop("dynamic", ()):
+        for name, body in block.items():
+            whole.setdefault(name, []).extend(body["content"])
+    return whole
 
 
 def create_dead_letter_queue(sqs: Any, name: str) -> str:

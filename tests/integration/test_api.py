@@ -172,6 +172,63 @@ def test_retry_after_follows_from_what_other_requests_took(system: System) -> No
     assert system.predict(TEXT)["headers"]["Retry-After"] in ("7", "8")
 
 
+# Lists
+
+
+def test_a_caller_pages_through_its_requests(system: System) -> None:
+    made: list[str] = []
+    for _ in range(5):
+        made.insert(0, system.predict(TEXT)["json"]["request_id"])
+        system.clock.advance(0.002)
+    found: list[list[str]] = []
+    url = "/requests?limit=2"
+    while url:
+        answer = system.requests(url)["json"]
+        found.append([each["request_id"] for each in answer["requests"]])
+        url = answer["next"]
+        system.predict(TEXT)
+    assert found == [made[:2], made[2:4], made[4:]]
+
+
+def test_a_list_has_no_results_and_says_where_they_are(system: System) -> None:
+    with calls_of(system) as calls:
+        request_id = system.predict(TEXT)["json"]["request_id"]
+        system.run_worker()
+        calls.clear()
+        (listed,) = system.requests()["json"]["requests"]
+        assert calls == ["Query", "BatchGetItem"]
+    shown = system.status(request_id)["json"]
+    assert shown.pop("result")
+    assert listed == {**shown, "poll_url": f"/status/{request_id}"}
+
+
+def test_filters_of_a_list(system: System) -> None:
+    counted = system.predict({"text": "a b"}, model="wordcount")["json"]["request_id"]
+    judged = system.predict(TEXT)["json"]["request_id"]
+    system.cancel(judged)
+
+    def found(query: str) -> list[str]:
+        return [each["request_id"] for each in system.requests(f"/requests?{query}")["json"]["requests"]]
+
+    assert found("status=pending") == found("model=wordcount") == [counted]
+    assert found("status=cancelled,failed") == found("status=cancelled&model=sentiment") == [judged]
+    assert found("status=running") == found("model=gone") == []
+
+
+def test_callers_list_their_own_requests_whatever_cursor_they_send(system: System) -> None:
+    alice = [system.call(_as("alice", golden("http_predict")))["json"]["request_id"] for _ in range(2)]
+    bob = system.call(_as("bob", golden("http_predict")))["json"]["request_id"]
+
+    def listed(user: str, **query: str) -> Any:
+        return system.call(_as(user, golden("http_requests")) | {"queryStringParameters": query})["json"]
+
+    page = listed("alice", limit="1")
+    cursor = page["next"].partition("cursor=")[2]
+    assert [each["request_id"] for each in listed("bob")["requests"]] == [bob]
+    assert all(each["request_id"] not in alice for each in listed("bob", cursor=cursor)["requests"])
+    assert {each["request_id"] for each in [*page["requests"], *listed("alice", cursor=cursor)["requests"]]} == {*alice}
+
+
 # Models and health
 
 

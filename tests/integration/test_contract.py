@@ -71,6 +71,10 @@ def with_an_unknown_model(system: System, route: str) -> Response:
     return system.call(event_of(route) | {"pathParameters": {"model": "nope"}})
 
 
+def with_an_invalid_query(system: System, route: str) -> Response:
+    return system.call(event_of(route) | {"queryStringParameters": {"limit": "0"}})
+
+
 def while_the_service_raises(error: Exception) -> Produce:
     def produce(system: System, route: str) -> Response:
         def fail(*_: object) -> None:
@@ -92,6 +96,7 @@ PRODUCERS: dict[int | str, Produce] = {
     "/problems/idempotency-key-reused": with_the_key_of_another,
     "/problems/internal-error": while_the_service_raises(NameError("a defect")),
     "/problems/invalid-idempotency-key": sends(idempotency_key=""),
+    "/problems/invalid-query": with_an_invalid_query,
     "/problems/invalid-input": sends({"text": ""}),
     "/problems/not-json": sends("{"),
     "/problems/too-large": sends("1" * 200_000),

@@ -49,6 +49,7 @@ KEYS = st.none() | st.sampled_from(["k", "k", "l", "", "x" * 256, "\n"]) | ANY_T
 KINDS = st.sampled_from(
     ["application/json", "application/json; charset=utf-8", "text/plain", "", "text/html", "a/b+json"]
 )
+QUERY_VALUES = st.sampled_from(["1", "100", "pending", "failed,expired", "sentiment", "WzEsICJhIl0"])
 IDS = st.uuids().map(str) | ANY_TEXT | st.integers(0, 4000).map(lambda size: "x" * size)
 
 
@@ -170,6 +171,10 @@ def finish(system: System, request_id: str) -> None:
     kind=KINDS | ANY_TEXT,
     key=KEYS,
     flag=st.sampled_from([None, True, False]),
+    query=st.none()
+    | st.dictionaries(
+        st.sampled_from(["status", "model", "limit", "cursor", "x"]), QUERY_VALUES | ANY_TEXT, max_size=3
+    ),
 )
 def test_any_request_gets_a_documented_answer(
     fuzzed: System,
@@ -181,11 +186,12 @@ def test_any_request_gets_a_documented_answer(
     kind: str,
     key: str | None,
     flag: bool | None,
+    query: dict[str, str] | None,
 ) -> None:
     parameters = dict.fromkeys(re.findall(r"{(\w+)}", route if route in ROUTES else ""), name)
     event = golden("http_predict") | {"routeKey": route, "pathParameters": parameters}
     event["headers"] = headers | {"content-type": kind} | ({} if key is None else {"idempotency-key": key})
-    event = with_body(event, body, encoded)
+    event = with_body(event, body, encoded) | ({} if query is None else {"queryStringParameters": query})
     if flag is not None:
         event["isBase64Encoded"] = flag
     answer = checked(fuzzed, event)

@@ -61,6 +61,13 @@ def a_request_is_accepted_and_cancelled(system: LimitedSystem) -> None:
     assert system.cancel(request_id)["json"]["status"] == "cancelled"
 
 
+def a_caller_lists_its_requests(system: LimitedSystem) -> None:
+    request_id = submit(system)
+    answer = system.requests()
+    assert answer["statusCode"] == 200
+    assert [each["request_id"] for each in answer["json"]["requests"]] == [request_id]
+
+
 def a_submit_that_sqs_rejects_leaves_no_record(system: LimitedSystem) -> None:
     system.broken = ("SendMessage",)
     assert system.predict(TEXT)["statusCode"] == 503
@@ -131,6 +138,7 @@ def functions_log(system: LimitedSystem) -> None:
 Scenario = Callable[[LimitedSystem], None]
 SCENARIOS: list[Scenario] = [
     a_request_is_accepted_and_cancelled,
+    a_caller_lists_its_requests,
     a_submit_that_sqs_rejects_leaves_no_record,
     one_request_succeeds,
     a_batch_is_three_calls,
@@ -148,6 +156,8 @@ NEEDED_BY: dict[str, dict[str, Scenario]] = {
         "dynamodb:PutItem": a_request_is_accepted_and_cancelled,
         "dynamodb:GetItem": a_request_is_accepted_and_cancelled,
         "dynamodb:UpdateItem": a_request_is_accepted_and_cancelled,
+        "dynamodb:BatchGetItem": a_caller_lists_its_requests,
+        "dynamodb:Query": a_caller_lists_its_requests,
         "dynamodb:DeleteItem": a_submit_that_sqs_rejects_leaves_no_record,
         "kms:Decrypt": a_request_is_accepted_and_cancelled,
         "kms:GenerateDataKey": a_request_is_accepted_and_cancelled,

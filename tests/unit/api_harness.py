@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from inference import transitions
+from inference.listing import Listing
 from inference.requests import Message, Record
 from inference.service import Limits, Service
 from inference.store.request_table import Applied, WriteResult
@@ -28,7 +29,8 @@ class Api:
         limits = Limits(attempts=5, deadline=DEADLINE, retention=RETENTION)
         self.pauses: list[float] = []
         self.during_a_pause: Callable[[], object] = lambda: None
-        self.service = Service(self.table, self.queues.__getitem__, a_catalog(), limits, pause=self._pause)
+        listing = Listing(self.table.caller_index, self.table)
+        self.service = Service(self.table, self.queues.__getitem__, a_catalog(), listing, limits, pause=self._pause)
 
     def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)

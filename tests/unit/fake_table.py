@@ -12,6 +12,7 @@ from typing import Any
 from inference.conditions import Value
 from inference.errors import Unavailable
 from inference.requests import Record, Status
+from inference.store.caller_index import Position
 from inference.store.request_table import SHARDS, Applied, ConditionFailed, WriteResult
 from inference.transitions import Increment, Update, create_if, discard_if
 from tests.unit.conditions import bound, holds, plain
@@ -26,6 +27,7 @@ class FakeTable(Faulty):
         self.items: dict[str, dict[str, Value]] = {}
         self.log: list[tuple[Update, Record, Record]] = []
         self.applying: Update | None = None
+        self.caller_index = FakeCallerIndex(self)
 
     def put(self, record: Record) -> None:
         """Put a record in its place, whatever was there."""
@@ -79,6 +81,11 @@ class FakeTable(Faulty):
         ]
         yield from self._step("open_request_ids", lambda: [request_id for _, _, request_id in sorted(found)])
 
+    def get_many(self, request_ids: Sequence[str]) -> Iterator[Record]:
+        self.calls += ["get_many"] * ((len(request_ids) + 99) // 100)
+        found = [_record(self.items[request_id]) for request_id in request_ids if request_id in self.items]
+        yield from self._step("get_many", lambda: map(_bare, reversed(found)))  # DynamoDB promises no order
+
     def failed_with_input(self) -> Iterator[Record]:
         yield from [_record(i) for i in self.items.values() if i["status"] == Status.FAILED and "input" in i]
 
@@ -121,6 +128,35 @@ class FakeTable(Faulty):
         self.items[update.request_id] = changed
         self.log.append((update, before, _record(changed)))
         return Applied(_record(changed))
+
+
+class FakeCallerIndex:
+    """The index of a fake table."""
+
+    def __init__(self, table: FakeTable) -> None:
+        self._table = table
+
+    def page(
+        self, caller: str, after: Position | None, most: int, model: str | None = None
+    ) -> tuple[Sequence[Position], Position | None]:
+        self._table.calls.append("page")
+        return self._table._step("page", lambda: self._page(caller, after, most, model))
+
+    def _page(
+        self, caller: str, after: Position | None, most: int, model: str | None
+    ) -> tuple[Sequence[Position], Position | None]:
+        entries = sorted(
+            (
+                (Position(int(item["submitted_at"]), request_id), item["model"])
+                for request_id, item in self._table.items.items()
+                if item["caller"] == caller
+            ),
+            reverse=True,
+        )
+        left = [entry for entry in entries if after is None or entry[0] < after]
+        page = left[:most]
+        end = page[-1][0] if len(page) == most else None  # as DynamoDB, also if nothing comes after it
+        return [position for position, its in page if model in (None, its)], end
 
 
 _FIELDS = [field.name for field in fields(Record)]

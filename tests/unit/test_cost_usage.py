@@ -10,8 +10,10 @@ import pytest
 from scripts.cost import usage
 from scripts.cost.deployment import Deployment, Function
 from scripts.cost.prices import Item
+from scripts.cost.requests import wait_reads
 from scripts.cost.usage import Traffic
 from scripts.cost.warmth import Warmth
+from tests.unit.api_harness import Api
 from tests.unit.cost_examples import API, DEPLOYMENT, MEASURED, POOL, PRICES, WORKER
 
 
@@ -55,6 +57,30 @@ def test_a_month_of_a_model_whose_run_time_is_given() -> None:
     assert bill["DynamoDB writes"] == pytest.approx(15 * 0.6)  # three of the record, two of the index
     # 100,000 x 1,000 bytes x 7 days = 0.651926 GiB at $0.25 + $0.20
     assert bill["DynamoDB storage"] == pytest.approx(0.293367, abs=1e-6)
+
+
+def test_the_index_of_callers_is_one_write_of_each_request_and_its_storage() -> None:
+    bill = month(replace(DEPLOYMENT, listed=True), Traffic(), 100_000)
+    # 3 M writes; 100,000 x 330 bytes x 7 days = 0.215136 GiB at $0.25: indexes are not in backups
+    assert bill["list of requests"] == pytest.approx(3 * 0.6 + 0.053784, abs=1e-6)
+    assert bill["DynamoDB writes"] == month(DEPLOYMENT, Traffic(), 100_000)["DynamoDB writes"]
+    assert "list of requests" not in month(DEPLOYMENT, Traffic(), 100_000)
+
+
+def test_submits_that_wait() -> None:
+    bill = month(DEPLOYMENT, Traffic(waits=0.5, polls=0), 100_000)
+    # 3 M x 0.5 s x 1 GB = 1,500,000 GB-s -> $15; 5 reads of half a unit each: 7.5 M -> $0.75
+    assert bill["waiting calls"] == pytest.approx(15.75)
+    assert bill["HTTP API"] == pytest.approx(3.0), "no status query"
+    assert "waiting calls" not in month(DEPLOYMENT, Traffic(), 100_000)
+
+
+def test_the_reads_of_a_wait_are_those_that_the_service_makes() -> None:
+    api = Api()
+    for seconds in (1, 3, 10):
+        api.pauses.clear()
+        api.service.wait(api.submit(), seconds, api.clock)
+        assert abs(len(api.pauses) - wait_reads(seconds)) <= 1, "times are whole milliseconds there"
 
 
 def test_a_batch_is_what_the_window_collects_at_most_what_fits() -> None:

@@ -67,11 +67,25 @@ def test_a_body_that_is_no_text_stays_bytes() -> None:
 def test_a_nearly_empty_event_is_read() -> None:
     nothing = {"headers": None, "body": None, "pathParameters": None, "requestContext": {"authorizer": None}}
     request = read_event(nothing)
-    assert request == HttpRequest("", {}, {}, "", False, ANONYMOUS)
+    assert request == HttpRequest("", {}, {}, {}, "", False, ANONYMOUS)
 
 
 def test_header_names_are_in_lower_case() -> None:
     assert request_with(Content_Type="a").headers == {"content-type": "a"}
+
+
+@pytest.mark.parametrize("size", [400, 2_000, 8_000])
+def test_a_caller_is_a_key_of_the_index(size: int) -> None:
+    claims = [{"iss": "https://issuer.example", "sub": sub * size} for sub in ("a", "b", "\U0001f600")]
+    callers = [caller_of({"jwt": {"claims": each}}) for each in claims]
+    assert len(set(callers)) == 3
+    assert all(len(caller.encode()) <= 2_048 for caller in callers)
+    assert caller_of({"jwt": {"claims": claims[0]}}) == callers[0]
+
+
+def test_a_query() -> None:
+    assert read_event(golden("http_requests")).query == {"limit": "50", "status": "pending,running"}
+    assert read_event(golden("http_status")).query == {}
 
 
 # Callers

@@ -34,6 +34,7 @@ from hypothesis.stateful import (
 from inference import service, transitions
 from inference.dead_letter_handler import DeadLetterHandler
 from inference.errors import InferenceError
+from inference.listing import Listing
 from inference.requests import Message
 from inference.service import Limits, Service
 from inference.store.request_table import Applied
@@ -70,7 +71,8 @@ class Interleavings(RuleBasedStateMachine):
         self.queue = LaggingQueue(self.clock, dead_letters=self.dead_letters)
         self.log = Recorder()
         limits = Limits(attempts=3, deadline=DEADLINE, retention=RETENTION)
-        self.service = Service(self.table, lambda _: self.queue, a_catalog(), limits)
+        listing = Listing(self.table.caller_index, self.table)
+        self.service = Service(self.table, lambda _: self.queue, a_catalog(), listing, limits)
         self.dead_letter_handler = DeadLetterHandler(self.table, {"echo": "/p-echo"}, lambda *_: [], self.log)
         queues = (self.queue, self.dead_letters)
         self.sweeper = Sweeper(self.table, ("echo",), lambda _: queues, GRACE_MS, self.log)

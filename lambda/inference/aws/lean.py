@@ -42,6 +42,8 @@ _OPERATIONS = {
         "update_item": "UpdateItem",
         "delete_item": "DeleteItem",
         "batch_execute_statement": "BatchExecuteStatement",
+        "query": "Query",
+        "batch_get_item": "BatchGetItem",
     },
     "sqs": {
         "send_message": "SendMessage",

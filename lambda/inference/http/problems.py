@@ -30,6 +30,7 @@ from inference.http.messages import (
     UnsupportedMediaType,
     respond,
 )
+from inference.http.queries import InvalidQuery
 
 
 class Problem(NamedTuple):
@@ -63,6 +64,7 @@ INTERNAL_ERROR = Problem(
 PROBLEMS: Mapping[type[InferenceError], Problem] = {
     NotJson: Problem(400, "/problems/not-json", "Not JSON"),
     InvalidIdempotencyKey: Problem(400, "/problems/invalid-idempotency-key", "Bad Idempotency-Key"),
+    InvalidQuery: Problem(400, "/problems/invalid-query", "Bad query"),
     UnknownModel: Problem(404, "/problems/unknown-model", "No such model"),
     UnknownRequest: Problem(404, "/problems/unknown-request", "No such request"),
     UnknownRoute: Problem(404, "/problems/unknown-route", "No such route"),

@@ -180,15 +180,21 @@ class RequestTable:
         except (ClientError, BotoCoreError) as error:
             raise _unavailable("scan the table", error) from error
 
-    # Reads for operators' tools, not for functions; without input and result
+    # Reads without input and result
+
+    def get_many(self, request_ids: Sequence[str]) -> Iterator[Record]:
+        """The records of these requests, in any order; none for an unknown one. Eventually consistent.
+
+        Raises:
+            Unavailable: DynamoDB did not answer, or throttles the table.
+        """
+        for at in range(0, len(request_ids), GET_KEYS):
+            yield from self._get(request_ids[at : at + GET_KEYS])
 
     def open_records(self, submitted_before: int, most: int) -> tuple[list[Record], bool]:
-        """At most this many requests that are not final, and whether these are all."""
+        """At most this many requests that are not final, and whether these are all. For operators' tools."""
         ids = list(islice(self.open_request_ids(submitted_before), most + 1))
-        found = [
-            record for at in range(0, len(ids[:most]), GET_KEYS) for record in self._get(ids[:most][at:][:GET_KEYS])
-        ]
-        return [record for record in found if record.status in OPEN], len(ids) <= most
+        return [record for record in self.get_many(ids[:most]) if record.status in OPEN], len(ids) <= most
 
     def _get(self, request_ids: Sequence[str]) -> Iterator[Record]:
         projection = {
@@ -209,7 +215,7 @@ class RequestTable:
 
     def failed_since(self, finished_after: int, pages: int) -> tuple[list[Record], bool]:
         """The requests that failed after a time (epoch ms), in at most this many pages of the table, and whether these
-        are all. Reading a page, 1 MB of records, costs 128 read units."""
+        are all. Reading a page, 1 MB of records, costs 128 read units. For operators' tools."""
         found: list[Record] = []
         complete = False
         scan = self._client.get_paginator("scan").paginate(

@@ -27,6 +27,28 @@ resource "aws_dynamodb_table" "this" {
     projection_type = "KEYS_ONLY"
   }
 
+  # Its attributes never change, so a request is written to it once.
+  dynamic "attribute" {
+    for_each = var.list_by_caller ? ["caller"] : []
+
+    content {
+      name = "caller"
+      type = "S"
+    }
+  }
+
+  dynamic "global_secondary_index" {
+    for_each = var.list_by_caller ? ["caller"] : []
+
+    content {
+      name               = "caller"
+      hash_key           = "caller"
+      range_key          = "submitted_at"
+      projection_type    = "INCLUDE"
+      non_key_attributes = ["model"]
+    }
+  }
+
   ttl {
     attribute_name = "delete_at"
     enabled        = true

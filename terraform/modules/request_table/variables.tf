@@ -9,6 +9,12 @@ variable "name" {
   }
 }
 
+variable "list_by_caller" {
+  description = "Keep an index of the requests by caller: one more write for each request, and at most 1,000 new requests a second for each caller."
+  type        = bool
+  nullable    = false
+}
+
 variable "deletion_protection" {
   description = "Refuse to delete the table, terraform destroy included."
   type        = bool

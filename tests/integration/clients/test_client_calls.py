@@ -61,6 +61,8 @@ def test_both_send_the_same(make: Maker, server: ScriptedServer) -> None:
             ("update_item", to_update_item(LARGE, "t")),
             ("delete_item", {"TableName": "t", "Key": ITEM}),
             ("batch_execute_statement", {"Statements": [to_statement(PLAIN, "t")]}),
+            ("query", {"TableName": "t", "IndexName": "caller", "ExclusiveStartKey": ITEM, "ScanIndexForward": False}),
+            ("batch_get_item", {"RequestItems": {"t": {"Keys": [ITEM], "ProjectionExpression": "a"}}}),
         ],
         "sqs": [
             ("send_message", {"QueueUrl": "http://q/1/q", "MessageBody": "\ud800 lone"}),

@@ -4,6 +4,7 @@ mock_provider "aws" {
 
 variables {
   name                = "inference-test-requests"
+  list_by_caller      = false
   deletion_protection = true
   kms_key_arn         = null
 }
@@ -39,6 +40,25 @@ run "table" {
       ["open", "open_shard", "submitted_at", "KEYS_ONLY"]
     ]
     error_message = "the sparse index of open requests must be there, with the keys alone"
+  }
+}
+
+run "listed_by_caller" {
+  variables {
+    list_by_caller = true
+  }
+
+  assert {
+    condition = { for index in aws_dynamodb_table.this.global_secondary_index : index.name => [index.hash_key, index.range_key, index.projection_type] } == {
+      open   = ["open_shard", "submitted_at", "KEYS_ONLY"]
+      caller = ["caller", "submitted_at", "INCLUDE"]
+    }
+    error_message = "the index of callers must be there"
+  }
+
+  assert {
+    condition     = one([for index in aws_dynamodb_table.this.global_secondary_index : index.non_key_attributes if index.name == "caller"]) == toset(["model"])
+    error_message = "only what never changes may be in the index of callers: another attribute would be one more write of each change"
   }
 }
 

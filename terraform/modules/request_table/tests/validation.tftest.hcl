@@ -7,6 +7,7 @@ mock_provider "aws" {
 
 variables {
   name                = "inference-test-requests"
+  list_by_caller      = true
   deletion_protection = true
   kms_key_arn         = null
 }
