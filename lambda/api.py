@@ -41,9 +41,8 @@ deadline = Deadline()
 
 
 def _queue(model: str) -> RequestQueue:
-    pool = settings.pools.get(model)
-    client = clients.lean_client("sqs", deadline)
-    return RequestQueue(client, settings.queue_url_prefix + (pool or model), by_model=pool is not None)
+    url = settings.queue_url_prefix + settings.pools.get(model, model)
+    return RequestQueue(clients.lean_client("sqs", deadline), url)
 
 
 _dynamodb = clients.lean_client("dynamodb", deadline)

@@ -192,6 +192,12 @@ def keyed_request_id(caller: str, key: str) -> str:
     return str(uuid.UUID(int=value))
 
 
+def message_group(model: str, caller: str) -> str:
+    """The group of a caller's messages to a model, in which SQS's fair queues deliver: the caller by a digest, since a
+    group's name has at most 128 characters."""
+    return f"{model}:{hashlib.sha256(caller.encode('utf-8', 'surrogatepass')).hexdigest()[:16]}"
+
+
 def digest_of_input(model: str, value: Any) -> str:
     """SHA-256 of model and input, for any order of keys: tells a client's retry from another request."""
     canonical = json.dumps([model, value], sort_keys=True, separators=(",", ":"))

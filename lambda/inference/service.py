@@ -35,6 +35,7 @@ from inference.requests import (
     can_be_id,
     digest_of_input,
     keyed_request_id,
+    message_group,
     new_request_id,
 )
 from inference.run_times import RunTimes
@@ -159,7 +160,7 @@ class Service:
 
     def _send(self, record: Record, message: Message, taken_over: bool = False) -> Record:
         try:
-            self._queues(record.model).send(message)
+            self._queues(record.model).send(message, message_group(record.model, record.caller))
         except Unavailable:
             if taken_over or self._discard(record) or not self._was_claimed(record.request_id):
                 raise

@@ -32,6 +32,9 @@ LIST_WRITES = 1
 LIST_ENTRY_BYTES = 330
 """Of such an entry: 100 bytes that DynamoDB adds; id, time, the model's name, and a role's ARN as the caller."""
 
+FAIR_SENDS = 1
+"""Requests to SQS with a message group id, each with a surcharge."""
+
 RECORD_WRITES = 3
 """Submit, claim, finish."""
 

@@ -15,6 +15,7 @@ from scripts.cost.requests import (
     ASSUMED_CALL_MS,
     ASSUMED_PLATFORM_LOG_BYTES,
     ASSUMED_POLLS,
+    FAIR_SENDS,
     GB,
     INDEX_WRITES,
     LIST_ENTRY_BYTES,
@@ -204,6 +205,7 @@ def requests_of(deployment: Deployment, worker: Worker, load: Load, traffic: Tra
     listed = [Line("list of requests", "dynamodb_writes", requests * LIST_WRITES)] if deployment.listed else []
     waits = wait_lines(traffic.waits, requests, api.memory_mb, api.architecture) if traffic.waits else []
     return [
+        Line("fair queues", "sqs_fair_requests", requests * FAIR_SENDS),
         *listed,
         *waits,
         *worker_lines(

@@ -21,7 +21,7 @@ from typing import Any
 
 from inference import transitions
 from inference.errors import Unavailable
-from inference.requests import Message, Record, Status
+from inference.requests import Message, Record, Status, message_group
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import Applied, ConditionFailed, RequestTable
 from inference.telemetry import now_ms
@@ -131,7 +131,7 @@ class DeadLetters:
             record.request_id, record.model, json.loads(record.input or "null"), *times, record.attempt_limit
         )
         try:
-            self._queues(record.model).send(message)
+            self._queues(record.model).send(message, message_group(record.model, record.caller))
         except (Unavailable, KeyError) as error:
             return Result(record.request_id, FAILED, f"pending, but its message was not sent; replay it again: {error}")
         return Result(record.request_id, OK, text)
@@ -231,10 +231,9 @@ def _replay_limits(args: argparse.Namespace, limits: Mapping[str, int]) -> Repla
 def _connect(environment: str, outputs: Mapping[str, Any], replay_limits: ReplayLimits) -> DeadLetters:
     sqs = aws_session.client(environment, "sqs", outputs)
     urls: dict[str, str] = outputs["queue_urls"]
-    pooled = {model for models in outputs["pools"].values() for model in models}
     return DeadLetters(
         RequestTable(aws_session.client(environment, "dynamodb", outputs), outputs["request_table"]),
-        lambda model: RequestQueue(sqs, urls[model], by_model=model in pooled),
+        lambda model: RequestQueue(sqs, urls[model]),
         replay_limits,
     )
 

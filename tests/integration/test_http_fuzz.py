@@ -50,6 +50,8 @@ KINDS = st.sampled_from(
     ["application/json", "application/json; charset=utf-8", "text/plain", "", "text/html", "a/b+json"]
 )
 QUERY_VALUES = st.sampled_from(["1", "100", "pending", "failed,expired", "sentiment", "WzEsICJhIl0"])
+QUERY_NAMES = st.sampled_from(["status", "model", "limit", "cursor", "x"])
+QUERIES = st.none() | st.dictionaries(QUERY_NAMES, QUERY_VALUES | ANY_TEXT, max_size=3)
 IDS = st.uuids().map(str) | ANY_TEXT | st.integers(0, 4000).map(lambda size: "x" * size)
 
 
@@ -171,10 +173,7 @@ def finish(system: System, request_id: str) -> None:
     kind=KINDS | ANY_TEXT,
     key=KEYS,
     flag=st.sampled_from([None, True, False]),
-    query=st.none()
-    | st.dictionaries(
-        st.sampled_from(["status", "model", "limit", "cursor", "x"]), QUERY_VALUES | ANY_TEXT, max_size=3
-    ),
+    query=QUERIES,
 )
 def test_any_request_gets_a_documented_answer(
     fuzzed: System,

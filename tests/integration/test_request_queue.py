@@ -10,11 +10,13 @@ import pytest
 
 from inference.aws import clients
 from inference.errors import Unavailable
-from inference.requests import Message
+from inference.requests import Message, message_group
 from inference.store.request_queue import MAX_VISIBILITY_SECONDS, RequestQueue
 from tests.integration.aws_faults import ALWAYS, KINDS, AwsFault, injected
 from tests.integration.terraform_definition import create_dead_letter_queue, create_queue
 from tests.unit.samples import a_message, a_record
+
+GROUP = message_group("echo", "anonymous")
 
 
 @pytest.fixture
@@ -45,15 +47,15 @@ def test_the_queue_is_as_terraform_defines_it(url: str) -> None:
     assert json.loads(attributes["RedrivePolicy"])["maxReceiveCount"] >= 5
 
 
-def test_a_pools_messages_form_a_group_for_each_model(url: str) -> None:
-    RequestQueue(clients.client("sqs"), url, by_model=True).send(a_message(a_record(model="busy")))
+def test_messages_have_their_group(queue: RequestQueue, url: str) -> None:
+    queue.send(a_message(a_record()), "busy:0123456789abcdef")
     answer = clients.client("sqs").receive_message(QueueUrl=url, MessageSystemAttributeNames=["MessageGroupId"])
-    assert answer["Messages"][0]["Attributes"] == {"MessageGroupId": "busy"}
+    assert answer["Messages"][0]["Attributes"] == {"MessageGroupId": "busy:0123456789abcdef"}
 
 
 def test_a_message_survives(queue: RequestQueue, url: str) -> None:
     message = a_message(a_record(), {"text": "ü\ud800\ufffe\x00"})
-    queue.send(message)
+    queue.send(message, GROUP)
     (received,) = receive(url)
     assert Message.from_body(received["Body"]) == message
 
@@ -63,7 +65,7 @@ def test_a_queue_that_fails_is_unavailable(queue: RequestQueue, kind: str) -> No
     faults = [AwsFault(name, kind, times=ALWAYS) for name in ("SendMessage", "GetQueueAttributes")]
     with injected(*faults):
         with pytest.raises(Unavailable, match="queue-it"):
-            queue.send(a_message(a_record()))
+            queue.send(a_message(a_record()), GROUP)
         with pytest.raises(Unavailable, match="queue-it"):
             queue.is_empty()
 
@@ -71,7 +73,7 @@ def test_a_queue_that_fails_is_unavailable(queue: RequestQueue, kind: str) -> No
 def test_what_waits_and_what_is_in_flight_are_counted(queue: RequestQueue, url: str) -> None:
     assert queue.counts() == (0, 0)
     for _ in range(3):
-        queue.send(a_message(a_record()))
+        queue.send(a_message(a_record()), GROUP)
     receive(url, 2)
     clients.client("sqs").send_message(QueueUrl=url, MessageBody="later", DelaySeconds=60)
     assert queue.counts() == (2, 2)
@@ -79,7 +81,7 @@ def test_what_waits_and_what_is_in_flight_are_counted(queue: RequestQueue, url: 
 
 def test_messages_are_shown_again_in_chunks_of_ten(queue: RequestQueue, url: str) -> None:
     for _ in range(23):
-        queue.send(a_message(a_record()))
+        queue.send(a_message(a_record()), GROUP)
     handles = [message["ReceiptHandle"] for _ in range(3) for message in receive(url)]
     assert len(handles) == 23
     assert receive(url) == []
@@ -89,7 +91,7 @@ def test_messages_are_shown_again_in_chunks_of_ten(queue: RequestQueue, url: str
 
 def test_a_message_that_is_gone_is_told_and_hurts_no_other(queue: RequestQueue, url: str) -> None:
     for _ in range(3):
-        queue.send(a_message(a_record()))
+        queue.send(a_message(a_record()), GROUP)
     handles = [message["ReceiptHandle"] for message in receive(url)]
     clients.client("sqs").delete_message(QueueUrl=url, ReceiptHandle=handles[1])
     assert list(queue.set_visibility(dict.fromkeys(handles, 0))) in (
@@ -101,7 +103,7 @@ def test_a_message_that_is_gone_is_told_and_hurts_no_other(queue: RequestQueue, 
 
 def test_a_chunk_that_fails_is_told(queue: RequestQueue, url: str) -> None:
     for _ in range(12):
-        queue.send(a_message(a_record()))
+        queue.send(a_message(a_record()), GROUP)
     handles = [message["ReceiptHandle"] for _ in range(2) for message in receive(url)]
     with injected(AwsFault("ChangeMessageVisibilityBatch", KINDS[0], times=clients.ATTEMPTS)):
         assert queue.set_visibility(dict.fromkeys(handles, 0)) == handles[:10]
@@ -128,7 +130,7 @@ def test_nothing_to_change_is_no_call(queue: RequestQueue) -> None:
 
 def test_empty_means_nothing_in_sight_and_nothing_in_flight(queue: RequestQueue, url: str) -> None:
     assert queue.is_empty()
-    queue.send(a_message(a_record()))
+    queue.send(a_message(a_record()), GROUP)
     assert not queue.is_empty()
     (message,) = receive(url)
     assert not queue.is_empty()

@@ -19,6 +19,7 @@ PRICES = Prices(
         "provisioned_gb_seconds_x86_64": Item(0.000004),
         "provisioned_running_gb_seconds_x86_64": Item(0.000006),
         "sqs_requests": Item(0.4e-6, free=1e6),
+        "sqs_fair_requests": Item(0.1e-6),
         "http_api_calls": Item(1e-6, tiers=((300e6, 0.9e-6),)),
         "dynamodb_writes": Item(0.6e-6),
         "dynamodb_strong_reads": Item(0.1e-6),

@@ -44,11 +44,13 @@ class FakeQueue(Faulty):
         self._max_receives = max_receives
         self._ids = itertools.count(1)
         self.messages: dict[str, StoredMessage] = {}
+        self.groups: list[str] = []
         self.dead_lettered: list[str] = []
         self.shown: list[dict[str, int]] = []
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message, group: str = "echo:0") -> None:
         self.calls.append("send")
+        self.groups.append(group)
         self._step("send", lambda: self.put(message.to_body()))
 
     def put(self, body: str) -> None:

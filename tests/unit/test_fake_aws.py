@@ -80,7 +80,7 @@ def test_claims_apply_one_by_one_and_together(answers: Answers, client: Callable
 
 def test_messages_can_be_sent_and_hidden(answers: Answers, client: Callable[[str], Any]) -> None:
     queue = RequestQueue(client("sqs"), "http://127.0.0.1:1/000000000000/q")
-    queue.send(Message("1f", "sentiment", {"text": "é"}, 1, 2, 5))
+    queue.send(Message("1f", "sentiment", {"text": "é"}, 1, 2, 5), "sentiment:0")
     assert queue.set_visibility({"a": 1, "b": 2}) == []
     assert list(answers.counts()["calls"].values()) == [1, 1]
     answers.reset()

@@ -18,6 +18,7 @@ from inference.requests import (
     Status,
     digest_of_input,
     keyed_request_id,
+    message_group,
     new_request_id,
 )
 from tests.unit.fakes import NOW
@@ -118,3 +119,11 @@ def test_the_digest_ignores_the_order_of_keys_and_nothing_else() -> None:
     others = [("n", {"a": 1, "b": [1, 2]}), ("m", {"a": 1, "b": [2, 1]}), ("m", {"a": "1", "b": [1, 2]}), ("m", 1)]
     assert digest not in [digest_of_input(model, value) for model, value in others]
     assert digest_of_input("m", "\ud800")
+
+
+def test_a_group_is_of_one_caller_and_one_model() -> None:
+    pairs = [(model, caller) for model in ("a", "b") for caller in ("iam:x", "iam:y", "\ud800", "z" * 9_000)]
+    groups = {message_group(*pair) for pair in pairs}
+    assert len(groups) == len(pairs)
+    assert message_group("a", "iam:x") in groups
+    assert all(group.isascii() and len(message_group("m" * 31, group)) <= 128 for group in groups)

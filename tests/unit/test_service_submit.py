@@ -8,7 +8,7 @@ import pytest
 
 from inference.errors import InvalidInput, TooLarge, Unavailable, UnknownModel
 from inference.requests import Status
-from tests.unit.api_harness import ME, Api
+from tests.unit.api_harness import ME, YOU, Api
 from tests.unit.fakes import NOW, Fault
 from tests.unit.samples import DEADLINE, a_record
 
@@ -40,6 +40,24 @@ def test_each_model_has_its_queue(api: Api) -> None:
     assert record.model == "other"
     assert [message.model for message in api.messages("other")] == ["other"]
     assert api.messages() == []
+
+
+def test_a_message_is_in_the_group_of_its_caller_and_model(api: Api) -> None:
+    for caller, model in ((ME, "echo"), (YOU, "echo"), (ME, "other"), (ME, "echo")):
+        api.submit(caller=caller, model=model)
+    mine, yours, again = api.queues["echo"].groups
+    assert mine == again != yours
+    assert api.queues["other"].groups[0] not in (mine, yours)
+
+
+def test_a_repeat_is_sent_in_the_same_group(api: Api) -> None:
+    api.queue.faults.append(Fault("send", done=True))
+    api.table.faults.append(Fault("discard"))
+    with pytest.raises(Unavailable):
+        api.submit(key="k")
+    api.submit(key="k")
+    first, second = api.queue.groups
+    assert first == second
 
 
 def test_two_requests_without_a_key_are_two(api: Api) -> None:

@@ -29,24 +29,24 @@ class RequestQueue:
     Args:
         client: an SQS client.
         url: the queue's URL.
-        by_model: the queue serves several models, whose messages form groups. SQS delivers first those of groups that
-            have few in flight (fair queues), so that a busy model delays the others as little as possible.
     """
 
-    def __init__(self, client: Any, url: str, *, by_model: bool = False) -> None:
+    def __init__(self, client: Any, url: str) -> None:
         self._client = client
         self._url = url
-        self._by_model = by_model
 
-    def send(self, message: Message) -> None:
+    def send(self, message: Message, group: str) -> None:
         """Put a message on the queue.
+
+        Args:
+            group: SQS delivers the messages of a group that takes a large share of the workers after those of others
+                (fair queues). See `message_group`.
 
         Raises:
             Unavailable: SQS did not confirm the message; after a connection error it may still have accepted it.
         """
-        group = {"MessageGroupId": message.model} if self._by_model else {}
         try:
-            self._client.send_message(QueueUrl=self._url, MessageBody=message.to_body(), **group)
+            self._client.send_message(QueueUrl=self._url, MessageBody=message.to_body(), MessageGroupId=group)
         except (ClientError, BotoCoreError) as error:
             raise Unavailable(f"could not send to {self._url}: {error}") from error
 

@@ -76,7 +76,7 @@ def test_the_request_queue_works(make: Maker, emulator: Emulator, queue_url: str
     queue = RequestQueue(make("sqs", emulator.endpoint), queue_url)
     assert queue.is_empty()
     sent = Message("a", "sentiment", {"text": "ünï\u2028 \U0001f600" + "x" * 100_000}, 1, 9, 5)
-    queue.send(sent)
+    queue.send(sent, "m:0")
     assert not queue.is_empty()
     [received] = admin("sqs").receive_message(QueueUrl=queue_url)["Messages"]
     assert Message.from_body(received["Body"]) == sent
