@@ -23,7 +23,9 @@ from worker.claims import Claim, Claimer, DeferredDelivery
 from worker.delivery import Delivery, read_records, without_duplicates
 from worker.finish import Finisher
 from worker.invocation import Invocation, RetryDelay
+from worker.model.progress import reporting
 from worker.prediction import Prediction
+from worker.progress import ProgressWriter
 from worker.verdicts import Retry, RetryReason, Verdict, Verdicts, counts, log, single_verdict
 from worker.visibility import Visibility, return_seconds
 
@@ -218,7 +220,11 @@ class Worker:
                 self._telemetry.measure(model, "QueueWait", max(invocation.now() - claim.delivery.sent_at, 0))
         self._telemetry.measure(model, "BatchSize", len(claims))
         seconds = (invocation.remaining_ms() - TIMEOUT_MARGIN_MS) / 1000
-        predicted = prediction.predict(claims, seconds, lambda loading: self._on_timeout(claims, loading, invocation))
+        writer = ProgressWriter(self._table, claims, invocation.now, self._telemetry)
+        with writer, reporting(writer.report):
+            predicted = prediction.predict(
+                claims, seconds, lambda loading: self._on_timeout(claims, loading, invocation)
+            )
         self._telemetry.measure(model, "RunTime", predicted.predict_ms)
         return self._finisher.finish(claims, predicted, invocation.now())
 

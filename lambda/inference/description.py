@@ -26,6 +26,7 @@ def describe(record: Record, now: int) -> Mapping[str, Any]:
         "result": json.loads(record.result) if record.result is not None else None,
         "error": json.loads(record.error) if record.error is not None else None,
         "attempts": record.attempts,
+        "progress": json.loads(record.progress) if record.progress is not None else None,
         "submitted_at": _iso(record.submitted_at),
         "started_at": _iso(record.started_at),
         "finished_at": _iso(record.finished_at),

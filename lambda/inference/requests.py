@@ -97,6 +97,7 @@ class Record:
     model_version: str | None = None  # set by claim
     code_digest: str | None = None  # set by claim
     run_alone: bool = False  # set by release_alone; cleared by outcome
+    progress: str | None = None  # set by report_progress; cleared by claim, release, outcome
 
     # Sweep
 

@@ -101,6 +101,7 @@ TAKE_OVER_SUBMIT = Transition(
 
 _CLAIMABLE = (Eq("submitted_at", Param("submitted_at")), Gt("expires_at", _NOW))
 _CLAIMED = _bound("lease_until", "invocation_id", "model_version", "code_digest") | {"started_at": _NOW}
+_OF_AN_EARLIER_ATTEMPT = ("progress",)
 _ATTEMPTS_LEFT = Lt("attempts", Attribute("attempt_limit"))
 
 CLAIM_FIRST = Transition(  # sets plain values only, so that it can go in a batch
@@ -108,18 +109,21 @@ CLAIM_FIRST = Transition(  # sets plain values only, so that it can go in a batc
     Status.RUNNING,
     only_if=(Missing("run_alone"), Eq("attempts", 0), *_CLAIMABLE),
     sets={**_CLAIMED, "attempts": 1},
+    removes=_OF_AN_EARLIER_ATTEMPT,
 )
 CLAIM_UNLESS_LAST = Transition(
     PENDING,
     Status.RUNNING,
     only_if=(Missing("run_alone"), *_CLAIMABLE, _ATTEMPTS_LEFT, Lt("attempts", Param("last"))),
     sets={**_CLAIMED, "attempts": Increment()},
+    removes=_OF_AN_EARLIER_ATTEMPT,
 )
 TAKE_OVER = Transition(
     OPEN,
     Status.RUNNING,
     only_if=(Or(Eq("status", Status.PENDING), Lt("lease_until", _NOW)), *_CLAIMABLE, _ATTEMPTS_LEFT),
     sets={**_CLAIMED, "attempts": Increment()},
+    removes=_OF_AN_EARLIER_ATTEMPT,
 )
 
 # An attempt's end, while it holds the lease.
@@ -128,12 +132,17 @@ _HELD = (Eq("attempts", Param("attempt")), Ge("lease_until", _NOW))
 _ENDED = {"finished_at": _NOW}
 _WITH_ERROR = {"finished_at": _NOW, **_bound("error")}
 _WITH_INPUT = {**_WITH_ERROR, **_bound("input")}
-_OPEN_ONLY = ("lease_until", "open_shard", "run_alone", "submit_id")
+_OPEN_ONLY = ("lease_until", "open_shard", "progress", "run_alone", "submit_id")
 """Attributes of requests that are not final."""
 
-RELEASE = Transition(RUNNING, Status.PENDING, only_if=_HELD, sets=_bound("error"), removes=("lease_until",))
+REPORT_PROGRESS = Transition(RUNNING, None, only_if=_HELD, sets=_bound("progress"))
+RELEASE = Transition(RUNNING, Status.PENDING, only_if=_HELD, sets=_bound("error"), removes=("lease_until", "progress"))
 RELEASE_ALONE = Transition(
-    RUNNING, Status.PENDING, only_if=_HELD, sets={**_bound("error"), "run_alone": True}, removes=("lease_until",)
+    RUNNING,
+    Status.PENDING,
+    only_if=_HELD,
+    sets={**_bound("error"), "run_alone": True},
+    removes=("lease_until", "progress"),
 )
 SUCCEED = Transition(
     RUNNING,
@@ -265,6 +274,11 @@ def _claim(
         "model_version": model_version,
         "code_digest": code_digest,
     }
+
+
+def report_progress(request_id: str, attempt: int, progress: str, now: int) -> Update:
+    """Write how far an attempt is (JSON), if it still holds the lease."""
+    return Update(REPORT_PROGRESS, request_id, {"attempt": attempt, "progress": progress, "now": now})
 
 
 def release(request_id: str, attempt: int, failure: Failure, now: int, run_alone: bool) -> Update:

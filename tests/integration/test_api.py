@@ -5,14 +5,17 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from scripts.stack_defaults import CODE_DIGEST
 from tests.events import golden
-from tests.integration.system import System, calls_of, sentiment_of
+from tests.integration.system import Sentiment, System, calls_of, sentiment_of
 from tests.integration.terraform_definition import MAX_RECEIVE_COUNT
+from worker.model import progress
 
 UNKNOWN = "6f1c2b1e-5d0a-4c57-9a3e-0d6b7f3a9c11"
 TEXT = {"text": "worst delay of my life, never again"}
@@ -170,6 +173,30 @@ def test_retry_after_follows_from_what_other_requests_took(system: System) -> No
         system.run_worker()
         system.status(request_id)
     assert system.predict(TEXT)["headers"]["Retry-After"] in ("7", "8")
+
+
+# Progress
+
+
+def test_the_progress_of_a_running_request(system: System) -> None:
+    request_id = system.predict(TEXT)["json"]["request_id"]
+    shown: list[Any] = []
+
+    class Reporting(Sentiment):
+        def predict(self, inputs: list[Any]) -> Sequence[Any]:
+            progress.report(0.4, "page 4")
+            deadline = time.monotonic() + 10
+            while system.status(request_id)["json"]["progress"] is None:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            shown.append(system.status(request_id)["json"])
+            return super().predict(inputs)
+
+    system.model = Reporting()
+    assert system.run_worker() == []
+    (running,) = shown
+    assert (running["status"], running["progress"]) == ("running", {"fraction": 0.4, "message": "page 4"})
+    assert system.status(request_id)["json"]["progress"] is None
 
 
 # Lists

@@ -80,6 +80,7 @@ def updates_of(record: Record, now: int = NOW) -> dict[str, Update]:
         "claim_first": transitions.claim_first(*claim, now, **trace),
         "claim_unless_last": transitions.claim_unless_last(*claim, record.attempt_limit, now, **trace),
         "take_over": transitions.take_over(*claim, now, **trace),
+        "report_progress": transitions.report_progress(name, attempt, "{}", now),
         "release": transitions.release(name, attempt, failure, now, run_alone=False),
         "release_alone": transitions.release(name, attempt, failure, now, run_alone=True),
         "succeed": transitions.succeed(name, attempt, "{}", now),

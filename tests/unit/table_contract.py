@@ -45,6 +45,7 @@ FULL = Record(
     error="",
     run_alone=True,
     invocation_id="i",
+    progress='{"fraction": 0.4, "message": ""}',
 )
 
 

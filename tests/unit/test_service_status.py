@@ -87,6 +87,7 @@ def test_everything_that_is_shown() -> None:
         "result": {"confidence": 0.25},
         "error": None,
         "attempts": 2,
+        "progress": None,
         "submitted_at": "2027-01-15T08:00:00.000Z",
         "started_at": "2027-01-15T08:00:00.005Z",
         "finished_at": "2027-01-15T08:00:01.234Z",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.model.errors import InputError, ModelError
 from worker.model.manifest import Manifest
+from worker.model.progress import report
 from worker.model.runtimes import Runtime
 
 if TYPE_CHECKING:
@@ -41,6 +42,14 @@ class Model:
         never be predicted, return an InputError as its output; an exception fails the batch.
         """
         raise NotImplementedError
+
+    def progress(self, fraction: float, message: str = "") -> None:
+        """Tell how far this pass is, from 0 to 1; clients see it in the status of all requests of the pass.
+
+        May be called often, from any thread: at most one call a second is written, the last one, and the model does not
+        wait for it. Raises ValueError if the fraction is no number.
+        """
+        report(fraction, message)
 
     def size(self, item: dict[str, Any]) -> int | None:
         """The input's size, in any unit, to group similar inputs in a pass; None: do not split batches.
