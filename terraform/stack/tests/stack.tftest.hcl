@@ -277,6 +277,24 @@ run "own_domain" {
   }
 }
 
+run "without_lists" {
+  command = plan
+
+  variables {
+    requests = { list_by_caller = false }
+  }
+
+  assert {
+    condition     = !contains(local.routes, "GET /requests") && contains(local.routes, "GET /models")
+    error_message = "without the index there must be no route that needs it"
+  }
+
+  assert {
+    condition     = local.open_routes == ["GET /health"]
+    error_message = "what the description asks no credentials for must be open, and nothing else"
+  }
+}
+
 run "long_deadline" {
   command = plan
 
