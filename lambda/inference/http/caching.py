@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -30,10 +29,10 @@ def respond_cacheable(
         headers: more headers of both.
         now: epoch milliseconds.
     """
-    tag = f'"{hashlib.sha256(json.dumps(body).encode()).hexdigest()[:32]}"'
     # Two users of one browser are two callers.
-    caching = {"Cache-Control": cache_control(record, now), "ETag": tag, "Vary": "Authorization"}
-    response = respond(200, body, {**headers, **caching})
+    response = respond(200, body, {**headers, "Cache-Control": cache_control(record, now), "Vary": "Authorization"})
+    tag = f'"{hashlib.sha256(response["body"].encode()).hexdigest()[:32]}"'
+    response["headers"]["ETag"] = tag
     if _has(request.headers.get("if-none-match", ""), tag):
         del response["body"], response["headers"]["content-type"]
         response["statusCode"] = 304
