@@ -81,6 +81,7 @@ def _try(folder: Path, inputs: list[Any]) -> int:
     from worker.model import load
     from worker.model.errors import ModelError
     from worker.model.loaded import threads_for
+    from worker.model.progress import reporting
 
     validate = packaged_validator(folder.name)
     valid = []
@@ -103,7 +104,8 @@ def _try(folder: Path, inputs: list[Any]) -> int:
         raise CommandError(describe_error(error, folder)) from error
     loaded = time.perf_counter()
     failed: list[BaseException] = []
-    outcomes = predict_isolated(model.predict, valid, lambda error, _: failed.append(error))
+    with reporting(lambda fraction, message: note(f"progress: {fraction:.0%} {message}".rstrip())):
+        outcomes = predict_isolated(model.predict, valid, lambda error, _: failed.append(error))
     first = time.perf_counter()
     predict_isolated(model.predict, valid, lambda *_: None)
     second = time.perf_counter()

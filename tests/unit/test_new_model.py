@@ -109,6 +109,13 @@ def test_a_try_hands_over_the_artifact_and_says_where_it_is_missing(tmp_path: Pa
     assert f"error: {folder}: artifact {folder}/weights.txt: no such file; put it there" in tried.stderr
 
 
+def test_a_try_prints_the_progress_of_its_first_pass(tmp_path: Path) -> None:
+    folder = new(tmp_path / "mine", "self.progress(0.4, 'page 4'); return [{'score': 1} for _ in inputs]")
+    tried = command("try_model", str(folder), "--input", '{"features": [1, 2, 3, 4]}')
+    assert (tried.returncode, tried.stdout) == (0, '{"score": 1}\n')
+    assert tried.stderr.count("progress: 40% page 4\n") == 1
+
+
 def test_training_declares_the_artifact_that_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = new(tmp_path / "mine")
     (folder / "training").mkdir()
