@@ -14,7 +14,7 @@ export TF
 PY := $(if $(wildcard .venv/bin/python),.venv/bin/python,$(PYTHON))
 RUN := .venv/bin/python -m scripts
 PYTEST := .venv/bin/python -m pytest
-SOURCES := lambda worker scripts tests
+SOURCES := lambda clients worker scripts tests
 
 # The CPU build has a suffix, except on macOS, where there is no other. It is installed by name, before everything
 # else: a plain `torch` would take a CUDA build of several GB.

@@ -1,0 +1,260 @@
+"""What the clients do, as plans: generators that yield each HTTP call and each pause, and return the operation's value.
+
+A plan does no I/O, so that the sync client, the async client and the tests run the same one. Who runs it sends the
+response of each call into it, or throws the httpx.RequestError.
+"""
+
+import json
+import time
+import uuid
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import httpx
+
+from async_inference_client._pauses import Pauses
+from async_inference_client._responses import body_of, error_of, no_response, retry_after, unreadable
+from async_inference_client.errors import (
+    ConnectionFailed,
+    InferenceError,
+    ResponseError,
+    UnencodableInput,
+    WaitTimeout,
+)
+from async_inference_client.models import Accepted, Request
+
+RETRY_SECONDS = 30.0
+REQUEST_TIMEOUT_SECONDS = 30.0
+
+OUTAGE_SECONDS = 300.0
+"""A wait ends when the API has not answered for so long, and `map` gives up an input that is throttled for so long."""
+
+SHORTEST_CALL_SECONDS = 1.0
+"""The timeout of a call at the end of a deadline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An HTTP call; `timeout` is in seconds."""
+
+    method: str
+    path: str
+    timeout: float
+    content: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Time without a call."""
+
+    seconds: float
+
+
+T = TypeVar("T")
+Plan = Generator[Call | Pause, httpx.Response | None, T]
+
+OnAccepted = Callable[[Accepted], None]
+OnStatus = Callable[[Request], None]
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Makes the plans.
+
+    Args:
+        base_url: for the texts of errors.
+        retry_seconds: how long a submit, get or cancel is repeated; 0 means one try.
+        request_timeout: of one HTTP call, in seconds.
+    """
+
+    base_url: str
+    retry_seconds: float = RETRY_SECONDS
+    request_timeout: float = REQUEST_TIMEOUT_SECONDS
+    pauses: Pauses = field(default_factory=Pauses)
+    clock: Callable[[], float] = time.monotonic
+
+    def submit(
+        self,
+        value: Any,
+        *,
+        model: str | None = None,
+        idempotency_key: str | None = None,
+        deadline: float | None = None,
+        throttled_seconds: float = 0.0,
+    ) -> Plan[Accepted]:
+        """Send an input. All tries have the same key, so that a lost response makes no second request.
+
+        Args:
+            deadline: on `clock`: nothing is tried after it.
+            throttled_seconds: how long it is repeated while the API throttles it, if that is longer.
+        """
+        key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
+        headers = {"Content-Type": "application/json", "Idempotency-Key": _quoted(key)}
+        path = "/predict" if model is None else f"/predict/{quote(model, safe='')}"
+        content = _encoded(value)
+        response = yield from self._repeated("POST", path, content, headers, deadline, throttled_seconds)
+        found = body_of(response)
+        if response.status_code != 202 or not isinstance(found, dict) or not isinstance(found.get("request_id"), str):
+            raise unreadable(response, "202 and a request_id were expected")
+        return Accepted(found["request_id"], str(found.get("model") or model or ""), key, retry_after(response))
+
+    def get(self, request_id: str) -> Plan[Request]:
+        """The request as it is now."""
+        response = yield from self._repeated("GET", f"/status/{quote(request_id, safe='')}")
+        return _request(response)
+
+    def cancel(self, request_id: str) -> Plan[Request]:
+        """Cancel a request that is not final. Repeating it is safe: cancelling again changes nothing."""
+        response = yield from self._repeated("POST", f"/cancel/{quote(request_id, safe='')}")
+        return _request(response)
+
+    def wait(
+        self,
+        request_id: str,
+        *,
+        timeout: float | None = None,
+        on_status: OnStatus | None = None,
+    ) -> Plan[Request]:
+        """Poll until the request is final, at once for the first time.
+
+        Args:
+            timeout: seconds; None waits as long as the request is open, which its `expires_at` bounds.
+        """
+        return (yield from self._wait(request_id, timeout, self._deadline(timeout), on_status))
+
+    def _wait(
+        self, request_id: str, timeout: float | None, deadline: float | None, on_status: OnStatus | None
+    ) -> Plan[Request]:
+        failures, failing_since = 0, 0.0
+        while True:
+            pause: float | None
+            try:
+                request = _request((yield from self._once("GET", f"/status/{quote(request_id, safe='')}", deadline)))
+            except InferenceError as error:
+                now = self.clock()
+                failing_since = failing_since if failures else now
+                failures += 1
+                pause = self.pauses.before_retry(error, failures)
+                over = deadline is not None and now >= deadline
+                if pause is None or over or now - failing_since >= OUTAGE_SECONDS:
+                    error.request_id = request_id
+                    raise
+            else:
+                failures = 0
+                if on_status is not None:
+                    on_status(request)
+                if request.final:
+                    return request
+                if timeout is not None and deadline is not None and self.clock() >= deadline:
+                    raise WaitTimeout(request_id, timeout)
+                pause = self.pauses.before_poll(request.retry_after)
+            yield self._pause(pause, deadline)
+
+    def await_outcome(
+        self,
+        value: Any,
+        *,
+        model: str | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        on_accepted: OnAccepted | None = None,
+        on_status: OnStatus | None = None,
+        throttled_seconds: float = 0.0,
+    ) -> Plan[Request]:
+        """Submit and wait: `timeout` is for both together. `on_accepted` has the id before any waiting."""
+        deadline = self._deadline(timeout)
+        accepted = yield from self.submit(
+            value,
+            model=model,
+            idempotency_key=idempotency_key,
+            deadline=deadline,
+            throttled_seconds=throttled_seconds,
+        )
+        if on_accepted is not None:
+            on_accepted(accepted)
+        yield self._pause(self.pauses.before_poll(accepted.retry_after), deadline)
+        return (yield from self._wait(accepted.request_id, timeout, deadline, on_status))
+
+    def _repeated(
+        self,
+        method: str,
+        path: str,
+        content: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        deadline: float | None = None,
+        throttled_seconds: float = 0.0,
+    ) -> Plan[httpx.Response]:
+        """A call that is safe to repeat, until it succeeds, can't succeed, or its time is over.
+
+        A refused connection is not tried again: nothing listens there, and the URL is probably wrong.
+        """
+        began = self.clock()
+        failures = 0
+        while True:
+            try:
+                return (yield from self._once(method, path, deadline, content, headers))
+            except InferenceError as error:
+                failures += 1
+                pause = self.pauses.before_retry(error, failures)
+                throttled = isinstance(error, ResponseError) and error.throttled
+                until = began + max(self.retry_seconds, throttled_seconds if throttled else 0.0)
+                if deadline is not None:
+                    until = min(until, deadline)
+                refused = isinstance(error, ConnectionFailed) and error.refused
+                if pause is None or refused or self.clock() + pause > until:
+                    raise
+            yield Pause(pause)
+
+    def _once(
+        self,
+        method: str,
+        path: str,
+        deadline: float | None,
+        content: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> Plan[httpx.Response]:
+        timeout = self.request_timeout
+        if deadline is not None:
+            timeout = min(timeout, max(deadline - self.clock(), SHORTEST_CALL_SECONDS))
+        try:
+            response = yield Call(method, path, timeout, content, headers or {})
+        except httpx.RequestError as error:
+            raise no_response(f"{self.base_url}{path}", error) from error
+        assert response is not None
+        if not response.is_success:
+            raise error_of(response)
+        return response
+
+    def _deadline(self, timeout: float | None) -> float | None:
+        return None if timeout is None else self.clock() + timeout
+
+    def _pause(self, seconds: float, deadline: float | None) -> Pause:
+        return Pause(seconds if deadline is None else min(seconds, max(0.0, deadline - self.clock())))
+
+
+def _request(response: httpx.Response) -> Request:
+    found = body_of(response)
+    if not isinstance(found, dict):
+        raise unreadable(response, "a JSON object was expected")
+    try:
+        return Request.from_document(found, retry_after(response))
+    except ValueError as error:
+        raise unreadable(response, str(error)) from error
+
+
+def _encoded(value: Any) -> bytes:
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UnencodableInput(f"the input can't be sent as JSON: {error}") from error
+
+
+def _quoted(key: str) -> str:
+    """The key as a String of RFC 8941."""
+    if not key or not key.isascii() or not key.isprintable():
+        raise ValueError(f"an idempotency key has printable ASCII characters only: {key!r}")
+    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

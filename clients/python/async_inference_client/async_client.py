@@ -1,0 +1,192 @@
+"""The async client, for asyncio."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from async_inference_client._http import settings
+from async_inference_client._operations import (
+    OUTAGE_SECONDS,
+    REQUEST_TIMEOUT_SECONDS,
+    RETRY_SECONDS,
+    Call,
+    OnAccepted,
+    OnStatus,
+    Operations,
+    Plan,
+)
+from async_inference_client._turns import Turns
+from async_inference_client.errors import InferenceError
+from async_inference_client.models import Accepted, Outcome, Request
+
+T = TypeVar("T")
+
+
+class AsyncClient:
+    """`Client` with coroutines: same arguments, values and errors. Close it, or use it in an `async with`."""
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        auth: httpx.Auth | None = None,
+        retry_seconds: float = RETRY_SECONDS,
+        request_timeout: float = REQUEST_TIMEOUT_SECONDS,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._http = httpx.AsyncClient(**settings(self.base_url), auth=auth, transport=transport)
+        self._operations = Operations(self.base_url, retry_seconds, request_timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def submit(self, value: Any, *, model: str | None = None, idempotency_key: str | None = None) -> Accepted:
+        """As `Client.submit`."""
+        return await self._run(self._operations.submit(value, model=model, idempotency_key=idempotency_key))
+
+    async def get(self, request_id: str) -> Request:
+        """As `Client.get`."""
+        return await self._run(self._operations.get(request_id))
+
+    async def cancel(self, request_id: str) -> Request:
+        """As `Client.cancel`."""
+        return await self._run(self._operations.cancel(request_id))
+
+    async def wait(
+        self, request_id: str, *, timeout: float | None = None, on_status: OnStatus | None = None
+    ) -> Request:
+        """As `Client.wait`."""
+        return await self._run(self._operations.wait(request_id, timeout=timeout, on_status=on_status))
+
+    async def resume(self, request_id: str, *, timeout: float | None = None, on_status: OnStatus | None = None) -> Any:
+        """As `Client.resume`."""
+        return (await self.wait(request_id, timeout=timeout, on_status=on_status)).unwrap()
+
+    async def predict(
+        self,
+        value: Any,
+        *,
+        model: str | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        on_accepted: OnAccepted | None = None,
+        on_status: OnStatus | None = None,
+    ) -> Any:
+        """As `Client.predict`."""
+        plan = self._operations.await_outcome(
+            value,
+            model=model,
+            idempotency_key=idempotency_key,
+            timeout=timeout,
+            on_accepted=on_accepted,
+            on_status=on_status,
+        )
+        return (await self._run(plan)).unwrap()
+
+    def map(
+        self,
+        values: Iterable[Any] | AsyncIterable[Any],
+        *,
+        model: str | None = None,
+        concurrency: int = 16,
+        ordered: bool = True,
+        timeout: float | None = None,
+        on_accepted: Callable[[int, Accepted], None] | None = None,
+    ) -> AsyncGenerator[Outcome]:
+        """As `Client.map`; `values` may be async. Where the iteration may end early, use contextlib.aclosing.
+
+        Raises:
+            ValueError: concurrency is less than 1.
+        """
+        return self._map(_async_iterator(values), Turns(concurrency, ordered), model, timeout, on_accepted)
+
+    async def _map(
+        self,
+        values: AsyncIterator[Any],
+        turns: Turns,
+        model: str | None,
+        timeout: float | None,
+        on_accepted: Callable[[int, Accepted], None] | None,
+    ) -> AsyncGenerator[Outcome]:
+        async def outcome(index: int, value: Any) -> Outcome:
+            found: list[Accepted] = []
+
+            def accepted(answer: Accepted) -> None:
+                found.append(answer)
+                if on_accepted is not None:
+                    on_accepted(index, answer)
+
+            plan = self._operations.await_outcome(
+                value, model=model, timeout=timeout, on_accepted=accepted, throttled_seconds=OUTAGE_SECONDS
+            )
+            try:
+                request = await self._run(plan)
+            except InferenceError as error:
+                return Outcome(index, value, found[0] if found else None, None, error)
+            return Outcome(index, value, found[0], request, None)
+
+        running: set[asyncio.Task[Outcome]] = set()
+        more = True
+        try:
+            while more or running:
+                while more and turns.may_start:
+                    try:
+                        value = await anext(values)
+                    except StopAsyncIteration:
+                        more = False
+                        break
+                    running.add(asyncio.create_task(outcome(turns.start(), value)))
+                if running:
+                    done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                    for task in done:
+                        turns.end(task.result())
+                for ended in turns.ready():
+                    yield ended
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def _run(self, plan: Plan[T]) -> T:
+        """Run a plan to its end."""
+        try:
+            step = next(plan)
+            while True:
+                if not isinstance(step, Call):
+                    await asyncio.sleep(step.seconds)
+                    step = plan.send(None)
+                    continue
+                try:
+                    response = await self._http.request(
+                        step.method,
+                        step.path,
+                        content=step.content or None,
+                        headers=step.headers,
+                        timeout=httpx.Timeout(step.timeout, pool=None),
+                    )
+                except httpx.RequestError as error:
+                    step = plan.throw(error)
+                else:
+                    step = plan.send(response)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+
+
+async def _async_iterator(values: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:
+    if isinstance(values, AsyncIterable):
+        async for value in values:
+            yield value
+    else:
+        for value in values:
+            yield value

@@ -1,0 +1,259 @@
+"""The sync client."""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any, Self, TypeVar
+
+import httpx
+
+from async_inference_client._http import settings
+from async_inference_client._operations import (
+    OUTAGE_SECONDS,
+    REQUEST_TIMEOUT_SECONDS,
+    RETRY_SECONDS,
+    Call,
+    OnAccepted,
+    OnStatus,
+    Operations,
+    Plan,
+)
+from async_inference_client._turns import Turns
+from async_inference_client.errors import InferenceError
+from async_inference_client.models import Accepted, Outcome, Request
+
+T = TypeVar("T")
+
+
+class Client:
+    """Talks to one deployment. It can be used by several threads; close it, or use it in a `with`.
+
+    Args:
+        base_url: the URL before `/predict`.
+        auth: `SigV4()`, `BearerToken(...)`, `ApiKey(...)` or another `httpx.Auth`; None for an open deployment.
+        retry_seconds: how long a submit, get or cancel is repeated after a connection error, 429, or a 5xx that may
+            pass; 0 means one try. Repeats have the first try's idempotency key.
+        request_timeout: of one HTTP call, in seconds.
+        transport: for proxies, certificates and tests; see httpx.
+
+    Raises:
+        ValueError: base_url is not an http(s) URL.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        auth: httpx.Auth | None = None,
+        retry_seconds: float = RETRY_SECONDS,
+        request_timeout: float = REQUEST_TIMEOUT_SECONDS,
+        transport: httpx.BaseTransport | None = None,
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._http = httpx.Client(**settings(self.base_url), auth=auth, transport=transport)
+        self._operations = Operations(self.base_url, retry_seconds, request_timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def submit(self, value: Any, *, model: str | None = None, idempotency_key: str | None = None) -> Accepted:
+        """Send an input and return at once: the request's id.
+
+        Args:
+            value: what the model takes; it is sent as JSON.
+            model: the name of a model; None is the deployment's default model.
+            idempotency_key: the same key and input give the same request, also in another process. By default each
+                submit has a key of its own.
+
+        Raises:
+            InvalidInput, UnknownModel, TooLarge, ...: the API does not take this input; see `errors`.
+            ConnectionFailed, GatewayError, Unavailable: not accepted in `retry_seconds`.
+            UnencodableInput: it is not JSON.
+        """
+        return self._run(self._operations.submit(value, model=model, idempotency_key=idempotency_key))
+
+    def get(self, request_id: str) -> Request:
+        """Get a request as it is now.
+
+        Raises:
+            UnknownRequest: there is none with this id, it is past its retention, or another caller's.
+        """
+        return self._run(self._operations.get(request_id))
+
+    def cancel(self, request_id: str) -> Request:
+        """Cancel a request that is not final; cancelling it again changes nothing.
+
+        Raises:
+            AlreadyFinal: it has ended in another way.
+            UnknownRequest: as `get`.
+        """
+        return self._run(self._operations.cancel(request_id))
+
+    def wait(self, request_id: str, *, timeout: float | None = None, on_status: OnStatus | None = None) -> Request:
+        """Poll until the request is final, as often as the API asks for, and return it whatever its status.
+
+        Args:
+            request_id: whose outcome.
+            timeout: seconds. None waits as long as it is open, which its `expires_at` bounds.
+            on_status: called with each answer.
+
+        Raises:
+            WaitTimeout: it is not final in time, and continues.
+            ConnectionFailed, GatewayError, ...: the API did not answer for the rest of `timeout`, or for 300 seconds.
+            UnknownRequest: as `get`.
+        """
+        return self._run(self._operations.wait(request_id, timeout=timeout, on_status=on_status))
+
+    def resume(self, request_id: str, *, timeout: float | None = None, on_status: OnStatus | None = None) -> Any:
+        """Wait for a request that was submitted before, by this process or another one, and return its result.
+
+        Raises:
+            RequestFailed, RequestCancelled, RequestExpired: it has no result.
+            WaitTimeout and others: as `wait`.
+        """
+        return self.wait(request_id, timeout=timeout, on_status=on_status).unwrap()
+
+    def predict(
+        self,
+        value: Any,
+        *,
+        model: str | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+        on_accepted: OnAccepted | None = None,
+        on_status: OnStatus | None = None,
+    ) -> Any:
+        """Submit an input, wait, and return the result. `timeout` is for both together.
+
+        `on_accepted` has the request's id before any waiting; errors of the waiting have it as `request_id`.
+
+        Raises:
+            As `submit` and `resume`.
+        """
+        plan = self._operations.await_outcome(
+            value,
+            model=model,
+            idempotency_key=idempotency_key,
+            timeout=timeout,
+            on_accepted=on_accepted,
+            on_status=on_status,
+        )
+        return self._run(plan).unwrap()
+
+    def map(
+        self,
+        values: Iterable[Any],
+        *,
+        model: str | None = None,
+        concurrency: int = 16,
+        ordered: bool = True,
+        timeout: float | None = None,
+        on_accepted: Callable[[int, Accepted], None] | None = None,
+    ) -> Iterator[Outcome]:
+        """Submit many inputs and yield what became of each. An input that fails does not stop the others.
+
+        Inputs are taken from `values` as there is room. What is open when the iteration ends early continues on the
+        server; its ids were given to `on_accepted`.
+
+        Args:
+            values: the inputs; may be endless.
+            model: as `submit`.
+            concurrency: how many requests are open at the same time; each has a thread.
+            ordered: in the order of the inputs; else as they become final.
+            timeout: seconds for each input, from its submit.
+            on_accepted: called with the index of an input and its request's id, in the thread of the input.
+
+        Raises:
+            ValueError: concurrency is less than 1.
+        """
+        return self._map(iter(values), Turns(concurrency, ordered), concurrency, model, timeout, on_accepted)
+
+    def _map(
+        self,
+        values: Iterator[Any],
+        turns: Turns,
+        concurrency: int,
+        model: str | None,
+        timeout: float | None,
+        on_accepted: Callable[[int, Accepted], None] | None,
+    ) -> Iterator[Outcome]:
+        stop = threading.Event()
+
+        def outcome(index: int, value: Any) -> Outcome:
+            found: list[Accepted] = []
+
+            def accepted(answer: Accepted) -> None:
+                found.append(answer)
+                if on_accepted is not None:
+                    on_accepted(index, answer)
+
+            plan = self._operations.await_outcome(
+                value, model=model, timeout=timeout, on_accepted=accepted, throttled_seconds=OUTAGE_SECONDS
+            )
+            try:
+                request = self._run(plan, lambda seconds: _sleep_until(stop, seconds))
+            except InferenceError as error:
+                return Outcome(index, value, found[0] if found else None, None, error)
+            return Outcome(index, value, found[0], request, None)
+
+        running: set[Future[Outcome]] = set()
+        more = True
+        with ThreadPoolExecutor(concurrency, thread_name_prefix="async-inference-map") as pool:
+            try:
+                while more or running:
+                    while more and turns.may_start:
+                        try:
+                            value = next(values)
+                        except StopIteration:
+                            more = False
+                            break
+                        running.add(pool.submit(outcome, turns.start(), value))
+                    done, running = wait(running, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        turns.end(future.result())
+                    yield from turns.ready()
+            finally:
+                stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self, plan: Plan[T], sleep: Callable[[float], None] | None = None) -> T:
+        """Run a plan to its end."""
+        try:
+            step = next(plan)
+            while True:
+                if not isinstance(step, Call):
+                    (sleep or time.sleep)(step.seconds)
+                    step = plan.send(None)
+                    continue
+                try:
+                    response = self._http.request(
+                        step.method,
+                        step.path,
+                        content=step.content or None,
+                        headers=step.headers,
+                        timeout=httpx.Timeout(step.timeout, pool=None),
+                    )
+                except httpx.RequestError as error:
+                    step = plan.throw(error)
+                else:
+                    step = plan.send(response)
+        except StopIteration as end:
+            value: T = end.value
+            return value
+
+
+class _Stopped(Exception):
+    """The iteration has ended, so nobody waits for this input."""
+
+
+def _sleep_until(stop: threading.Event, seconds: float) -> None:
+    if stop.wait(seconds):
+        raise _Stopped

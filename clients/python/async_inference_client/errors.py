@@ -1,0 +1,269 @@
+"""Everything that this package raises.
+
+    InferenceError
+    ├── UnencodableInput             the input is not JSON: NaN, a set, ...
+    ├── CredentialsError             the call can't be signed
+    ├── ConnectionFailed             no HTTP response
+    ├── ResponseError                an HTTP response that is not a success
+    │   ├── Problem                  of the API itself: a class for each `type` of docs/api.md
+    │   │   ├── NotJson, InvalidIdempotencyKey, UnknownModel, UnknownRequest, UnknownRoute, AlreadyFinal, TooLarge,
+    │   │   ├── UnsupportedMediaType, UnsupportedContentEncoding, InvalidInput, IdempotencyKeyReused,
+    │   │   └── InternalError, Unavailable
+    │   └── GatewayError             of API Gateway or a proxy: see `status`
+    ├── WaitTimeout                  not final in time; it continues
+    ├── RequestNotSucceeded          see `request`
+    │   └── RequestFailed, RequestCancelled, RequestExpired
+    └── WebhookError                 a delivery that is not the deployment's, or too old
+
+What an error is about decides its class, never its text. `retryable` says whether the same call may succeed later:
+the client has repeated it already, for `retry_seconds`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from async_inference_client.models import Request
+
+
+class InferenceError(Exception):
+    """Any error of this package.
+
+    Attributes:
+        request_id: the request that it is about; None if there is none, or it is not known.
+        retryable: whether the same call may succeed later.
+        retry_after: seconds until the next try that the API asks for; None if it names none.
+    """
+
+    request_id: str | None = None
+    retryable: bool = False
+    retry_after: float | None = None
+
+
+class UnencodableInput(InferenceError, ValueError):
+    """The input can't be sent as JSON."""
+
+
+class CredentialsError(InferenceError):
+    """There are no AWS credentials, or the region is not known."""
+
+
+class ConnectionFailed(InferenceError):
+    """No HTTP response came. A submit may have been accepted: repeat it with the same idempotency key.
+
+    Attributes:
+        refused: nothing listens at the address.
+    """
+
+    def __init__(self, message: str, *, retryable: bool = True, refused: bool = False) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+        self.refused = refused
+
+
+class ResponseError(InferenceError):
+    """An HTTP response that is not a success, or that is not of this API.
+
+    Attributes:
+        status: the HTTP status.
+        headers: the response's headers; names in lower case.
+        body: the response's body as JSON; as text if it is not JSON.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        headers: Mapping[str, str] | None = None,
+        body: Any = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers or {}
+        self.body = body
+        self.retry_after = retry_after
+
+    @property
+    def throttled(self) -> bool:
+        """Whether fewer calls at a time would succeed: 429, or 503."""
+        return self.status in (429, 503)
+
+
+class GatewayError(ResponseError):
+    """The response of API Gateway, or of a proxy: the API itself did not answer."""
+
+    def __init__(self, message: str, **response: Any) -> None:
+        super().__init__(message, **response)
+        self.retryable = self.status in (429, 500, 502, 503, 504)
+
+
+class Problem(ResponseError):
+    """A problem document (RFC 9457) of the API. This class itself is for types that this version does not know.
+
+    Attributes:
+        type: what to compare, as text.
+        title: for people.
+        detail: for people.
+    """
+
+    TYPE: ClassVar[str] = ""
+
+    def __init__(self, message: str, **response: Any) -> None:
+        super().__init__(message, **response)
+        self.type: str = self.body["type"]
+        self.title = str(self.body.get("title") or "")
+        self.detail = str(self.body.get("detail") or "")
+        self.request_id = self.body.get("request_id")
+
+
+class NotJson(Problem):
+    """The body is not JSON that the API takes, such as one that is nested too deep."""
+
+    TYPE = "/problems/not-json"
+
+
+class InvalidIdempotencyKey(Problem):
+    """The idempotency key is empty or too long."""
+
+    TYPE = "/problems/invalid-idempotency-key"
+
+
+class UnknownModel(Problem):
+    """No model of that name is deployed; the detail names those that are."""
+
+    TYPE = "/problems/unknown-model"
+
+
+class UnknownRequest(Problem):
+    """There is no request with this id, it is past its retention, or another caller's."""
+
+    TYPE = "/problems/unknown-request"
+
+
+class UnknownRoute(Problem):
+    """The deployment is broken: its function does not know a route of its gateway."""
+
+    TYPE = "/problems/unknown-route"
+
+
+class AlreadyFinal(Problem):
+    """A final request can't be cancelled.
+
+    Attributes:
+        request_status: how it ended.
+    """
+
+    TYPE = "/problems/already-final"
+
+    @property
+    def request_status(self) -> str | None:
+        found = self.body.get("request_status")
+        return found if isinstance(found, str) else None
+
+
+class TooLarge(Problem):
+    """The input has more bytes than the deployment accepts."""
+
+    TYPE = "/problems/too-large"
+
+
+class UnsupportedMediaType(Problem):
+    """The body is declared as another type than JSON in UTF-8."""
+
+    TYPE = "/problems/unsupported-media-type"
+
+
+class UnsupportedContentEncoding(Problem):
+    """The body is declared as compressed."""
+
+    TYPE = "/problems/unsupported-content-encoding"
+
+
+class InvalidInput(Problem):
+    """The input violates the model's schema; the detail names the field."""
+
+    TYPE = "/problems/invalid-input"
+
+
+class IdempotencyKeyReused(Problem):
+    """The key was used with another input or model; `request_id` is that request's."""
+
+    TYPE = "/problems/idempotency-key-reused"
+
+
+class InternalError(Problem):
+    """The API failed; `body["invocation_id"]` identifies the log lines with the reason."""
+
+    TYPE = "/problems/internal-error"
+    retryable = True
+
+
+class Unavailable(Problem):
+    """AWS did not answer the API in time, or throttled it."""
+
+    TYPE = "/problems/unavailable"
+    retryable = True
+
+
+PROBLEMS: Mapping[str, type[Problem]] = {
+    kind.TYPE: kind
+    for kind in (
+        NotJson,
+        InvalidIdempotencyKey,
+        UnknownModel,
+        UnknownRequest,
+        UnknownRoute,
+        AlreadyFinal,
+        TooLarge,
+        UnsupportedMediaType,
+        UnsupportedContentEncoding,
+        InvalidInput,
+        IdempotencyKeyReused,
+        InternalError,
+        Unavailable,
+    )
+}
+"""The class of each type of docs/api.md."""
+
+
+class WaitTimeout(InferenceError):
+    """The request was not final in time. It continues: `resume(error.request_id)` goes on waiting."""
+
+    def __init__(self, request_id: str, seconds: float) -> None:
+        super().__init__(f"request {request_id} is not final after {seconds:g} s; it continues")
+        self.request_id = request_id
+        self.seconds = seconds
+
+
+class RequestNotSucceeded(InferenceError):
+    """The request has no result.
+
+    Attributes:
+        request: the request as the API described it last.
+    """
+
+    def __init__(self, request: Request) -> None:
+        reason = f": {request.error.code}: {request.error.message}" if request.error else ""
+        super().__init__(f"request {request.request_id} {request.status}{reason}")
+        self.request = request
+        self.request_id = request.request_id
+
+
+class RequestFailed(RequestNotSucceeded):
+    """The request failed; `request.error` says why."""
+
+
+class RequestCancelled(RequestNotSucceeded):
+    """A client cancelled the request."""
+
+
+class RequestExpired(RequestNotSucceeded):
+    """The request was not final at its `expires_at`."""
+
+
+class WebhookError(InferenceError):
+    """A webhook delivery that must not be trusted."""
