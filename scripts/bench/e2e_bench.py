@@ -14,9 +14,11 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
-from datetime import datetime
 from typing import Any
 
+import httpx
+
+from async_inference_client import Client
 from scripts.bench import traffic
 from scripts.bench.plan import Plan
 from scripts.bench.stats import quantile, spread
@@ -24,7 +26,6 @@ from scripts.console import CommandError
 from scripts.deployment import terraform
 from scripts.deployment.apply import apply
 from scripts.local import emulator
-from scripts.operate.client import Client
 from scripts.operate.endpoint import base_url
 
 WAIT_SECONDS = 120.0
@@ -49,7 +50,7 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
             raise CommandError("the stack could not be deployed: see above")
         client = Client(base_url(terraform.LOCAL))
         say("e2e: the emulator's own floor")
-        floor = _floor(local, client)
+        floor = _floor(local, client.base_url)
         _way(client, "warm up, please")
         say(f"e2e: {plan.e2e_single} requests, one at a time")
         single = [_way(client, text) for text in traffic.texts(plan.e2e_single, seed=1)]
@@ -79,14 +80,14 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
 def _way(client: Client, text: str) -> float:
     """Milliseconds from the submit to the outcome's time in the record: how often one asks does not matter."""
     sent = time.time()
-    return _outcome(client, client.submit({"text": text}), sent)[0]
+    return _outcome(client, client.submit({"text": text}).request_id, sent)[0]
 
 
 def _outcome(client: Client, request_id: str, sent: float) -> tuple[float, float]:
-    answer = client.wait(request_id, WAIT_SECONDS, pause=POLL_SECONDS)
-    if answer["status"] != "succeeded":
-        raise CommandError(f"request {request_id} is {answer['status']}: {answer['error']}")
-    finished = datetime.fromisoformat(answer["finished_at"]).timestamp()
+    answer = client.wait(request_id, timeout=WAIT_SECONDS, poll_seconds=POLL_SECONDS)
+    if answer.status != "succeeded" or answer.finished_at is None:
+        raise CommandError(f"request {request_id} is {answer.status}: {answer.error}")
+    finished = answer.finished_at.timestamp()
     return 1000 * (finished - sent), finished
 
 
@@ -95,7 +96,7 @@ def _burst(client: Client, plan: Plan) -> tuple[list[float], float]:
 
     def submit(text: str) -> tuple[str, float]:
         sent = time.time()
-        return client.submit({"text": text}), sent
+        return client.submit({"text": text}).request_id, sent
 
     began = time.time()
     with ThreadPoolExecutor(plan.e2e_clients) as clients:
@@ -105,10 +106,10 @@ def _burst(client: Client, plan: Plan) -> tuple[list[float], float]:
     return [latency for latency, _ in outcomes], max(finished for _, finished in outcomes) - began
 
 
-def _floor(local: emulator.Emulator, client: Client) -> dict[str, Any]:
+def _floor(local: emulator.Emulator, base_url: str) -> dict[str, Any]:
     """What the emulator takes for the bare calls, for a function that does nothing, and for its HTTP API."""
-    with _resources(local) as calls:
-        calls["HTTP API, unknown id"] = lambda: client.call("GET", "/status/none")
+    with _resources(local) as calls, httpx.Client(trust_env=False) as http:
+        calls["HTTP API, unknown id"] = lambda: http.get(f"{base_url}/status/none")
         measured = {}
         for name, call in calls.items():
             call()

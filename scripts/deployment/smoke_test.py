@@ -13,12 +13,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import httpx
+
+from async_inference_client import BearerToken, Client
+from async_inference_client.errors import InferenceError, ResponseError
 from scripts.console import CommandError, note, run
 from scripts.deployment import aws_session, terraform
 from scripts.deployment.environment_config import ConfiguredModel, EnvironmentConfig, read_config
 from scripts.operate import endpoint
-from scripts.operate.client import ApiError, Client, Sign
-from scripts.operate.client_signing import signer
+from scripts.operate.connection import explain, signer
 from scripts.packaging.model_files import read_manifest
 
 TOKEN = "API_TOKEN"
@@ -47,26 +50,26 @@ def smoke_test(environment: str, config: EnvironmentConfig, model: str | None, s
         )
         return 0
     url = endpoint.base_url(environment)
-    client = Client(url, _sign(environment, url, outputs))
     note(f"smoke test: POST {url}/predict/{name}")
     try:
-        answer = client.wait(client.submit(found[0], name), seconds)
-    except CommandError as failure:
-        if isinstance(failure, ApiError) and failure.reply.status in (401, 403):
+        with Client(url, auth=_auth(environment, outputs)) as client:
+            answer = client.wait(client.submit(found[0], model=name).request_id, timeout=seconds)
+    except InferenceError as failure:
+        if isinstance(failure, ResponseError) and failure.status in (401, 403):
             raise CommandError(
                 f"smoke test of {environment}: the API does not accept this caller: {failure}. Use credentials with"
                 f" execute-api:Invoke, or for a JWT authorizer {TOKEN}; then `make smoke-test ENV={environment}`"
             ) from failure
         raise CommandError(
-            f"smoke test of {environment} failed: {failure}. {_remedy(environment, deployed)}"
+            f"smoke test of {environment} failed: {explain(failure)}. {_remedy(environment, deployed)}"
         ) from failure
-    if answer["status"] != "succeeded":
-        error = answer.get("error") or {}
+    if answer.status != "succeeded":
+        reason = f"{answer.error.code}: {answer.error.message}" if answer.error else "without a reason"
         raise CommandError(
-            f"smoke test of {environment} failed: the request {answer['request_id']} of {name} {answer['status']}:"
-            f" {error.get('code')}: {error.get('message')}. {_remedy(environment, deployed)}"
+            f"smoke test of {environment} failed: the request {answer.request_id} of {name} {answer.status}:"
+            f" {reason}. {_remedy(environment, deployed)}"
         )
-    note(f"smoke test: {name} {answer['model_version']} succeeded: {json.dumps(answer['result'])[:200]}")
+    note(f"smoke test: {name} {answer.model_version} succeeded: {json.dumps(answer.result)[:200]}")
     return 0
 
 
@@ -86,13 +89,13 @@ def sample_input(folder: Path) -> list[Any] | None:
     return examples[:1] or None
 
 
-def _sign(environment: str, url: str, outputs: Mapping[str, Any]) -> Sign | None:
+def _auth(environment: str, outputs: Mapping[str, Any]) -> httpx.Auth | None:
     """Adds the token, if one is set, or else a signature, if there are credentials."""
     if token := os.environ.get(TOKEN):
-        return lambda method, url, body, headers: {**headers, "Authorization": f"Bearer {token}"}
+        return BearerToken(token)
     if environment == terraform.LOCAL:
         return None
-    return signer(url, required=False, region=aws_session.region_of(outputs))
+    return signer(required=False, region=aws_session.region_of(outputs))
 
 
 def _remedy(environment: str, model: ConfiguredModel) -> str:

@@ -6,18 +6,18 @@ python -m scripts.local.demo [--env local]
 import argparse
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from async_inference_client import Client, Request
+from async_inference_client.errors import InferenceError
 from scripts.console import CommandError, run
 from scripts.deployment import terraform
-from scripts.operate.client import Client
+from scripts.operate.connection import explain
 from scripts.operate.endpoint import base_url, print_next
 
 TIMEOUT_SECONDS = 60.0
@@ -43,7 +43,7 @@ class Row:
     text: str
     status: str = "submitting"
     seen: dict[str, float] = field(default_factory=dict)
-    answer: Mapping[str, Any] | None = None
+    answer: Request | None = None
     error: str | None = None
 
 
@@ -58,21 +58,21 @@ def follow(client: Client, row: Row, console: Console) -> None:
                 console.print(f"{row.seen[status]:6.2f} s  {status:<9}  {row.text}", highlight=False)
         row.status = status
 
-    def answered(answer: Mapping[str, Any]) -> None:
-        if answer["started_at"] and "running" not in row.seen:
+    def answered(answer: Request) -> None:
+        if answer.started_at and "running" not in row.seen:
             # It may have started and ended between two polls: the API returns the times.
-            after = datetime.fromisoformat(answer["started_at"]).timestamp() - began
+            after = answer.started_at.timestamp() - began
             show("running", min(max(after, row.seen["pending"]), time.monotonic() - started))
-        show(answer["status"])
+        show(answer.status)
 
     try:
-        request_id = client.submit({"text": row.text})
+        request_id = client.submit({"text": row.text}).request_id
         show("pending")
-        row.answer = client.wait(request_id, TIMEOUT_SECONDS, answered, pause=POLL_SECONDS)
+        row.answer = client.wait(request_id, timeout=TIMEOUT_SECONDS, on_status=answered, poll_seconds=POLL_SECONDS)
         if row.status != "succeeded":
-            row.error = str((row.answer.get("error") or {}).get("message") or row.status)
-    except CommandError as failure:
-        row.status, row.error = "failed", str(failure)
+            row.error = row.answer.error.message if row.answer.error else row.status
+    except InferenceError as failure:
+        row.status, row.error = "failed", str(explain(failure))
 
 
 def render(rows: list[Row]) -> Table:
@@ -85,27 +85,24 @@ def render(rows: list[Row]) -> Table:
     table.add_column("result", min_width=16, no_wrap=True)
     for row in rows:
         style = _STYLES.get(row.status, "red")
-        answer = row.answer or {}
+        answer = row.answer
         times = (
-            _between(answer, "submitted_at", "started_at"),
-            _between(answer, "started_at", "finished_at"),
+            _between(answer.submitted_at, answer.started_at) if answer else "",
+            _between(answer.started_at, answer.finished_at) if answer else "",
             f"{row.seen[row.status]:.2f} s" if row.answer else "",
         )
         table.add_row(row.text, f"[{style}]{row.status}[/]", *times, _result(row))
     return table
 
 
-def _between(answer: Mapping[str, Any], first: str, last: str) -> str:
-    if not answer.get(first) or not answer.get(last):
-        return ""
-    began, ended = (datetime.fromisoformat(answer[key]) for key in (first, last))
-    return f"{(ended - began).total_seconds():.2f} s"
+def _between(began: datetime | None, ended: datetime | None) -> str:
+    return f"{(ended - began).total_seconds():.2f} s" if began and ended else ""
 
 
 def _result(row: Row) -> str:
     if row.error:
         return f"[red]{row.error}[/]"
-    result = (row.answer or {}).get("result")
+    result = row.answer.result if row.answer else None
     if not isinstance(result, dict):
         return ""
     if "confidence" not in result:

@@ -13,22 +13,24 @@ first: after Ctrl-C, a crash or a timeout, --resume JOURNAL sends the inputs tha
 """
 
 import argparse
-import importlib.util
+import asyncio
 import json
 import os
 import sys
 import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from async_inference_client import AsyncClient, Request
+from async_inference_client.auth import region_in
+from async_inference_client.errors import InferenceError
 from scripts.console import CommandError, argument_text, as_json, note, run
-from scripts.operate.client import Client
-from scripts.operate.client_signing import region_in, signer
+from scripts.operate.connection import FAILED, USAGE, explain, signer
 from scripts.operate.predict_journal import Journal
 from scripts.operate.predict_many import run_all
 
-OK, FAILED, USAGE, NOT_FOUND, TIMEOUT = 0, 1, 2, 3, 4
+OK = 0
 
 _EXIT_CODES = """\
 exit codes:
@@ -43,22 +45,42 @@ With many inputs, the highest code of all lines."""
 def main() -> int:
     """Command line of this module."""
     args = _parser().parse_args()
-    client = _client(args)
+    open_client = _opener(args)
     if args.resume and Path(args.resume).is_file():
-        return run_all(client, Journal.read(Path(args.resume), client.base_url), args.timeout)
-    if args.resume:
-        return _finish(_wait(client, args.resume, args.timeout))
-    if args.text == "-" or args.inputs:
-        inputs = list(_inputs(args))
-        if not inputs:
-            note("no input, nothing to do")
-            return OK
-        journal = Journal.begin(inputs, args.model, client.base_url)
-        del inputs  # accepted inputs are kept in the file only
-        return run_all(client, journal, args.timeout)
-    request_id = client.submit(_input(args), args.model)
+        return asyncio.run(_many(open_client, args, None))
+    if args.resume or (args.text != "-" and not args.inputs):
+        value = None if args.resume else _input(args)
+        return asyncio.run(_one(open_client, args, value))
+    inputs = list(_inputs(args))
+    if not inputs:
+        note("no input, nothing to do")
+        return OK
+    return asyncio.run(_many(open_client, args, inputs))
+
+
+async def _one(open_client: Callable[[], AsyncClient], args: argparse.Namespace, value: Any) -> int:
+    async with open_client() as client:
+        try:
+            request_id = args.resume or await _submit(client, value, args.model)
+            return _finish(await _wait(client, request_id, args.timeout))
+        except InferenceError as error:
+            raise explain(error) from error
+
+
+async def _many(open_client: Callable[[], AsyncClient], args: argparse.Namespace, inputs: list[Any] | None) -> int:
+    async with open_client() as client:
+        if inputs is None:
+            journal = Journal.read(Path(args.resume), client.base_url)
+        else:
+            journal = Journal.begin(inputs, args.model, client.base_url)
+            inputs.clear()  # accepted inputs are kept in the file only
+        return await run_all(client, journal, args.timeout)
+
+
+async def _submit(client: AsyncClient, value: Any, model: str | None) -> str:
+    request_id = (await client.submit(value, model=model)).request_id
     note(f"request {request_id}")
-    return _finish(_wait(client, request_id, args.timeout))
+    return request_id
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -87,7 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _client(args: argparse.Namespace) -> Client:
+def _opener(args: argparse.Namespace) -> Callable[[], AsyncClient]:
+    """Makes the client, in the event loop that uses it."""
     url, region, on_aws = args.url, args.region, False
     if not url:
         from scripts.deployment import aws_session, terraform
@@ -103,7 +126,8 @@ def _client(args: argparse.Namespace) -> Client:
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise CommandError(f"{url} is not an http(s) URL: give --url https://...", USAGE)
     signs = args.sign or on_aws or region_in(url)
-    return Client(url, signer(url, required=args.sign, region=region) if signs else None)
+    auth = signer(required=args.sign, region=region) if signs else None
+    return lambda: AsyncClient(url, auth=auth)
 
 
 def _input(args: argparse.Namespace) -> Any:
@@ -132,18 +156,17 @@ def _inputs(args: argparse.Namespace) -> Iterator[Any]:
             ) from error
 
 
-def _wait(client: Client, request_id: str, seconds: float) -> Mapping[str, Any]:
+async def _wait(client: AsyncClient, request_id: str, seconds: float) -> Request:
     try:
-        # Requests can be sent without any installed package.
-        if not sys.stderr.isatty() or importlib.util.find_spec("rich") is None:
-            return client.wait(request_id, seconds)
-        return _wait_on_terminal(client, request_id, seconds)
-    except KeyboardInterrupt:
+        if not sys.stderr.isatty():
+            return await client.wait(request_id, timeout=seconds)
+        return await _wait_on_terminal(client, request_id, seconds)
+    except asyncio.CancelledError:
         note(f"the request continues; get its result with --resume {request_id}")
         raise
 
 
-def _wait_on_terminal(client: Client, request_id: str, seconds: float) -> Mapping[str, Any]:
+async def _wait_on_terminal(client: AsyncClient, request_id: str, seconds: float) -> Request:
     """Wait, and show the status and how long it takes so far."""
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -151,16 +174,17 @@ def _wait_on_terminal(client: Client, request_id: str, seconds: float) -> Mappin
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as shown:
         task = shown.add_task("pending")
-        return client.wait(request_id, seconds, lambda answer: shown.update(task, description=answer["status"]))
+        return await client.wait(
+            request_id, timeout=seconds, on_status=lambda request: shown.update(task, description=request.status)
+        )
 
 
-def _finish(answer: Mapping[str, Any]) -> int:
-    if answer["status"] == "succeeded":
-        print(as_json(answer["result"]))
+def _finish(request: Request) -> int:
+    if request.status == "succeeded":
+        print(as_json(request.result))
         return OK
-    error = answer.get("error") or {}
-    reason = f": {error.get('code')}: {error.get('message')}" if error else ""
-    note(f"error: request {answer['request_id']} {answer['status']}{reason}")
+    reason = f": {request.error.code}: {request.error.message}" if request.error else ""
+    note(f"error: request {request.request_id} {request.status}{reason}")
     return FAILED
 
 

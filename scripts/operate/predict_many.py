@@ -1,45 +1,34 @@
 """Many inputs in one run: all are sent first, and results are fetched at the same time.
 
-The main thread schedules the calls; one pool sends inputs, another gets results. Every accepted id is written to the
-journal at once, so that an interrupted run can be resumed without a loss.
-
-Results are requested in the order of the inputs, within a window, so that memory holds at most a window of results.
+Every accepted id is written to the journal at once, so that an interrupted run can be resumed without a loss. Results
+are requested in the order of the inputs, within a window, so that memory holds at most a window of results.
 """
 
-import os
-import sys
-import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any
 
-from scripts.console import CommandError, as_json, note
-from scripts.operate.client import (
-    FINAL,
-    RETRY_SECONDS,
-    ApiError,
-    Client,
-    NotFound,
-    Reply,
-    TimedOut,
-    ask_again_after,
-    submit_again_after,
-    try_again_after,
-)
+from async_inference_client import AsyncClient, Request
+from async_inference_client.errors import ConnectionFailed, InferenceError, UnknownRequest, WaitTimeout
+from scripts.console import as_json, note
+from scripts.operate.connection import FAILED, explain
 from scripts.operate.predict_journal import Item, Journal
+from scripts.operate.predict_progress import progress
 
-OK, FAILED = 0, 1
+OK = 0
 SENDERS = 16
-POLLERS = 8
 WINDOW = 64
-PROGRESS_SECONDS = 5.0
+FIRST_POLL_SECONDS = 1.0
+"""After a submit whose answer names no time."""
+
 LAST_ANSWERS_SECONDS = 1.0
 
-_THROTTLED = frozenset({429, 503})
+Line = tuple[int, dict[str, Any]]
+"""An exit code, and what is printed."""
 
 
-def run_all(client: Client, journal: Journal, seconds: float) -> int:
+async def run_all(client: AsyncClient, journal: Journal, seconds: float) -> int:
     """Send what was not sent, and print a line for each input, in their order, as soon as those before it are done.
 
     An input fails when `seconds` have passed both since it was first polled and since any input was accepted or done:
@@ -49,189 +38,145 @@ def run_all(client: Client, journal: Journal, seconds: float) -> int:
     """
     worst = OK
     many = _Run(client, journal, seconds)
-    try:
-        note(f"{many.progress()}; to resume after an interruption: --resume {journal.path}")
-        for code, line in many.lines():
-            print(as_json(line), flush=True)
-            worst = max(worst, code)
-    except KeyboardInterrupt:
+    note(f"{many.counts()}; to resume after an interruption: --resume {journal.path}")
+    async with progress(many):
         try:
+            async for code, line in many.lines():
+                print(as_json(line), flush=True)
+                worst = max(worst, code)
+        except asyncio.CancelledError:
             note(f"interrupted; requests that were sent continue; to resume: --resume {journal.path}")
-            sys.stdout.flush()
-            many.wait_for_last_replies()
+            await many.wait_for_last_replies()
+            raise
         finally:
-            os._exit(130)  # threads that wait for a response would keep the process running for minutes
+            await many.close()
     return worst
 
 
-@dataclass
-class _Task:
-    """An input that is being sent or polled."""
-
-    item: Item
-    since: float
-    due: float
-    failures: int = 0
-    call: Future[Reply] | None = None
-
-
 class _Run:
-    """One run. Only the HTTP calls run in other threads."""
+    """One run."""
 
-    def __init__(self, client: Client, journal: Journal, seconds: float) -> None:
+    def __init__(self, client: AsyncClient, journal: Journal, seconds: float) -> None:
         self._client = client
         self._journal = journal
         self._seconds = seconds
-        self._senders = ThreadPoolExecutor(SENDERS)
-        self._pollers = ThreadPoolExecutor(POLLERS)
-        now = time.monotonic()
-        self._unsent = iter([item for item in journal.items if item.request_id is None])
-        self._sending: dict[int, _Task] = {}
-        self._accepted = {item.index: now for item in journal.items if item.request_id is not None}
-        """Index -> the time of its first poll."""
-        self._asking: dict[int, _Task] = {}
-        self._lines: dict[int, tuple[int, dict[str, Any]]] = {}
-        self._next = 0
-        self._sent = len(self._accepted)
-        self._last_progress = self._shown = now
-        self._throttled_until = now
+        self._loop = asyncio.get_running_loop()
+        self._last_progress = self._loop.time()
+        self._stopped = False
+        self.total = len(journal.items)
+        self.sent = sum(item.request_id is not None for item in journal.items)
+        self.done = 0
+        self._first_polls: list[asyncio.Future[float | InferenceError]] = [
+            self._loop.create_future() for _ in journal.items
+        ]
+        """For each input: when its first poll is due, or why it was not accepted."""
+        for item, first_poll in zip(journal.items, self._first_polls, strict=True):
+            if item.request_id is not None:
+                first_poll.set_result(self._last_progress)
+        unsent = iter([item for item in journal.items if item.request_id is None])
+        self._senders = [asyncio.create_task(self._send_all(unsent)) for _ in range(SENDERS)]
+        self._waiting: deque[asyncio.Task[Line]] = deque()
 
-    def lines(self) -> Iterator[tuple[int, dict[str, Any]]]:
-        """An exit code and a line for each input, in their order."""
-        everything = len(self._journal.items)
-        while self._next < everything:
-            self._step()
-            while self._next in self._lines:
-                self._next += 1
-                yield self._lines.pop(self._next - 1)
-        self._senders.shutdown()
-        self._pollers.shutdown()
-
-    def progress(self) -> str:
+    def counts(self) -> str:
         """The numbers of inputs sent and done, as text."""
-        return f"{self._sent} of {len(self._journal.items)} inputs sent, {self._next} done"
+        return f"{self.sent} of {self.total} inputs sent, {self.done} done"
 
-    def wait_for_last_replies(self) -> None:
-        """Wait briefly for the calls in progress, so that their ids are in the journal.
+    async def lines(self) -> AsyncIterator[Line]:
+        """A line for each input, in their order."""
+        items = iter(self._journal.items)
+        while True:
+            while len(self._waiting) < WINDOW and (item := next(items, None)):
+                self._waiting.append(asyncio.create_task(self._line(item)))
+            if not self._waiting:
+                return
+            line = await self._waiting[0]
+            self._waiting.popleft()
+            self.done += 1
+            yield line
+
+    async def wait_for_last_replies(self) -> None:
+        """Wait briefly for the submits in progress, so that their ids are in the journal.
 
         A later id is not lost: its key is in the journal.
         """
-        wait([task.call for task in self._sending.values() if task.call], LAST_ANSWERS_SECONDS)
+        self._stopped = True
+        await asyncio.wait(self._senders, timeout=LAST_ANSWERS_SECONDS)
 
-    def _step(self) -> None:
-        """Start the calls that are due, wait until one ends or another is due, and process the results."""
-        now = time.monotonic()
-        self._show(now)
-        self._fill(now)
-        idle = []
-        for task in self._sending.values():
-            due = max(task.due, self._throttled_until)
-            if task.call is None and due <= now:
-                task.call = self._senders.submit(self._send, task.item)
-            elif task.call is None:
-                idle.append(due)
-        for task in self._asking.values():
-            due = min(task.due, self._give_up_at(task))
-            if task.call is None and due <= now:
-                task.call = self._pollers.submit(self._client.status, str(task.item.request_id))
-            elif task.call is None:
-                idle.append(due)
-        pause = min(idle) - now if idle else None
-        calls = [task.call for task in (*self._sending.values(), *self._asking.values()) if task.call]
-        if calls:
-            wait(calls, pause, FIRST_COMPLETED)
-        elif pause is not None:
-            time.sleep(pause)
-        for task in [task for task in self._sending.values() if task.call and task.call.done()]:
-            self._after_sending(task)
-        for task in [task for task in self._asking.values() if task.call and task.call.done()]:
-            self._after_asking(task)
+    async def close(self) -> None:
+        """End what is still running."""
+        tasks = [*self._senders, *self._waiting]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _fill(self, now: float) -> None:
-        while len(self._sending) < SENDERS and (item := next(self._unsent, None)):
-            self._sending[item.index] = _Task(item, now, now)
-        for index in range(self._next, min(self._next + WINDOW, len(self._journal.items))):
-            if (due := self._accepted.pop(index, None)) is not None:
-                self._asking[index] = _Task(self._journal.items[index], now, due)
+    @property
+    def _time_left(self) -> float:
+        """Seconds until nothing has been accepted or done for too long."""
+        return max(0.0, self._last_progress + self._seconds - self._loop.time())
 
-    def _give_up_at(self, task: _Task) -> float:
-        return max(task.since, self._last_progress) + self._seconds
-
-    def _send(self, item: Item) -> Reply:
-        reply = self._client.send(item.payload, self._journal.model, item.key)
-        self._journal.accepted(item, str(reply.body["request_id"]))
-        return reply
-
-    def _after_sending(self, task: _Task) -> None:
-        now = time.monotonic()
-        try:
-            reply = _result(task)
-        except CommandError as failure:
-            self._after_no_acceptance(task, failure, now)
-            return
-        del self._sending[task.item.index]
-        task.item.payload = None  # it is in the journal
-        self._accepted[task.item.index] = now + ask_again_after(reply)
-        self._last_progress = now
-        self._sent += 1
-        if self._sent == len(self._journal.items):
-            note(self.progress())
-
-    def _after_no_acceptance(self, task: _Task, failure: CommandError, now: float) -> None:
-        task.failures += 1
-        pause = submit_again_after(failure, task.failures)
-        throttled = isinstance(failure, ApiError) and failure.reply.status in _THROTTLED
-        # If the API has accepted nothing for this time, each of the other inputs is tried only once.
-        until = self._last_progress + self._seconds if throttled else task.since + RETRY_SECONDS
-        if pause is None or now + pause > until:
-            del self._sending[task.item.index]
-            self._fail(task.item, failure)
-            return
-        task.due = now + pause
-        if throttled:  # the other senders would be throttled too
-            self._throttled_until = max(self._throttled_until, task.due)
-
-    def _after_asking(self, task: _Task) -> None:
-        now = time.monotonic()
-        over = now >= self._give_up_at(task)
-        failure: CommandError
-        try:
-            reply = _result(task)
-        except CommandError as raised:
-            task.failures += 1
-            failure, pause = raised, try_again_after(raised, task.failures)
-        else:
-            if reply.body["status"] in FINAL:
-                self._last_progress = now
-                del self._asking[task.item.index]
-                code = OK if reply.body["status"] == "succeeded" else FAILED
-                self._lines[task.item.index] = code, _line(task.item, reply.body)
+    async def _send_all(self, unsent: Iterator[Item]) -> None:
+        for item in unsent:
+            first_poll = self._first_polls[item.index]
+            try:
+                first_poll.set_result(await self._send(item))
+            except Exception as error:  # such as a full disk: it ends the run in the input's turn
+                first_poll.set_exception(error)
+                first_poll.exception()  # or asyncio logs it, where its turn does not come
                 return
-            task.failures = 0
-            failure, pause = TimedOut(str(task.item.request_id), self._seconds), ask_again_after(reply)
-        if pause is None or over:
-            del self._asking[task.item.index]
-            self._fail(task.item, failure)
-        else:
-            task.due = now + pause
+            if self._stopped:
+                return
 
-    def _fail(self, item: Item, error: CommandError) -> None:
-        state = {NotFound: "unknown", TimedOut: "open"}.get(type(error), "rejected")
-        self._lines[item.index] = error.code, _line(item, {"status": state, "error": {"message": str(error)}})
+    async def _send(self, item: Item) -> float | InferenceError:
+        """When the first poll is due, or why the input was not accepted."""
+        while True:
+            progress = self._last_progress
+            try:
+                # If the API has accepted nothing for this time, each of the other inputs is tried only once.
+                accepted = await self._client.submit(
+                    item.payload,
+                    model=self._journal.model,
+                    idempotency_key=item.key,
+                    retry_seconds=self._time_left,
+                )
+            except InferenceError as error:
+                refused = isinstance(error, ConnectionFailed) and error.refused
+                if error.retryable and not refused and self._last_progress > progress:
+                    continue  # the others were accepted meanwhile
+                return error
+            self._journal.accepted(item, accepted.request_id)
+            item.payload = None  # it is in the journal
+            self._last_progress = self._loop.time()
+            self.sent += 1
+            pause = FIRST_POLL_SECONDS if accepted.retry_after is None else accepted.retry_after
+            return self._last_progress + pause
 
-    def _show(self, now: float) -> None:
-        if now - self._shown >= PROGRESS_SECONDS:
-            self._shown = now
-            note(self.progress())
+    async def _line(self, item: Item) -> Line:
+        first_poll = await self._first_polls[item.index]
+        if isinstance(first_poll, InferenceError):
+            return _failed(item, first_poll)
+        await asyncio.sleep(first_poll - self._loop.time())
+        request_id = str(item.request_id)
+        since = self._loop.time()
+
+        def give_up(request: Request) -> None:
+            waited = self._loop.time() - since
+            if not request.final and waited >= self._seconds and self._time_left == 0:
+                raise WaitTimeout(request_id, waited)
+
+        try:
+            request = await self._client.wait(request_id, on_status=give_up)
+        except InferenceError as error:
+            return _failed(item, error)
+        self._last_progress = self._loop.time()
+        return OK if request.status == "succeeded" else FAILED, _shown(item, request.document)
 
 
-def _result(task: _Task) -> Reply:
-    """The result of a finished call, or its exception; the task is ready for the next call."""
-    assert task.call is not None
-    call, task.call = task.call, None
-    return call.result()
+def _failed(item: Item, error: InferenceError) -> Line:
+    state = {UnknownRequest: "unknown", WaitTimeout: "open"}.get(type(error), "rejected")
+    explained = explain(error)
+    return explained.code, _shown(item, {"status": state, "error": {"message": str(explained)}})
 
 
-def _line(item: Item, answer: Mapping[str, Any]) -> dict[str, Any]:
+def _shown(item: Item, answer: Mapping[str, Any]) -> dict[str, Any]:
     shown = {key: answer.get(key) for key in ("status", "result", "error")}
     return {"index": item.index, "request_id": item.request_id, **shown}

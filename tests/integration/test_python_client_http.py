@@ -136,7 +136,7 @@ def test_map_over_real_connections_with_lost_responses(
     api, url = served
     api.faults.extend(["answer", "lose", "answer"] * 10)
     texts = [{"text": f"lovely day {number}"} for number in range(20)]
-    found = call(url, "map", texts, concurrency=8, timeout=30)
+    found = call(url, "map", texts, concurrency=8, timeout=120)
     assert [outcome.input for outcome in found] == texts
     assert {outcome.unwrap()["prediction"] for outcome in found} == {"positive"}
     assert len({outcome.accepted.request_id for outcome in found}) == 20

@@ -3,7 +3,7 @@
 import pytest
 from pytest_socket import disable_socket
 
-from scripts.operate import client, predict_many
+from scripts.operate import predict
 from tests.unit.api_harness import Api
 from tests.unit.fake_table import FakeTable
 from tests.unit.predict_server import Clock
@@ -40,6 +40,5 @@ def api() -> Api:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The time of `predict`."""
     clock = Clock()
-    for module in (client, predict_many):
-        monkeypatch.setattr(module, "time", clock)
+    monkeypatch.setattr(predict.asyncio, "run", clock.run)
     return clock

@@ -1,21 +1,60 @@
-"""The HTTP API as `predict` sees it, from a script, and a clock that nobody has to wait for."""
+"""The HTTP API as `predict` sees it, and an event loop whose time nobody has to wait for."""
 
+import asyncio
+import functools
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
-from threading import Lock
+import selectors
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+import httpx
 import pytest
 
-from inference.errors import InferenceError
-from inference.http.problems import INTERNAL_ERROR, PROBLEMS
-from scripts.console import CommandError
+from async_inference_client import AsyncClient
+from scripts.console import CommandError, note
 from scripts.operate import predict
-from scripts.operate.client import Client, Reply
+from tests.unit.client_plans import BASE, Answer, accepted, status
 
-Answer = Reply | Exception
-URL = "https://api.test"
+URL = BASE
+
+
+class Clock:
+    """Time that passes only when every task sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.on_sleep: Callable[[], None] = lambda: None
+
+    def run(self, main: Coroutine[Any, Any, Any]) -> Any:
+        """As asyncio.run."""
+        with asyncio.Runner(loop_factory=lambda: _Loop(self)) as runner:
+            return runner.run(main)
+
+
+class _Selector(selectors.SelectSelector):
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+
+    def select(self, timeout: float | None = None) -> Any:
+        ready = super().select(0)
+        if ready or timeout == 0:
+            return ready
+        if timeout is None:
+            raise RuntimeError("everything waits, and nothing will happen")
+        self._clock.on_sleep()
+        self._clock.now += timeout
+        return ready
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    def __init__(self, clock: Clock) -> None:
+        self._virtual = clock
+        super().__init__(_Selector(clock))
+
+    def time(self) -> float:
+        return self._virtual.now
 
 
 class Server:
@@ -23,64 +62,15 @@ class Server:
 
     def __init__(self) -> None:
         self.answers: Iterator[Answer] = iter(())
-        self.calls: list[tuple[str, str, bytes, dict[str, str]]] = []
-        self.respond: Callable[[str, str, bytes], Answer] | None = None
+        self.calls: list[httpx.Request] = []
+        self.respond: Callable[[httpx.Request], Answer] = lambda _: next(self.answers)
 
-    def call(
-        self, client: Client, method: str, path: str, body: bytes = b"", headers: Mapping[str, str] | None = None
-    ) -> Reply:
-        self.calls.append((method, path, body, dict(headers or {})))
-        answer = self.respond(method, path, body) if self.respond else next(self.answers)
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.calls.append(request)
+        answer = self.respond(request)
         if isinstance(answer, Exception):
             raise answer
         return answer
-
-
-class Clock:
-    """Time that passes only by sleeping."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-        self.pauses: list[float] = []
-        self.on_sleep: Callable[[], None] = lambda: None
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.on_sleep()
-        self.pauses.append(seconds)
-        self.now += seconds
-
-
-def accepted(request_id: str = "r1") -> Reply:
-    return Reply(202, {"retry-after": "1"}, {"request_id": request_id, "status": "pending"})
-
-
-def status(value: str, retry_after: str | None = None, **more: Any) -> Reply:
-    headers = {} if retry_after is None else {"retry-after": retry_after}
-    return Reply(200, headers, {"request_id": "r1", "status": value, "result": None, "error": None, **more})
-
-
-def problem(error: type[InferenceError] | None = None) -> Reply:
-    """The API's answer to an error; without one, to an error that is not in the map."""
-    answer = PROBLEMS[error] if error else INTERNAL_ERROR
-    headers = {name.lower(): value for name, value in answer.headers.items()}
-    body = {"type": answer.type, "title": answer.title, "status": answer.status, "detail": f"because {answer.status}"}
-    return Reply(answer.status, headers, body)
-
-
-THROTTLED = Reply(429, {}, {"message": "Too Many Requests"})
-"""API Gateway's answer, which has no type."""
-
-
-def main(monkeypatch: pytest.MonkeyPatch, *arguments: str, stdin: str = "") -> int:
-    monkeypatch.setattr("sys.argv", ["predict", "--url", URL, *arguments])
-    monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
-    try:
-        return predict.main()
-    except CommandError as failure:
-        return failure.code
 
 
 class Api:
@@ -90,27 +80,47 @@ class Api:
         self.by_key: dict[str, str] = {}
         self.inputs: dict[str, Any] = {}
         self.asked: list[Any] = []
-        self.reject: Callable[[Any], Reply | None] = lambda _: None
+        self.reject: Callable[[Any], httpx.Response | None] = lambda _: None
         self.ready: Callable[[Any], bool] = lambda _: True
-        self._lock = Lock()
 
-    def call(self, client: Client, method: str, path: str, body: bytes = b"", headers: Any = None) -> Reply:
-        with self._lock:
-            return self._accept(json.loads(body), headers) if method == "POST" else self._status(path)
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return self._accept(json.loads(request.content), request.headers["Idempotency-Key"])
+        return self._status(request.url.path.rpartition("/")[2])
 
-    def _accept(self, value: Any, headers: Mapping[str, str]) -> Reply:
+    def _accept(self, value: Any, key: str) -> httpx.Response:
         if (rejection := self.reject(value)) is not None:
             return rejection
-        name = self.by_key.setdefault(headers["Idempotency-Key"], f"r{len(self.by_key)}")
+        name = self.by_key.setdefault(key, f"r{len(self.by_key)}")
         self.inputs[name] = value
         return accepted(name)
 
-    def _status(self, path: str) -> Reply:
-        name = path.rpartition("/")[2]
+    def _status(self, name: str) -> httpx.Response:
         self.asked.append(self.inputs[name])
         if not self.ready(self.inputs[name]):
             return status("pending", "7", request_id=name)
         return status("succeeded", request_id=name, result=self.inputs[name])
+
+
+def serve(monkeypatch: pytest.MonkeyPatch, server: Callable[[httpx.Request], httpx.Response]) -> None:
+    """Let `predict` talk to a server."""
+
+    async def call(request: httpx.Request) -> httpx.Response:
+        await asyncio.sleep(0)  # other tasks run while a call is on its way
+        return server(request)
+
+    transport = httpx.MockTransport(call)
+    monkeypatch.setattr(predict, "AsyncClient", functools.partial(AsyncClient, transport=transport))
+
+
+def main(monkeypatch: pytest.MonkeyPatch, *arguments: str, stdin: str = "") -> int:
+    monkeypatch.setattr("sys.argv", ["predict", "--url", URL, *arguments])
+    monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
+    try:
+        return predict.main()
+    except CommandError as failure:
+        note(f"error: {failure}")
+        return failure.code
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:

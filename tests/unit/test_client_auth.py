@@ -124,7 +124,9 @@ def test_a_custom_domain_is_signed_for_the_given_region_or_the_shells(
 
 
 def test_no_region_is_guessed(sent: Callable[..., httpx.Request]) -> None:
-    with pytest.raises(CredentialsError, match=r"region, which api\.example\.org does not contain: give region="):
+    with pytest.raises(
+        CredentialsError, match=r"region, which api\.example\.org does not contain: name it, or set AWS_REGION"
+    ):
         sent(SigV4(), "https://api.example.org")
 
 

@@ -107,6 +107,23 @@ def test_throttling_may_be_given_more_time() -> None:
         assert seconds - 15 < runner.passed <= seconds
 
 
+def test_while_one_submit_is_throttled_the_clients_others_pause_too_as_long_as_they_may() -> None:
+    runner = Runner([response(503, {"message": "x"}, retry_after="5"), accepted(), accepted(), accepted()])
+    operations = runner.operations(pauses=SHORTEST)
+    with pytest.raises(errors.GatewayError):
+        runner.run(operations.submit(1, retry_seconds=0))
+    assert runner.pauses == []
+    for retry_seconds in (0, 2, 30):
+        runner.run(operations.submit(1, retry_seconds=retry_seconds))
+    assert runner.pauses == [2.0, 3.0], "0: at once; 2: for 2 s; 30: until it may"
+
+
+def test_a_wait_may_poll_at_a_pace_of_its_own() -> None:
+    runner = Runner([status("pending", "9"), status("running"), status("succeeded")])
+    runner.run(runner.operations().wait("r1", poll_seconds=0.15))
+    assert runner.pauses == [0.15, 0.15]
+
+
 def refused() -> httpx.ConnectError:
     error = httpx.ConnectError("All connection attempts failed")
     attempts = ExceptionGroup("attempts", [ConnectionRefusedError(111, "refused")])

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from async_inference_client import Request
 from scripts.console import ROOT
 from scripts.local.demo import TEXTS, Row, _result
+from tests.unit.client_plans import document
 from worker.model import load
 
 
 def shown(result: Any) -> str:
-    return _result(Row("a text", answer={"result": result}))
+    return _result(Row("a text", answer=Request.from_document(document("succeeded", result=result))))
 
 
 @pytest.mark.parametrize(

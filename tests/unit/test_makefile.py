@@ -11,7 +11,7 @@ from scripts.console import ROOT
 
 def made(*arguments: str) -> list[str]:
     """The arguments that `make ...` starts Python with."""
-    show = r"PY=printf '%s\n'"
+    show = r"RUN=printf '%s\n' scripts"
     done = subprocess.run(["make", *arguments, show], cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout.splitlines()
 

@@ -1,20 +1,20 @@
 """Many inputs: all are sent first, each line comes in its turn, and the journal survives every interruption."""
 
-import concurrent.futures
 import json
-import os
+import signal
 from collections import defaultdict
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+import httpx
 import pytest
 
 from inference.errors import InvalidInput, NotJson, Unavailable
-from scripts.operate import predict_journal, predict_many
-from scripts.operate.client import Client, Reply
+from scripts.operate import predict_journal, predict_many, predict_progress
 from scripts.operate.predict_journal import Journal
-from tests.unit.predict_server import THROTTLED, URL, Api, Clock, lines, main, problem
+from tests.unit.client_plans import problem, response
+from tests.unit.predict_server import URL, Api, Clock, lines, main, serve
 
 COUNT = 100
 STDIN = "".join(f"{n}\n" for n in range(COUNT))
@@ -27,7 +27,7 @@ def number(value: Any) -> int:
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Api:
     api = Api()
-    monkeypatch.setattr(Client, "call", lambda self, *a, **k: api.call(self, *a, **k))
+    serve(monkeypatch, api)
     return api
 
 
@@ -36,13 +36,6 @@ def journals(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Where journals are written."""
     monkeypatch.setattr(predict_journal, "BUILD", tmp_path)
     return tmp_path / "predict"
-
-
-def exits(monkeypatch: pytest.MonkeyPatch) -> None:
-    def exit_now(code: int) -> NoReturn:
-        raise SystemExit(code)
-
-    monkeypatch.setattr(os, "_exit", exit_now)
 
 
 def ids(journals: Path) -> list[str]:
@@ -80,19 +73,18 @@ def test_a_line_is_printed_as_soon_as_those_before_it_are_done(
     assert seen == [0, 1, 2, 3, 4, 5]
 
 
+def interrupt() -> None:
+    """As Ctrl-C."""
+    signal.raise_signal(signal.SIGINT)
+
+
 def test_interrupted_after_everything_was_sent_the_journal_has_every_id(
     monkeypatch: pytest.MonkeyPatch, api: Api, clock: Clock, journals: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def interrupt() -> None:
-        if len(api.by_key) == COUNT:
-            raise KeyboardInterrupt
-
-    exits(monkeypatch)
     api.ready = lambda _: False
-    clock.on_sleep = interrupt
-    with pytest.raises(SystemExit) as exited:
+    clock.on_sleep = lambda: interrupt() if len(api.by_key) == COUNT else None
+    with pytest.raises(KeyboardInterrupt):
         main(monkeypatch, "-", stdin=STDIN)
-    assert exited.value.code == 130
     (journal,) = journals.iterdir()
     shown = capsys.readouterr()
     assert shown.out == ""
@@ -108,20 +100,10 @@ def test_interrupted_after_everything_was_sent_the_journal_has_every_id(
 def test_interrupted_while_sending_the_journal_has_what_was_accepted_and_nothing_is_accepted_twice(
     monkeypatch: pytest.MonkeyPatch, api: Api, journals: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    real, calls = concurrent.futures.wait, 0
-
-    def wait(*arguments: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        if calls == 2:
-            raise KeyboardInterrupt
-        return real(*arguments)
-
-    exits(monkeypatch)
-    monkeypatch.setattr(predict_many, "wait", wait)
-    with pytest.raises(SystemExit):
+    api.reject = lambda _: interrupt() if len(api.inputs) == 20 else None
+    with pytest.raises(KeyboardInterrupt):
         main(monkeypatch, "-", stdin=STDIN)
-    assert 0 < len(api.inputs) < COUNT
+    assert 20 < len(api.inputs) < COUNT
     assert sorted(ids(journals)) == sorted(api.inputs)
     capsys.readouterr()
     (journal,) = journals.iterdir()
@@ -130,37 +112,74 @@ def test_interrupted_while_sending_the_journal_has_what_was_accepted_and_nothing
     assert len(api.by_key) == len(set(ids(journals))) == len(ids(journals)) == COUNT
 
 
-@pytest.mark.parametrize(("rejection", "pause"), [(THROTTLED, 0.5), (problem(Unavailable), 2)], ids=["gateway", "api"])
+@pytest.mark.parametrize(("retry_after", "pause"), [({}, 0.5), ({"retry_after": "2"}, 2)], ids=["gateway", "api"])
 def test_throttling_slows_all_senders_and_fails_no_line(
     monkeypatch: pytest.MonkeyPatch,
     api: Api,
     clock: Clock,
     capsys: pytest.CaptureFixture[str],
-    rejection: Reply,
+    retry_after: dict[str, str],
     pause: float,
 ) -> None:
     sent_at: dict[float, int] = defaultdict(int)
 
-    def five_at_a_time(_: Any) -> Reply | None:
+    def five_at_a_time(_: Any) -> httpx.Response | None:
         sent_at[clock.now] += 1
-        return rejection if sent_at[clock.now] > 5 else None
+        return response(429, {"message": "slow"}, **retry_after) if sent_at[clock.now] > 5 else None
 
-    real = predict_many.wait
-    monkeypatch.setattr(predict_many, "wait", lambda calls, *_: real(calls))  # else who is rejected first is a race
     api.reject = five_at_a_time
-    assert main(monkeypatch, "-", "--timeout", "10", stdin=STDIN) == 0
+    assert main(monkeypatch, "-", "--timeout", "600", stdin=STDIN) == 0
     assert [line["status"] for line in lines(capsys)] == ["succeeded"] * COUNT
-    assert max(sent_at.values()) == predict_many.SENDERS, "no sender goes on when another one was rejected"
-    assert all(after - before >= pause for before, after in pairwise(sent_at))
+    assert max(sent_at.values()) <= predict_many.SENDERS + 5, "those of the five that did not know it yet"
+    assert all(after - before >= pause for before, after in pairwise(sent_at)), "none is sent while one is throttled"
 
 
 def test_throttling_without_end_is_given_up_after_the_time_of_an_input(
     monkeypatch: pytest.MonkeyPatch, api: Api, clock: Clock, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    api.reject = lambda _: problem(Unavailable)
+    tries: dict[int, int] = defaultdict(int)
+
+    def reject(value: Any) -> httpx.Response:
+        tries[number(value)] += 1
+        return problem(Unavailable)
+
+    api.reject = reject
     assert main(monkeypatch, "-", "--timeout", "45", stdin=STDIN) == 2
     assert {line["status"] for line in lines(capsys)} == {"rejected"}
     assert 40 < clock.now <= 45
+    assert {tries[index] for index in range(predict_many.SENDERS, COUNT)} == {1}
+
+
+def test_a_journal_that_can_not_be_written_ends_the_run(monkeypatch: pytest.MonkeyPatch, api: Api) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Journal, "accepted", full)
+    with pytest.raises(OSError, match="No space left"):
+        main(monkeypatch, "-", stdin=STDIN)
+
+
+def test_the_numbers_are_said_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, api: Api, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.ready = lambda value: number(value) < 3 or clock.now > 3 * predict_progress.NOTE_SECONDS
+    assert main(monkeypatch, "-", stdin="0\n1\n2\n3\n") == 0
+    said = capsys.readouterr().err.splitlines()
+    assert said[0].startswith("0 of 4 inputs sent, 0 done; to resume")
+    assert said[1:4] == ["4 of 4 inputs sent, 3 done"] * 3
+
+
+def test_on_a_terminal_there_are_bars_and_results_go_to_stdout(
+    monkeypatch: pytest.MonkeyPatch, api: Api, clock: Clock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    api.ready = lambda _: clock.now > 8
+    assert main(monkeypatch, "-", stdin=STDIN) == 0
+    shown = capsys.readouterr()
+    assert [json.loads(line)["index"] for line in shown.out.splitlines()] == list(range(COUNT))
+    assert f"{COUNT}/{COUNT}" in shown.err
 
 
 def test_rejected_inputs_have_their_lines_and_the_others_go_on(
@@ -200,7 +219,8 @@ def test_the_time_behind_other_inputs_is_not_an_inputs_own_and_none_is_asked_for
         return clock.now >= 10 * number(value)
 
     api.ready = one_in_ten_seconds
-    assert main(monkeypatch, "-", "--timeout", "30", stdin=STDIN) == 0
+    assert main(monkeypatch, "-", "--timeout", "30", stdin="".join(f"{n}\n" for n in range(30))) == 0
+    assert len(asked) == 30
     for times in asked.values():
         assert all(after - before >= 7 for before, after in pairwise(times)), times
 

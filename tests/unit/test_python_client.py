@@ -17,6 +17,7 @@ from async_inference_client._version import VERSION
 from inference.errors import InvalidInput
 from inference.requests import FINAL
 from scripts.console import ROOT
+from tests.e2e import http_client
 from tests.unit import client_plans
 from tests.unit.client_plans import BASE, problem, status
 from tests.unit.client_transport import Api, caller, sync_client
@@ -54,9 +55,9 @@ def test_both_clients_have_the_same_methods() -> None:
     assert {"submit", "get", "wait", "resume", "predict", "map", "cancel", "close"} == set(methods(Client))
 
 
-def test_the_client_knows_every_final_status() -> None:
-    """It shares no code with the API."""
-    assert async_inference_client.FINAL == FINAL
+def test_the_clients_know_every_final_status() -> None:
+    """They share no code with the API. One that does not know a status asks until its time is up."""
+    assert async_inference_client.FINAL == http_client.FINAL == FINAL
 
 
 def test_submit_wait_resume_get_cancel_and_predict(api: Api, call: Callable[..., Any]) -> None:

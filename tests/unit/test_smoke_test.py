@@ -2,47 +2,51 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
+from async_inference_client import Client
 from scripts.console import CommandError
 from scripts.deployment import smoke_test as command
 from scripts.deployment import terraform
 from scripts.deployment.environment_config import ConfiguredModel, EnvironmentConfig
 from scripts.operate import endpoint
-from scripts.operate.client import Client, Reply
+from tests.unit import client_plans
+from tests.unit.client_plans import response
 
-ACCEPTED = Reply(202, {}, {"request_id": "r1"})
+ACCEPTED = client_plans.accepted()
 
 
-def status(name: str, **more: Any) -> Reply:
-    body = {"request_id": "r1", "status": name, "model_version": "1.0.0", "result": {"y": 1}, "error": None}
-    return Reply(200, {}, body | more)
+def status(name: str, **more: Any) -> httpx.Response:
+    return client_plans.status(name, **{"model_version": "1.0.0", "result": {"y": 1}} | more)
 
 
 class Api:
     """Answers a client's calls from a list."""
 
     def __init__(self) -> None:
-        self.answers: list[Reply] = []
+        self.answers: list[httpx.Response] = []
         self.calls: list[tuple[str, str, bytes]] = []
 
-    def call(self, client: Client, method: str, path: str, body: bytes = b"", headers: Any = None) -> Reply:
-        self.calls.append((method, path, body))
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.calls.append((request.method, request.url.path, request.content))
         return self.answers.pop(0)
 
 
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     api = Api()
-    monkeypatch.setattr(Client, "call", lambda self, *arguments: api.call(self, *arguments))
+    transport = httpx.MockTransport(api)
+    monkeypatch.setattr(command, "Client", functools.partial(Client, transport=transport))
     monkeypatch.setattr(terraform, "outputs", lambda _: {"default_model": "first"})
     monkeypatch.setattr(endpoint, "base_url", lambda _: "https://api.test")
-    monkeypatch.setattr(command, "_sign", lambda *_: None)
+    monkeypatch.setattr(command, "_auth", lambda *_: None)
     return api
 
 
@@ -60,14 +64,14 @@ def test_the_default_models_sample_is_sent_and_its_result_shown(
 ) -> None:
     api.answers = [ACCEPTED, status("succeeded")]
     assert command.smoke_test("dev", config, None, 5) == 0
-    assert api.calls == [("POST", "/predict/first", b'{"from": "first"}'), ("GET", "/status/r1", b"")]
+    assert api.calls == [("POST", "/predict/first", b'{"from":"first"}'), ("GET", "/status/r1", b"")]
     assert 'first 1.0.0 succeeded: {"y": 1}' in capsys.readouterr().err
 
 
 def test_another_model_can_be_named(api: Api, config: EnvironmentConfig) -> None:
     api.answers = [ACCEPTED, status("succeeded")]
     assert command.smoke_test("dev", config, "second", 5) == 0
-    assert api.calls[0] == ("POST", "/predict/second", b'{"from": "second"}')
+    assert api.calls[0] == ("POST", "/predict/second", b'{"from":"second"}')
     with pytest.raises(CommandError, match="no model third: its models are first, second"):
         command.smoke_test("dev", config, "third", 5)
 
@@ -95,7 +99,7 @@ def test_a_request_that_does_not_end_fails_at_the_deadline(api: Api, config: Env
 
 
 def test_a_caller_who_is_not_accepted_is_not_told_to_roll_back(api: Api, config: EnvironmentConfig) -> None:
-    api.answers = [Reply(401, {}, {"message": "Unauthorized"})]
+    api.answers = [response(401, {"message": "Unauthorized"})]
     with pytest.raises(CommandError, match=r"does not accept this caller.*API_TOKEN") as failed:
         command.smoke_test("dev", config, None, 5)
     assert "oll back" not in str(failed.value)
@@ -103,9 +107,10 @@ def test_a_caller_who_is_not_accepted_is_not_told_to_roll_back(api: Api, config:
 
 def test_the_token_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_TOKEN", "t")
-    sign = command._sign("dev", "https://api.test", {})
-    assert sign is not None
-    assert sign("GET", "https://api.test", b"", {"a": "b"}) == {"a": "b", "Authorization": "Bearer t"}
+    auth = command._auth("dev", {})
+    assert auth is not None
+    (sent,) = auth.sync_auth_flow(httpx.Request("GET", "https://api.test"))
+    assert sent.headers["Authorization"] == "Bearer t"
 
 
 @pytest.mark.parametrize(("schema", "found"), [({"examples": [{"x": 1}, {}]}, [{"x": 1}]), ({}, None)])

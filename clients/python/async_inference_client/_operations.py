@@ -8,7 +8,8 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -60,6 +61,19 @@ OnAccepted = Callable[[Accepted], None]
 OnStatus = Callable[[Request], None]
 
 
+@dataclass
+class Throttle:
+    """What the submits of one client share: while one of them is throttled, the others would be too.
+
+    Attributes:
+        until: on the clock, no submit is tried before it.
+        accepted_at: when one was accepted last.
+    """
+
+    until: float = -inf
+    accepted_at: float = -inf
+
+
 @dataclass(frozen=True)
 class Operations:
     """Makes the plans.
@@ -68,6 +82,7 @@ class Operations:
         base_url: for the texts of errors.
         retry_seconds: how long a submit, get or cancel is repeated; 0 means one try.
         request_timeout: of one HTTP call, in seconds.
+        clock: seconds; any zero.
     """
 
     base_url: str
@@ -75,6 +90,7 @@ class Operations:
     request_timeout: float = REQUEST_TIMEOUT_SECONDS
     pauses: Pauses = field(default_factory=Pauses)
     clock: Callable[[], float] = time.monotonic
+    throttle: Throttle = field(default_factory=Throttle)
 
     def submit(
         self,
@@ -82,20 +98,24 @@ class Operations:
         *,
         model: str | None = None,
         idempotency_key: str | None = None,
+        retry_seconds: float | None = None,
         deadline: float | None = None,
         throttled_seconds: float = 0.0,
     ) -> Plan[Accepted]:
         """Send an input. All tries have the same key, so that a lost response makes no second request.
 
         Args:
+            retry_seconds: in place of the client's.
             deadline: on `clock`: nothing is tried after it.
-            throttled_seconds: how long it is repeated while the API throttles it, if that is longer.
+            throttled_seconds: a throttled submit is repeated for so long after the client's last that was accepted.
         """
         key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
         headers = {"Content-Type": "application/json", "Idempotency-Key": _quoted(key)}
         path = "/predict" if model is None else f"/predict/{quote(model, safe='')}"
         content = _encoded(value)
-        response = yield from self._repeated("POST", path, content, headers, deadline, throttled_seconds)
+        submit = Call("POST", path, self.request_timeout, content, headers)
+        retry_seconds = self.retry_seconds if retry_seconds is None else retry_seconds
+        response = yield from self._submitted(submit, retry_seconds, deadline, throttled_seconds)
         found = body_of(response)
         if response.status_code != 202 or not isinstance(found, dict) or not isinstance(found.get("request_id"), str):
             raise unreadable(response, "202 and a request_id were expected")
@@ -117,22 +137,30 @@ class Operations:
         *,
         timeout: float | None = None,
         on_status: OnStatus | None = None,
+        poll_seconds: float | None = None,
     ) -> Plan[Request]:
         """Poll until the request is final, at once for the first time.
 
         Args:
             timeout: seconds; None waits as long as the request is open, which its `expires_at` bounds.
+            poll_seconds: between two polls, in place of what the API asks for.
         """
-        return (yield from self._wait(request_id, timeout, self._deadline(timeout), on_status))
+        return (yield from self._wait(request_id, timeout, self._deadline(timeout), on_status, poll_seconds))
 
     def _wait(
-        self, request_id: str, timeout: float | None, deadline: float | None, on_status: OnStatus | None
+        self,
+        request_id: str,
+        timeout: float | None,
+        deadline: float | None,
+        on_status: OnStatus | None,
+        poll_seconds: float | None = None,
     ) -> Plan[Request]:
+        poll = Call("GET", f"/status/{quote(request_id, safe='')}", self.request_timeout)
         failures, failing_since = 0, 0.0
         while True:
             pause: float | None
             try:
-                request = _request((yield from self._once("GET", f"/status/{quote(request_id, safe='')}", deadline)))
+                request = _request((yield from self._once(poll, deadline)))
             except InferenceError as error:
                 now = self.clock()
                 failing_since = failing_since if failures else now
@@ -150,7 +178,7 @@ class Operations:
                     return request
                 if timeout is not None and deadline is not None and self.clock() >= deadline:
                     raise WaitTimeout(request_id, timeout)
-                pause = self.pauses.before_poll(request.retry_after)
+                pause = self.pauses.before_poll(request.retry_after) if poll_seconds is None else poll_seconds
             yield self._pause(pause, deadline)
 
     def await_outcome(
@@ -178,51 +206,67 @@ class Operations:
         yield self._pause(self.pauses.before_poll(accepted.retry_after), deadline)
         return (yield from self._wait(accepted.request_id, timeout, deadline, on_status))
 
-    def _repeated(
-        self,
-        method: str,
-        path: str,
-        content: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-        deadline: float | None = None,
-        throttled_seconds: float = 0.0,
+    def _submitted(
+        self, call: Call, retry_seconds: float, deadline: float | None, throttled_seconds: float
     ) -> Plan[httpx.Response]:
-        """A call that is safe to repeat, until it succeeds, can't succeed, or its time is over.
-
-        A refused connection is not tried again: nothing listens there, and the URL is probably wrong.
-        """
         began = self.clock()
+        over = inf if deadline is None else deadline
         failures = 0
+
+        def last_throttled() -> float:
+            since_accepted = max(began, self.throttle.accepted_at) + throttled_seconds
+            return max(began + retry_seconds, since_accepted)
+
         while True:
+            while (left := min(self.throttle.until, last_throttled(), over) - self.clock()) > 0:
+                yield Pause(left)
             try:
-                return (yield from self._once(method, path, deadline, content, headers))
+                response = yield from self._once(call, deadline)
             except InferenceError as error:
                 failures += 1
                 pause = self.pauses.before_retry(error, failures)
-                throttled = isinstance(error, ResponseError) and error.throttled
-                until = began + max(self.retry_seconds, throttled_seconds if throttled else 0.0)
-                if deadline is not None:
-                    until = min(until, deadline)
-                refused = isinstance(error, ConnectionFailed) and error.refused
-                if pause is None or refused or self.clock() + pause > until:
+                until = began + retry_seconds
+                if isinstance(error, ResponseError) and error.throttled and pause is not None:
+                    self.throttle.until = max(self.throttle.until, self.clock() + pause)
+                    until = last_throttled()
+                pause = self._before_next(error, pause, min(until, over))
+                if pause is None:
+                    raise
+            else:
+                self.throttle.accepted_at = self.clock()
+                return response
+            yield Pause(pause)
+
+    def _repeated(self, method: str, path: str) -> Plan[httpx.Response]:
+        """A call that is safe to repeat, until it succeeds, can't succeed, or its time is over."""
+        until = self.clock() + self.retry_seconds
+        failures = 0
+        while True:
+            try:
+                return (yield from self._once(Call(method, path, self.request_timeout), None))
+            except InferenceError as error:
+                failures += 1
+                pause = self._before_next(error, self.pauses.before_retry(error, failures), until)
+                if pause is None:
                     raise
             yield Pause(pause)
 
-    def _once(
-        self,
-        method: str,
-        path: str,
-        deadline: float | None,
-        content: bytes = b"",
-        headers: Mapping[str, str] | None = None,
-    ) -> Plan[httpx.Response]:
-        timeout = self.request_timeout
+    def _before_next(self, error: InferenceError, pause: float | None, until: float) -> float | None:
+        """The pause; None if there is no next try.
+
+        A refused connection is not tried again: nothing listens there, and the URL is probably wrong.
+        """
+        refused = isinstance(error, ConnectionFailed) and error.refused
+        return None if pause is None or refused or self.clock() + pause > until else pause
+
+    def _once(self, call: Call, deadline: float | None) -> Plan[httpx.Response]:
         if deadline is not None:
-            timeout = min(timeout, max(deadline - self.clock(), SHORTEST_CALL_SECONDS))
+            left = max(deadline - self.clock(), SHORTEST_CALL_SECONDS)
+            call = replace(call, timeout=min(call.timeout, left))
         try:
-            response = yield Call(method, path, timeout, content, headers or {})
+            response = yield call
         except httpx.RequestError as error:
-            raise no_response(f"{self.base_url}{path}", error) from error
+            raise no_response(f"{self.base_url}{call.path}", error) from error
         assert response is not None
         if not response.is_success:
             raise error_of(response)

@@ -38,7 +38,7 @@ class AsyncClient:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._http = httpx.AsyncClient(**settings(self.base_url), auth=auth, transport=transport)
-        self._operations = Operations(self.base_url, retry_seconds, request_timeout)
+        self._operations = Operations(self.base_url, retry_seconds, request_timeout, clock=_loop_time)
 
     async def __aenter__(self) -> Self:
         return self
@@ -50,9 +50,17 @@ class AsyncClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def submit(self, value: Any, *, model: str | None = None, idempotency_key: str | None = None) -> Accepted:
+    async def submit(
+        self,
+        value: Any,
+        *,
+        model: str | None = None,
+        idempotency_key: str | None = None,
+        retry_seconds: float | None = None,
+    ) -> Accepted:
         """As `Client.submit`."""
-        return await self._run(self._operations.submit(value, model=model, idempotency_key=idempotency_key))
+        plan = self._operations.submit(value, model=model, idempotency_key=idempotency_key, retry_seconds=retry_seconds)
+        return await self._run(plan)
 
     async def get(self, request_id: str) -> Request:
         """As `Client.get`."""
@@ -63,10 +71,17 @@ class AsyncClient:
         return await self._run(self._operations.cancel(request_id))
 
     async def wait(
-        self, request_id: str, *, timeout: float | None = None, on_status: OnStatus | None = None
+        self,
+        request_id: str,
+        *,
+        timeout: float | None = None,
+        on_status: OnStatus | None = None,
+        poll_seconds: float | None = None,
     ) -> Request:
         """As `Client.wait`."""
-        return await self._run(self._operations.wait(request_id, timeout=timeout, on_status=on_status))
+        return await self._run(
+            self._operations.wait(request_id, timeout=timeout, on_status=on_status, poll_seconds=poll_seconds)
+        )
 
     async def resume(self, request_id: str, *, timeout: float | None = None, on_status: OnStatus | None = None) -> Any:
         """As `Client.resume`."""
@@ -181,6 +196,11 @@ class AsyncClient:
         except StopIteration as end:
             value: T = end.value
             return value
+
+
+def _loop_time() -> float:
+    """What asyncio.sleep counts with."""
+    return asyncio.get_running_loop().time()
 
 
 async def _async_iterator(values: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:

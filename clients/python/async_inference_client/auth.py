@@ -125,7 +125,7 @@ class SigV4(httpx.Auth):
         found = found or self._session.get_config_variable("region")
         if not found:
             raise CredentialsError(
-                f"a signature needs the region, which {httpx.URL(url).host} does not contain: give region=, or set"
-                " AWS_REGION"
+                f"a signature needs the region, which {httpx.URL(url).host} does not contain: name it, or"
+                " set AWS_REGION"
             )
         return str(found)

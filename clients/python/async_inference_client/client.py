@@ -33,7 +33,8 @@ class Client:
         base_url: the URL before `/predict`.
         auth: `SigV4()`, `BearerToken(...)`, `ApiKey(...)` or another `httpx.Auth`; None for an open deployment.
         retry_seconds: how long a submit, get or cancel is repeated after a connection error, 429, or a 5xx that may
-            pass; 0 means one try. Repeats have the first try's idempotency key.
+            pass; 0 means one try. Repeats have the first try's idempotency key. While
+            one submit is throttled, the others pause too.
         request_timeout: of one HTTP call, in seconds.
         transport: for proxies, certificates and tests; see httpx.
 
@@ -52,7 +53,7 @@ class Client:
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._http = httpx.Client(**settings(self.base_url), auth=auth, transport=transport)
-        self._operations = Operations(self.base_url, retry_seconds, request_timeout)
+        self._operations = Operations(self.base_url, retry_seconds, request_timeout, clock=lambda: time.monotonic())
 
     def __enter__(self) -> Self:
         return self
@@ -64,7 +65,14 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def submit(self, value: Any, *, model: str | None = None, idempotency_key: str | None = None) -> Accepted:
+    def submit(
+        self,
+        value: Any,
+        *,
+        model: str | None = None,
+        idempotency_key: str | None = None,
+        retry_seconds: float | None = None,
+    ) -> Accepted:
         """Send an input and return at once: the request's id.
 
         Args:
@@ -72,13 +80,15 @@ class Client:
             model: the name of a model; None is the deployment's default model.
             idempotency_key: the same key and input give the same request, also in another process. By default each
                 submit has a key of its own.
+            retry_seconds: in place of the client's.
 
         Raises:
             InvalidInput, UnknownModel, TooLarge, ...: the API does not take this input; see `errors`.
             ConnectionFailed, GatewayError, Unavailable: not accepted in `retry_seconds`.
             UnencodableInput: it is not JSON.
         """
-        return self._run(self._operations.submit(value, model=model, idempotency_key=idempotency_key))
+        plan = self._operations.submit(value, model=model, idempotency_key=idempotency_key, retry_seconds=retry_seconds)
+        return self._run(plan)
 
     def get(self, request_id: str) -> Request:
         """Get a request as it is now.
@@ -97,20 +107,30 @@ class Client:
         """
         return self._run(self._operations.cancel(request_id))
 
-    def wait(self, request_id: str, *, timeout: float | None = None, on_status: OnStatus | None = None) -> Request:
+    def wait(
+        self,
+        request_id: str,
+        *,
+        timeout: float | None = None,
+        on_status: OnStatus | None = None,
+        poll_seconds: float | None = None,
+    ) -> Request:
         """Poll until the request is final, as often as the API asks for, and return it whatever its status.
 
         Args:
             request_id: whose outcome.
             timeout: seconds. None waits as long as it is open, which its `expires_at` bounds.
-            on_status: called with each answer.
+            on_status: called with each answer; what it raises ends the wait.
+            poll_seconds: between two polls, in place of what the API asks for.
 
         Raises:
             WaitTimeout: it is not final in time, and continues.
             ConnectionFailed, GatewayError, ...: the API did not answer for the rest of `timeout`, or for 300 seconds.
             UnknownRequest: as `get`.
         """
-        return self._run(self._operations.wait(request_id, timeout=timeout, on_status=on_status))
+        return self._run(
+            self._operations.wait(request_id, timeout=timeout, on_status=on_status, poll_seconds=poll_seconds)
+        )
 
     def resume(self, request_id: str, *, timeout: float | None = None, on_status: OnStatus | None = None) -> Any:
         """Wait for a request that was submitted before, by this process or another one, and return its result.

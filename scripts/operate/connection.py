@@ -1,0 +1,37 @@
+"""How commands talk to a deployment's API: who signs, and what its errors mean for a command and its user."""
+
+import httpx
+
+from async_inference_client import SigV4
+from async_inference_client.errors import CredentialsError, InferenceError, ResponseError, UnknownRequest, WaitTimeout
+from scripts.console import CommandError
+
+FAILED, USAGE, NOT_FOUND, TIMEOUT = 1, 2, 3, 4
+"""Exit codes: the request did not succeed; usage, a rejected input, or no connection; no such request; not in time."""
+
+
+def signer(*, required: bool, region: str | None) -> httpx.Auth | None:
+    """Signs with the caller's AWS credentials; None when there are none and none are required.
+
+    Raises:
+        CommandError: a signature is required, and there are no credentials.
+    """
+    try:
+        return SigV4(region)
+    except CredentialsError as error:
+        if required:
+            raise explain(error) from error
+        return None
+
+
+def explain(error: InferenceError) -> CommandError:
+    """The error as a command shows it, with its exit code."""
+    if isinstance(error, WaitTimeout):
+        return CommandError(
+            f"{error.request_id} is not done after {error.seconds:g} s and continues: --resume {error.request_id}",
+            TIMEOUT,
+        )
+    if isinstance(error, UnknownRequest):
+        asked_for = f"there is no request {error.request_id}" if error.request_id else str(error)
+        return CommandError(f"{asked_for} (it may have been deleted after its retention)", NOT_FOUND)
+    return CommandError(f"rejected: {error}" if isinstance(error, ResponseError) else str(error), USAGE)
