@@ -8,24 +8,20 @@ The input is tests/input.json of the model's folder, else the first of `examples
 
 import argparse
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from async_inference_client import BearerToken, Client
+from async_inference_client import Client
 from async_inference_client.errors import InferenceError, ResponseError
 from scripts.console import CommandError, note, run
 from scripts.deployment import aws_session, terraform
 from scripts.deployment.environment_config import ConfiguredModel, EnvironmentConfig, read_config
 from scripts.operate import endpoint
-from scripts.operate.connection import explain, signer
+from scripts.operate.connection import TOKEN, explain, signer, token
 from scripts.packaging.model_files import read_manifest
-
-TOKEN = "API_TOKEN"
-"""The environment variable with a bearer token, for a JWT authorizer."""
 
 TIMEOUT_SECONDS = 180.0
 """A new image's first start takes Lambda up to a minute or two."""
@@ -91,11 +87,9 @@ def sample_input(folder: Path) -> list[Any] | None:
 
 def _auth(environment: str, outputs: Mapping[str, Any]) -> httpx.Auth | None:
     """Adds the token, if one is set, or else a signature, if there are credentials."""
-    if token := os.environ.get(TOKEN):
-        return BearerToken(token)
     if environment == terraform.LOCAL:
-        return None
-    return signer(required=False, region=aws_session.region_of(outputs))
+        return token()
+    return token() or signer(required=False, region=aws_session.region_of(outputs))
 
 
 def _remedy(environment: str, model: ConfiguredModel) -> str:

@@ -1,13 +1,25 @@
 """How commands talk to a deployment's API: who signs, and what its errors mean for a command and its user."""
 
+import os
+
 import httpx
 
-from async_inference_client import SigV4
+from async_inference_client import BearerToken, SigV4
 from async_inference_client.errors import CredentialsError, InferenceError, ResponseError, UnknownRequest, WaitTimeout
 from scripts.console import CommandError
 
 FAILED, USAGE, NOT_FOUND, TIMEOUT = 1, 2, 3, 4
 """Exit codes: the request did not succeed; usage, a rejected input, or no connection; no such request; not in time."""
+
+
+TOKEN = "API_TOKEN"
+"""The environment variable with a bearer token, for a JWT authorizer."""
+
+
+def token() -> httpx.Auth | None:
+    """Sends the shell's token; None if there is none."""
+    found = os.environ.get(TOKEN)
+    return BearerToken(found) if found else None
 
 
 def signer(*, required: bool, region: str | None) -> httpx.Auth | None:

@@ -26,13 +26,15 @@ from async_inference_client import AsyncClient, Request
 from async_inference_client.auth import region_in
 from async_inference_client.errors import InferenceError
 from scripts.console import CommandError, argument_text, as_json, note, run
-from scripts.operate.connection import FAILED, USAGE, explain, signer
+from scripts.operate.connection import FAILED, TOKEN, USAGE, explain, signer, token
 from scripts.operate.predict_journal import Journal
 from scripts.operate.predict_many import run_all
 
 OK = 0
 
-_EXIT_CODES = """\
+_MORE = f"""\
+A bearer token in {TOKEN} is sent, for a JWT authorizer.
+
 exit codes:
   0  succeeded
   1  the request failed, was cancelled or expired
@@ -87,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="predict",
         description=__doc__,
-        epilog=_EXIT_CODES,
+        epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = parser.add_mutually_exclusive_group(required=True)
@@ -126,7 +128,9 @@ def _opener(args: argparse.Namespace) -> Callable[[], AsyncClient]:
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise CommandError(f"{url} is not an http(s) URL: give --url https://...", USAGE)
     signs = args.sign or on_aws or region_in(url)
-    auth = signer(required=args.sign, region=region) if signs else None
+    auth = None if args.sign else token()
+    if auth is None and signs:
+        auth = signer(required=args.sign, region=region)
     return lambda: AsyncClient(url, auth=auth)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from async_inference_client import SigV4, errors
+from async_inference_client import BearerToken, SigV4, errors
 from async_inference_client._operations import RETRY_SECONDS
 from inference.errors import InvalidInput, Unavailable, UnknownRequest
 from scripts.console import CommandError
@@ -144,20 +144,23 @@ def test_without_credentials_nothing_is_signed_unless_it_must_be() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "signed"),
+    ("arguments", "token", "kind"),
     [
-        (["--url", "https://abc.execute-api.eu-west-1.amazonaws.com"], True),
-        (["--url", "https://api.example.org", "--sign", "--region", "eu-north-1"], True),
-        (["--url", "https://api.example.org"], False),
+        (["--url", "https://abc.execute-api.eu-west-1.amazonaws.com"], "", SigV4),
+        (["--url", "https://abc.execute-api.eu-west-1.amazonaws.com"], "t", BearerToken),
+        (["--url", "https://api.example.org", "--sign", "--region", "eu-north-1"], "t", SigV4),
+        (["--url", "https://api.example.org"], "t", BearerToken),
+        (["--url", "https://api.example.org"], "", type(None)),
     ],
 )
-def test_what_is_signed(monkeypatch: pytest.MonkeyPatch, arguments: list[str], signed: bool) -> None:
+def test_what_is_signed(monkeypatch: pytest.MonkeyPatch, arguments: list[str], token: str, kind: type) -> None:
     seen: list[httpx.Auth | None] = []
-    for name, value in {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "secret"}.items():
+    variables = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "secret", connection.TOKEN: token}
+    for name, value in variables.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(predict, "AsyncClient", lambda url, auth: seen.append(auth))
     predict._opener(predict._parser().parse_args([*arguments, "x"]))()
-    assert [isinstance(auth, SigV4) for auth in seen] == [signed]
+    assert [type(auth) for auth in seen] == [kind]
 
 
 def test_an_unknown_request_without_an_id_is_shown_too() -> None:

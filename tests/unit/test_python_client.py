@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import pickle
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -126,10 +127,11 @@ def test_a_sleep_that_is_interrupted_leaves_the_id_known(api: Api, monkeypatch: 
 
 
 def test_members_that_are_not_known_are_kept() -> None:
-    document = client_plans.document("succeeded", webhook={"attempts": 1}, batch_id="b1")
+    document = client_plans.document("succeeded", webhook={"attempts": 1}, batch_id="b1", attempts=[])
     found = async_inference_client.Request.from_document(document)
     assert found.document["webhook"] == {"attempts": 1}
     assert "batch_id" not in repr(found)
+    assert found.attempts == 0, "of another type: as if it was not there"
 
 
 def test_the_readmes_examples_use_names_that_are_there() -> None:
@@ -159,3 +161,21 @@ def test_the_readmes_examples_use_names_that_are_there() -> None:
 def test_the_package_has_the_repositorys_version() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     assert f'\nversion = "{VERSION}"\n' in project
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.InvalidInput("422 no", status=422, body={"type": errors.InvalidInput.TYPE, "detail": "d"}),
+        errors.GatewayError("503 no", status=503, headers={"a": "b"}, retry_after=2.0),
+        errors.ConnectionFailed("no answer", refused=True),
+        errors.WaitTimeout("r1", 5),
+        errors.RequestFailed(async_inference_client.Request.from_document(client_plans.document("failed"))),
+        errors.UnencodableInput("no"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_comes_out_of_another_process_as_it_was(error: errors.InferenceError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))

@@ -41,6 +41,14 @@ class InferenceError(Exception):
     retryable: bool = False
     retry_after: float | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors come out of other processes: pickle's own way calls __init__ without its keyword arguments."""
+        return _rebuilt, (type(self), self.args), self.__dict__
+
+
+def _rebuilt(kind: type[InferenceError], args: tuple[Any, ...]) -> InferenceError:
+    return kind.__new__(kind, *args)
+
 
 class UnencodableInput(InferenceError, ValueError):
     """The input can't be sent as JSON."""

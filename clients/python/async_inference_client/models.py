@@ -103,7 +103,7 @@ class Request:
             code_digest=document.get("code_digest"),
             result=document.get("result"),
             error=_failure(document.get("error")),
-            attempts=int(document.get("attempts") or 0),
+            attempts=_number(document.get("attempts")) or 0,
             submitted_at=_time(document, "submitted_at"),
             started_at=_time(document, "started_at"),
             finished_at=_time(document, "finished_at"),
@@ -165,7 +165,11 @@ class Outcome:
 def _failure(found: Any) -> Failure | None:
     if not isinstance(found, Mapping):
         return None
-    return Failure(str(found.get("code") or ""), str(found.get("message") or ""), found.get("attempt"))
+    return Failure(str(found.get("code") or ""), str(found.get("message") or ""), _number(found.get("attempt")))
+
+
+def _number(found: Any) -> int | None:
+    return found if isinstance(found, int) else None
 
 
 def _time(document: Mapping[str, Any], name: str) -> datetime | None:
