@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from typing import Any
 
 import httpx
@@ -140,6 +141,16 @@ def test_nobody_listening_is_said_at_once_but_a_wait_goes_on() -> None:
     assert raised.value.__cause__ is not None
     runner = Runner([refused(), status("succeeded")])
     assert runner.run(runner.operations().wait("r1")).final
+
+
+def test_an_untrusted_certificate_is_not_tried_again() -> None:
+    error = httpx.ConnectError("certificate verify failed")
+    error.__cause__ = ssl.SSLCertVerificationError("certificate verify failed")
+    for plan in ("submit", "get", "wait"):
+        runner = Runner([error])
+        with pytest.raises(errors.ConnectionFailed, match="certificate") as raised:
+            runner.run(getattr(runner.operations(), plan)("r1"))
+        assert not raised.value.retryable
 
 
 def test_polls_are_paced_by_the_api() -> None:

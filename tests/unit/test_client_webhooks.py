@@ -65,6 +65,7 @@ def test_one_changed_byte_is_noticed(data: st.DataObject) -> None:
         {"Webhook-Timestamp": str(int(NOW) + 1)},
         {"Webhook-Signature": headers(secret=OTHER)["Webhook-Signature"]},
         {"Webhook-Signature": headers()["Webhook-Signature"].replace("v1,", "v1a,")},
+        {"Webhook-Signature": headers()["Webhook-Signature"].replace("v1,", "v2,")},
         {"Webhook-Signature": "v1,"},
         {"Webhook-Signature": "v1,é"},
     ],
