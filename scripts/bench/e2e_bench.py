@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from typing import Any
 
-import httpx
+import httpx2
 
 from async_inference_client import Client
 from scripts.bench import traffic
@@ -108,7 +108,7 @@ def _burst(client: Client, plan: Plan) -> tuple[list[float], float]:
 
 def _floor(local: emulator.Emulator, base_url: str) -> dict[str, Any]:
     """What the emulator takes for the bare calls, for a function that does nothing, and for its HTTP API."""
-    with _resources(local) as calls, httpx.Client(trust_env=False) as http:
+    with _resources(local) as calls, httpx2.Client(trust_env=False) as http:
         calls["HTTP API, unknown id"] = lambda: http.get(f"{base_url}/status/none")
         measured = {}
         for name, call in calls.items():

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from async_inference_client import Client
 from async_inference_client.errors import InferenceError, ResponseError
@@ -85,7 +85,7 @@ def sample_input(folder: Path) -> list[Any] | None:
     return examples[:1] or None
 
 
-def _auth(environment: str, outputs: Mapping[str, Any]) -> httpx.Auth | None:
+def _auth(environment: str, outputs: Mapping[str, Any]) -> httpx2.Auth | None:
     """Adds the token, if one is set, or else a signature, if there are credentials."""
     if environment == terraform.LOCAL:
         return token()

@@ -2,7 +2,7 @@
 
 import os
 
-import httpx
+import httpx2
 
 from async_inference_client import BearerToken, SigV4
 from async_inference_client.errors import CredentialsError, InferenceError, ResponseError, UnknownRequest, WaitTimeout
@@ -16,13 +16,13 @@ TOKEN = "API_TOKEN"
 """The environment variable with a bearer token, for a JWT authorizer."""
 
 
-def token() -> httpx.Auth | None:
+def token() -> httpx2.Auth | None:
     """Sends the shell's token; None if there is none."""
     found = os.environ.get(TOKEN)
     return BearerToken(found) if found else None
 
 
-def signer(*, required: bool, region: str | None) -> httpx.Auth | None:
+def signer(*, required: bool, region: str | None) -> httpx2.Auth | None:
     """Signs with the caller's AWS credentials; None when there are none and none are required.
 
     Raises:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import httpx
+import httpx2
 
 from async_inference_client._operations import Call, Operations, Plan
 from async_inference_client._pauses import Pauses
@@ -11,20 +11,20 @@ from inference.errors import InferenceError
 from inference.http.problems import INTERNAL_ERROR, PROBLEMS
 
 BASE = "https://api.test"
-RESET = httpx.ReadError("connection reset")
-Answer = httpx.Response | httpx.RequestError
+RESET = httpx2.ReadError("connection reset")
+Answer = httpx2.Response | httpx2.RequestError
 
 
-def response(status: int, body: Any = None, **headers: str) -> httpx.Response:
-    return httpx.Response(
+def response(status: int, body: Any = None, **headers: str) -> httpx2.Response:
+    return httpx2.Response(
         status,
         json=body,
         headers={name.replace("_", "-"): value for name, value in headers.items()},
-        request=httpx.Request("GET", BASE),
+        request=httpx2.Request("GET", BASE),
     )
 
 
-def accepted(request_id: str = "r1", retry_after: str = "1") -> httpx.Response:
+def accepted(request_id: str = "r1", retry_after: str = "1") -> httpx2.Response:
     body = {"request_id": request_id, "status": "pending", "model": "m", "poll_url": f"/status/{request_id}"}
     return response(202, body, retry_after=retry_after)
 
@@ -46,12 +46,12 @@ def document(status: str, request_id: str = "r1", **more: Any) -> dict[str, Any]
     } | more
 
 
-def status(value: str, retry_after: str | None = None, request_id: str = "r1", **more: Any) -> httpx.Response:
+def status(value: str, retry_after: str | None = None, request_id: str = "r1", **more: Any) -> httpx2.Response:
     headers = {} if retry_after is None else {"retry_after": retry_after}
     return response(200, document(value, request_id, **more), **headers)
 
 
-def problem(error: type[InferenceError] | None = None) -> httpx.Response:
+def problem(error: type[InferenceError] | None = None) -> httpx2.Response:
     """The API's answer to an error; without one, to an error that is not in its map."""
     answer = PROBLEMS[error] if error else INTERNAL_ERROR
     body = {"type": answer.type, "title": answer.title, "status": answer.status, "detail": f"because {answer.status}"}
@@ -99,7 +99,7 @@ class Runner:
                 self.called_at.append(self.now)
                 answer = self._answer(step)
                 self.now += self._seconds_per_call
-                step = plan.throw(answer) if isinstance(answer, httpx.RequestError) else plan.send(answer)
+                step = plan.throw(answer) if isinstance(answer, httpx2.RequestError) else plan.send(answer)
         except StopIteration as end:
             return end.value
 

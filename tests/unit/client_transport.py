@@ -1,4 +1,4 @@
-"""The API behind httpx.MockTransport, and either Python client in front of it."""
+"""The API behind httpx2.MockTransport, and either Python client in front of it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import httpx2
 
 from async_inference_client import AsyncClient, Client
 from tests.unit.client_plans import BASE, accepted, status
@@ -22,12 +22,12 @@ class Api:
         self.inputs: dict[str, Any] = {}
         self.final: set[str] = set()
         self.most_open = 0
-        self.seen: list[httpx.Request] = []
-        self.respond: Callable[[httpx.Request, Any], httpx.Response | None] = lambda request, value: None
+        self.seen: list[httpx2.Request] = []
+        self.respond: Callable[[httpx2.Request, Any], httpx2.Response | None] = lambda request, value: None
         self.ready: Callable[[Any], bool] = lambda _: True
         self._lock = threading.Lock()
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
         with self._lock:
             self.seen.append(request)
             submits = "/predict" in request.url.path
@@ -49,11 +49,11 @@ class Api:
 
 
 def sync_client(api: Api, **more: Any) -> Client:
-    return Client(BASE, transport=httpx.MockTransport(api), **more)
+    return Client(BASE, transport=httpx2.MockTransport(api), **more)
 
 
 def async_client(api: Api, **more: Any) -> AsyncClient:
-    return AsyncClient(BASE, transport=httpx.MockTransport(api), **more)
+    return AsyncClient(BASE, transport=httpx2.MockTransport(api), **more)
 
 
 def caller(kind: str, api: Api) -> Callable[..., Any]:

@@ -8,7 +8,7 @@ import selectors
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from async_inference_client import AsyncClient
@@ -62,10 +62,10 @@ class Server:
 
     def __init__(self) -> None:
         self.answers: Iterator[Answer] = iter(())
-        self.calls: list[httpx.Request] = []
-        self.respond: Callable[[httpx.Request], Answer] = lambda _: next(self.answers)
+        self.calls: list[httpx2.Request] = []
+        self.respond: Callable[[httpx2.Request], Answer] = lambda _: next(self.answers)
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
         self.calls.append(request)
         answer = self.respond(request)
         if isinstance(answer, Exception):
@@ -80,36 +80,36 @@ class Api:
         self.by_key: dict[str, str] = {}
         self.inputs: dict[str, Any] = {}
         self.asked: list[Any] = []
-        self.reject: Callable[[Any], httpx.Response | None] = lambda _: None
+        self.reject: Callable[[Any], httpx2.Response | None] = lambda _: None
         self.ready: Callable[[Any], bool] = lambda _: True
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
         if request.method == "POST":
             return self._accept(json.loads(request.content), request.headers["Idempotency-Key"])
         return self._status(request.url.path.rpartition("/")[2])
 
-    def _accept(self, value: Any, key: str) -> httpx.Response:
+    def _accept(self, value: Any, key: str) -> httpx2.Response:
         if (rejection := self.reject(value)) is not None:
             return rejection
         name = self.by_key.setdefault(key, f"r{len(self.by_key)}")
         self.inputs[name] = value
         return accepted(name)
 
-    def _status(self, name: str) -> httpx.Response:
+    def _status(self, name: str) -> httpx2.Response:
         self.asked.append(self.inputs[name])
         if not self.ready(self.inputs[name]):
             return status("pending", "7", request_id=name)
         return status("succeeded", request_id=name, result=self.inputs[name])
 
 
-def serve(monkeypatch: pytest.MonkeyPatch, server: Callable[[httpx.Request], httpx.Response]) -> None:
+def serve(monkeypatch: pytest.MonkeyPatch, server: Callable[[httpx2.Request], httpx2.Response]) -> None:
     """Let `predict` talk to a server."""
 
-    async def call(request: httpx.Request) -> httpx.Response:
+    async def call(request: httpx2.Request) -> httpx2.Response:
         await asyncio.sleep(0)  # other tasks run while a call is on its way
         return server(request)
 
-    transport = httpx.MockTransport(call)
+    transport = httpx2.MockTransport(call)
     monkeypatch.setattr(predict, "AsyncClient", functools.partial(AsyncClient, transport=transport))
 
 

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
@@ -32,24 +32,24 @@ def _credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(params=["sync", "async"])
-def sent(request: pytest.FixtureRequest) -> Callable[..., httpx.Request]:
+def sent(request: pytest.FixtureRequest) -> Callable[..., httpx2.Request]:
     """What is sent by a submit."""
 
-    def send(auth: httpx.Auth, url: str = HOST, value: Any = "é") -> httpx.Request:
-        seen: list[httpx.Request] = []
+    def send(auth: httpx2.Auth, url: str = HOST, value: Any = "é") -> httpx2.Request:
+        seen: list[httpx2.Request] = []
 
-        def respond(asked: httpx.Request) -> httpx.Response:
+        def respond(asked: httpx2.Request) -> httpx2.Response:
             seen.append(asked)
             return accepted()
 
         async def send_async() -> None:
-            async with AsyncClient(url, auth=auth, transport=httpx.MockTransport(respond)) as client:
+            async with AsyncClient(url, auth=auth, transport=httpx2.MockTransport(respond)) as client:
                 await client.submit(value, model="a b")
 
         if request.param == "async":
             asyncio.run(send_async())
         else:
-            with Client(url, auth=auth, transport=httpx.MockTransport(respond)) as client:
+            with Client(url, auth=auth, transport=httpx2.MockTransport(respond)) as client:
                 client.submit(value, model="a b")
         return seen[0]
 
@@ -60,17 +60,17 @@ def test_a_token_is_taken_anew_for_each_call() -> None:
     tokens = iter(["one", "two"])
     seen: list[str] = []
 
-    def respond(asked: httpx.Request) -> httpx.Response:
+    def respond(asked: httpx2.Request) -> httpx2.Response:
         seen.append(asked.headers["Authorization"])
         return response(503, {"message": "x"}, retry_after="0") if len(seen) == 1 else accepted()
 
     auth = BearerToken(lambda: next(tokens))
-    with Client(HOST, auth=auth, transport=httpx.MockTransport(respond)) as client:
+    with Client(HOST, auth=auth, transport=httpx2.MockTransport(respond)) as client:
         client.submit(1)
     assert seen == ["Bearer one", "Bearer two"]
 
 
-def test_a_token_and_a_key_have_their_headers(sent: Callable[..., httpx.Request]) -> None:
+def test_a_token_and_a_key_have_their_headers(sent: Callable[..., httpx2.Request]) -> None:
     assert sent(BearerToken("t")).headers["Authorization"] == "Bearer t"
     assert sent(ApiKey("k")).headers["X-Api-Key"] == "k"
     assert sent(ApiKey("k", header="X-Other")).headers["X-Other"] == "k"
@@ -86,13 +86,13 @@ def test_a_token_and_a_key_have_their_headers(sent: Callable[..., httpx.Request]
     ],
 )
 def test_the_host_names_the_region(
-    sent: Callable[..., httpx.Request], host: str, region: str, monkeypatch: pytest.MonkeyPatch
+    sent: Callable[..., httpx2.Request], host: str, region: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_REGION", "sa-east-1")
     assert f"/{region}/execute-api/aws4_request" in sent(SigV4(), f"https://{host}").headers["Authorization"]
 
 
-def test_the_signature_is_that_of_what_is_sent(sent: Callable[..., httpx.Request]) -> None:
+def test_the_signature_is_that_of_what_is_sent(sent: Callable[..., httpx2.Request]) -> None:
     """A verifier that has only the HTTP request comes to the same signature, which a changed body does not."""
     found = sent(SigV4())
     given = found.headers["Authorization"]
@@ -109,21 +109,21 @@ def test_the_signature_is_that_of_what_is_sent(sent: Callable[..., httpx.Request
     assert not given.endswith(f"Signature={signature(b'{}')}")
 
 
-def test_a_sessions_token_is_sent(sent: Callable[..., httpx.Request], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sessions_token_is_sent(sent: Callable[..., httpx2.Request], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SESSION_TOKEN", "session")
     assert sent(SigV4()).headers["X-Amz-Security-Token"] == "session"
 
 
 @pytest.mark.parametrize("variable", ["AWS_REGION", "AWS_DEFAULT_REGION"])
 def test_a_custom_domain_is_signed_for_the_given_region_or_the_shells(
-    sent: Callable[..., httpx.Request], variable: str, monkeypatch: pytest.MonkeyPatch
+    sent: Callable[..., httpx2.Request], variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(variable, "sa-east-1")
     assert "/sa-east-1/" in sent(SigV4(), "https://api.example.org").headers["Authorization"]
     assert "/eu-north-1/" in sent(SigV4("eu-north-1"), "https://api.example.org").headers["Authorization"]
 
 
-def test_no_region_is_guessed(sent: Callable[..., httpx.Request]) -> None:
+def test_no_region_is_guessed(sent: Callable[..., httpx2.Request]) -> None:
     with pytest.raises(
         CredentialsError, match=r"region, which api\.example\.org does not contain: name it, or set AWS_REGION"
     ):

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from async_inference_client import Accepted, Outcome, _pauses, errors
@@ -59,7 +59,7 @@ def test_map_gives_out_what_is_final_first_on_request(api: Api, call: Callable[.
 
 
 def test_one_bad_input_hurts_only_itself(api: Api, call: Callable[..., Any]) -> None:
-    def respond(request: httpx.Request, value: Any) -> httpx.Response | None:
+    def respond(request: httpx2.Request, value: Any) -> httpx2.Response | None:
         if request.method == "POST":
             return problem(UnknownModel) if value == 1 else None
         return status("failed", error={"code": "model_error", "message": "m"}) if value == 3 else None
@@ -108,7 +108,7 @@ def test_a_slow_request_holds_back_a_bounded_number_of_inputs(api: Api, call: Ca
             return False
         return True
 
-    def stop_at_the_first(request: httpx.Request, value: Any) -> None:
+    def stop_at_the_first(request: httpx2.Request, value: Any) -> None:
         if value == 0 and held[0] == 50:
             assert len(taken) <= 3 * WINDOW
 

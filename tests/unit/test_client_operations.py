@@ -6,7 +6,7 @@ import json
 import ssl
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from async_inference_client import errors
@@ -125,8 +125,8 @@ def test_a_wait_may_poll_at_a_pace_of_its_own() -> None:
     assert runner.pauses == [0.15, 0.15]
 
 
-def refused() -> httpx.ConnectError:
-    error = httpx.ConnectError("All connection attempts failed")
+def refused() -> httpx2.ConnectError:
+    error = httpx2.ConnectError("All connection attempts failed")
     attempts = ExceptionGroup("attempts", [ConnectionRefusedError(111, "refused")])
     error.__cause__ = OSError("All connection attempts failed")
     error.__cause__.__cause__ = attempts
@@ -144,7 +144,7 @@ def test_nobody_listening_is_said_at_once_but_a_wait_goes_on() -> None:
 
 
 def test_an_untrusted_certificate_is_not_tried_again() -> None:
-    error = httpx.ConnectError("certificate verify failed")
+    error = httpx2.ConnectError("certificate verify failed")
     error.__cause__ = ssl.SSLCertVerificationError("certificate verify failed")
     for plan in ("submit", "get", "wait"):
         runner = Runner([error])
@@ -247,13 +247,13 @@ def test_a_cancel_is_repeated_and_its_conflict_says_how_the_request_ended() -> N
 @pytest.mark.parametrize(
     "answer",
     [
-        httpx.Response(200, text="<html>", request=httpx.Request("GET", "https://api.test/status/r1")),
+        httpx2.Response(200, text="<html>", request=httpx2.Request("GET", "https://api.test/status/r1")),
         response(200, [1]),
         response(200, {"status": "pending"}),
         response(200, document("pending", submitted_at="yesterday")),
     ],
 )
-def test_another_services_success_is_an_error(answer: httpx.Response) -> None:
+def test_another_services_success_is_an_error(answer: httpx2.Response) -> None:
     runner = Runner([answer])
     with pytest.raises(errors.ResponseError, match="is not an answer of the inference API"):
         runner.run(runner.operations().get("r1"))

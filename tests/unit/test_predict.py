@@ -4,7 +4,7 @@ import json
 import signal
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from async_inference_client import BearerToken, SigV4, errors
@@ -154,7 +154,7 @@ def test_without_credentials_nothing_is_signed_unless_it_must_be() -> None:
     ],
 )
 def test_what_is_signed(monkeypatch: pytest.MonkeyPatch, arguments: list[str], token: str, kind: type) -> None:
-    seen: list[httpx.Auth | None] = []
+    seen: list[httpx2.Auth | None] = []
     variables = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "secret", connection.TOKEN: token}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)

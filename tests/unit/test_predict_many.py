@@ -7,7 +7,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from inference.errors import InvalidInput, NotJson, Unavailable
@@ -123,7 +123,7 @@ def test_throttling_slows_all_senders_and_fails_no_line(
 ) -> None:
     sent_at: dict[float, int] = defaultdict(int)
 
-    def five_at_a_time(_: Any) -> httpx.Response | None:
+    def five_at_a_time(_: Any) -> httpx2.Response | None:
         sent_at[clock.now] += 1
         return response(429, {"message": "slow"}, **retry_after) if sent_at[clock.now] > 5 else None
 
@@ -139,7 +139,7 @@ def test_throttling_without_end_is_given_up_after_the_time_of_an_input(
 ) -> None:
     tries: dict[int, int] = defaultdict(int)
 
-    def reject(value: Any) -> httpx.Response:
+    def reject(value: Any) -> httpx2.Response:
         tries[number(value)] += 1
         return problem(Unavailable)
 

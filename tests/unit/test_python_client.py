@@ -1,4 +1,4 @@
-"""The Python client, sync and async, through httpx: both have the same methods, values and errors."""
+"""The Python client, sync and async, through httpx2: both have the same methods, values and errors."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 import async_inference_client
@@ -78,9 +78,9 @@ def test_submit_wait_resume_get_cancel_and_predict(api: Api, call: Callable[...,
 
 
 def test_a_lost_response_makes_no_second_request(api: Api, call: Callable[..., Any]) -> None:
-    answers: Iterator[Any] = iter([httpx.ReadError("reset")])
+    answers: Iterator[Any] = iter([httpx2.ReadError("reset")])
 
-    def lose_the_first(request: httpx.Request, value: Any) -> None:
+    def lose_the_first(request: httpx2.Request, value: Any) -> None:
         for error in answers:
             api.ids[request.headers["Idempotency-Key"]] = "r0"
             raise error
@@ -103,7 +103,7 @@ def test_errors_come_out_of_both(api: Api, call: Callable[..., Any]) -> None:
 
 
 def test_a_base_path_is_kept(api: Api) -> None:
-    with Client(f"{BASE}/_aws/execute-api/abc/", transport=httpx.MockTransport(api)) as client:
+    with Client(f"{BASE}/_aws/execute-api/abc/", transport=httpx2.MockTransport(api)) as client:
         client.submit(1, model="a b/c")
     assert api.seen[0].url.raw_path == b"/_aws/execute-api/abc/predict/a%20b%2Fc"
 

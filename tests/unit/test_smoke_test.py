@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from async_inference_client import Client
@@ -23,7 +23,7 @@ from tests.unit.client_plans import response
 ACCEPTED = client_plans.accepted()
 
 
-def status(name: str, **more: Any) -> httpx.Response:
+def status(name: str, **more: Any) -> httpx2.Response:
     return client_plans.status(name, **{"model_version": "1.0.0", "result": {"y": 1}} | more)
 
 
@@ -31,10 +31,10 @@ class Api:
     """Answers a client's calls from a list."""
 
     def __init__(self) -> None:
-        self.answers: list[httpx.Response] = []
+        self.answers: list[httpx2.Response] = []
         self.calls: list[tuple[str, str, bytes]] = []
 
-    def __call__(self, request: httpx.Request) -> httpx.Response:
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
         self.calls.append((request.method, request.url.path, request.content))
         return self.answers.pop(0)
 
@@ -42,7 +42,7 @@ class Api:
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     api = Api()
-    transport = httpx.MockTransport(api)
+    transport = httpx2.MockTransport(api)
     monkeypatch.setattr(command, "Client", functools.partial(Client, transport=transport))
     monkeypatch.setattr(terraform, "outputs", lambda _: {"default_model": "first"})
     monkeypatch.setattr(endpoint, "base_url", lambda _: "https://api.test")
@@ -109,7 +109,7 @@ def test_the_token_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("API_TOKEN", "t")
     auth = command._auth("dev", {})
     assert auth is not None
-    (sent,) = auth.sync_auth_flow(httpx.Request("GET", "https://api.test"))
+    (sent,) = auth.sync_auth_flow(httpx2.Request("GET", "https://api.test"))
     assert sent.headers["Authorization"] == "Bearer t"
 
 

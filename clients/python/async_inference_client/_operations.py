@@ -1,7 +1,7 @@
 """What the clients do, as plans: generators that yield each HTTP call and each pause, and return the operation's value.
 
 A plan does no I/O, so that the sync client, the async client and the tests run the same one. Who runs it sends the
-response of each call into it, or throws the httpx.RequestError.
+response of each call into it, or throws the httpx2.RequestError.
 """
 
 import json
@@ -13,7 +13,7 @@ from math import inf
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-import httpx
+import httpx2
 
 from async_inference_client._pauses import Pauses
 from async_inference_client._responses import body_of, error_of, no_response, retry_after, unreadable
@@ -55,7 +55,7 @@ class Pause:
 
 
 T = TypeVar("T")
-Plan = Generator[Call | Pause, httpx.Response | None, T]
+Plan = Generator[Call | Pause, httpx2.Response | None, T]
 
 OnAccepted = Callable[[Accepted], None]
 OnStatus = Callable[[Request], None]
@@ -208,7 +208,7 @@ class Operations:
 
     def _submitted(
         self, call: Call, retry_seconds: float, deadline: float | None, throttled_seconds: float
-    ) -> Plan[httpx.Response]:
+    ) -> Plan[httpx2.Response]:
         began = self.clock()
         over = inf if deadline is None else deadline
         failures = 0
@@ -237,7 +237,7 @@ class Operations:
                 return response
             yield Pause(pause)
 
-    def _repeated(self, method: str, path: str) -> Plan[httpx.Response]:
+    def _repeated(self, method: str, path: str) -> Plan[httpx2.Response]:
         """A call that is safe to repeat, until it succeeds, can't succeed, or its time is over."""
         until = self.clock() + self.retry_seconds
         failures = 0
@@ -259,13 +259,13 @@ class Operations:
         refused = isinstance(error, ConnectionFailed) and error.refused
         return None if pause is None or refused or self.clock() + pause > until else pause
 
-    def _once(self, call: Call, deadline: float | None) -> Plan[httpx.Response]:
+    def _once(self, call: Call, deadline: float | None) -> Plan[httpx2.Response]:
         if deadline is not None:
             left = max(deadline - self.clock(), SHORTEST_CALL_SECONDS)
             call = replace(call, timeout=min(call.timeout, left))
         try:
             response = yield call
-        except httpx.RequestError as error:
+        except httpx2.RequestError as error:
             raise no_response(f"{self.base_url}{call.path}", error) from error
         assert response is not None
         if not response.is_success:
@@ -279,7 +279,7 @@ class Operations:
         return Pause(seconds if deadline is None else min(seconds, max(0.0, deadline - self.clock())))
 
 
-def _request(response: httpx.Response) -> Request:
+def _request(response: httpx2.Response) -> Request:
     found = body_of(response)
     if not isinstance(found, dict):
         raise unreadable(response, "a JSON object was expected")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-import httpx
+import httpx2
 
 from async_inference_client.errors import PROBLEMS, ConnectionFailed, GatewayError, Problem, ResponseError
 
@@ -16,7 +16,7 @@ LONGEST_RETRY_AFTER_SECONDS = 600.0
 """A later Retry-After counts as this: no request takes so long that a client must be silent for longer."""
 
 
-def retry_after(response: httpx.Response, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
+def retry_after(response: httpx2.Response, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
     """Seconds of the response's Retry-After, which has a number or a date (RFC 9110); None without a valid one."""
     text = response.headers.get("retry-after", "").strip()
     if text.isascii() and text.isdecimal():
@@ -28,7 +28,7 @@ def retry_after(response: httpx.Response, now: Callable[[], datetime] = lambda: 
     return min(max(0.0, float(math.ceil(seconds))), LONGEST_RETRY_AFTER_SECONDS)
 
 
-def body_of(response: httpx.Response) -> Any:
+def body_of(response: httpx2.Response) -> Any:
     """The body as JSON; as text if it is not JSON."""
     try:
         return response.json()
@@ -36,7 +36,7 @@ def body_of(response: httpx.Response) -> Any:
         return response.text
 
 
-def error_of(response: httpx.Response) -> ResponseError:
+def error_of(response: httpx2.Response) -> ResponseError:
     """The error of a response that is not a success."""
     body = body_of(response)
     known: dict[str, Any] = {
@@ -60,7 +60,7 @@ def error_of(response: httpx.Response) -> ResponseError:
     return GatewayError(f"{response.status_code} {said or 'without a text'} ({details})", **known)
 
 
-def unreadable(response: httpx.Response, reason: str) -> ResponseError:
+def unreadable(response: httpx2.Response, reason: str) -> ResponseError:
     """The error of a success that is not of this API."""
     return ResponseError(
         f"{response.status_code} is not an answer of the inference API ({reason}; {response.request.method}"
@@ -71,12 +71,12 @@ def unreadable(response: httpx.Response, reason: str) -> ResponseError:
     )
 
 
-def no_response(url: str, error: httpx.RequestError) -> ConnectionFailed:
+def no_response(url: str, error: httpx2.RequestError) -> ConnectionFailed:
     """The error of a call without a response."""
     causes = list(_causes(error))
     refused = any(isinstance(cause, OSError) and cause.errno == errno.ECONNREFUSED for cause in causes)
     untrusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes)
-    permanent = untrusted or isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError)
+    permanent = untrusted or isinstance(error, httpx2.UnsupportedProtocol | httpx2.LocalProtocolError)
     reason = str(error) or type(error).__name__
     return ConnectionFailed(f"no answer from {url}: {reason}", retryable=not permanent, refused=refused)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from typing import Any, Self, TypeVar
 
-import httpx
+import httpx2
 
 from async_inference_client._http import settings
 from async_inference_client._operations import (
@@ -31,13 +31,13 @@ class AsyncClient:
         self,
         base_url: str,
         *,
-        auth: httpx.Auth | None = None,
+        auth: httpx2.Auth | None = None,
         retry_seconds: float = RETRY_SECONDS,
         request_timeout: float = REQUEST_TIMEOUT_SECONDS,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._http = httpx.AsyncClient(**settings(self.base_url), auth=auth, transport=transport)
+        self._http = httpx2.AsyncClient(**settings(self.base_url), auth=auth, transport=transport)
         self._operations = Operations(self.base_url, retry_seconds, request_timeout, clock=_loop_time)
 
     async def __aenter__(self) -> Self:
@@ -187,9 +187,9 @@ class AsyncClient:
                         step.path,
                         content=step.content or None,
                         headers=step.headers,
-                        timeout=httpx.Timeout(step.timeout, pool=None),
+                        timeout=httpx2.Timeout(step.timeout, pool=None),
                     )
-                except httpx.RequestError as error:
+                except httpx2.RequestError as error:
                     step = plan.throw(error)
                 else:
                     step = plan.send(response)

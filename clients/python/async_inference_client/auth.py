@@ -1,4 +1,4 @@
-"""How calls are authenticated: any `httpx.Auth`, or one of these."""
+"""How calls are authenticated: any `httpx2.Auth`, or one of these."""
 
 import asyncio
 import os
@@ -6,7 +6,7 @@ import re
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import Any
 
-import httpx
+import httpx2
 
 from async_inference_client.errors import CredentialsError
 
@@ -21,11 +21,11 @@ _SIGNED = ("content-type", "idempotency-key")
 
 def region_in(url: str) -> str | None:
     """The region in API Gateway's own host name; None for a custom domain and for other hosts."""
-    named = _API_HOST.search(httpx.URL(url).host)
+    named = _API_HOST.search(httpx2.URL(url).host)
     return named[1] if named else None
 
 
-class BearerToken(httpx.Auth):
+class BearerToken(httpx2.Auth):
     """A token, for a JWT authorizer.
 
     Args:
@@ -36,14 +36,14 @@ class BearerToken(httpx.Auth):
     def __init__(self, token: str | Callable[[], str]) -> None:
         self._token = token
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         """Add the header."""
         token = self._token if isinstance(self._token, str) else self._token()
         request.headers["Authorization"] = f"Bearer {token}"
         yield request
 
 
-class ApiKey(httpx.Auth):
+class ApiKey(httpx2.Auth):
     """A key in a header.
 
     Args:
@@ -55,13 +55,13 @@ class ApiKey(httpx.Auth):
         self._key = key
         self._header = header
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         """Add the header."""
         request.headers[self._header] = self._key
         yield request
 
 
-class SigV4(httpx.Auth):
+class SigV4(httpx2.Auth):
     """AWS Signature Version 4, for an AWS_IAM authorizer. It needs botocore: `async-inference-client[iam]`.
 
     Each call, and so each retry, has a signature of its own, with credentials that are valid then.
@@ -90,19 +90,19 @@ class SigV4(httpx.Auth):
         if self._credentials is None:
             raise CredentialsError("there are no AWS credentials: set AWS_PROFILE, or log in")
 
-    def sync_auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    def sync_auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         """Sign the request."""
         request.read()
         self._sign(request)
         yield request
 
-    async def async_auth_flow(self, request: httpx.Request) -> AsyncGenerator[httpx.Request, httpx.Response]:
+    async def async_auth_flow(self, request: httpx2.Request) -> AsyncGenerator[httpx2.Request, httpx2.Response]:
         """Sign the request. Temporary credentials may be renewed over the network, so it has a thread."""
         await request.aread()
         await asyncio.to_thread(self._sign, request)
         yield request
 
-    def _sign(self, request: httpx.Request) -> None:
+    def _sign(self, request: httpx2.Request) -> None:
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
 
@@ -125,7 +125,7 @@ class SigV4(httpx.Auth):
         found = found or self._session.get_config_variable("region")
         if not found:
             raise CredentialsError(
-                f"a signature needs the region, which {httpx.URL(url).host} does not contain: name it, or"
+                f"a signature needs the region, which {httpx2.URL(url).host} does not contain: name it, or"
                 " set AWS_REGION"
             )
         return str(found)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Any, Self, TypeVar
 
-import httpx
+import httpx2
 
 from async_inference_client._http import settings
 from async_inference_client._operations import (
@@ -31,12 +31,12 @@ class Client:
 
     Args:
         base_url: the URL before `/predict`.
-        auth: `SigV4()`, `BearerToken(...)`, `ApiKey(...)` or another `httpx.Auth`; None for an open deployment.
+        auth: `SigV4()`, `BearerToken(...)`, `ApiKey(...)` or another `httpx2.Auth`; None for an open deployment.
         retry_seconds: how long a submit, get or cancel is repeated after a connection error, 429, or a 5xx that may
             pass; 0 means one try. Repeats have the first try's idempotency key. While
             one submit is throttled, the others pause too.
         request_timeout: of one HTTP call, in seconds.
-        transport: for proxies, certificates and tests; see httpx.
+        transport: for proxies, certificates and tests; see httpx2.
 
     Raises:
         ValueError: base_url is not an http(s) URL.
@@ -46,13 +46,13 @@ class Client:
         self,
         base_url: str,
         *,
-        auth: httpx.Auth | None = None,
+        auth: httpx2.Auth | None = None,
         retry_seconds: float = RETRY_SECONDS,
         request_timeout: float = REQUEST_TIMEOUT_SECONDS,
-        transport: httpx.BaseTransport | None = None,
+        transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
-        self._http = httpx.Client(**settings(self.base_url), auth=auth, transport=transport)
+        self._http = httpx2.Client(**settings(self.base_url), auth=auth, transport=transport)
         self._operations = Operations(self.base_url, retry_seconds, request_timeout, clock=lambda: time.monotonic())
 
     def __enter__(self) -> Self:
@@ -259,9 +259,9 @@ class Client:
                         step.path,
                         content=step.content or None,
                         headers=step.headers,
-                        timeout=httpx.Timeout(step.timeout, pool=None),
+                        timeout=httpx2.Timeout(step.timeout, pool=None),
                     )
-                except httpx.RequestError as error:
+                except httpx2.RequestError as error:
                     step = plan.throw(error)
                 else:
                     step = plan.send(response)
