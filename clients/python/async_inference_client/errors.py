@@ -197,6 +197,12 @@ class InvalidInput(Problem):
     TYPE = "/problems/invalid-input"
 
 
+class InvalidQuery(Problem):
+    """A parameter of the query is not valid; the detail names it."""
+
+    TYPE = "/problems/invalid-query"
+
+
 class IdempotencyKeyReused(Problem):
     """The key was used with another input or model; `request_id` is that request's."""
 
@@ -230,6 +236,7 @@ PROBLEMS: Mapping[str, type[Problem]] = {
         UnsupportedMediaType,
         UnsupportedContentEncoding,
         InvalidInput,
+        InvalidQuery,
         IdempotencyKeyReused,
         InternalError,
         Unavailable,
