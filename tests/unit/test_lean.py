@@ -9,7 +9,8 @@ import botocore.session
 import pytest
 from botocore.retries import quota, standard
 
-from inference.aws import lean
+from inference.aws import lean, retries
+from inference.aws.connection import trace_header
 from inference.aws.lean import LeanClient
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "eu-central-1"}
@@ -103,18 +104,18 @@ def test_retries_what_botocore_retries() -> None:
         for operation in operations.values():
             shapes = model.operation_model(operation).error_shapes
             codes |= {shape.name for shape in shapes if shape.metadata.get("retryable") is not None}
-    assert codes == lean.RETRIED_CODES
-    assert set(transient._TRANSIENT_STATUS_CODES) == lean.RETRIED_STATUSES
+    assert codes == retries.RETRIED_CODES
+    assert set(transient._TRANSIENT_STATUS_CODES) == retries.RETRIED_STATUSES
     checker = standard.RetryQuotaChecker(quota.RetryQuota())
-    assert (checker._RETRY_COST, checker._TIMEOUT_RETRY_REQUEST) == (lean.RETRY_COST, lean.RETRY_COST_TIMEOUT)
-    assert quota.RetryQuota.INITIAL_CAPACITY == lean.RETRY_CAPACITY
-    assert checker._NO_RETRY_INCREMENT == lean.REFUND_WITHOUT_RETRY
-    assert standard.ExponentialBackoff._MAX_BACKOFF == lean.MAX_BACKOFF_SECONDS
+    assert (checker._RETRY_COST, checker._TIMEOUT_RETRY_REQUEST) == (retries.RETRY_COST, retries.RETRY_COST_TIMEOUT)
+    assert quota.RetryQuota.INITIAL_CAPACITY == retries.RETRY_CAPACITY
+    assert checker._NO_RETRY_INCREMENT == retries.REFUND_WITHOUT_RETRY
+    assert standard.ExponentialBackoff._MAX_BACKOFF == retries.MAX_BACKOFF_SECONDS
 
 
 def test_the_trace_is_passed_on_in_lambda_alone() -> None:
     in_lambda = {"AWS_LAMBDA_FUNCTION_NAME": "f", "_X_AMZN_TRACE_ID": "Root=1-2;Sampled=0"}
-    assert lean._trace_header(in_lambda) == "x-amzn-trace-id: Root=1-2;Sampled=0\r\n"
-    assert lean._trace_header({"_X_AMZN_TRACE_ID": "Root=1"}) == ""
-    assert lean._trace_header({"AWS_LAMBDA_FUNCTION_NAME": "f"}) == ""
-    assert lean._trace_header({**in_lambda, "_X_AMZN_TRACE_ID": "a\r\nevil: b"}) == ""
+    assert trace_header(in_lambda) == "x-amzn-trace-id: Root=1-2;Sampled=0\r\n"
+    assert trace_header({"_X_AMZN_TRACE_ID": "Root=1"}) == ""
+    assert trace_header({"AWS_LAMBDA_FUNCTION_NAME": "f"}) == ""
+    assert trace_header({**in_lambda, "_X_AMZN_TRACE_ID": "a\r\nevil: b"}) == ""

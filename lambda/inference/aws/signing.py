@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 
@@ -77,8 +77,14 @@ class Signer:
         ones."""
         known, key = self._key
         if known != day:
-            key = b"AWS4" + self._credentials.secret_key.encode()
-            for part in (day, *self._scope):
-                key = hmac.digest(key, part.encode(), "sha256")
+            key = derived_key(self._credentials.secret_key, (day, *self._scope))
             self._key = (day, key)
         return key
+
+
+def derived_key(secret_key: str, scope: Sequence[str]) -> bytes:
+    """The key that signs within a scope: day, region, service and `aws4_request`."""
+    key = b"AWS4" + secret_key.encode()
+    for part in scope:
+        key = hmac.digest(key, part.encode(), "sha256")
+    return key

@@ -41,7 +41,7 @@ class Maker:
         client = clients.client(service) if self.kind == "boto3" else clients.lean_client(service)
         if self.kind == "lean":
             assert isinstance(client, LeanClient)
-            self.monkeypatch.setattr(client, "_pause", self.pauses.append)
+            self.monkeypatch.setattr(client.retries, "pause", self.pauses.append)
         return client
 
 

@@ -12,7 +12,7 @@ import pytest
 from botocore.exceptions import BotoCoreError
 from botocore.utils import ContainerMetadataFetcher
 
-from inference.aws import lean
+from inference.aws import retries
 from inference.aws.credentials import ContainerCredentials
 from inference.aws.lean import LeanClient
 from inference.aws.signing import Credentials
@@ -173,7 +173,7 @@ def test_threads_fetch_them_once(server: ScriptedServer, endpoint: ScriptedServe
 )
 def test_what_needs_boto3_is_left_to_it(environment: dict[str, str]) -> None:
     settings = {"AWS_DEFAULT_REGION": "us-east-1", **environment}
-    assert LeanClient.from_environment("sqs", settings, 1, 3, lean.RETRY_COST) is None
+    assert LeanClient.from_environment("sqs", settings, 1, 3, retries.RETRY_COST) is None
 
 
 def test_a_failing_endpoint_is_not_asked_with_every_call(endpoint: ScriptedServer) -> None:
