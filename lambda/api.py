@@ -10,8 +10,8 @@ from inference import snapshot, warmer
 from inference.aws import clients
 from inference.aws.deadline import Deadline
 from inference.catalog import Catalog, packaged_models, packaged_validator
-from inference.description import describe, summarize
-from inference.errors import RequestError, Unavailable
+from inference.description import describe, iso_time, summarize
+from inference.errors import InvalidUpload, RequestError, Unavailable
 from inference.http.caching import respond_cacheable
 from inference.http.messages import (
     HttpRequest,
@@ -26,18 +26,23 @@ from inference.http.preferences import wait_seconds
 from inference.http.problems import respond_problem
 from inference.http.queries import next_url, read_list_query
 from inference.listing import Listing
+from inference.references import reference_to
 from inference.requests import FINAL, Record
 from inference.service import Limits, Service
 from inference.settings import ApiSettings
 from inference.store.caller_index import CallerIndex
-from inference.store.payloads import parse_input
+from inference.store.payloads import Payloads
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
+from inference.strict_json import parse_input
 from inference.telemetry import Stopwatch, Telemetry, function_name, function_version, now_ms
 
 settings = ApiSettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment, settings.pools)
 deadline = Deadline()
+
+MAX_UPLOAD_BODY_BYTES = 4_096
+"""Of the body of POST /uploads, which has a type and a size."""
 
 
 def _queue(model: str) -> RequestQueue:
@@ -47,6 +52,7 @@ def _queue(model: str) -> RequestQueue:
 
 _dynamodb = clients.lean_client("dynamodb", deadline)
 _table = RequestTable(_dynamodb, settings.request_table)
+payloads = Payloads(clients.bucket(settings.payload_bucket, deadline), settings.link_seconds, settings.max_upload_bytes)
 service = Service(
     table=_table,
     queues=_queue,
@@ -55,6 +61,7 @@ service = Service(
     ),
     listing=Listing(CallerIndex(_dynamodb, settings.request_table), _table),
     limits=Limits(settings.max_attempts, settings.request_deadline_seconds, settings.retention_seconds),
+    payloads=payloads,
     deadline=deadline,
 )
 snapshot.register(telemetry)
@@ -98,7 +105,7 @@ def _submit(request: HttpRequest) -> dict[str, Any]:
     record = _wait(request, record, headers)
     now = now_ms()
     if "Preference-Applied" in headers and record.status_at(now) in FINAL:
-        return respond(200, describe(record, now), headers)
+        return respond(200, describe(record, now, payloads.links(record, now)), headers)
     headers["Retry-After"] = str(service.poll_after(record, now) or 1)
     body = {"request_id": record.request_id, "status": "pending", "model": record.model, "poll_url": poll_url}
     return respond(202, body, headers)
@@ -112,7 +119,8 @@ def _status(request: HttpRequest) -> dict[str, Any]:
     poll_after = service.poll_after(record, now)
     if poll_after is not None:
         headers["Retry-After"] = str(poll_after)
-    return respond_cacheable(request, record, describe(record, now), headers, now)
+    body = describe(record, now, payloads.links(record, now))
+    return respond_cacheable(request, record, body, headers, now, settings.link_seconds)
 
 
 def _wait(request: HttpRequest, record: Record, headers: dict[str, str]) -> Record:
@@ -154,6 +162,30 @@ def _model(request: HttpRequest) -> dict[str, Any]:
     return respond(200, service.model(request.path["model"]))
 
 
+def _erase(request: HttpRequest) -> dict[str, Any]:
+    record = service.erase(request.path["request_id"], request.caller, now_ms())
+    telemetry.info("request_erased", request_id=record.request_id, model=record.model)
+    return respond(200, {"request_id": record.request_id})
+
+
+def _upload(request: HttpRequest) -> dict[str, Any]:
+    require_json(request)
+    wanted = parse_input(read_body(request), MAX_UPLOAD_BODY_BYTES, settings.max_body_depth)
+    if not isinstance(wanted, dict) or wanted.keys() - {"content_type", "bytes"}:
+        raise InvalidUpload("The body must be an object with 'content_type' and 'bytes', and nothing else.")
+    upload = payloads.new_upload(request.caller, wanted.get("content_type"), wanted.get("bytes"), now_ms())
+    telemetry.info("upload_created", upload_id=upload.upload_id, bytes=wanted["bytes"])
+    body = {
+        "upload_id": upload.upload_id,
+        "reference": reference_to(upload.upload_id),
+        "method": "PUT",
+        "url": upload.link.url,
+        "headers": upload.link.headers,
+        "expires_at": iso_time(upload.expires_at),
+    }
+    return respond(201, body)
+
+
 def _no_route(request: HttpRequest) -> dict[str, Any]:
     raise UnknownRoute(f"The API has no route '{request.route[:64]}'.")
 
@@ -167,4 +199,6 @@ ROUTES = {
     "GET /models": _models,
     "GET /models/{model}": _model,
     "GET /health": _health,
+    "DELETE /requests/{request_id}": _erase,
+    "POST /uploads": _upload,
 }

@@ -8,6 +8,9 @@ from scripts.console import ROOT
 CODE_DIGEST = "sha256:" + 64 * "0"
 """A worker's where no package is deployed: in tests and benchmarks."""
 
+PAYLOAD_BUCKET = "inference-payloads"
+"""The name of the payload bucket there."""
+
 _FILE = ROOT / "terraform" / "stack" / "defaults.json"
 
 
@@ -18,7 +21,7 @@ def defaults(name: str) -> dict[str, Any]:
 
 
 def api_environment() -> dict[str, str]:
-    """The api function's environment variables that Terraform makes from the defaults."""
+    """The api function's environment variables that Terraform makes from the defaults, and PAYLOAD_BUCKET."""
     requests = defaults("requests")
     return {
         "LOG_LEVEL": "INFO",
@@ -30,14 +33,18 @@ def api_environment() -> dict[str, str]:
         "RETENTION_SECONDS": str(requests["retention_seconds"]),
         "MAX_WAIT_SECONDS": str(defaults("api")["max_wait_seconds"]),
         "CALLER_IDENTITY": defaults("authorizer")["caller"],
+        "PAYLOAD_BUCKET": PAYLOAD_BUCKET,
+        "LINK_SECONDS": str(requests["link_seconds"]),
+        "MAX_UPLOAD_BYTES": str(requests["max_upload_bytes"]),
     }
 
 
 def worker_environment() -> dict[str, str]:
-    """A worker's environment variables that Terraform makes from the defaults, and CODE_DIGEST."""
+    """A worker's environment variables that Terraform makes from the defaults, CODE_DIGEST and PAYLOAD_BUCKET."""
     requests = defaults("requests")
     return {
         "CODE_DIGEST": CODE_DIGEST,
+        "PAYLOAD_BUCKET": PAYLOAD_BUCKET,
         "LOG_LEVEL": "INFO",
         "RETRY_BASE_SECONDS": str(requests["retry_base_seconds"]),
         "RETRY_MAX_SECONDS": str(requests["retry_max_seconds"]),

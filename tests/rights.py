@@ -33,6 +33,7 @@ def rights(
     key: str | None = None,
     artifact: tuple[str, str] | None = None,
     artifact_key: str | None = None,
+    payload_bucket: str | None = None,
 ) -> Rights:
     """The rights of every role of a stack. A right that is added, removed or widened must be changed here too.
 
@@ -41,9 +42,12 @@ def rights(
         key: ARN of the KMS key that encrypts the stack.
         artifact: bucket and key of what every worker reads in S3.
         artifact_key: ARN of the KMS key that encrypts it.
+        payload_bucket: its name, if it is not the stack's.
     """
     queues = f"arn:aws:sqs:{region}:{account}:{prefix}-"
     table = f"arn:aws:dynamodb:{region}:{account}:table/{prefix}-requests"
+    payloads = f"arn:aws:s3:::{payload_bucket or f'{prefix}-payloads-{account}-{region}'}"
+    requests, uploads = f"{payloads}/requests/*", f"{payloads}/uploads/*"
     logs = f"arn:aws:logs:{region}:{account}:log-group:/aws/lambda/{prefix}-"
     roles: Rights = {
         "api": [
@@ -56,6 +60,9 @@ def rights(
                 {table},
             ),
             ({"dynamodb:Query"}, {table + "/index/caller"}),
+            ({"s3:GetObject", "s3:DeleteObject"}, {requests, uploads}),
+            ({"s3:PutObject"}, {f"{requests}/input-*.json", uploads}),
+            ({"s3:ListBucket"}, {payloads}),
         ],
         "dead-letters": [
             (CONSUME, {queues + "dlq"}),
@@ -72,6 +79,9 @@ def rights(
         roles[f"worker-{worker}"] = [
             (CONSUME | {"sqs:ChangeMessageVisibility", "sqs:ChangeMessageVisibilityBatch"}, {queues + worker}),
             ({"dynamodb:UpdateItem", "dynamodb:PartiQLUpdate"}, {table}),
+            ({"s3:GetObject"}, {f"{requests}/input-*.json", uploads}),
+            ({"s3:PutObject", "s3:DeleteObject"}, {f"{requests}/attempt-*"}),
+            ({"s3:ListBucket"}, {payloads}),
         ]
     for role, statements in roles.items():
         if role.startswith("worker-") and artifact:
@@ -81,9 +91,13 @@ def rights(
         if role.startswith("worker-") and artifact_key:
             statements.append(({"kms:Decrypt"}, {via(artifact_key, "s3", region)}))
         if key:
-            services = {"sqs", "dynamodb"} if role != "sweeper" else {"dynamodb"}
+            services = {"sweeper": {"dynamodb"}, "dead-letters": {"sqs", "dynamodb"}}.get(
+                role, {"sqs", "dynamodb", "s3"}
+            )
             statements.append(({"kms:Decrypt"}, {via(key, service, region) for service in services}))
+        if key and role.startswith("worker-"):
+            statements.append(({"kms:GenerateDataKey"}, {via(key, "s3", region)}))
     if key:
-        roles["api"].append(({"kms:GenerateDataKey"}, {via(key, "sqs", region)}))
+        roles["api"].append(({"kms:GenerateDataKey"}, {via(key, service, region) for service in ("s3", "sqs")}))
     own_log = {"logs:CreateLogStream", "logs:PutLogEvents"}
     return {role: [*found, (own_log, {f"{logs}{role}:*"})] for role, found in roles.items()}

@@ -24,6 +24,7 @@ from worker.delivery import Delivery, read_records, without_duplicates
 from worker.finish import Finisher
 from worker.invocation import Invocation, RetryDelay
 from worker.model.progress import reporting
+from worker.payloads import WorkerPayloads
 from worker.prediction import Prediction
 from worker.progress import ProgressWriter
 from worker.verdicts import Retry, RetryReason, Verdict, Verdicts, counts, log, single_verdict
@@ -59,6 +60,7 @@ class Worker:
         table, queue: where the records and messages are.
         retry: how long a retryable error waits.
         code_digest: of the image or zip that this worker runs from; each claimed request gets it.
+        payloads: keeps the files of results.
         deadline: of the calls to table and queue; while claiming, time is reserved for the calls that follow.
     """
 
@@ -70,6 +72,7 @@ class Worker:
         retry: RetryDelay,
         code_digest: str,
         telemetry: Telemetry,
+        payloads: WorkerPayloads,
         deadline: Deadline | None = None,
     ) -> None:
         self._deadline = deadline or Deadline()
@@ -78,7 +81,7 @@ class Worker:
         self._queue = queue
         self._code_digest = code_digest
         self._telemetry = telemetry
-        self._finisher = Finisher(table, retry, telemetry)
+        self._finisher = Finisher(table, retry, telemetry, payloads)
 
     def process(self, records: Sequence[Mapping[str, Any]], invocation: Invocation) -> list[str]:
         """Process the records of an SQS event. Returns the message ids to be reported as failed: Lambda deletes the

@@ -1,4 +1,5 @@
-"""Finishing: the outcomes are written in one call, and the result of each write decides about the message.
+"""Finishing: the outcomes are written in one call, after their files, and the result of each write decides about the
+message.
 
 the write                                  the message
 applied: succeeded, or finally failed      is done
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from inference import transitions
 from inference.errors import Unavailable
@@ -23,6 +25,7 @@ from inference.transitions import Update
 from worker.claims import Claim
 from worker.invocation import RetryDelay
 from worker.isolation import Failed, Outcome, Succeeded
+from worker.payloads import WorkerPayloads
 from worker.prediction import Predicted
 from worker.verdicts import UNAVAILABLE_RETRY_SECONDS, Done, DoneReason, Retry, RetryReason, Verdict, Verdicts
 
@@ -36,6 +39,18 @@ _LOAD_TIMED_OUT = Failed(
     "The model did not load within the worker's timeout. Raise timeout_seconds, or memory_mb, which brings more CPU.",
     retryable=True,
 )
+_NOT_STORED = Failed(
+    ErrorCode.RESULT_NOT_STORED, "The files of the result could not be kept: S3 did not take them.", retryable=True
+)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """An outcome whose files are kept; `files` as the record has them."""
+
+    claim: Claim
+    outcome: Outcome
+    files: str | None
 
 
 class Finisher:
@@ -44,24 +59,45 @@ class Finisher:
     Args:
         retry: how long a retryable error waits.
         telemetry: counts the outcomes that were written.
+        payloads: keeps the files of results.
     """
 
-    def __init__(self, table: RequestTable, retry: RetryDelay, telemetry: Telemetry) -> None:
+    def __init__(self, table: RequestTable, retry: RetryDelay, telemetry: Telemetry, payloads: WorkerPayloads) -> None:
         self._table = table
+        self._payloads = payloads
         self._retry = retry
         self._telemetry = telemetry
 
     def finish(self, claims: Sequence[Claim], predicted: Predicted, now: int) -> Verdicts:
-        """Write what was predicted."""
-        pairs = list(zip(claims, predicted.outcomes, strict=True))
-        answers = self._table.apply([self._update(claim, outcome, now) for claim, outcome in pairs])
+        """Write what was predicted: the files first, then the outcomes that refer to them."""
+        found = [self._with_files_stored(*pair) for pair in zip(claims, predicted.outcomes, strict=True)]
+        answers = self._table.apply([self._update(each.claim, each.outcome, now, each.files) for each in found])
+        for each, written in zip(found, answers, strict=True):
+            self._drop_if_rejected(each, written)
         return [
             (
-                claim.delivery.receipt_handle,
-                self._verdict(claim, outcome, written, now, predicted.predict_ms, len(pairs)),
+                each.claim.delivery.receipt_handle,
+                self._verdict(each.claim, each.outcome, written, now, predicted.predict_ms, len(found)),
             )
-            for (claim, outcome), written in zip(pairs, answers, strict=True)
+            for each, written in zip(found, answers, strict=True)
         ]
+
+    def _with_files_stored(self, claim: Claim, outcome: Outcome) -> _Stored:
+        if not isinstance(outcome, Succeeded) or not outcome.files:
+            return _Stored(claim, outcome, None)
+        request_id = claim.delivery.message.request_id
+        try:
+            return _Stored(claim, outcome, self._payloads.store(request_id, claim.attempt, outcome.files))
+        except Unavailable as error:
+            self._telemetry.error("result_not_stored", error, request_id=request_id)
+            return _Stored(claim, _NOT_STORED, None)
+
+    def _drop_if_rejected(self, stored: _Stored, written: WriteResult) -> None:
+        """Without an answer the outcome may have been written, and its files stay."""
+        outcome = stored.outcome
+        if isinstance(written, ConditionFailed) and isinstance(outcome, Succeeded) and stored.files is not None:
+            request_id = stored.claim.delivery.message.request_id
+            self._payloads.drop(request_id, stored.claim.attempt, len(outcome.files), written.record, stored.files)
 
     def finish_timed_out(self, claims: Sequence[Claim], loading: bool, now: int, more_seconds: int) -> Verdicts:
         """Write that the model did not load or predict in time. Lambda will end the invocation and delete no message:
@@ -110,9 +146,9 @@ class Finisher:
     def _has_another(self, claim: Claim, failed: Failed) -> bool:
         return failed.retryable and claim.attempt < claim.delivery.message.attempt_limit
 
-    def _update(self, claim: Claim, outcome: Outcome, now: int) -> Update:
+    def _update(self, claim: Claim, outcome: Outcome, now: int, files: str | None) -> Update:
         if isinstance(outcome, Succeeded):
-            return transitions.succeed(claim.delivery.message.request_id, claim.attempt, outcome.result, now)
+            return transitions.succeed(claim.delivery.message.request_id, claim.attempt, outcome.result, now, files)
         return self._failure(claim, outcome, now, run_alone=False)
 
     def _failure(self, claim: Claim, failed: Failed, now: int, run_alone: bool) -> Update:

@@ -28,10 +28,14 @@ from worker.loading import LoadableModel
 from worker.memory import BUDGET, ModelMemory
 from worker.model import load
 from worker.model.loaded import LoadedModel, threads_for
+from worker.payloads import WorkerPayloads
 from worker.prediction import Prediction
 
 INITIALIZED_AHEAD = ("provisioned-concurrency", "snap-start")
 """Initialization types whose INIT runs during the deployment: a load that fails must fail the deployment."""
+
+PAYLOAD_READ_SECONDS = 60
+"""For sending the whole of a file, and for each wait for a part of one."""
 
 settings = WorkerSettings.from_environment(os.environ)
 telemetry = Telemetry(
@@ -70,13 +74,15 @@ single = next(iter(models.values())) if len(models) == 1 else None
 if single:  # the models of a pool are loaded when they are first used
     single.start(required=os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") in INITIALIZED_AHEAD)
     packaged_validator(settings.models[single.name])
+payloads = WorkerPayloads(clients.bucket(settings.payload_bucket, deadline, PAYLOAD_READ_SECONDS))
 worker = Worker(
-    {name: Prediction(model, _validator(settings.models[name]), telemetry) for name, model in models.items()},
+    {name: Prediction(model, _validator(settings.models[name]), telemetry, payloads) for name, model in models.items()},
     RequestTable(clients.lean_client("dynamodb", deadline), settings.request_table, telemetry=telemetry),
     RequestQueue(clients.lean_client("sqs", deadline), settings.queue_url),
     RetryDelay(settings.retry_base_seconds, settings.retry_max_seconds),
     settings.code_digest,
     telemetry,
+    payloads,
     deadline,
 )
 snapshot.register(telemetry)

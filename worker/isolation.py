@@ -6,16 +6,19 @@ A batch of n with one bad input takes about 2 log2(n) more passes; a good batch 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from inference.requests import ErrorCode
-from inference.store.payloads import MAX_RESULT_BYTES
+from inference.store.payloads import JSON, MAX_RESULT_BYTES
 from worker.model.errors import InputError, NotLoadedError, OutputError
 from worker.model.outputs import to_json
+from worker.output_files import apart, with_files_apart
+from worker.payloads import OutputFile
 
 MAX_MESSAGE_CHARACTERS = 500
+_NO_FILES: Mapping[str, str] = {}
 
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 """As in `<Image object at 0x7f3a5c0b9d50>`: it differs in every process and must not reach clients."""
@@ -23,9 +26,10 @@ _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 @dataclass(frozen=True)
 class Succeeded:
-    """The output as JSON text."""
+    """The output as JSON text, and its files: those that the manifest declares, and all of it if it is too large."""
 
     result: str
+    files: Sequence[OutputFile] = ()
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ def predict_isolated(
     inputs: Sequence[Any],
     on_error: Callable[[BaseException, int], None],
     permanent: Sequence[str] = (),
+    output_files: Mapping[str, str] = _NO_FILES,
 ) -> list[Outcome]:
     """Predict inputs, isolating those that fail: outcomes in the order of the inputs.
 
@@ -53,6 +58,7 @@ def predict_isolated(
         inputs: at least one.
         on_error: called for each failed pass with its number of inputs, and for each output that is not a valid result.
         permanent: see `classify`.
+        output_files: see `Manifest.output_files`.
     """
     try:
         outputs = predict(list(inputs))
@@ -63,10 +69,10 @@ def predict_isolated(
             return [classify(error, permanent)] * len(inputs)
         middle = len(inputs) // 2
         return [
-            *predict_isolated(predict, inputs[:middle], on_error, permanent),
-            *predict_isolated(predict, inputs[middle:], on_error, permanent),
+            *predict_isolated(predict, inputs[:middle], on_error, permanent, output_files),
+            *predict_isolated(predict, inputs[middle:], on_error, permanent, output_files),
         ]
-    return [_outcome(output, on_error) for output in outputs]
+    return [_outcome(output, on_error, output_files) for output in outputs]
 
 
 def classify(error: BaseException, permanent: Sequence[str] = ()) -> Failed:
@@ -104,18 +110,17 @@ def _clean(text: str) -> str:
     return _ADDRESS.sub("", text)[:MAX_MESSAGE_CHARACTERS]
 
 
-def _outcome(output: Any, on_error: Callable[[BaseException, int], None]) -> Outcome:
+def _outcome(output: Any, on_error: Callable[[BaseException, int], None], output_files: Mapping[str, str]) -> Outcome:
     if isinstance(output, InputError):
         return classify(output)
+    files: list[OutputFile] = []
     try:
         if isinstance(output, OutputError):
             raise output
-        result = to_json(output)
+        result = to_json(with_files_apart(output, output_files, files) if output_files else output)
     except OutputError as error:
         on_error(error, 1)
         return classify(error)
     if len(result) > MAX_RESULT_BYTES:
-        size = f"The result has {len(result):,} bytes as JSON; a request holds {MAX_RESULT_BYTES:,}."
-        remedy = "Let the model return less: fewer values, or fewer digits (round(value, 4))."
-        return Failed(ErrorCode.RESULT_TOO_LARGE, f"{size} {remedy}", retryable=False)
-    return Succeeded(result)
+        result = apart(result.encode(), JSON, files)
+    return Succeeded(result, tuple(files))

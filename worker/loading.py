@@ -14,7 +14,7 @@ process again in the same environment, and keeps its /tmp.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -50,9 +50,12 @@ class LoadableModel:
         self.loaded: LoadedModel | None = None
         self.version, self.batch_size, self.artifact_bytes = "not loaded", 10, 0
         self.permanent_errors: Sequence[str] = ()
+        self.input_files: Mapping[str, str] = {}
+        self.output_files: Mapping[str, str] = {}
         with suppress(ManifestError):  # `load` says what is wrong with it
             read = Manifest.read(manifest)
             self.version, self.batch_size, self.permanent_errors = read.version, read.batch_size, read.permanent_errors
+            self.input_files, self.output_files = read.input_files, read.output_files
             self.artifact_bytes = read.artifact.bytes if read.artifact else 0
         self._memory = memory
         self._load = load

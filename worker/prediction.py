@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from inference.catalog import Validate
 from inference.errors import InvalidInput
-from inference.requests import ErrorCode
+from inference.requests import ErrorCode, Message
 from inference.telemetry import Stopwatch, Telemetry
 from worker.claims import Claim
+from worker.files import OpenFiles
 from worker.isolation import Failed, Outcome, predict_isolated
 from worker.model.errors import InputError, NotLoadedError
+from worker.payloads import InputUnavailable, Resolved, WorkerPayloads
 from worker.timeout import Timeout
 
 SLOWEST_DECAY = 0.9
@@ -31,6 +33,10 @@ class Predictor(Protocol):
     def is_loaded(self) -> bool: ...
     @property
     def permanent_errors(self) -> Sequence[str]: ...
+    @property
+    def input_files(self) -> Mapping[str, str]: ...
+    @property
+    def output_files(self) -> Mapping[str, str]: ...
     def load(self) -> None: ...
     def predict(self, inputs: list[Any]) -> Sequence[Any]: ...
 
@@ -49,15 +55,17 @@ class Prediction:
     Args:
         model: predicts.
         validate: checks an input and fills in defaults; the same check that the api function makes.
+        payloads: reads the inputs.
 
     Attributes:
         model: the one that predicts.
     """
 
-    def __init__(self, model: Predictor, validate: Validate, telemetry: Telemetry) -> None:
+    def __init__(self, model: Predictor, validate: Validate, telemetry: Telemetry, payloads: WorkerPayloads) -> None:
         self.model = model
         self._validate = validate
         self._telemetry = telemetry
+        self._payloads = payloads
         self._slowest_ms = 0.0
         self._slowest_load_ms: float | None = None
 
@@ -93,17 +101,31 @@ class Prediction:
     def _outcomes(self, claims: Sequence[Claim]) -> list[Outcome]:
         outcomes: dict[int, Outcome] = {}
         inputs: dict[int, Any] = {}
-        for index, claim in enumerate(claims):
-            try:
-                inputs[index] = self._validate(claim.delivery.message.input)
-            except InvalidInput as error:
-                outcomes[index] = Failed(ErrorCode.INVALID_INPUT, str(error), retryable=False)
-        if inputs:
-            predicted = predict_isolated(
-                self.model.predict, list(inputs.values()), self._pass_failed, self.model.permanent_errors
-            )
-            outcomes.update(zip(inputs, predicted, strict=True))
+        with OpenFiles() as opened:
+            for index, claim in enumerate(claims):
+                try:
+                    inputs[index] = self._input(claim.delivery.message, opened)
+                except InvalidInput as error:
+                    outcomes[index] = Failed(ErrorCode.INVALID_INPUT, str(error), retryable=False)
+                except InputUnavailable as error:
+                    self._telemetry.warning("input_unavailable", reason=str(error), retryable=error.retryable)
+                    outcomes[index] = Failed(ErrorCode.INPUT_UNAVAILABLE, str(error), error.retryable)
+            if inputs:
+                predicted = predict_isolated(
+                    opened.rewinding(self.model.predict),
+                    list(inputs.values()),
+                    self._pass_failed,
+                    self.model.permanent_errors,
+                    self.model.output_files,
+                )
+                outcomes.update(zip(inputs, predicted, strict=True))
         return [outcomes[index] for index in range(len(claims))]
+
+    def _input(self, message: Message, opened: OpenFiles) -> Any:
+        """The input as the model gets it: complete, valid, with its files."""
+        resolved = self._payloads.resolve(message, self.model.input_files)
+        valid = Resolved(self._validate(resolved.value), resolved.known)
+        return self._payloads.hand_over(valid, message.owner, self.model.input_files, opened)
 
     def _pass_failed(self, error: BaseException, inputs: int) -> None:
         if isinstance(error, InputError):  # caused by the client, which gets the message

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inference.requests import OPEN, Record, Status
@@ -14,8 +14,8 @@ from inference.run_times import RunTime
 MAX_POLL_SECONDS = 30
 
 
-def describe(record: Record, now: int) -> Mapping[str, Any]:
-    """A record as the API shows it: times in ISO 8601 (UTC), result and error as JSON."""
+def describe(record: Record, now: int, files: Sequence[Mapping[str, Any]] = ()) -> Mapping[str, Any]:
+    """A record as the API shows it: times in ISO 8601 (UTC), result and error as JSON, `files` by `Payloads.links`."""
     status = record.status_at(now)
     return {
         "request_id": record.request_id,
@@ -25,18 +25,19 @@ def describe(record: Record, now: int) -> Mapping[str, Any]:
         "code_digest": record.code_digest,
         "result": json.loads(record.result) if record.result is not None else None,
         "error": json.loads(record.error) if record.error is not None else None,
+        "files": [{**file, "expires_at": iso_time(file["expires_at"])} for file in files],
         "attempts": record.attempts,
         "progress": json.loads(record.progress) if record.progress is not None else None,
-        "submitted_at": _iso(record.submitted_at),
-        "started_at": _iso(record.started_at),
-        "finished_at": _iso(record.finished_at),
-        "expires_at": _iso(record.expires_at),
+        "submitted_at": iso_time(record.submitted_at),
+        "started_at": iso_time(record.started_at),
+        "finished_at": iso_time(record.finished_at),
+        "expires_at": iso_time(record.expires_at),
     }
 
 
 def summarize(record: Record, now: int) -> Mapping[str, Any]:
-    """A record as a list shows it: without its result, which may be large."""
-    shown = {name: value for name, value in describe(record, now).items() if name != "result"}
+    """A record as a list shows it: without its result and its files, which may be large."""
+    shown = {name: value for name, value in describe(record, now).items() if name not in ("result", "files")}
     return {**shown, "poll_url": f"/status/{record.request_id}"}
 
 
@@ -65,7 +66,8 @@ def _expected_end(record: Record, usual: RunTime) -> int:
     return record.submitted_at + usual.total_ms
 
 
-def _iso(milliseconds: int | None) -> str | None:
+def iso_time(milliseconds: int | None) -> str | None:
+    """A time in epoch milliseconds as ISO 8601, UTC."""
     if milliseconds is None:
         return None
     seconds, rest = divmod(milliseconds, 1000)

@@ -3,9 +3,11 @@
     InferenceError
       RequestError            the call can't succeed, now or later; nothing was changed
         NotJson               the input is not JSON, not UTF-8, or nested too deep
-        TooLarge              the input, or its message, has too many bytes
+        TooLarge              the input, or an upload, has too many bytes
         UnknownModel          no model of that name is deployed
         InvalidInput          the input violates its model's schema
+        InvalidReference      the input refers to something that is not an upload of the caller's
+        InvalidUpload         an upload is asked for with a wrong size or type
         KeyReused             the idempotency key was used with another input
         UnknownRequest        there is no request with this id, or it is another caller's
         AlreadyFinal          the request is final, so it can't be cancelled
@@ -43,7 +45,7 @@ class NotJson(RequestError):
 
 
 class TooLarge(RequestError):
-    """An input, or its message, has more bytes than are accepted."""
+    """An input, or an upload, has more bytes than are accepted."""
 
 
 class UnknownModel(RequestError):
@@ -52,6 +54,15 @@ class UnknownModel(RequestError):
 
 class InvalidInput(RequestError):
     """An input violates its model's schema; the text names the field."""
+
+
+class InvalidReference(RequestError):
+    """The input refers to something that is not there, not uploaded yet, too old, or not the caller's (which is not
+    disclosed)."""
+
+
+class InvalidUpload(RequestError):
+    """An upload is asked for with a wrong size or type; the text names the field."""
 
 
 class KeyReused(RequestError):

@@ -38,7 +38,8 @@ class ErrorCode(StrEnum):
     MODEL_ERROR = "model_error"
     MODEL_NOT_LOADED = "model_not_loaded"
     INVALID_OUTPUT = "invalid_output"
-    RESULT_TOO_LARGE = "result_too_large"
+    INPUT_UNAVAILABLE = "input_unavailable"
+    RESULT_NOT_STORED = "result_not_stored"
     TIMEOUT = "timeout"
     OUT_OF_MEMORY = "out_of_memory"
     CRASHED = "crashed"
@@ -82,6 +83,8 @@ class Record:
     delete_at: int  # set by replay
     attempt_limit: int  # set by replay
     input_digest: str | None = None
+    stored_input: str | None = None  # the name of the input's object; None: the message has the input
+    uploads: str | None = None  # the ids of those that the input refers to, with spaces between them
 
     # Submit with an Idempotency-Key: random, names the one submit that may discard the record
 
@@ -107,6 +110,7 @@ class Record:
 
     finished_at: int | None = None  # set by outcome; cleared by replay
     result: str | None = None  # set by succeed
+    files: str | None = None  # set by succeed_with_files
     error: str | None = None  # set by release, fail; cleared by succeed, cancel
     input: str | None = None  # set by fail_keeping_input, fail_unleased_keeping_input; cleared by succeed, forget_input
 
@@ -127,6 +131,7 @@ class Record:
         return self.delete_at * 1000 <= now
 
 
+_OPTIONAL_MESSAGE_FIELDS = ("stored_input", "owner")
 _MESSAGE_FIELDS: Mapping[str, type] = {
     "request_id": str,
     "model": str,
@@ -139,7 +144,12 @@ _MESSAGE_FIELDS: Mapping[str, type] = {
 
 @dataclass(frozen=True)
 class Message:
-    """A message of the request queue. It contains the input, so that the table stays small."""
+    """A message of the request queue. It contains the input, so that the table stays small.
+
+    Attributes:
+        stored_input: the name of the input's object, if it is too large for the message; `input` is None then.
+        owner: whose uploads the input refers to (`references.owner_of`), if it has references.
+    """
 
     request_id: str
     model: str
@@ -147,10 +157,17 @@ class Message:
     submitted_at: int
     expires_at: int
     attempt_limit: int
+    stored_input: str | None = None
+    owner: str | None = None
 
     def to_body(self) -> str:
         """JSON in ASCII: SQS rejects some Unicode characters, and a lone surrogate can't be encoded."""
-        return json.dumps(self.__dict__, separators=(",", ":"), allow_nan=False)
+        fields = {
+            name: value
+            for name, value in self.__dict__.items()
+            if value is not None or name not in _OPTIONAL_MESSAGE_FIELDS
+        }
+        return json.dumps(fields, separators=(",", ":"), allow_nan=False)
 
     @classmethod
     def from_body(cls, body: str) -> Message:
@@ -168,7 +185,11 @@ class Message:
                 raise ValueError(f"'{name}' is missing{wanted}")
         if not can_be_id(fields["request_id"]):
             raise ValueError("'request_id' is not a possible id")
-        return cls(**{name: fields[name] for name in _MESSAGE_FIELDS})
+        optional: dict[str, Any] = {name: fields.get(name) for name in _OPTIONAL_MESSAGE_FIELDS}
+        for name, value in optional.items():
+            if value is not None and not isinstance(value, str):
+                raise ValueError(f"'{name}' is not a string")
+        return cls(**{name: fields[name] for name in _MESSAGE_FIELDS}, **optional)
 
 
 def new_request_id() -> str:

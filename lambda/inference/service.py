@@ -1,12 +1,13 @@
-"""The rules of the API: accept a request, return its status, cancel it; describe the models.
+"""The rules of the API: accept a request, return its status, cancel it, erase it; describe the models.
 
-A submit writes the record first, then sends the message. A crash in between leaves a record that the sweeper ends; the
-request was not accepted yet. The other order would leave a message without a record.
+A submit writes the record first, then the input's object, if it is too large for a message, and then sends the message.
+A crash in between leaves a record that the sweeper ends; the request was not accepted yet. Another order would leave an
+object or a message without a record.
 
-    new key or none    create -> send -> (keyed: confirm) -> accepted
+    new key or none    create -> (large: object) -> send -> (keyed: confirm) -> accepted
     same key again     message confirmed, or a worker had it: accepted, like the first
                        not confirmed: take the submit over -> send again -> confirm -> accepted
-    SQS rejects        discard the record, unless it was taken over -> Unavailable
+    S3 or SQS rejects  discard the record, unless it was taken over; delete the object -> Unavailable
 
 Sending again is safe at any time, whether the first submit has failed or is in progress: a claim is conditional, so two
 messages of one record have one outcome. Taking a submit over changes its `submit_id`. From then on the record is not
@@ -18,6 +19,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from inference import transitions
@@ -26,10 +28,10 @@ from inference.catalog import Catalog
 from inference.description import poll_after
 from inference.errors import AlreadyFinal, InvalidInput, KeyReused, Unavailable, UnknownRequest
 from inference.listing import Filter, Listing, Page
+from inference.references import upload_ids
 from inference.requests import (
     FINAL,
     OPEN,
-    Message,
     Record,
     Status,
     can_be_id,
@@ -40,7 +42,7 @@ from inference.requests import (
 )
 from inference.run_times import RunTimes
 from inference.store.caller_index import Position
-from inference.store.payloads import MAX_MESSAGE_BYTES, too_large
+from inference.store.payloads import Payloads, message_of, placed
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import Applied, ConditionFailed, RequestTable
 
@@ -67,6 +69,7 @@ class Service:
         catalog: the models.
         listing: lists requests.
         limits: attempts, deadline and retention of a new request.
+        payloads: the inputs and results that are objects.
         deadline: reserves time for a discard, and ends a wait in time for the response.
         pause: sleeps for some seconds.
     """
@@ -78,6 +81,7 @@ class Service:
         catalog: Catalog,
         listing: Listing,
         limits: Limits,
+        payloads: Payloads,
         deadline: Deadline | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -89,6 +93,7 @@ class Service:
         self._catalog = catalog
         self._listing = listing
         self._limits = limits
+        self._payloads = payloads
 
     def models(self) -> Sequence[Mapping[str, Any]]:
         """The deployed models as the API lists them, in the order of their names."""
@@ -119,20 +124,24 @@ class Service:
         }
 
     def submit(self, model: str | None, value: Any, caller: str, now: int, key: str | None = None) -> Record:
-        """Accept a request: record and message are written when this returns.
+        """Accept a request: record and message are written when this returns, and the object of a large input.
+
+        An input that refers to JSON is validated by the worker, which has the JSON.
 
         Raises:
-            UnknownModel, InvalidInput, TooLarge: the request is not valid.
+            UnknownModel, InvalidInput, InvalidReference: the request is not valid.
             KeyReused: the key was used with another input.
-            Unavailable: the table or the queue failed. No `pending` record is left, unless it could not be removed or
-                another submit with the same key has taken it over: a repeat sends it, or a sweep ends it.
+            Unavailable: the table, S3 or the queue failed. No `pending` record is left, unless it could not be removed
+                or another submit with the same key has taken it over: a repeat sends it, or a sweep ends it.
         """
         entry = self._catalog.entry(model)
         digest = digest_of_input(entry.name, value) if key else None
-        try:
-            value = entry.validate(value)
-        except InvalidInput as error:
-            raise InvalidInput(f"The input violates the schema of '{entry.name}': {error}.") from error
+        references = upload_ids(value)
+        if not (references and self._payloads.has_json(references, caller, now)):
+            try:
+                value = entry.validate(value)
+            except InvalidInput as error:
+                raise InvalidInput(f"The input violates the schema of '{entry.name}': {error}.") from error
         expires_at = now + self._limits.deadline * 1000
         record = Record(
             request_id=keyed_request_id(caller, key) if key else new_request_id(),
@@ -145,10 +154,9 @@ class Service:
             attempt_limit=self._limits.attempts,
             submit_id=new_request_id() if key else None,
             input_digest=digest,
+            uploads=" ".join(references) or None,
         )
-        message = _message(record, value)
-        if len(message.to_body()) > MAX_MESSAGE_BYTES:
-            raise too_large(f"As a message the input has more than {MAX_MESSAGE_BYTES:,} bytes.")
+        record = placed(record, value)
         try:
             existing = self._table.create(record)
         except Unavailable:
@@ -156,11 +164,12 @@ class Service:
             raise
         if existing is not None:
             return self._repeat(record, existing, value, now)
-        return self._send(record, message)
+        return self._send(record, value)
 
-    def _send(self, record: Record, message: Message, taken_over: bool = False) -> Record:
+    def _send(self, record: Record, value: Any, taken_over: bool = False) -> Record:
         try:
-            self._queues(record.model).send(message, message_group(record.model, record.caller))
+            self._payloads.keep_input(record, value)
+            self._queues(record.model).send(message_of(record, value), message_group(record.model, record.caller))
         except Unavailable:
             if taken_over or self._discard(record) or not self._was_claimed(record.request_id):
                 raise
@@ -171,7 +180,10 @@ class Service:
 
     def _discard(self, record: Record) -> bool:
         self._deadline.release_reserve()
-        return self._table.discard(record)
+        discarded = self._table.discard(record)
+        if discarded:
+            self._payloads.drop_input(record)
+        return discarded
 
     def _was_claimed(self, request_id: str) -> bool:
         """Whether a worker has claimed the request, so that it must not be discarded."""
@@ -187,21 +199,22 @@ class Service:
             return existing
         match self._table.apply([transitions.take_over_submit(existing, new_request_id(), now)])[0]:
             case Applied(record=taken) if taken is not None:
-                return self._send(taken, _message(taken, value), taken_over=True)
+                return self._send(taken, value, taken_over=True)
             case ConditionFailed(record=current) if current is not None:
                 return self._repeat(record, current, value, now)  # confirmed, claimed, or taken over by another repeat
             case Unavailable() as error:
                 raise error
         raise Unavailable("the first request with this key was withdrawn")
 
-    def status(self, request_id: str, caller: str, now: int) -> Record:
-        """A request's record.
+    def status(self, request_id: str, caller: str, now: int, consistent: bool = False) -> Record:
+        """A request's record; `consistent`: with every write before this call.
 
         Raises:
             UnknownRequest: unknown, deleted, or another caller's (which is not disclosed).
             Unavailable: the table did not answer.
         """
-        record = self._table.find(request_id) if can_be_id(request_id) else None
+        read = partial(self._table.get, consistent=True) if consistent else self._table.find
+        record = read(request_id) if can_be_id(request_id) else None
         if record is None or record.caller != caller or record.deleted_at(now):
             raise _unknown_request()
         self._run_times.learn(record)
@@ -267,6 +280,24 @@ class Service:
         detail = f"The request is {status} already; its outcome does not change."
         raise AlreadyFinal(detail, request_id=request_id, request_status=status)
 
+    def erase(self, request_id: str, caller: str, now: int) -> Record:
+        """Cancel a request if it is not final, delete its objects, and then its record: while that is there, a call
+        that was interrupted can be repeated. Returns the record as it was.
+
+        Raises:
+            UnknownRequest: as in `status`; it may have been erased before.
+            Unavailable: AWS did not answer; something may be left, and the call has to be repeated.
+        """
+        record = self.status(request_id, caller, now, consistent=True)
+        if record.status in OPEN:  # past its deadline too: no outcome may be written after the objects are deleted
+            written = self._table.apply([transitions.cancel(request_id, now)])[0]
+            if isinstance(written, Unavailable):
+                raise written
+        self._payloads.erase(record)
+        if not self._table.erase(record) and self._table.get(request_id, consistent=True) is not None:
+            raise Unavailable("the request was changed while it was erased")
+        return record
+
 
 def _unknown_request() -> UnknownRequest:
     return UnknownRequest("There is no request with this id, or it is past its retention.")
@@ -274,7 +305,3 @@ def _unknown_request() -> UnknownRequest:
 
 def _claimed(record: Record) -> bool:
     return record.status is not Status.PENDING or record.attempts > 0
-
-
-def _message(record: Record, value: Any) -> Message:
-    return Message(record.request_id, record.model, value, record.submitted_at, record.expires_at, record.attempt_limit)

@@ -115,7 +115,13 @@ class Settings:
 
 @dataclass(frozen=True, kw_only=True)
 class ApiSettings(Settings):
-    """Settings of the api function. Sizes in bytes, times in seconds. `pools`: model name -> the pool that it is in."""
+    """Settings of the api function. Sizes in bytes, times in seconds.
+
+    Attributes:
+        pools: model name -> the pool that it is in.
+        payload_bucket: its name.
+        link_seconds: for how long the links to uploads and files are valid.
+    """
 
     models: Mapping[str, str] = _setting(_models)
     pools: Mapping[str, str] = _setting(_pools)
@@ -128,6 +134,9 @@ class ApiSettings(Settings):
     retention_seconds: int = _setting(_positive)
     max_wait_seconds: int = _setting(_not_negative)
     caller_identity: str = _setting(_caller_identity)
+    payload_bucket: str = _setting()
+    link_seconds: int = _setting(_positive)
+    max_upload_bytes: int = _setting(_positive)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,6 +146,7 @@ class WorkerSettings(Settings):
     Attributes:
         models: model name -> source.
         pool: the pool that these are the models of; optional.
+        payload_bucket: its name.
         code_digest: of the function's image or zip, `sha256:<hex>`.
         model_artifacts: model name -> the artifact in S3 that replaces the packaged one; optional.
     """
@@ -144,6 +154,7 @@ class WorkerSettings(Settings):
     models: Mapping[str, str] = _setting(_models)
     pool: str = _optional(str, default=str)
     queue_url: str = _setting()
+    payload_bucket: str = _setting()
     code_digest: str = _setting(_digest)
     model_artifacts: Mapping[str, str] = _optional(_texts, default=dict)
     retry_base_seconds: int = _setting(_not_negative)

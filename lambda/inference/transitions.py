@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from inference.conditions import And, Attribute, Condition, Eq, Ge, Gt, Le, Lt, Missing, Or, Param, Value
-from inference.requests import OPEN, Failure, Record, Status
+from inference.requests import FINAL, OPEN, Failure, Record, Status
 
 ANY = frozenset(Status)
 PENDING = frozenset({Status.PENDING})
@@ -88,6 +88,11 @@ _NEVER_CLAIMED = (Eq("status", Status.PENDING), Eq("attempts", 0), Eq("submitted
 DISCARD_IF = Or(Missing("request_id"), And(*_NEVER_CLAIMED, Missing("submit_id")))
 DISCARD_KEYED_IF = Or(Missing("request_id"), And(*_NEVER_CLAIMED, Eq("submit_id", Param("submit_id"))))
 
+ERASE_IF = And(
+    Or(*(Eq("status", status) for status in sorted(FINAL))),
+    Eq("submitted_at", Param("submitted_at")),
+)
+
 CONFIRM_SUBMIT = Transition(ANY, None, only_if=(Eq("submit_id", Param("seen")),), removes=("submit_id",))
 TAKE_OVER_SUBMIT = Transition(
     PENDING,
@@ -151,6 +156,13 @@ SUCCEED = Transition(
     sets={**_ENDED, **_bound("result")},
     removes=(*_OPEN_ONLY, "error", "input"),
 )
+SUCCEED_WITH_FILES = Transition(
+    RUNNING,
+    Status.SUCCEEDED,
+    only_if=_HELD,
+    sets={**_ENDED, **_bound("result", "files")},
+    removes=(*_OPEN_ONLY, "error", "input"),
+)
 FAIL = Transition(RUNNING, Status.FAILED, only_if=_HELD, sets=_WITH_ERROR, removes=_OPEN_ONLY)
 FAIL_KEEPING_INPUT = Transition(RUNNING, Status.FAILED, only_if=_HELD, sets=_WITH_INPUT, removes=_OPEN_ONLY)
 
@@ -203,6 +215,11 @@ def discard_if(record: Record) -> tuple[Condition, Mapping[str, Value]]:
     if record.submit_id is None:
         return DISCARD_IF, {"submitted_at": record.submitted_at}
     return DISCARD_KEYED_IF, {"submitted_at": record.submitted_at, "submit_id": record.submit_id}
+
+
+def erase_if(record: Record) -> tuple[Condition, Mapping[str, Value]]:
+    """The condition for erasing a record, and its values: it is final, and was not replayed or replaced."""
+    return ERASE_IF, {"submitted_at": record.submitted_at}
 
 
 def confirm_submit(record: Record) -> Update:
@@ -287,9 +304,12 @@ def release(request_id: str, attempt: int, failure: Failure, now: int, run_alone
     return Update(RELEASE_ALONE if run_alone else RELEASE, request_id, values)
 
 
-def succeed(request_id: str, attempt: int, result: str, now: int) -> Update:
-    """Write the result (JSON), if this attempt still holds the lease."""
-    return Update(SUCCEED, request_id, {"attempt": attempt, "result": result, "now": now})
+def succeed(request_id: str, attempt: int, result: str, now: int, files: str | None = None) -> Update:
+    """Write the result (JSON) and its files (JSON, if it has some), if this attempt still holds the lease."""
+    values: dict[str, Value] = {"attempt": attempt, "result": result, "now": now}
+    if files is None:
+        return Update(SUCCEED, request_id, values)
+    return Update(SUCCEED_WITH_FILES, request_id, {**values, "files": files})
 
 
 def fail(request_id: str, attempt: int, failure: Failure, now: int, kept_input: str | None = None) -> Update:

@@ -2,9 +2,12 @@
 
     python -m scripts.model_tools.try_model MODEL [--input JSON|@FILE]
 
-FILE has one input as JSON, or one on each line: those are one batch. The results go to stdout, one JSON object a line;
-times and memory to stderr. The input goes through the packaged validator, the output through the worker's own checks.
+FILE has one input as JSON, or one on each line: those are one batch. Files in an input are base64. The results go to
+stdout, one JSON object a line; files of results, times and memory to stderr. The input goes through the packaged
+validator, the output through the worker's own checks.
 """
+
+from __future__ import annotations
 
 import argparse
 import json
@@ -12,8 +15,9 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from scripts.console import CommandError, note, run
 from scripts.model_tools.model_process import model_folder
@@ -21,6 +25,9 @@ from scripts.packaging.libraries import libraries_of
 from scripts.packaging.model_files import read_manifest, validators
 from scripts.packaging.model_import import describe_error
 from scripts.stack_defaults import defaults
+
+if TYPE_CHECKING:
+    from worker.files import OpenFiles
 
 BODY_BYTES: int = defaults("requests")["max_body_bytes"]
 """The API's default limit."""
@@ -77,6 +84,7 @@ def try_model(folder: Path, text: str | None) -> int:
 def _try(folder: Path, inputs: list[Any]) -> int:
     from inference.catalog import packaged_validator
     from inference.errors import InvalidInput
+    from worker.files import OpenFiles
     from worker.isolation import Failed, predict_isolated
     from worker.model import load
     from worker.model.errors import ModelError
@@ -104,20 +112,42 @@ def _try(folder: Path, inputs: list[Any]) -> int:
         raise CommandError(describe_error(error, folder)) from error
     loaded = time.perf_counter()
     failed: list[BaseException] = []
-    with reporting(lambda fraction, message: note(f"progress: {fraction:.0%} {message}".rstrip())):
-        outcomes = predict_isolated(model.predict, valid, lambda error, _: failed.append(error))
-    first = time.perf_counter()
-    predict_isolated(model.predict, valid, lambda *_: None)
-    second = time.perf_counter()
+    with OpenFiles() as opened:
+        try:
+            valid = [_with_files(item, model.manifest.input_files, opened) for item in valid]
+        except InvalidInput as error:
+            raise CommandError(f"the API answers 422: {error}") from error
+        predict, output_files = opened.rewinding(model.predict), model.manifest.output_files
+        with reporting(lambda fraction, message: note(f"progress: {fraction:.0%} {message}".rstrip())):
+            outcomes = predict_isolated(predict, valid, lambda error, _: failed.append(error), (), output_files)
+        first = time.perf_counter()
+        predict_isolated(predict, valid, lambda *_: None, (), output_files)
+        second = time.perf_counter()
     for outcome in outcomes:
         if isinstance(outcome, Failed):
             print(json.dumps({"error": {"code": outcome.code, "message": outcome.message}}))
         else:
             print(outcome.result)
+            for number, file in enumerate(outcome.files):
+                note(f"files[{number}]: {len(file.content):,} bytes of {file.content_type}, SHA-256 {file.sha256}")
     for reason in failed:
         note(describe_error(reason, folder))
     _show(manifest, len(valid), loaded - started, first - loaded, second - first)
     return int(any(isinstance(outcome, Failed) for outcome in outcomes))
+
+
+def _with_files(item: Any, files: Mapping[str, str], opened: OpenFiles) -> Any:
+    """The input with its files as the model gets them; here they can only be base64."""
+    from worker.model import places
+    from worker.payloads import inline_file
+
+    for place, kind in files.items():
+
+        def hand(found: Any, place: str = place, kind: str = kind) -> Any:
+            return inline_file(found, place, kind, opened) if isinstance(found, str) else found
+
+        item = places.replace_at(item, places.parse(place), hand)
+    return item
 
 
 def _show(manifest: dict[str, Any], count: int, load: float, first: float, second: float) -> None:

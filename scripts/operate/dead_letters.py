@@ -20,8 +20,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from inference import transitions
+from inference.aws.boto3_bucket import Boto3Bucket
 from inference.errors import Unavailable
-from inference.requests import Message, Record, Status, message_group
+from inference.requests import Record, Status, message_group
+from inference.store.payloads import message_of, objects_of
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import Applied, ConditionFailed, RequestTable
 from inference.telemetry import now_ms
@@ -64,6 +66,7 @@ class DeadLetters:
         table: where the records are.
         queues: model name -> its queue; a KeyError for a model that is not deployed any more.
         replay_limits: of a replay.
+        bucket: the payload bucket.
     """
 
     def __init__(
@@ -71,10 +74,12 @@ class DeadLetters:
         table: RequestTable,
         queues: Callable[[str], RequestQueue],
         replay_limits: ReplayLimits,
+        bucket: Boto3Bucket,
     ) -> None:
         self._table = table
         self._queues = queues
         self._replay_limits = replay_limits
+        self._bucket = bucket
 
     def all(self, model: str | None = None) -> Iterator[Record]:
         """The failed requests that can be replayed, of one model or of all."""
@@ -101,6 +106,12 @@ class DeadLetters:
             self._queues(record.model)
         except KeyError:
             return Result(request_id, FAILED, f"the model {record.model} is not deployed")
+        try:
+            # The bucket's lifecycle counts from an object's last write; a replay begins the request's time anew.
+            if not all(self._bucket.renew(key) for key in objects_of(record)):
+                return Result(request_id, FAILED, "its input is not in the payload bucket any more")
+        except Unavailable as unavailable:
+            return Result(request_id, FAILED, str(unavailable))
         expires_at = now + self._replay_limits.deadline * 1000
         delete_at = expires_at // 1000 + self._replay_limits.retention
         update = transitions.replay(
@@ -126,19 +137,22 @@ class DeadLetters:
         return Result(record.request_id, OK, f"nothing to do: {record.status_at(now)}")
 
     def _send(self, record: Record, text: str) -> Result:
-        times = (record.submitted_at, record.expires_at)
-        message = Message(
-            record.request_id, record.model, json.loads(record.input or "null"), *times, record.attempt_limit
-        )
         try:
+            message = message_of(record, json.loads(record.input or "null"))
             self._queues(record.model).send(message, message_group(record.model, record.caller))
         except (Unavailable, KeyError) as error:
             return Result(record.request_id, FAILED, f"pending, but its message was not sent; replay it again: {error}")
         return Result(record.request_id, OK, text)
 
     def purge(self, request_id: str) -> Result:
-        """Delete the kept input of a failed request: it stays failed and can't be replayed any more."""
+        """Delete the kept input of a failed request, and its objects: it stays failed, and can't be replayed."""
         match self._table.apply([transitions.forget_input(request_id)])[0]:
+            case Applied(record=purged) if purged is not None:
+                try:
+                    for key in objects_of(purged):
+                        self._bucket.delete(key)
+                except Unavailable as unavailable:
+                    return Result(request_id, FAILED, str(unavailable))
             case ConditionFailed(record=None):
                 return Result(request_id, NOT_FOUND, "unknown")
             case ConditionFailed(record=record) if record is not None:
@@ -235,6 +249,7 @@ def _connect(environment: str, outputs: Mapping[str, Any], replay_limits: Replay
         RequestTable(aws_session.client(environment, "dynamodb", outputs), outputs["request_table"]),
         lambda model: RequestQueue(sqs, urls[model]),
         replay_limits,
+        Boto3Bucket(aws_session.client(environment, "s3", outputs), outputs["payload_bucket"]),
     )
 
 

@@ -17,6 +17,7 @@ from scripts.packaging.libraries import REQUIREMENTS
 from scripts.packaging.validators import ERRORS_MODULE, SchemaError, module_name, render_validator
 from worker.model.errors import ManifestError
 from worker.model.manifest import Manifest
+from worker.model.places import with_files
 from worker.model.runtimes import PYTHON
 
 Files = dict[str, bytes]
@@ -186,7 +187,8 @@ def _validator(folder: Path, manifest: Mapping[str, Any]) -> str:
     rendered = {}
     for name in ("input_schema", "output_schema"):
         try:
-            rendered[name] = render_validator(manifest[name])
+            files = manifest.get("input_files", {}) if name == "input_schema" else {}
+            rendered[name] = render_validator(with_files(manifest[name], files))
         except SchemaError as error:
             raise CommandError(f"{folder / 'manifest.json'}: {name}: {error}") from error
     return rendered["input_schema"]

@@ -65,6 +65,7 @@ module "worker" {
   queue     = { name = local.queue_names[each.key], url = "${local.queue_url_prefix}${each.key}" }
   queue_arn = module.request_queue[each.key].arn
   table     = { arn = local.table_arn, name = module.request_table.name }
+  payloads  = { arn = local.payload_bucket_arn, name = module.payload_bucket.name }
 
   architecture         = var.architecture
   memory_mb            = local.worker_settings[each.key].memory_mb
@@ -122,11 +123,15 @@ module "api" {
     RETENTION_SECONDS        = tostring(local.requests.retention_seconds)
     MAX_WAIT_SECONDS         = tostring(local.api.max_wait_seconds)
     CALLER_IDENTITY          = local.authorizer.caller
+    PAYLOAD_BUCKET           = module.payload_bucket.name
+    LINK_SECONDS             = tostring(local.requests.link_seconds)
+    MAX_UPLOAD_BYTES         = tostring(local.requests.max_upload_bytes)
   })
 
   policies = {
-    table = data.aws_iam_policy_document.api_table.json
-    queue = data.aws_iam_policy_document.api_queue.json
+    table    = data.aws_iam_policy_document.api_table.json
+    queue    = data.aws_iam_policy_document.api_queue.json
+    payloads = data.aws_iam_policy_document.api_payloads.json
   }
 }
 

@@ -2,7 +2,7 @@ output "deployment" {
   description = <<-TEXT
     What scripts and people need to know of the deployment.
     api_id; api_url: base URL of the API on AWS, the variable of that name where it is set, else API Gateway's own.
-    default_model: what POST /predict goes to. request_table: its name.
+    default_model: what POST /predict goes to. request_table, payload_bucket: their names.
     queue_urls: by model; the models of a pool have one queue. dead_letter_queue_url: of all. pools: the models of each.
     function_names: by role, which is api, dead_letters, sweeper or worker/<model or pool>.
     worker_role_arns: by model or pool; whom the policy of a bucket or key in another account has to let in.
@@ -12,10 +12,11 @@ output "deployment" {
     monitoring: name of the dashboard, ARN of the topic that the alarms notify, both null where they are off; names of the alarms.
   TEXT
   value = {
-    api_id        = module.http_api.id
-    api_url       = coalesce(var.api_url, module.http_api.url)
-    default_model = var.default_model
-    request_table = module.request_table.name
+    api_id         = module.http_api.id
+    api_url        = coalesce(var.api_url, module.http_api.url)
+    default_model  = var.default_model
+    request_table  = module.request_table.name
+    payload_bucket = module.payload_bucket.name
 
     queue_urls            = { for name, worker in local.worker_of : name => module.request_queue[worker].url }
     dead_letter_queue_url = module.dead_letter_queue.url
@@ -35,6 +36,7 @@ output "deployment" {
 
     protected = { for kind, name in {
       request_table    = module.request_table.name
+      payload_bucket   = module.payload_bucket.name
       image_repository = module.container_registry.name
     } : kind => name if var.deletion_protection }
 

@@ -4,7 +4,8 @@
 variable "requests" {
   description = <<-TEXT
     Limits and times of a request.
-    max_body_bytes and max_body_depth: what POST accepts.
+    max_body_bytes and max_body_depth: what POST accepts. max_upload_bytes: of one upload. link_seconds: for how long a
+    link to an upload or to a file of a result is valid.
     max_attempts: tries by a worker before the request fails;
     max_receive_count: receives before SQS moves its message to the dead-letter queue; two more than a batch has messages, since
     each other request that stops the worker uses up one. deadline_seconds: after the submit, when it expires.
@@ -31,9 +32,20 @@ variable "requests" {
   }
 
   validation {
-    # The input is a JSON string inside the message: with every character escaped it must still fit in 262144 bytes.
-    condition     = try(var.requests.max_body_bytes >= 1 && var.requests.max_body_bytes <= 131072, true)
-    error_message = "requests.max_body_bytes must be from 1 to 131072: the message with the input must fit in SQS's 262144 bytes."
+    # Lambda takes an event of 6 MB, in which the body may be base64.
+    condition     = try(var.requests.max_body_bytes >= 1 && var.requests.max_body_bytes <= 4500000, true)
+    error_message = "requests.max_body_bytes must be from 1 to 4500000: Lambda takes 6 MB, and API Gateway may send the body as base64. Larger inputs are uploaded."
+  }
+
+  validation {
+    condition     = try(var.requests.max_upload_bytes >= 1 && var.requests.max_upload_bytes <= 5368709120, true)
+    error_message = "requests.max_upload_bytes must be from 1 to 5368709120: S3 takes 5 GiB in one upload."
+  }
+
+  validation {
+    # A link is signed with the function's own credentials, and ends with them.
+    condition     = try(var.requests.link_seconds >= 60 && var.requests.link_seconds <= 3600, true)
+    error_message = "requests.link_seconds must be from 60 to 3600."
   }
 
   validation {

@@ -168,7 +168,7 @@ def addition(deployment: Deployment, tree: Path, edge: Edge) -> Addition:
         "source": "wordcount",
         "warmth": {"warmer": {"environments": ENVIRONMENTS, "schedule": "rate(1 minute)"}},
     }
-    deployment.override(**with_models(wordcount=tiny, kept=kept, **_faulty_models(tree, edge)))
+    deployment.override(**with_models(wordcount=tiny, digest=tiny, kept=kept, **_faulty_models(tree, edge)))
     changes = deployment.changes()
     deployment.apply()
     return Addition(deployment, changes)

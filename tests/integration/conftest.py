@@ -15,6 +15,7 @@ from moto import mock_aws
 from pytest_socket import socket_allow_hosts
 
 from inference.aws import clients
+from inference.aws.boto3_bucket import Boto3Bucket
 from inference.catalog import packaged_validator
 from scripts.deployment.environment_config import MODELS
 from scripts.local.emulator import Emulator
@@ -87,6 +88,7 @@ def module_patch() -> Iterator[pytest.MonkeyPatch]:
 def on_moto(module_patch: pytest.MonkeyPatch) -> Iterator[None]:
     """boto3 talks to moto, which sees nothing of what the lean client does."""
     module_patch.setattr(clients, "lean_client", clients.client)
+    module_patch.setattr(clients, "bucket", lambda name, *_: Boto3Bucket(clients.client("s3"), name))
     for name, value in (("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", "test")):
         module_patch.setenv(name, value)
     module_patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
@@ -103,9 +105,11 @@ def on_emulator(module_patch: pytest.MonkeyPatch, emulator: Emulator) -> Iterato
         module_patch.setenv(name, value)
     clients.client.cache_clear()
     clients.lean_client.cache_clear()
+    clients.bucket.cache_clear()
     yield
     clients.client.cache_clear()
     clients.lean_client.cache_clear()
+    clients.bucket.cache_clear()
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from inference.aws import clients
+from scripts.stack_defaults import PAYLOAD_BUCKET
 from tests.integration.system import PREFIX, System
 from tests.rights import Rights, under, via
 from worker.model import artifact as artifacts
@@ -42,7 +43,6 @@ class LimitedSystem(System):
         self.denied = set()
         self._account = account
         self.logs = clients.client("logs")
-        self.s3 = clients.client("s3")
         bounded = [clients.client(name, self.api.deadline) for name in ("dynamodb", "sqs")]
         for client in (
             self.dynamodb,
@@ -95,6 +95,15 @@ class LimitedSystem(System):
             case "logs", _:
                 stream = "" if operation == "FilterLogEvents" else f":log-stream:{params['logStreamName']}"
                 return [(actions[0], f"{place}log-group:{params['logGroupName']}{stream}")]
+            case "s3", "ListObjectsV2":
+                return [("s3:ListBucket", f"arn:aws:s3:::{params['Bucket']}")]
+            case "s3", _ if params["Bucket"] == PAYLOAD_BUCKET:
+                bucket, key = f"arn:aws:s3:::{PAYLOAD_BUCKET}", params["Key"]
+                used = {"GetObject": ("kms:Decrypt",), "PutObject": ("kms:GenerateDataKey",)}
+                rights = [(actions[0], f"{bucket}/{key}"), *(self._use(name, "s3") for name in used.get(operation, ()))]
+                if operation == "GetObject" and not self._exists(PAYLOAD_BUCKET, key):
+                    rights.append(("s3:ListBucket", bucket))  # else S3 answers 403, not 404
+                return rights
             case "s3", "HeadObject" | "GetObject":
                 bucket, key = f"arn:aws:s3:::{params['Bucket']}", params["Key"]
                 rights = [("s3:GetObject", f"{bucket}/{key}")]

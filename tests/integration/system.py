@@ -24,13 +24,14 @@ from inference.run_times import RunTimes
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
 from inference.telemetry import Telemetry
-from scripts.stack_defaults import CODE_DIGEST, api_environment
+from scripts.stack_defaults import CODE_DIGEST, PAYLOAD_BUCKET, api_environment
 from tests import openapi
 from tests.events import golden
 from tests.integration.terraform_definition import create_dead_letter_queue, create_queue, create_table
 from tests.unit.fakes import ReadyModel
 from worker.batch import Worker
 from worker.invocation import Invocation, RetryDelay
+from worker.payloads import WorkerPayloads
 from worker.prediction import Prediction, Predictor
 
 PREFIX = "test-it"
@@ -94,6 +95,8 @@ class System:
         self._invocations = 0
         self.dynamodb = clients.client("dynamodb")
         self.sqs = clients.client("sqs")
+        self.s3 = clients.client("s3")
+        self.s3.create_bucket(Bucket=PAYLOAD_BUCKET)
         create_table(self.dynamodb, TABLE)
         self.urls: dict[str, str] = {}
         self._create_queues()
@@ -112,6 +115,7 @@ class System:
         self.api = load(package / "api.py")
         self.dead_letters = load(package / "dead_letters.py")
         self.sweeper = load(package / "sweeper.py")
+        self.payloads = WorkerPayloads(clients.bucket(PAYLOAD_BUCKET))
         self.table = RequestTable(self.dynamodb, TABLE, batch=statements)
         self.model = Sentiment()
         self.received: dict[str, str] = {}
@@ -156,6 +160,24 @@ class System:
         event = golden("http_requests") | {"rawQueryString": urlsplit(url).query}
         return self.call(event | {"queryStringParameters": dict(parse_qsl(urlsplit(url).query))})
 
+    def erase(self, request_id: str) -> dict[str, Any]:
+        return self.call(golden("http_erase") | {"pathParameters": {"request_id": request_id}})
+
+    def upload(self, content: bytes, content_type: str) -> dict[str, str]:
+        """Get a link, and write what it names. Returns the reference."""
+        body = json.dumps({"content_type": content_type, "bytes": len(content)})
+        response = self.call(golden("http_upload") | {"body": body})
+        assert response["statusCode"] == 201, response
+        answer = response["json"]
+        key = urlsplit(answer["url"]).path.removeprefix(f"/{PAYLOAD_BUCKET}").lstrip("/")
+        self.s3.put_object(Bucket=PAYLOAD_BUCKET, Key=key, Body=content, ContentType=content_type)
+        reference: dict[str, str] = answer["reference"]
+        return reference
+
+    def objects(self) -> list[str]:
+        """The keys in the payload bucket."""
+        return [item["Key"] for item in self.s3.list_objects_v2(Bucket=PAYLOAD_BUCKET).get("Contents", ())]
+
     # AWS's side
 
     def _context(self) -> Context:
@@ -165,12 +187,13 @@ class System:
     def worker(self, model: str = "sentiment", predictor: Predictor | None = None) -> Worker:
         telemetry = Telemetry("worker")
         return Worker(
-            {model: Prediction(predictor or self.model, packaged_validator(model), telemetry)},
+            {model: Prediction(predictor or self.model, packaged_validator(model), telemetry, self.payloads)},
             self.table,
             RequestQueue(self.sqs, self.urls[model]),
             RetryDelay(2, 300),
             CODE_DIGEST,
             telemetry,
+            self.payloads,
         )
 
     def receive(self, queue: str) -> list[dict[str, Any]]:
@@ -269,13 +292,20 @@ class System:
         self.received.clear()
         for item in self._scan():
             self.dynamodb.delete_item(TableName=TABLE, Key={"request_id": item["request_id"]})
+        self._delete_objects()
         self._delete_queues()
         self._create_queues()
 
     def remove(self) -> None:
-        """Table and queues go."""
+        """Table, bucket and queues go."""
         self._delete_queues()
+        self._delete_objects()
+        self.s3.delete_bucket(Bucket=PAYLOAD_BUCKET)
         self.dynamodb.delete_table(TableName=TABLE)
+
+    def _delete_objects(self) -> None:
+        for key in self.objects():
+            self.s3.delete_object(Bucket=PAYLOAD_BUCKET, Key=key)
 
     def _delete_queues(self) -> None:
         for url in self.urls.values():
@@ -304,6 +334,7 @@ def calls_of(system: System) -> Iterator[list[str]]:
     # an explicit None would make another.
     names = ("dynamodb", "sqs")
     watched = [clients.client(name, *deadline) for name in names for deadline in ((), (system.api.deadline,))]
+    watched.append(system.s3)
     for client in watched:
         client.meta.events.register("before-call", note)
     try:

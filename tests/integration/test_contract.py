@@ -22,18 +22,20 @@ Response = dict[str, Any]
 Produce = Callable[[System, str], Response]
 
 
-def event_of(route: str, body: Any = TEXT, request_id: str = UNKNOWN, **headers: str) -> dict[str, Any]:
-    """An event of a route. Header names are written with underscores."""
+def event_of(route: str, body: Any = None, request_id: str = UNKNOWN, **headers: str) -> dict[str, Any]:
+    """An event of a route; without a body, one that is accepted. Header names are written with underscores."""
+    if body is None and "/predict" in route:
+        body = TEXT
     event: dict[str, Any] = golden(http_events()[route])
     if "request_id" in event.get("pathParameters", {}):
         event["pathParameters"] = {"request_id": request_id}
-    elif "body" in event:
+    elif body is not None:
         event["body"] = body if isinstance(body, str) else json.dumps(body)
     event["headers"] |= {name.replace("_", "-"): value for name, value in headers.items()}
     return event
 
 
-def sends(body: Any = TEXT, **headers: str) -> Produce:
+def sends(body: Any = None, **headers: str) -> Produce:
     return lambda system, route: system.call(event_of(route, body, **headers))
 
 
@@ -83,6 +85,7 @@ def while_the_service_raises(error: Exception) -> Produce:
         with pytest.MonkeyPatch.context() as patch:
             for name in (name for name in vars(Service) if not name.startswith("_")):
                 patch.setattr(system.api.service, name, fail)
+            patch.setattr(system.api.payloads, "new_upload", fail)
             return system.call(event_of(route))
 
     return produce
@@ -90,6 +93,7 @@ def while_the_service_raises(error: Exception) -> Produce:
 
 PRODUCERS: dict[int | str, Produce] = {
     200: of_what_the_route_is_about,
+    201: sends(),
     202: sends(),
     304: with_the_tag_of_an_earlier_answer,
     "/problems/already-final": of_a_final_request,
@@ -98,8 +102,10 @@ PRODUCERS: dict[int | str, Produce] = {
     "/problems/invalid-idempotency-key": sends(idempotency_key=""),
     "/problems/invalid-query": with_an_invalid_query,
     "/problems/invalid-input": sends({"text": ""}),
+    "/problems/invalid-reference": sends({"text": {"$ref": "http://169.254.169.254/"}}),
+    "/problems/invalid-upload": sends({}),
     "/problems/not-json": sends("{"),
-    "/problems/too-large": sends("1" * 200_000),
+    "/problems/too-large": sends("1" * 4_600_000),
     "/problems/unavailable": while_the_service_raises(Unavailable("no answer")),
     "/problems/unknown-model": with_an_unknown_model,
     "/problems/unknown-request": sends(),

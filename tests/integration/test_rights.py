@@ -3,26 +3,41 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, ClassVar
 
 import pytest
 from botocore.exceptions import ClientError
 
 from inference.aws import clients
+from inference.aws.boto3_bucket import Boto3Bucket
 from inference.errors import Unavailable
+from inference.store import payloads
 from inference.sweep import SETTLE_MS
+from scripts.stack_defaults import PAYLOAD_BUCKET
 from tests.integration.limited_system import LimitedSystem, Right
-from tests.integration.system import GRACE_SECONDS, PREFIX, calls_of
-from tests.rights import Rights, rights
+from tests.integration.system import GRACE_SECONDS, PREFIX, Sentiment, calls_of
+from tests.rights import Rights, rights, via
 from worker.model.errors import ArtifactError
 
 ACCOUNT = "000000000000"
 REGION = "us-east-1"
 KEY, ARTIFACT_KEY = (f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}" for name in ("stack", "artifacts"))
 BUCKET, OBJECT, CONTENT = "models-of-the-rights", "sentiment/1.onnx", b"weights"
-RIGHTS = rights(PREFIX, REGION, ACCOUNT, ["sentiment"], key=KEY, artifact=(BUCKET, OBJECT), artifact_key=ARTIFACT_KEY)
+RIGHTS = rights(
+    PREFIX,
+    REGION,
+    ACCOUNT,
+    ["sentiment"],
+    key=KEY,
+    artifact=(BUCKET, OBJECT),
+    artifact_key=ARTIFACT_KEY,
+    payload_bucket=PAYLOAD_BUCKET,
+)
+PAYLOADS = f"arn:aws:s3:::{PAYLOAD_BUCKET}"
+REQUESTS, UPLOADS = f"{PAYLOADS}/requests/*", f"{PAYLOADS}/uploads/*"
 TEXT = {"text": "what a lovely day"}
 
 
@@ -30,6 +45,7 @@ TEXT = {"text": "what a lovely day"}
 def limited_system(on_emulator: None, package: Path, module_patch: pytest.MonkeyPatch) -> Iterator[LimitedSystem]:
     # The lean client has no events, by which calls are checked.
     module_patch.setattr(clients, "lean_client", clients.client)
+    module_patch.setattr(clients, "bucket", lambda name, *_: Boto3Bucket(clients.client("s3"), name))
     system = LimitedSystem(package, module_patch, statements=25)
     system.limit(ACCOUNT, RIGHTS, KEY, ARTIFACT_KEY)
     system.s3.create_bucket(Bucket=BUCKET)
@@ -116,6 +132,62 @@ def a_lost_request_is_ended(system: LimitedSystem) -> None:
     assert system.status(request_id)["json"]["error"]["code"] == "lost"
 
 
+class Maker(Sentiment):
+    """Makes a file, after it has done something else."""
+
+    output_files: ClassVar[dict[str, str]] = {"file": "text/plain"}  # type: ignore[misc]
+
+    def __init__(self, meanwhile: Callable[[], object] = lambda: None) -> None:
+        super().__init__()
+        self._meanwhile = meanwhile
+
+    def predict(self, inputs: list[Any]) -> Sequence[Any]:
+        self._meanwhile()
+        return [{**output, "file": b"made"} for output in super().predict(inputs)]
+
+
+def submit_stored(system: LimitedSystem, value: Any) -> str:
+    """Submit an input that is an object, because no message may have one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(payloads, "MAX_MESSAGE_BYTES", 0)
+        answer = system.predict(value)
+    assert answer["statusCode"] == 202
+    request_id: str = answer["json"]["request_id"]
+    return request_id
+
+
+def payloads_are_kept_and_erased(system: LimitedSystem) -> None:
+    system.model = Maker()
+    request_id = submit_stored(system, {"text": system.upload(b'"lovely"', "application/json")})
+    assert system.run_worker() == []
+    response = system.status(request_id)
+    assert response["statusCode"] == 200
+    shown = response["json"]
+    assert (shown["status"], shown["error"], len(shown["files"])) == ("succeeded", None, 1)
+    assert len(system.objects()) == 3
+    assert system.erase(request_id)["statusCode"] == 200
+    assert system.objects() == []
+
+
+def files_of_a_dropped_outcome_are_deleted(system: LimitedSystem) -> None:
+    request_id = submit(system)
+    system.model = Maker(lambda: system.cancel(request_id))
+    assert system.run_worker() == []
+    assert (system.status(request_id)["json"]["status"], system.objects()) == ("cancelled", [])
+
+
+def an_input_that_was_erased_is_called_so(system: LimitedSystem) -> None:
+    request_id = submit_stored(system, TEXT)
+    system._delete_objects()
+    assert system.run_worker() == []
+    assert "erased" in system.status(request_id)["json"]["error"]["message"]
+
+
+def an_upload_that_was_not_made_is_called_so(system: LimitedSystem) -> None:
+    answer = system.predict({"text": {"$ref": "/uploads/6f1c2b1e-5d0a-4c57-9a3e-0d6b7f3a9c11"}})
+    assert answer["statusCode"] == 422
+
+
 def a_request_is_run_with_an_artifact_from_s3(system: LimitedSystem) -> None:
     encrypted = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": ARTIFACT_KEY}
     system.s3.put_object(Bucket=BUCKET, Key=OBJECT, Body=CONTENT, **encrypted)
@@ -146,10 +218,14 @@ SCENARIOS: list[Scenario] = [
     a_lost_request_is_ended,
     a_request_is_run_with_an_artifact_from_s3,
     an_artifact_that_does_not_exist_is_called_missing,
+    payloads_are_kept_and_erased,
+    files_of_a_dropped_outcome_are_deleted,
+    an_input_that_was_erased_is_called_so,
+    an_upload_that_was_not_made_is_called_so,
     functions_log,
 ]
 
-# Role -> what fails without one of its rights, if it is not the right to log.
+# Role -> what fails without one of its rights, if it is not the right to log; by the action, or by it and the resource.
 NEEDED_BY: dict[str, dict[str, Scenario]] = {
     "api": {
         "sqs:SendMessage": a_request_is_accepted_and_cancelled,
@@ -161,6 +237,12 @@ NEEDED_BY: dict[str, dict[str, Scenario]] = {
         "dynamodb:DeleteItem": a_submit_that_sqs_rejects_leaves_no_record,
         "kms:Decrypt": a_request_is_accepted_and_cancelled,
         "kms:GenerateDataKey": a_request_is_accepted_and_cancelled,
+        f"kms:Decrypt {via(KEY, 's3', REGION)}": payloads_are_kept_and_erased,
+        f"kms:GenerateDataKey {via(KEY, 's3', REGION)}": payloads_are_kept_and_erased,
+        "s3:GetObject": payloads_are_kept_and_erased,
+        "s3:PutObject": payloads_are_kept_and_erased,
+        "s3:DeleteObject": payloads_are_kept_and_erased,
+        "s3:ListBucket": payloads_are_kept_and_erased,
     },
     "worker-sentiment": {
         "sqs:ReceiveMessage": one_request_succeeds,
@@ -173,6 +255,13 @@ NEEDED_BY: dict[str, dict[str, Scenario]] = {
         "s3:GetObject": a_request_is_run_with_an_artifact_from_s3,
         "s3:ListBucket": an_artifact_that_does_not_exist_is_called_missing,
         "kms:Decrypt": a_request_is_run_with_an_artifact_from_s3,
+        f"kms:Decrypt {via(KEY, 's3', REGION)}": payloads_are_kept_and_erased,
+        "kms:GenerateDataKey": payloads_are_kept_and_erased,
+        f"s3:GetObject {REQUESTS}/input-*.json": payloads_are_kept_and_erased,
+        f"s3:GetObject {UPLOADS}": payloads_are_kept_and_erased,
+        "s3:PutObject": payloads_are_kept_and_erased,
+        "s3:DeleteObject": files_of_a_dropped_outcome_are_deleted,
+        f"s3:ListBucket {PAYLOADS}": an_input_that_was_erased_is_called_so,
     },
     "dead-letters": dict.fromkeys(
         {action for actions, _ in RIGHTS["dead-letters"] for action in actions},
@@ -216,8 +305,9 @@ def test_the_rights_suffice(system: LimitedSystem, scenario: Scenario) -> None:
     ("role", "right"), each_right(), ids=lambda value: value if isinstance(value, str) else value[0]
 )
 def test_each_right_is_needed(system: LimitedSystem, role: str, right: Right) -> None:
-    action, _ = right
-    scenario = functions_log if action in OWN_LOG else NEEDED_BY[role][action]
+    action, resource = right
+    needed_by = NEEDED_BY[role]
+    scenario = functions_log if action in OWN_LOG else needed_by.get(f"{action} {resource}") or needed_by[action]
     system.rights = without(role, right)
     with pytest.raises((AssertionError, ArtifactError, ClientError, Unavailable)):
         scenario(system)

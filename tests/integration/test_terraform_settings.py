@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from inference.settings import ApiSettings, DeadLettersSettings, Settings, SweeperSettings, WorkerSettings
-from inference.store.payloads import MAX_MESSAGE_BYTES
+from inference.store.payloads import MAX_MESSAGE_BYTES, REFERABLE_MS
 from scripts.stack_defaults import api_environment, worker_environment
 from tests.integration.terraform_definition import Module
+from worker.payloads import MAX_DEPTH
 
 TERRAFORM = Path(__file__).resolve().parents[2] / "terraform"
 STACK = TERRAFORM / "stack"
@@ -50,6 +51,20 @@ def test_the_environment_is_what_the_settings_read(file: Path, start: str, setti
 def test_a_message_that_the_api_makes_fits_in_the_queue() -> None:
     queue = Module("request_queue", name="q").resource("aws_sqs_queue")
     assert queue["max_message_size"] > MAX_MESSAGE_BYTES
+
+
+def test_an_object_outlives_the_requests_that_refer_to_it() -> None:
+    text = (STACK / "payloads.tf").read_text(encoding="utf-8")
+    (referable,) = re.findall(r"referable_seconds = (\d+)", text)
+    assert int(referable) * 1000 == REFERABLE_MS
+    counted = "local.referable_seconds + local.requests.deadline_seconds + local.requests.retention_seconds"
+    assert f"ceil(({counted}) / 86400)" in text
+
+
+def test_an_uploaded_document_may_be_as_deep_as_a_body() -> None:
+    deepest = re.search(r"max_body_depth <= (\d+)", (STACK / "variables_requests.tf").read_text(encoding="utf-8"))
+    assert deepest is not None
+    assert int(deepest[1]) == MAX_DEPTH
 
 
 def test_the_sweepers_grace_outlives_a_submit() -> None:

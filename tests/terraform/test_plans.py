@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from inference.settings import ApiSettings, DeadLettersSettings, Settings, SweeperSettings, WorkerSettings
+from scripts.stack_defaults import defaults
 from tests import openapi
 from tests.rights import rights
 from tests.terraform.plans import ACCOUNT, DIGEST, PARTITIONS, REGION, Plan, as_list
@@ -56,9 +57,15 @@ def test_the_key_encrypts_everything(plan_of: PlanOf) -> None:
     plan = plan_of("dev", *MODELS, **ENCRYPTED)
     (table,) = plan.of("aws_dynamodb_table").values()
     (repository,) = plan.of("aws_ecr_repository").values()
+    (bucket,) = plan.of("aws_s3_bucket_server_side_encryption_configuration").values()
     keys = [
         *(sse["kms_key_arn"] for sse in table["server_side_encryption"]),
         *(encryption["kms_key"] for encryption in repository["encryption_configuration"]),
+        *(
+            default["kms_master_key_id"]
+            for rule in bucket["rule"]
+            for default in rule["apply_server_side_encryption_by_default"]
+        ),
     ]
     for kind, argument, count in (
         ("aws_sqs_queue", "kms_master_key_id", len(MODELS) + 1),
@@ -230,6 +237,14 @@ def test_arns_and_urls_are_those_of_the_partition(plan_of: PlanOf, region: str, 
 
 def test_the_laptop_runs_zips(plan_of: PlanOf) -> None:
     assert {v["package_type"] for v in plan_of("local").of("aws_lambda_function").values()} == {"Zip"}
+
+
+def test_payloads_outlive_their_requests_by_a_day(plan_of: PlanOf) -> None:
+    (lifecycle,) = plan_of("dev").of("aws_s3_bucket_lifecycle_configuration").values()
+    (rule,) = lifecycle["rule"]
+    requests = defaults("requests")
+    days = (requests["deadline_seconds"] + requests["retention_seconds"]) // 86_400 + 1
+    assert (rule["status"], rule["expiration"][0]["days"]) == ("Enabled", days)
 
 
 @pytest.mark.parametrize(("environment", "protected"), [("local", False), ("dev", False), ("prod", True)])

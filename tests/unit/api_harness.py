@@ -7,9 +7,12 @@ from typing import Any
 
 from inference import transitions
 from inference.listing import Listing
+from inference.references import owner_of, reference_to
 from inference.requests import Message, Record
 from inference.service import Limits, Service
+from inference.store.payloads import JSON, Payloads, upload_key
 from inference.store.request_table import Applied, WriteResult
+from tests.unit.fake_bucket import FakeBucket
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import Clock
@@ -30,7 +33,11 @@ class Api:
         self.pauses: list[float] = []
         self.during_a_pause: Callable[[], object] = lambda: None
         listing = Listing(self.table.caller_index, self.table)
-        self.service = Service(self.table, self.queues.__getitem__, a_catalog(), listing, limits, pause=self._pause)
+        self.bucket = FakeBucket(self.clock)
+        self.payloads = Payloads(self.bucket, link_seconds=900, max_upload_bytes=10**9)
+        self.service = Service(
+            self.table, self.queues.__getitem__, a_catalog(), listing, limits, self.payloads, pause=self._pause
+        )
 
     def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -53,6 +60,16 @@ class Api:
 
     def status(self, request_id: str) -> Record:
         return self.service.status(request_id, ME, self.clock())
+
+    def upload(self, content: bytes, content_type: str = JSON, caller: str = ME) -> dict[str, str]:
+        """Make an upload. Returns the reference to it."""
+        upload = self.payloads.new_upload(caller, content_type, len(content), self.clock())
+        self.bucket.put(upload_key(owner_of(caller), upload.upload_id), content, content_type)
+        self.bucket.calls.clear()
+        return reference_to(upload.upload_id)
+
+    def erase(self, request_id: str, caller: str = ME) -> Record:
+        return self.service.erase(request_id, caller, self.clock())
 
     def cancel(self, request_id: str) -> Record:
         return self.service.cancel(request_id, ME, self.clock())

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from inference.conditions import Value
+from inference.conditions import Condition, Value
 from inference.errors import Unavailable
 from inference.requests import Record, Status
 from inference.store.caller_index import Position
 from inference.store.request_table import SHARDS, Applied, ConditionFailed, WriteResult
-from inference.transitions import Increment, Update, create_if, discard_if
+from inference.transitions import Increment, Update, create_if, discard_if, erase_if
 from tests.unit.conditions import bound, holds, plain
 from tests.unit.fakes import Faulty
 
@@ -54,7 +54,14 @@ class FakeTable(Faulty):
         return self._step("discard", lambda: self._discard(record))
 
     def _discard(self, record: Record) -> bool:
-        condition, values = discard_if(record)
+        return self._delete(record, discard_if(record))
+
+    def erase(self, record: Record) -> bool:
+        self.calls.append("erase")
+        return self._step("erase", lambda: self._delete(record, erase_if(record)))
+
+    def _delete(self, record: Record, only_if: tuple[Condition, Mapping[str, Value]]) -> bool:
+        condition, values = only_if
         if holds(condition, self.items.get(record.request_id, {}), values):
             self.items.pop(record.request_id, None)
             return True

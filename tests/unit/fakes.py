@@ -5,7 +5,7 @@ The fakes are in `fake_table.py` and `fake_queue.py`; sample data is in `samples
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +97,8 @@ class ReadyModel:
     version = "1.0.0"
     batch_size = 10
     permanent_errors: tuple[str, ...] = ()
+    input_files: Mapping[str, str] = {}
+    output_files: Mapping[str, str] = {}
     is_loaded: bool = True
 
     def load(self) -> None:

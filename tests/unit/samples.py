@@ -84,6 +84,7 @@ def updates_of(record: Record, now: int = NOW) -> dict[str, Update]:
         "release": transitions.release(name, attempt, failure, now, run_alone=False),
         "release_alone": transitions.release(name, attempt, failure, now, run_alone=True),
         "succeed": transitions.succeed(name, attempt, "{}", now),
+        "succeed_with_files": transitions.succeed(name, attempt, "{}", now, files="[]"),
         "fail": transitions.fail(name, attempt, failure, now),
         "fail_keeping_input": transitions.fail(name, attempt, failure, now, "1"),
         "cancel": transitions.cancel(name, now),

@@ -5,12 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.fakes import Clock, Killed
-from tests.unit.samples import validate_text
 from tests.unit.scripted import ScriptedTimeout
 from tests.unit.worker_harness import LEASE_SECONDS, REMAINING, EchoModel, WorkerHarness
 from worker.batch import FIRST_AFTER_RECEIVES, UNKNOWN_MODEL_SECONDS
 from worker.model.errors import NotLoadedError
-from worker.prediction import Prediction
 from worker.visibility import return_seconds
 
 
@@ -33,7 +31,7 @@ def a_pool(*others: EchoModel) -> WorkerHarness:
     """A worker of `echo` and of others, which are called other, other2, ..."""
     harness = WorkerHarness(other=others[0] if others else None)
     for number, model in enumerate(others[1:], 2):
-        harness.predictions[f"other{number}"] = Prediction(model, validate_text, harness.log)
+        harness.predictions[f"other{number}"] = harness.prediction(model)
     return harness
 
 

@@ -9,11 +9,14 @@ from typing import Any
 import pytest
 
 from inference.errors import Unavailable
+from inference.references import owner_of
 from inference.requests import ErrorCode, Failure, Message, Record, Status
+from inference.store.payloads import JSON, request_key, upload_key
 from scripts.console import CommandError
 from scripts.deployment import terraform
 from scripts.operate import dead_letters
 from scripts.operate.dead_letters import FAILED, NOT_FOUND, OK, DeadLetters, ReplayLimits
+from tests.unit.fake_bucket import FakeBucket, Held
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW, Clock, Fault
@@ -30,7 +33,9 @@ class Setting:
         self.clock = Clock(NOW + 50_000)
         self.table = FakeTable()
         self.queue = FakeQueue(self.clock)
-        self.dead_letters = DeadLetters(self.table, {"echo": self.queue}.__getitem__, TERMS)  # type: ignore[arg-type]
+        self.bucket = FakeBucket(self.clock)
+        queues = {"echo": self.queue}.__getitem__
+        self.dead_letters = DeadLetters(self.table, queues, TERMS, self.bucket)  # type: ignore[arg-type]
 
     def put(self, **changes: Any) -> None:
         self.table.put(a_failed_record(**changes))
@@ -66,6 +71,39 @@ def test_a_replay_keeps_the_id_and_gives_new_attempts_and_a_new_deadline(setting
     assert record.finished_at is None
     assert setting.sent() == [Message("a1", "echo", VALUE, NOW, expires_at, 9)]
     assert "a1" in setting.table.open_request_ids(NOW + 1)
+
+
+STORED = request_key("a1", "input-1.json")
+UPLOAD_ID = "00000000-0000-4000-8000-00000000000a"
+UPLOAD = upload_key(owner_of("anonymous"), UPLOAD_ID)
+
+
+class TestAnInputWithObjects:
+    @pytest.fixture
+    def stored(self, setting: Setting) -> Setting:
+        setting.put(input="null", stored_input="input-1.json", uploads=UPLOAD_ID)
+        for key in (STORED, UPLOAD):
+            setting.bucket.objects[key] = Held(b"{}", JSON, NOW)
+        return setting
+
+    def test_a_replay_names_them_and_begins_their_time_anew(self, stored: Setting) -> None:
+        assert stored.dead_letters.replay("a1", stored.clock()).code == OK
+        (message,) = stored.sent()
+        assert (message.input, message.stored_input, message.owner) == (None, "input-1.json", owner_of("anonymous"))
+        assert {held.modified for held in stored.bucket.objects.values()} == {stored.clock()}
+
+    @pytest.mark.parametrize("key", [STORED, UPLOAD])
+    def test_one_that_is_gone_cannot_be_replayed(self, stored: Setting, key: str) -> None:
+        del stored.bucket.objects[key]
+        result = stored.dead_letters.replay("a1", stored.clock())
+        assert (result.code, "payload bucket" in result.text) == (FAILED, True)
+        assert stored.table.record("a1").status is Status.FAILED
+
+    def test_a_purge_deletes_them(self, stored: Setting) -> None:
+        stored.bucket.faults = [Fault("delete")]
+        assert stored.dead_letters.purge("a1").code == FAILED
+        assert stored.dead_letters.purge("a1").code == OK
+        assert stored.bucket.objects == {}
 
 
 def test_a_replay_that_broke_off_between_its_two_writes_is_finished_by_the_next(setting: Setting) -> None:

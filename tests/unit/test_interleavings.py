@@ -37,10 +37,12 @@ from inference.errors import InferenceError
 from inference.listing import Listing
 from inference.requests import Message
 from inference.service import Limits, Service
+from inference.store.payloads import Payloads
 from inference.store.request_table import Applied
 from inference.sweep import Sweeper
 from scripts.stack_defaults import CODE_DIGEST
 from tests.unit.actors import TIMEOUT_MS, Actor, EchoModel, LaggingQueue, ScheduledTimeout, go_on
+from tests.unit.fake_bucket import FakeBucket
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import Clock, Fault, Faulty, Recorder
 from tests.unit.promises import STATUSES_TAKEN, Promises
@@ -48,6 +50,7 @@ from tests.unit.samples import DEADLINE, RETENTION, TRANSITIONS, a_catalog, vali
 from worker import prediction
 from worker.batch import Worker
 from worker.invocation import Invocation, RetryDelay
+from worker.payloads import WorkerPayloads
 from worker.prediction import Prediction
 
 API_TIMEOUT_MS = 29_000
@@ -72,7 +75,10 @@ class Interleavings(RuleBasedStateMachine):
         self.log = Recorder()
         limits = Limits(attempts=3, deadline=DEADLINE, retention=RETENTION)
         listing = Listing(self.table.caller_index, self.table)
-        self.service = Service(self.table, lambda _: self.queue, a_catalog(), listing, limits)
+        bucket = FakeBucket(self.clock)
+        payloads = Payloads(bucket, link_seconds=900, max_upload_bytes=10**9)
+        self.payloads = WorkerPayloads(bucket)
+        self.service = Service(self.table, lambda _: self.queue, a_catalog(), listing, limits, payloads)
         self.dead_letter_handler = DeadLetterHandler(self.table, {"echo": "/p-echo"}, lambda *_: [], self.log)
         queues = (self.queue, self.dead_letters)
         self.sweeper = Sweeper(self.table, ("echo",), lambda _: queues, GRACE_MS, self.log)
@@ -213,12 +219,13 @@ class Interleavings(RuleBasedStateMachine):
         invocation = Invocation(f"i{self.invocations}", lambda: max(ends - self.clock.now, 0), self.clock)
         # A process of its own: nothing is remembered from invocation to invocation.
         worker = Worker(
-            {"echo": Prediction(EchoModel(), validate_text, self.log)},
+            {"echo": Prediction(EchoModel(), validate_text, self.log, self.payloads)},
             self.table,
             self.queue,
             RetryDelay(2, 300),
             CODE_DIGEST,
             self.log,
+            self.payloads,
         )
 
         def operation() -> None:

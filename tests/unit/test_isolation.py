@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from inference.requests import ErrorCode
-from inference.store.payloads import MAX_RESULT_BYTES
 from worker.isolation import Failed, Outcome, Succeeded, classify, predict_isolated
 from worker.model.errors import ArtifactError, InputError, NotLoadedError, OutputError
 
@@ -181,15 +180,3 @@ def test_an_output_that_cannot_be_a_result_fails_alone_and_costs_no_other_pass(o
     assert (first.code, first.retryable) == (ErrorCode.INVALID_OUTPUT, False)
     assert second == Succeeded("{}")
     assert told == [1]
-
-
-@pytest.mark.parametrize(("extra", "fits"), [(0, True), (1, False)])
-def test_a_result_that_no_record_holds_fails_alone(extra: int, fits: bool) -> None:
-    # As JSON text: two quotes, and six characters for each that is not ASCII.
-    output = "\u20ac" * 10 + "x" * (MAX_RESULT_BYTES - 62 + extra)
-    first, second = predict_isolated(lambda _: [output, 1], [0, 0], lambda *_: None)
-    assert isinstance(first, Succeeded) == fits
-    assert second == Succeeded("1")
-    if isinstance(first, Failed):
-        assert (first.code, first.retryable) == (ErrorCode.RESULT_TOO_LARGE, False)
-        assert "350,001 bytes as JSON; a request holds 350,000. Let the model return less" in first.message

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from inference.requests import Message, Record, Status
+from tests.unit.fake_bucket import FakeBucket
 from tests.unit.fake_queue import FakeQueue, sqs_record
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW, Clock, ReadyModel, Recorder
@@ -13,6 +14,7 @@ from worker.batch import Worker
 from worker.claims import Claimer, DeferredDelivery
 from worker.delivery import Delivery
 from worker.invocation import Invocation, RetryDelay
+from worker.payloads import WorkerPayloads
 from worker.prediction import Prediction
 from worker.verdicts import DoneReason
 
@@ -82,6 +84,8 @@ def test_of_equal_ones_that_run_alone_the_one_that_sqs_gives_up_on_soonest_goes_
         message = Message(request_id, record.model, request_id, record.submitted_at, record.expires_at, 5)
         records.append(sqs_record(f"m-{request_id}", message.to_body(), count))
     queue, retry, log = FakeQueue(clock), RetryDelay(1, 1), Recorder()
-    worker = Worker({"echo": Prediction(model, lambda value: value, log)}, table, queue, retry, "sha256:1", log)  # type: ignore[arg-type]
+    payloads = WorkerPayloads(FakeBucket(clock))
+    predictions = {"echo": Prediction(model, lambda value: value, log, payloads)}
+    worker = Worker(predictions, table, queue, retry, "sha256:1", log, payloads)  # type: ignore[arg-type]
     assert worker.process(records, Invocation("i", lambda: 30_000, clock)) == []
     assert model.seen == ["c1", "d1", "b1", "a1"]

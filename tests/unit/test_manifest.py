@@ -51,7 +51,32 @@ WRONG: list[tuple[str, Any]] = [
     ("permanent_errors", ["no name"]),
     ("permanent_errors", ["ValueError", 3]),
     ("permanent_errors", ["PIL."]),
+    ("input_files", ["image"]),
+    ("input_files", {"image": "file"}),
+    ("input_files", {"a..b": "bytes"}),
+    ("input_files", {"[]": "bytes"}),
+    ("output_files", {"image": "png"}),
+    ("output_files", {"image": "image/png; q=1"}),
 ]
+
+
+FILE = {"type": "string", "contentEncoding": "base64"}
+
+
+def test_files_are_where_the_schema_has_base64(plain: dict[str, Any]) -> None:
+    schema = {"type": "object", "properties": {"image": FILE, "text": {"type": "string"}}}
+    declared = plain | {"input_schema": schema, "input_files": {"image": "path"}, "output_files": {"any": "image/png"}}
+    manifest = Manifest.parse(declared)
+    assert (manifest.input_files, manifest.output_files) == ({"image": "path"}, {"any": "image/png"})
+    for wrong in ({"text": "path"}, {"none": "path"}, {"image[]": "path"}):
+        with pytest.raises(ManifestError, match=rf"input_files\.{re.escape(next(iter(wrong)))} must have the schema"):
+            Manifest.parse(declared | {"input_files": wrong})
+    with pytest.raises(ManifestError, match=r"output_files\.text must have the schema"):
+        Manifest.parse(declared | {"output_schema": schema, "output_files": {"text": "text/plain"}})
+
+
+def test_files_may_be_absent(plain: dict[str, Any]) -> None:
+    assert Manifest.parse(plain).input_files == Manifest.parse(plain).output_files == {}
 
 
 @pytest.mark.parametrize(("field", "value"), WRONG)

@@ -86,7 +86,6 @@ def test_an_existing_folder_is_not_touched(tmp_path: Path) -> None:
     [
         ("return [{'score': float('nan')} for _ in inputs]", "invalid_output", "NaN|Out of range"),
         ("return [b'x' for _ in inputs]", "invalid_output", "bytes"),
-        ("return [{'score': 'x' * 500_000} for _ in inputs]", "result_too_large", "350,000"),
         ("raise KeyError('weights')", "model_error", r"model\.py, line \d+: KeyError: 'weights'"),
     ],
 )
@@ -98,6 +97,22 @@ def test_what_a_request_would_end_with_is_shown(tmp_path: Path, code: str, code_
     assert error["code"] == code_told
     assert re.search(told, tried.stderr + error["message"])
     assert "peak memory of this process" in tried.stderr
+
+
+def test_a_try_hands_over_files_and_says_what_was_made(tmp_path: Path) -> None:
+    file = {"type": "string", "contentEncoding": "base64"}
+    folder = new(
+        tmp_path / "mine",
+        "return [{'size': item['image'].stat().st_size, 'twice': item['image'].read_bytes() * 2} for item in inputs]",
+        input_schema={"type": "object", "properties": {"image": file}, "required": ["image"]},
+        output_schema={"type": "object"},
+        input_files={"image": "path"},
+        output_files={"twice": "image/png"},
+    )
+    tried = command("try_model", str(folder), "--input", '{"image": "aGk="}')
+    assert json.loads(tried.stdout) == {"size": 2, "twice": {"$ref": "#/files/0"}}
+    assert "files[0]: 4 bytes of image/png, SHA-256 " in tried.stderr
+    assert "422" in command("try_model", str(folder), "--input", '{"image": "?"}').stderr
 
 
 def test_a_try_hands_over_the_artifact_and_says_where_it_is_missing(tmp_path: Path) -> None:

@@ -86,6 +86,7 @@ def test_everything_that_is_shown() -> None:
         "code_digest": "sha256:c",
         "result": {"confidence": 0.25},
         "error": None,
+        "files": [],
         "attempts": 2,
         "progress": None,
         "submitted_at": "2027-01-15T08:00:00.000Z",

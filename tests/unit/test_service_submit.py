@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inference.errors import InvalidInput, TooLarge, Unavailable, UnknownModel
+from inference.errors import InvalidInput, Unavailable, UnknownModel
 from inference.requests import Status
 from tests.unit.api_harness import ME, YOU, Api
 from tests.unit.fakes import NOW, Fault
@@ -76,13 +76,6 @@ def test_no_such_model_leaves_nothing(api: Api) -> None:
     with pytest.raises(UnknownModel):
         api.submit(model="nope")
     assert api.table.calls == api.queue.calls == []
-
-
-def test_an_input_that_does_not_fit_in_a_message_leaves_nothing(api: Api) -> None:
-    with pytest.raises(TooLarge):
-        api.submit({"text": "\u20ac" * 43_000})  # 129 KB in UTF-8, 258 KB in ASCII
-    assert api.submit({"text": "\u20ac" * 41_000})
-    assert len(api.table.items) == 1
 
 
 @pytest.mark.parametrize("key", [None, "k"])

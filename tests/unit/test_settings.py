@@ -19,11 +19,15 @@ API = {
     "RETENTION_SECONDS": "120",
     "MAX_WAIT_SECONDS": "0",
     "CALLER_IDENTITY": "role",
+    "PAYLOAD_BUCKET": "p-payloads",
+    "LINK_SECONDS": "900",
+    "MAX_UPLOAD_BYTES": "5000",
 }
 WORKER = {
     "REQUEST_TABLE": "t",
     "MODELS": '{"m": "s"}',
     "QUEUE_URL": "u",
+    "PAYLOAD_BUCKET": "p-payloads",
     "CODE_DIGEST": "sha256:" + 64 * "c",
     "LOG_LEVEL": "INFO",
     "RETRY_BASE_SECONDS": "2",
@@ -36,6 +40,7 @@ def test_the_settings_of_the_api() -> None:
     assert settings.models == {"sentiment": "sentiment", "fast": "sentiment"}
     assert settings.pools == {"fast": "small"}
     assert (settings.max_body_bytes, settings.max_body_depth, settings.max_attempts) == (1000, 10, 3)
+    assert (settings.payload_bucket, settings.link_seconds, settings.max_upload_bytes) == ("p-payloads", 900, 5000)
     assert (settings.request_deadline_seconds, settings.retention_seconds) == (60, 120)
     assert settings.log_level == "INFO"
 

@@ -26,7 +26,7 @@ PATHS = {
     (P, R): {"claim_first", "claim_unless_last", "take_over"},
     (R, R): {"take_over"},
     (R, P): {"release", "release_alone"},
-    (R, S): {"succeed"},
+    (R, S): {"succeed", "succeed_with_files"},
     (R, F): {"fail", "fail_keeping_input", *FAILURES_FROM_OUTSIDE},
     (P, F): FAILURES_FROM_OUTSIDE,
     (P, C): {"cancel"},

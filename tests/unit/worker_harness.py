@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from scripts.stack_defaults import CODE_DIGEST
+from tests.unit.fake_bucket import FakeBucket
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import Clock, ReadyModel, Recorder
@@ -14,6 +15,7 @@ from tests.unit.samples import a_message, a_record, validate_text
 from worker.batch import LEASE_MARGIN_MS, Worker
 from worker.invocation import Invocation, RetryDelay
 from worker.model.errors import InputError
+from worker.payloads import WorkerPayloads
 from worker.prediction import Prediction
 
 REMAINING = 30_000
@@ -60,9 +62,17 @@ class WorkerHarness:
         self.log = Recorder()
         self.remaining: Callable[[], int] = lambda: REMAINING
         self.invocations = 0
+        self.bucket = FakeBucket(self.clock)
+        self.payloads = WorkerPayloads(self.bucket)
         self.models = {"echo": self.model, "other": other or EchoModel()}
-        self.predictions = {name: Prediction(model, validate_text, self.log) for name, model in self.models.items()}
-        self.worker = Worker(self.predictions, self.table, self.queue, RetryDelay(2, 300), CODE_DIGEST, self.log)
+        self.predictions = {name: self.prediction(model) for name, model in self.models.items()}
+        self.worker = Worker(
+            self.predictions, self.table, self.queue, RetryDelay(2, 300), CODE_DIGEST, self.log, self.payloads
+        )
+
+    def prediction(self, model: EchoModel) -> Prediction:
+        """One of this worker's."""
+        return Prediction(model, validate_text, self.log, self.payloads)
 
     def add(self, *texts: str, **changes: Any) -> list[str]:
         """Accept requests. Returns their ids."""

@@ -40,6 +40,10 @@ class Model:
 
         Inputs satisfy the manifest's input schema, with its defaults filled in. For an input that can
         never be predicted, return an InputError as its output; an exception fails the batch.
+
+        In the places that the manifest's `input_files` names there is a file instead: bytes, a Path or a binary stream.
+        Files are deleted when this has returned. In those of `output_files` return bytes, or the Path of a file, which
+        is deleted when it was read.
         """
         raise NotImplementedError
 

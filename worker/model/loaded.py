@@ -26,7 +26,7 @@ from worker.model.manifest import Manifest
 from worker.model.runtimes import PYTHON, NoRuntime, open_runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 MEMORY_MB_PER_VCPU = 1769  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
 
@@ -58,6 +58,14 @@ class LoadedModel:
     def permanent_errors(self) -> tuple[str, ...]:
         return self.manifest.permanent_errors
 
+    @property
+    def input_files(self) -> Mapping[str, str]:
+        return self.manifest.input_files
+
+    @property
+    def output_files(self) -> Mapping[str, str]:
+        return self.manifest.output_files
+
     def predict(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any] | InputError | OutputError]:
         """Predict a batch: as many outputs as inputs, each a dict, or an error where there is none for this input.
 
@@ -80,7 +88,7 @@ class LoadedModel:
 
     def _passes(self, inputs: list[dict[str, Any]]) -> list[list[int]]:
         if type(self.model).size is Model.size:
-            return groups_by_size([len(json.dumps(item)) for item in inputs], JSON_PASS_COST)
+            return groups_by_size([len(json.dumps(item, default=_no_text)) for item in inputs], JSON_PASS_COST)
         return groups_by_size([self.model.size(item) for item in inputs], self.model.pass_cost)
 
     def _checked(self, output: object) -> dict[str, Any] | InputError | OutputError:
@@ -88,6 +96,11 @@ class LoadedModel:
             return output
         what = f"a {type(output).__name__} for an input, not a dict"
         return OutputError(f'model {self.name}: predict returned {what}; return {{"name": value}} for each')
+
+
+def _no_text(file: Any) -> str:
+    """A file's part of its input's size: its content is no text, and reading it may take long."""
+    return ""
 
 
 def load(

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from worker.model import places
 from worker.model.errors import ManifestError
 from worker.model.runtimes import KINDS, PYTHON
+
+FILE_KINDS = ("bytes", "path", "stream")
+MEDIA_TYPE = r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+"
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Manifest:
     `artifacts` has one entry for each runtime the model was exported for. `runtime` selects one, and only that artifact
     is packaged; `python` needs none.
     `permanent_errors` names exception types, with or without their module: a request that raises one is not retried.
+    `input_files`: place of a file in the input -> how the model gets it (`bytes`, `path`, `stream`).
+    `output_files`: place of a file in the output -> its media type. Places are those of `worker.model.places`.
     """
 
     name: str
@@ -43,6 +49,8 @@ class Manifest:
     input_schema: dict[str, Any]
     output_schema: dict[str, Any]
     permanent_errors: tuple[str, ...] = ()
+    input_files: Mapping[str, str] = field(default_factory=dict)
+    output_files: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def artifact(self) -> Artifact | None:
@@ -87,10 +95,26 @@ class Manifest:
             input_schema=check.schema("input_schema"),
             output_schema=check.schema("output_schema"),
             permanent_errors=check.class_names("permanent_errors"),
+            input_files=check.files("input_files", "|".join(FILE_KINDS)),
+            output_files=check.files("output_files", MEDIA_TYPE),
         )
+        for place in manifest.input_files:
+            _check_place(check, "input_files", place, manifest.input_schema, needed=True)
+        for place in manifest.output_files:
+            _check_place(check, "output_files", place, manifest.output_schema, needed=False)
         if problems:
             raise ManifestError(f"{where}: {'; '.join(problems)}")
         return manifest
+
+
+def _check_place(check: _Checker, name: str, place: str, schema: dict[str, Any], *, needed: bool) -> None:
+    """A file is base64 in JSON: its schema says so, which tells clients and the client library that it is one."""
+    found = places.schema_at(schema, places.parse(place))
+    if found is None and not needed:
+        return
+    declared = found is not None and found.get("type") == "string" and found.get("contentEncoding") == "base64"
+    wanted = '{"type": "string", "contentEncoding": "base64"}'
+    check.that(f"{name}.{place}", declared, f"must have the schema {wanted}, with properties and items that lead to it")
 
 
 def _artifacts(check: _Checker, runtime: str) -> dict[str, Artifact]:
@@ -154,6 +178,15 @@ class _Checker:
         describes = isinstance(value, dict) and value.get("type") == "object"
         right = self.has(field) and self.that(field, describes, "must be a JSON Schema of type 'object'")
         return dict(self.data[field]) if right else {}
+
+    def files(self, field: str, pattern: str) -> dict[str, str]:
+        value = self.data.get(field, {})
+        named = isinstance(value, dict) and all(
+            re.fullmatch(places.PATTERN, place) and isinstance(kind, str) and re.fullmatch(pattern, kind)
+            for place, kind in value.items()
+        )
+        message = f"must map places such as 'image' or 'pages[]' to a value that matches {pattern}, not {value!r}"
+        return dict(value) if self.that(field, named, message) else {}
 
     def class_names(self, field: str) -> tuple[str, ...]:
         value = self.data.get(field, [])

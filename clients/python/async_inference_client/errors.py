@@ -203,6 +203,18 @@ class InvalidQuery(Problem):
     TYPE = "/problems/invalid-query"
 
 
+class InvalidReference(Problem):
+    """The input refers to an upload that is not there, too old, or not the caller's."""
+
+    TYPE = "/problems/invalid-reference"
+
+
+class InvalidUpload(Problem):
+    """The size or the media type of an upload is not valid."""
+
+    TYPE = "/problems/invalid-upload"
+
+
 class IdempotencyKeyReused(Problem):
     """The key was used with another input or model; `request_id` is that request's."""
 
@@ -237,6 +249,8 @@ PROBLEMS: Mapping[str, type[Problem]] = {
         UnsupportedContentEncoding,
         InvalidInput,
         InvalidQuery,
+        InvalidReference,
+        InvalidUpload,
         IdempotencyKeyReused,
         InternalError,
         Unavailable,

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from inference.aws.deadline import Deadline, OutOfTimeError
+
+if TYPE_CHECKING:
+    from inference.store.payloads import Bucket
 
 CONNECT_TIMEOUT_SECONDS = 1
 READ_TIMEOUT_SECONDS = 3
@@ -100,3 +103,17 @@ def lean_client(service: str, deadline: Deadline | None = None) -> Any:
         service, os.environ, CONNECT_TIMEOUT_SECONDS, READ_TIMEOUT_SECONDS, ATTEMPTS, deadline
     )
     return lean or client(service, deadline)
+
+
+@lru_cache
+def bucket(name: str, deadline: Deadline | None = None, read_timeout: float = READ_TIMEOUT_SECONDS) -> Bucket:
+    """A bucket, without boto3 if the environment allows it. `read_timeout`: seconds for sending an object, and for each
+    wait for data; boto3 keeps its own."""
+    from inference.aws.bucket import LeanBucket
+
+    lean = LeanBucket.from_environment(name, os.environ, CONNECT_TIMEOUT_SECONDS, read_timeout, ATTEMPTS, deadline)
+    if lean is not None:
+        return lean
+    from inference.aws.boto3_bucket import Boto3Bucket
+
+    return Boto3Bucket(client("s3", deadline), name)

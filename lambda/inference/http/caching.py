@@ -19,7 +19,12 @@ _TAG = re.compile(r'(?:W/)?("[!#-~]*")')
 
 
 def respond_cacheable(
-    request: HttpRequest, record: Record, body: Mapping[str, Any], headers: Mapping[str, str], now: int
+    request: HttpRequest,
+    record: Record,
+    body: Mapping[str, Any],
+    headers: Mapping[str, str],
+    now: int,
+    link_seconds: int,
 ) -> dict[str, Any]:
     """`200` with the body, or `304` without one if the client has the same body already (If-None-Match).
 
@@ -28,9 +33,11 @@ def respond_cacheable(
         record: what the body shows.
         headers: more headers of both.
         now: epoch milliseconds.
+        link_seconds: for how long the links to its files are valid.
     """
+    kept = cache_control(record, now, link_seconds)
     # Two users of one browser are two callers.
-    response = respond(200, body, {**headers, "Cache-Control": cache_control(record, now), "Vary": "Authorization"})
+    response = respond(200, body, {**headers, "Cache-Control": kept, "Vary": "Authorization"})
     tag = f'"{hashlib.sha256(response["body"].encode()).hexdigest()[:32]}"'
     response["headers"]["ETag"] = tag
     if _has(request.headers.get("if-none-match", ""), tag):
@@ -39,12 +46,13 @@ def respond_cacheable(
     return response
 
 
-def cache_control(record: Record, now: int) -> str:
+def cache_control(record: Record, now: int, link_seconds: int) -> str:
     """No shared cache may keep a request. A private one may use a final answer without asking, until the record is
-    deleted; one of a failed request only after asking, since an operator may replay it."""
+    deleted; one of a failed request only after asking, since an operator may replay it. Links to files that come out of a cache must still be usable: half their life is left."""
     if record.status not in FINAL or record.status is Status.FAILED:
         return "private, no-cache"
-    return f"private, max-age={min(max(record.delete_at - now // 1000, 0), KEPT_SECONDS)}"
+    seconds = link_seconds // 2 if record.files else KEPT_SECONDS
+    return f"private, max-age={min(max(record.delete_at - now // 1000, 0), seconds)}"
 
 
 def _has(if_none_match: str, tag: str) -> bool:

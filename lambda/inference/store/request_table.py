@@ -21,11 +21,12 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from inference.conditions import Condition, Value
 from inference.errors import Unavailable
 from inference.requests import OPEN, Record, Status
 from inference.store.expressions import condition_arguments, from_attribute, to_attribute, to_statement, to_update_item
 from inference.telemetry import Telemetry
-from inference.transitions import Update, create_if, discard_if
+from inference.transitions import Update, create_if, discard_if, erase_if
 
 OPEN_INDEX = "open"
 SHARDS = "0123456789abcdef"
@@ -113,18 +114,29 @@ class RequestTable:
         Raises:
             Unavailable: it could not be removed; the sweeper will end it.
         """
+        return self._delete("discard", record, discard_if(record))
+
+    def erase(self, record: Record) -> bool:
+        """Remove the record of a final request. False if it is not final any more, or not there.
+
+        Raises:
+            Unavailable: it could not be removed.
+        """
+        return self._delete("erase", record, erase_if(record))
+
+    def _delete(self, what: str, record: Record, only_if: tuple[Condition, Mapping[str, Value]]) -> bool:
         try:
             self._client.delete_item(
                 TableName=self._name,
                 Key={"request_id": {"S": record.request_id}},
-                **condition_arguments(*discard_if(record)),
+                **condition_arguments(*only_if),
             )
         except ClientError as error:
             if _code(error) == "ConditionalCheckFailedException":
                 return False
-            raise _unavailable("discard the record", error) from error
+            raise _unavailable(f"{what} the record", error) from error
         except BotoCoreError as error:
-            raise _unavailable("discard the record", error) from error
+            raise _unavailable(f"{what} the record", error) from error
         return True
 
     # Read

@@ -39,6 +39,7 @@ locals {
       QUEUE_URL          = var.queue.url
       CODE_DIGEST        = local.code_digest
       REQUEST_TABLE      = var.table.name
+      PAYLOAD_BUCKET     = var.payloads.name
       LOG_LEVEL          = var.log_level
       RETRY_BASE_SECONDS = tostring(var.retry.base_seconds)
       RETRY_MAX_SECONDS  = tostring(var.retry.max_seconds)
@@ -53,8 +54,9 @@ locals {
 
   policies = merge(
     {
-      queue = data.aws_iam_policy_document.queue.json
-      table = data.aws_iam_policy_document.table.json
+      queue    = data.aws_iam_policy_document.queue.json
+      table    = data.aws_iam_policy_document.table.json
+      payloads = data.aws_iam_policy_document.payloads.json
     },
     { for document in data.aws_iam_policy_document.read : "read" => document.json },
   )
@@ -75,6 +77,25 @@ data "aws_iam_policy_document" "table" {
   statement {
     actions   = ["dynamodb:UpdateItem", "dynamodb:PartiQLUpdate"]
     resources = [var.table.arn]
+  }
+}
+
+data "aws_iam_policy_document" "payloads" {
+  statement {
+    actions   = ["s3:GetObject"]
+    resources = ["${var.payloads.arn}/requests/*/input-*.json", "${var.payloads.arn}/uploads/*"]
+  }
+
+  # The files of its results; those of an attempt whose outcome was rejected are deleted.
+  statement {
+    actions   = ["s3:PutObject", "s3:DeleteObject"]
+    resources = ["${var.payloads.arn}/requests/*/attempt-*"]
+  }
+
+  # Without it, S3 answers 403 for an object that does not exist, as for one that may not be read.
+  statement {
+    actions   = ["s3:ListBucket"]
+    resources = [var.payloads.arn]
   }
 }
 
@@ -136,7 +157,7 @@ module "function" {
   reserved_concurrency = var.reserved_concurrency
   log_retention_days   = var.log_retention_days
   tracing              = var.tracing
-  key                  = var.kms_key_arn == null ? null : { arn = var.kms_key_arn, decrypts_by = ["dynamodb", "sqs"], encrypts_by = [] }
+  key                  = var.kms_key_arn == null ? null : { arn = var.kms_key_arn, decrypts_by = ["dynamodb", "s3", "sqs"], encrypts_by = ["s3"] }
   vpc                  = var.vpc
 }
 

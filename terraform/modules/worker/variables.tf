@@ -39,6 +39,15 @@ variable "table" {
   nullable = false
 }
 
+variable "payloads" {
+  description = "The payload bucket that the worker reads inputs from and writes files of results to."
+  type = object({
+    arn  = string
+    name = string
+  })
+  nullable = false
+}
+
 variable "architecture" {
   description = "Instruction set the package is built for."
   type        = string
@@ -245,7 +254,7 @@ variable "log_retention_days" {
 }
 
 variable "kms_key_arn" {
-  description = "KMS key that encrypts the queue, the table and the worker's log; null is AWS's own keys."
+  description = "KMS key that encrypts the queue, the table, the payload bucket and the worker's log; null is AWS's own keys."
   type        = string
   nullable    = true
 }

@@ -43,7 +43,7 @@ run "invalid_1" {
     # architecture unknown
     architecture = "riscv"
     # body too large
-    requests = { max_body_bytes = 131073 }
+    requests = { max_body_bytes = 4500001 }
     # api slower than its caller
     api = { timeout_seconds = 30 }
     # sweeper with bad plural
@@ -144,6 +144,24 @@ run "caller_unknown" {
 
   variables {
     authorizer = { type = "AWS_IAM", caller = "user" }
+  }
+}
+
+run "upload_beyond_s3" {
+  command         = plan
+  expect_failures = [var.requests]
+
+  variables {
+    requests = { max_upload_bytes = 5368709121 }
+  }
+}
+
+run "link_too_short" {
+  command         = plan
+  expect_failures = [var.requests]
+
+  variables {
+    requests = { link_seconds = 59 }
   }
 }
 

@@ -14,6 +14,7 @@ variables {
   queue     = { name = "inference-test-sentiment", url = "https://sqs.eu-west-1.amazonaws.com/123456789012/inference-test-sentiment" }
   queue_arn = "arn:aws:sqs:eu-west-1:123456789012:inference-test-sentiment"
   table     = { name = "inference-test-requests", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/inference-test-requests" }
+  payloads  = { name = "inference-test-payloads", arn = "arn:aws:s3:::inference-test-payloads" }
 
   read_buckets         = []
   read_kms_key_arns    = []

@@ -1,0 +1,210 @@
+"""Payloads as a worker sees them: the input of a message, with what it refers to, and the files of a result.
+
+resolve       the input: from the message or its object, with JSON uploads in the places of their references
+(the schema is checked)
+hand_over     the files in it, as bytes, a path or a stream, as the model's manifest asks
+(the model predicts)
+store         the files of the result, before the outcome is written: a result never refers to what is not there
+drop          the files of an attempt whose outcome was rejected
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import io
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from copy import deepcopy
+from dataclasses import dataclass
+from typing import Any
+
+from inference.errors import InvalidInput, NotJson, Unavailable
+from inference.references import is_reference, upload_id_of, upload_ids, with_references_replaced
+from inference.requests import Message, Record
+from inference.store.payloads import (
+    JSON,
+    Bucket,
+    FileInfo,
+    StoredObject,
+    files_to_json,
+    request_key,
+    upload_key,
+)
+from inference.strict_json import parse_input
+from worker.files import OpenFiles, UploadStream, download, read_all
+from worker.model import places
+
+MAX_BYTES = 256 * 2**20
+"""A file that the model gets as bytes, and an upload of JSON: larger ones would end the worker by its memory."""
+
+MAX_DEPTH = 100
+"""The nesting of an uploaded document; the most that the API's own limit can be set to."""
+
+
+class InputUnavailable(Exception):
+    """An input could not be read. `retryable`: S3 did not answer; else an object is not there any more."""
+
+    def __init__(self, message: str, retryable: bool) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+@dataclass(frozen=True)
+class OutputFile:
+    """A file of a result; `sha256` is in hex."""
+
+    content: bytes
+    sha256: str
+    content_type: str
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """An input without references to JSON; `known` are the uploads that the request itself refers to."""
+
+    value: Any
+    known: frozenset[str]
+
+
+class WorkerPayloads:
+    """Reads inputs and writes results.
+
+    Args:
+        bucket: the payload bucket.
+    """
+
+    def __init__(self, bucket: Bucket) -> None:
+        self._bucket = bucket
+
+    def resolve(self, message: Message, files: Mapping[str, str]) -> Resolved:
+        """The input of a message. Costs nothing where all of it is in the message.
+
+        Args:
+            files: the manifest's `input_files`. The input is changed in their places, and in those of references; so it
+                is copied, because a failed request keeps the message's.
+
+        Raises:
+            InvalidInput: an upload that should be JSON is not.
+            InputUnavailable: an object could not be read.
+        """
+        value = deepcopy(message.input) if files or message.owner is not None else message.input
+        if message.stored_input is not None:
+            stored = self._get(request_key(message.request_id, message.stored_input))
+            value = parse_input(stored.content, stored.bytes, MAX_DEPTH)
+        if message.owner is None:
+            return Resolved(value, frozenset())
+        known = frozenset(upload_ids(value))
+        owner = message.owner
+        return Resolved(with_references_replaced(value, lambda reference: self._json_of(reference, owner)), known)
+
+    def _json_of(self, reference: Any, owner: str) -> Any:
+        """The JSON that a reference stands for, or the reference, if it stands for a file."""
+        path, key = reference["$ref"], upload_key(owner, upload_id_of(reference))
+        first = self._get(key, last=0)
+        if first.content_type != JSON:
+            return reference
+        if first.bytes > MAX_BYTES:
+            raise InvalidInput(f"{path} has {first.bytes:,} bytes of JSON; at most {MAX_BYTES:,} can be read")
+        try:
+            return parse_input(self._get(key).content, first.bytes, MAX_DEPTH)
+        except NotJson as error:
+            raise InvalidInput(f"{path}: {error}") from error
+
+    def hand_over(self, resolved: Resolved, owner: str | None, files: Mapping[str, str], opened: OpenFiles) -> Any:
+        """The input with its files, in place.
+
+        Args:
+            files: place -> how the model gets it: the manifest's `input_files`.
+            opened: keeps the files until the model has predicted.
+
+        Raises:
+            InvalidInput: a file is not base64, too large, or where the manifest declares none.
+            InputUnavailable: an object could not be read, or the disk is full.
+        """
+        value = resolved.value
+        for place, kind in files.items():
+
+            def hand(found: Any, place: str = place, kind: str = kind) -> Any:
+                if isinstance(found, str):
+                    return inline_file(found, place, kind, opened)
+                if not is_reference(found):
+                    return found
+                upload_id = upload_id_of(found)
+                if owner is None or upload_id not in resolved.known:
+                    raise InvalidInput(f"{place}: references in an uploaded document are not followed")
+                return self._upload(upload_key(owner, upload_id), found["$ref"], place, kind, opened)
+
+            value = places.replace_at(value, places.parse(place), hand)
+        self._reject_others(value, resolved.known)
+        return value
+
+    def _reject_others(self, value: Any, known: frozenset[str]) -> None:
+        def reject(reference: Any) -> Any:
+            path = reference["$ref"]
+            if isinstance(path, str) and path.removeprefix("/uploads/") in known:
+                raise InvalidInput(f"{path} is a file, in a place where this model takes none")
+            return reference
+
+        if known:
+            with_references_replaced(value, reject)
+
+    def _upload(self, key: str, path: str, place: str, kind: str, opened: OpenFiles) -> Any:
+        size = self._get(key, last=0).bytes
+        try:
+            if kind == "stream":
+                return opened.keep(io.BufferedReader(UploadStream(self._bucket, key, size)))
+            if kind == "path":
+                return download(self._bucket, key, size, opened.new_path())
+            if size > MAX_BYTES:
+                raise InvalidInput(f"{place}: {path} has {size:,} bytes; this model takes at most {MAX_BYTES:,}")
+            return read_all(self._bucket, key, size)
+        except Unavailable as error:
+            raise InputUnavailable(f"{path} could not be read: S3 did not answer.", retryable=True) from error
+        except FileNotFoundError as error:
+            raise InputUnavailable(f"{path} was erased.", retryable=False) from error
+        except OSError as error:
+            text = f"{path} could not be kept on the worker's disk ({error.strerror}); raise ephemeral_storage_mb."
+            raise InputUnavailable(text, retryable=True) from error
+
+    def _get(self, key: str, last: int | None = None) -> StoredObject:
+        try:
+            found = self._bucket.get(key, last=last)
+        except Unavailable as error:
+            raise InputUnavailable("The input could not be read: S3 did not answer.", retryable=True) from error
+        if found is None:
+            raise InputUnavailable("The input, or a part of it, was erased.", retryable=False)
+        return found
+
+    def store(self, request_id: str, attempt: int, files: Sequence[OutputFile]) -> str | None:
+        """Write the files of a result. Returns the record's `files`, or None if there are none. Raises Unavailable."""
+        written = []
+        for number, file in enumerate(files):
+            info = FileInfo(f"attempt-{attempt}/{number}", len(file.content), file.sha256, file.content_type)
+            self._bucket.put(request_key(request_id, info.name), file.content, file.content_type)
+            written.append(info)
+        return files_to_json(written) if written else None
+
+    def drop(self, request_id: str, attempt: int, count: int, current: Record | None, written: str) -> None:
+        """Delete the files of an attempt whose outcome was rejected, unless they are those of the current record: a
+        retry of the client finds what its own first try has written. The lifecycle deletes what this can't."""
+        if current is not None and current.files == written:
+            return
+        for number in range(count):
+            with suppress(Unavailable):
+                self._bucket.delete(request_key(request_id, f"attempt-{attempt}/{number}"))
+
+
+def inline_file(text: str, place: str, kind: str, opened: OpenFiles) -> Any:
+    """A file that is in the input as base64. Raises InvalidInput."""
+    try:
+        content = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidInput(f"{place} is not valid base64") from error
+    if kind == "stream":
+        return opened.keep(io.BytesIO(content))
+    if kind == "path":
+        path = opened.new_path()
+        path.write_bytes(content)
+        return path
+    return content
