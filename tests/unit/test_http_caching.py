@@ -12,17 +12,18 @@ from inference.requests import Record, Status
 from tests.unit.fakes import NOW
 from tests.unit.samples import a_record
 
+LINK_SECONDS = 900
 RECORD = a_record(status=Status.SUCCEEDED)
 
 
 def respond(body: Any, record: Record = RECORD, **headers: str) -> dict[str, Any]:
     request = read_event({"headers": {name.replace("_", "-"): value for name, value in headers.items()}})
-    return respond_cacheable(request, record, body, {"Retry-After": "1"}, NOW)
+    return respond_cacheable(request, record, body, {"Retry-After": "1"}, NOW, LINK_SECONDS)
 
 
 @pytest.mark.parametrize("status", sorted(Status))
 def test_only_what_stays_as_it_is_may_be_used_without_a_question(status: Status) -> None:
-    found = cache_control(a_record(status=status), NOW)
+    found = cache_control(a_record(status=status), NOW, LINK_SECONDS)
     stays = status in {Status.SUCCEEDED, Status.CANCELLED, Status.EXPIRED}
     assert found == (f"private, max-age={KEPT_SECONDS}" if stays else "private, no-cache")
 
@@ -30,13 +31,18 @@ def test_only_what_stays_as_it_is_may_be_used_without_a_question(status: Status)
 def test_a_request_that_no_sweep_has_ended_yet_still_changes() -> None:
     unswept = a_record()
     assert unswept.status_at(unswept.expires_at) is Status.EXPIRED
-    assert cache_control(unswept, unswept.expires_at) == "private, no-cache"
+    assert cache_control(unswept, unswept.expires_at, LINK_SECONDS) == "private, no-cache"
 
 
 @pytest.mark.parametrize(("seconds_left", "kept"), [(KEPT_SECONDS + 1, KEPT_SECONDS), (60, 60), (0, 0), (-5, 0)])
 def test_nothing_is_kept_past_the_retention(seconds_left: int, kept: int) -> None:
     record = a_record(status=Status.SUCCEEDED, delete_at=NOW // 1000 + seconds_left)
-    assert cache_control(record, NOW) == f"private, max-age={kept}"
+    assert cache_control(record, NOW, LINK_SECONDS) == f"private, max-age={kept}"
+
+
+def test_links_to_files_are_valid_when_they_come_out_of_a_cache() -> None:
+    record = a_record(status=Status.SUCCEEDED, files="[]")
+    assert cache_control(record, NOW, LINK_SECONDS) == f"private, max-age={LINK_SECONDS // 2}"
 
 
 def test_the_tag_is_of_the_body() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from inference.errors import Unavailable
+from inference.listing import Listing
 from inference.requests import Status
 from inference.service import Limits, Service
 from inference.store.payloads import Payloads, files_of, objects_of, request_key
@@ -70,6 +71,7 @@ class Both:
             self.worker.table,  # type: ignore[arg-type]
             lambda _: self.worker.queue,  # type: ignore[arg-type, return-value]
             a_catalog(),
+            Listing(self.worker.table.caller_index, self.worker.table),
             limits,
             payloads,
         )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from inference import transitions
+from inference.description import describe
 from inference.errors import (
     InvalidInput,
     InvalidReference,
@@ -19,7 +20,6 @@ from inference.errors import (
 )
 from inference.references import owner_of
 from inference.requests import Message, Status
-from inference.service import describe
 from inference.store.payloads import (
     MAX_MESSAGE_BYTES,
     REFERABLE_MS,

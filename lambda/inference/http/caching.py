@@ -48,7 +48,8 @@ def respond_cacheable(
 
 def cache_control(record: Record, now: int, link_seconds: int) -> str:
     """No shared cache may keep a request. A private one may use a final answer without asking, until the record is
-    deleted; one of a failed request only after asking, since an operator may replay it. Links to files that come out of a cache must still be usable: half their life is left."""
+    deleted; one of a failed request only after asking, since an operator may replay it. Links to files that come out
+    of a cache must still be usable: half their life is left."""
     if record.status not in FINAL or record.status is Status.FAILED:
         return "private, no-cache"
     seconds = link_seconds // 2 if record.files else KEPT_SECONDS
