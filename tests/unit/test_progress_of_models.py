@@ -97,7 +97,9 @@ def test_the_last_of_many_reports_is_written_after_the_pause() -> None:
     times: list[float] = []
     table.before = lambda _: times.append(time.monotonic())
     with ProgressWriter(table, claims_of(table, 1), lambda: NOW, Recorder(), seconds=0.2) as writer:
-        for number in range(1_000):
+        writer.report(0, "")
+        eventually(lambda: times)
+        for number in range(1, 1_000):
             writer.report(number / 1_000, "")
         eventually(lambda: (written(table) or {}).get("fraction") == 0.999)
     assert 2 <= len(times) <= (times[-1] - times[0]) / 0.2 + 1.5, "a fifth of a second between two, or a moment less"
