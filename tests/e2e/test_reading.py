@@ -1,9 +1,13 @@
-"""What a client reads beside a status: health, models, lists; and calls that wait."""
+"""What a client reads beside a result: health, models, lists, progress; and calls that wait."""
 
 from __future__ import annotations
 
-from tests.e2e.http_client import Api
+import uuid
+
+from tests.e2e.conftest import Addition
+from tests.e2e.http_client import FINAL, Api, Response
 from tests.e2e.test_requests import POSITIVE, as_documented
+from tests.e2e.waiting import eventually
 
 
 def test_health(api: Api) -> None:
@@ -64,3 +68,19 @@ def test_a_query_that_is_not_valid(api: Api) -> None:
     response = api.call("GET", "/requests?limit=0")
     as_documented("GET /requests", response)
     assert (response.status, response.body["type"]) == (400, "/problems/invalid-query")
+
+
+def test_progress_is_seen_until_the_request_is_final(api: Api, addition: Addition) -> None:
+    request_id = api.accepted({"text": f"report {uuid.uuid4()}", "work_ms": 2000}, model="deliveries")
+
+    def reported() -> Response | None:
+        response = api.status(request_id)
+        return response if response.body["progress"] or response.body["status"] in FINAL else None
+
+    response = eventually("progress is reported", 30, reported)
+    assert response is not None
+    as_documented("GET /status/{request_id}", response)
+    progress = {"fraction": 0.5, "message": "half of the work"}
+    assert (response.body["status"], response.body["progress"]) == ("running", progress)
+    outcome = api.outcome(request_id)
+    assert (outcome["status"], outcome["progress"], outcome["attempts"]) == ("succeeded", None, 1)
