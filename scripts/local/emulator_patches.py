@@ -15,6 +15,7 @@ def patch() -> None:
     """Apply all patches to the MiniStack of this process."""
     _authorise_partiql_by_statement()
     _describe_alarms_in_full()
+    _keep_authorizers_as_made()
 
 
 def _authorise_partiql_by_statement() -> None:
@@ -70,6 +71,27 @@ def _describe_alarms_in_full() -> None:
         )
 
     cloudwatch._describe_alarms = in_full
+
+
+def _keep_authorizers_as_made() -> None:
+    """AWS describes an authorizer with what its type has.
+
+    MiniStack adds an empty JWT configuration to each that is a function, and a payload format to each that is not:
+    every plan would change it.
+    """
+    from ministack.services import apigateway
+
+    create = apigateway._create_authorizer
+
+    def as_made(api_id: Any, data: Any) -> Any:
+        answer = create(api_id, data)
+        if answer[0] == 201:
+            authorizer = apigateway._authorizers[api_id][json.loads(answer[2])["authorizerId"]]
+            of_another_type = {"JWT": "authorizerPayloadFormatVersion", "REQUEST": "jwtConfiguration"}
+            authorizer.pop(of_another_type[authorizer["authorizerType"]], None)
+        return answer
+
+    apigateway._create_authorizer = as_made
 
 
 def _as_made(alarm: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
 iam_actions = pytest.importorskip("ministack.core.iam_actions")
 cloudwatch = pytest.importorskip("ministack.services.cloudwatch")
+apigateway = pytest.importorskip("ministack.services.apigateway")
 
 from scripts.local import emulator_patches  # noqa: E402
 
@@ -15,7 +17,12 @@ from scripts.local import emulator_patches  # noqa: E402
 @pytest.fixture(autouse=True)
 def unpatched(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test patches is as before after it."""
-    for module, name in ((iam_actions, "dynamodb_transaction_checks"), (cloudwatch, "_describe_alarms")):
+    patched = (
+        (iam_actions, "dynamodb_transaction_checks"),
+        (cloudwatch, "_describe_alarms"),
+        (apigateway, "_create_authorizer"),
+    )
+    for module, name in patched:
         monkeypatch.setattr(module, name, getattr(module, name))
 
 
@@ -76,3 +83,30 @@ def test_alarms_are_described_in_full(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "<AlarmActions><member>arn:aws:sns:us-east-1:000000000000:alarms</member></AlarmActions>" in text
     assert "<Statistic>" not in text, "AWS has one of the two"
     assert "another" not in text
+
+
+@pytest.mark.parametrize(
+    ("made", "foreign"),
+    [
+        ({"authorizerType": "REQUEST", "authorizerPayloadFormatVersion": "2.0"}, "jwtConfiguration"),
+        ({"authorizerType": "JWT", "jwtConfiguration": {"issuer": "i"}}, "authorizerPayloadFormatVersion"),
+    ],
+    ids=["function", "JWT"],
+)
+def test_authorizers_are_described_as_made(monkeypatch: pytest.MonkeyPatch, made: Any, foreign: str) -> None:
+    for store in ("_apis", "_authorizers"):
+        monkeypatch.setattr(apigateway, store, type(getattr(apigateway, store))())
+    apigateway._apis["api"] = {"apiId": "api", "protocolType": "HTTP"}
+
+    def described() -> Any:
+        status, _, content = apigateway._create_authorizer("api", made)
+        assert status == 201
+        status, _, content = apigateway._get_authorizer("api", json.loads(content)["authorizerId"])
+        assert status == 200
+        return json.loads(content)
+
+    assert foreign in described(), "MiniStack does it by itself: remove the patch"
+    emulator_patches.patch()
+    found = described()
+    assert foreign not in found
+    assert found.items() >= made.items()
