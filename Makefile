@@ -67,6 +67,20 @@ logs: venv ## print the functions' log lines in ENV [FOLLOW=1]
 status: venv ## queues, open requests, failures and dead letters in ENV [MODEL=name] [LIST=1] [JSON=1]
 	@$(RUN).operate.status --env $(ENV) $(if $(MODEL),--model $(MODEL)) $(if $(LIST),--list) $(if $(JSON),--json)
 
+.PHONY: api-key
+api-key: venv ## NAME=caller: make an API key in ENV and print it once [DAYS=90]
+	@$(if $(NAME),,echo 'usage: make api-key NAME=caller [DAYS=90] [ENV=local]' >&2; exit 2)
+	@$(RUN).operate.api_keys make "$(NAME)" $(if $(DAYS),--days $(DAYS)) --env $(ENV)
+
+.PHONY: api-keys
+api-keys: venv ## list the API keys of ENV, without the keys themselves [JSON=1]
+	@$(RUN).operate.api_keys list $(if $(JSON),--json) --env $(ENV)
+
+.PHONY: api-key-revoke
+api-key-revoke: venv ## NAME=caller: let its API key be rejected [ID=of one of two]
+	@$(if $(NAME),,echo 'usage: make api-key-revoke NAME=caller [ID=...] [ENV=local]' >&2; exit 2)
+	@$(RUN).operate.api_keys revoke "$(NAME)" $(if $(ID),--id $(ID)) --env $(ENV)
+
 ##@ Deploy
 
 .PHONY: package
@@ -107,8 +121,8 @@ plan: terraform-ready venv ## show what apply would do to ENV [OFFLINE=1: to an 
 	@$(RUN).deployment.apply --env $(ENV) --plan$(if $(OFFLINE), --offline=$(OFFLINE))
 
 .PHONY: cost
-cost: terraform-ready venv ## dollars a month for ENV [REQUESTS=per day] [RUN_MS="[model=]ms ..."] [FILL=] [POLLS=] [WAITS=] [PEAK=] [WAIT=] [QUOTA=] [PLAN=file]
-	@$(RUN).cost --env $(ENV) $(foreach name,REQUESTS FILL POLLS WAITS PEAK WAIT QUOTA PLAN OUT,\
+cost: terraform-ready venv ## dollars a month for ENV [REQUESTS=per day] [RUN_MS="[model=]ms ..."] [FILL=] [POLLS=] [WAITS=] [KEYS=] [PEAK=] [WAIT=] [QUOTA=] [PLAN=file]
+	@$(RUN).cost --env $(ENV) $(foreach name,REQUESTS FILL POLLS WAITS KEYS PEAK WAIT QUOTA PLAN OUT,\
 		$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z)=$($(name)))) $(if $(RUN_MS),--run-ms $(RUN_MS))
 
 .PHONY: apply

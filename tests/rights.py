@@ -34,6 +34,7 @@ def rights(
     artifact: tuple[str, str] | None = None,
     artifact_key: str | None = None,
     payload_bucket: str | None = None,
+    api_keys: bool = False,
 ) -> Rights:
     """The rights of every role of a stack. A right that is added, removed or widened must be changed here too.
 
@@ -43,6 +44,7 @@ def rights(
         artifact: bucket and key of what every worker reads in S3.
         artifact_key: ARN of the KMS key that encrypts it.
         payload_bucket: its name, if it is not the stack's.
+        api_keys: callers have API keys.
     """
     queues = f"arn:aws:sqs:{region}:{account}:{prefix}-"
     table = f"arn:aws:dynamodb:{region}:{account}:table/{prefix}-requests"
@@ -75,6 +77,8 @@ def rights(
             ({"dynamodb:Query"}, {table + "/index/open"}),
         ],
     }
+    if api_keys:
+        roles["authorizer"] = [({"dynamodb:GetItem"}, {f"arn:aws:dynamodb:{region}:{account}:table/{prefix}-api-keys"})]
     for worker in workers:
         roles[f"worker-{worker}"] = [
             (CONSUME | {"sqs:ChangeMessageVisibility", "sqs:ChangeMessageVisibilityBatch"}, {queues + worker}),
@@ -91,7 +95,7 @@ def rights(
         if role.startswith("worker-") and artifact_key:
             statements.append(({"kms:Decrypt"}, {via(artifact_key, "s3", region)}))
         if key:
-            services = {"sweeper": {"dynamodb"}, "dead-letters": {"sqs", "dynamodb"}}.get(
+            services = {"sweeper": {"dynamodb"}, "authorizer": {"dynamodb"}, "dead-letters": {"sqs", "dynamodb"}}.get(
                 role, {"sqs", "dynamodb", "s3"}
             )
             statements.append(({"kms:Decrypt"}, {via(key, service, region) for service in services}))

@@ -78,14 +78,9 @@ def _optional(parse: Callable[[str], Any], default: Callable[[], Any]) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What every function needs. A subclass's field `queue_url` is the variable `QUEUE_URL`.
+    """What every function needs. A subclass's field `queue_url` is the variable `QUEUE_URL`."""
 
-    `metrics_environment`, which is optional, is the dimension `Environment` of the metrics; without it none is written.
-    """
-
-    request_table: str = _setting()
     log_level: str = _setting(_log_level)
-    metrics_environment: str = _optional(str, default=str)
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -114,7 +109,18 @@ class Settings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ApiSettings(Settings):
+class RequestSettings(Settings):
+    """What every function needs that reads or writes requests.
+
+    `metrics_environment`, which is optional, is the dimension `Environment` of the metrics; without it none is written.
+    """
+
+    request_table: str = _setting()
+    metrics_environment: str = _optional(str, default=str)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ApiSettings(RequestSettings):
     """Settings of the api function. Sizes in bytes, times in seconds.
 
     Attributes:
@@ -140,7 +146,7 @@ class ApiSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class WorkerSettings(Settings):
+class WorkerSettings(RequestSettings):
     """Settings of a worker.
 
     Attributes:
@@ -162,7 +168,7 @@ class WorkerSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeadLettersSettings(Settings):
+class DeadLettersSettings(RequestSettings):
     """Settings of the dead_letters function."""
 
     models: Mapping[str, str] = _setting(_models)
@@ -171,7 +177,7 @@ class DeadLettersSettings(Settings):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SweeperSettings(Settings):
+class SweeperSettings(RequestSettings):
     """Settings of the sweeper. `sweep_grace_seconds`: the time without activity before a request can be ended as
     lost."""
 
@@ -179,3 +185,10 @@ class SweeperSettings(Settings):
     pools: Mapping[str, str] = _setting(_pools)
     queue_url_prefix: str = _setting()
     sweep_grace_seconds: int = _setting(_positive)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuthorizerSettings(Settings):
+    """Settings of the authorizer. `key_table`: the table of the API keys."""
+
+    key_table: str = _setting()

@@ -108,6 +108,7 @@ def main() -> int:
     parser.add_argument("--fill", help="requests in a batch, on average; default: what the batch window collects")
     parser.add_argument("--polls", type=float, default=ASSUMED_POLLS, help="status queries per request")
     parser.add_argument("--waits", type=float, default=0.0, help="seconds that a submit waits for its result")
+    parser.add_argument("--keys", type=int, default=usage.ASSUMED_KEYS, help="API keys in use at the same time")
     parser.add_argument("--peak", default="3", help="the busiest rate over the mean")
     parser.add_argument("--wait", default="5", help="seconds that 95%% of the requests may wait at most")
     parser.add_argument("--quota", type=int, default=capacity.DEFAULT_QUOTA, help="the account's concurrency")
@@ -119,6 +120,7 @@ def main() -> int:
         fill=None if args.fill is None else _positive(args.fill, f"FILL={args.fill}"),
         polls=max(0.0, args.polls),
         waits=max(0.0, args.waits),
+        keys=max(1, args.keys),
         peak=_positive(args.peak, f"PEAK={args.peak}"),
     )
     estimate = report.Estimate(prices.load(), planned, traffic, _measured(BENCH))

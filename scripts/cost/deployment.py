@@ -71,7 +71,8 @@ class Deployment:
     """What a plan deploys.
 
     Attributes:
-        api: the api function.
+        api: the api function. `authorizer`: the one that API Gateway asks of a key; None: there are no API keys.
+        cache_seconds: for how long it remembers the answer.
         workers: model, or pool -> its worker. `models`: all models.
         others: the functions that no request uses.
         polled_queues: queues that Lambda polls, those of dead letters among them.
@@ -89,6 +90,8 @@ class Deployment:
     polled_queues: int
     record_days: float
     log_days: float
+    authorizer: Function | None = None
+    cache_seconds: int = 0
     backups: bool = True
     listed: bool = False
     sweeps_per_month: float = 0
@@ -113,6 +116,9 @@ def read(plan: Json) -> Deployment:
     resources = list(_resources(plan.get("planned_values", {}).get("root_module", {})))
     functions = {where: _function(where, values, resources) for where, values in _of(resources, "aws_lambda_function")}
     api = next((function for where, function in functions.items() if where.endswith(".module.api")), None)
+    authorizer = next(
+        (function for where, function in functions.items() if where.endswith(".module.authorizer[0]")), None
+    )
     workers = {}
     for where, function in functions.items():
         if found := _WORKER.search(where):
@@ -125,10 +131,17 @@ def read(plan: Json) -> Deployment:
     return Deployment(
         api=api,
         workers=dict(sorted(workers.items())),
-        others=tuple(f for where, f in functions.items() if f is not api and not _WORKER.search(where)),
+        others=tuple(
+            f for where, f in functions.items() if f is not api and f is not authorizer and not _WORKER.search(where)
+        ),
         polled_queues=sum(not values.get("starting_position") for values in mappings),  # a stream's reads are free
         record_days=_record_days(resources),
         log_days=max((v["retention_in_days"] for _, v in _of(resources, "aws_cloudwatch_log_group")), default=0),
+        authorizer=authorizer,
+        cache_seconds=max(
+            (v["authorizer_result_ttl_in_seconds"] or 0 for _, v in _of(resources, "aws_apigatewayv2_authorizer")),
+            default=0,
+        ),
         backups=any(recovery["enabled"] for v in tables for recovery in v.get("point_in_time_recovery") or ()),
         listed=any(index["name"] == "caller" for v in tables for index in v.get("global_secondary_index") or ()),
         sweeps_per_month=sum(

@@ -24,6 +24,7 @@ from scripts.cost.requests import (
     RECORD_WRITES,
     WRITE_UNIT_BYTES,
     Work,
+    billed_ms,
     call_lines,
     function_lines,
     status_lines,
@@ -59,6 +60,9 @@ ASSUMED_IMAGE_GB = 0.35
 ASSUMED_LOG_COMPRESSION = 0.15
 """Stored logs are compressed; AWS's own example has 0.15."""
 
+ASSUMED_KEYS = 10
+"""API keys in use at the same time."""
+
 ASSUMED_SWEEP_MS = 400
 ASSUMED_SWEEP_READS = 4
 """A sweep that finds nothing: its duration, and a read unit half used for each shard of the index, with room."""
@@ -73,6 +77,7 @@ class Traffic:
         fill: requests in one batch, on average; None: what the batch window collects.
         polls: status queries per request.
         waits: seconds that a submit waits for the result (Prefer: wait), on average.
+        keys: API keys in use at the same time, each by as many calls.
         peak: the busiest hour's rate over the day's mean.
         image_gb: a worker's image.
     """
@@ -81,6 +86,7 @@ class Traffic:
     fill: float | None = None
     polls: float = ASSUMED_POLLS
     waits: float = 0.0
+    keys: int = ASSUMED_KEYS
     peak: float = 3.0
     image_gb: float = ASSUMED_IMAGE_GB
 
@@ -191,6 +197,9 @@ def month(deployment: Deployment, traffic: Traffic, measured: Measured, per_day:
         lines += _start_lines(
             deployment.api, starts, 0 if deployment.api.warmth.snapshot else starts, measured.api_init_ms
         )
+        if deployment.authorizer:
+            calls = rate * (1 + traffic.polls)
+            lines += authorizer_lines(deployment.authorizer, deployment.cache_seconds, traffic.keys, calls, measured)
         if count := custom_metrics(deployment, found, rate):
             lines.append(Line("metrics", "cloudwatch_metric_month", count))
     lines += _stored(lines, deployment, measured, per_day)
@@ -213,6 +222,28 @@ def requests_of(deployment: Deployment, worker: Worker, load: Load, traffic: Tra
         ),
         *call_lines(load.work, load.work.submit, requests, api.architecture, warm),
         *status_lines(load.work, requests * traffic.polls, api.architecture, warm),
+    ]
+
+
+def authorizer_lines(
+    authorizer: Function, cache_seconds: float, keys: int, calls: float, measured: Measured
+) -> list[Line]:
+    """What API Gateway's questions use in a month. A key is asked for, then not for `cache_seconds`, then at its next
+    call; arrivals are taken for Poisson's. A question takes as long as a status query: both read one item.
+
+    Args:
+        calls: per second, of all keys.
+    """
+    each = calls / keys
+    asked = keys * each / (1 + each * cache_seconds)
+    count = asked * SECONDS_PER_MONTH
+    ms = billed_ms(measured.status.cpu_ms, measured.status.aws_calls, authorizer.memory_mb)
+    starts = starts_per_second(authorizer, asked)
+    return [
+        *function_lines("authorizer", count, ms, authorizer.memory_mb, authorizer.architecture),
+        Line("authorizer", "dynamodb_strong_reads", count),
+        Line("logs", "logs_gb", count * ASSUMED_PLATFORM_LOG_BYTES / GB),
+        *_start_lines(authorizer, starts, starts, measured.api_init_ms),
     ]
 
 

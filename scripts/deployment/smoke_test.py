@@ -20,7 +20,7 @@ from scripts.console import CommandError, note, run
 from scripts.deployment import aws_session, terraform
 from scripts.deployment.environment_config import ConfiguredModel, EnvironmentConfig, read_config
 from scripts.operate import endpoint
-from scripts.operate.connection import TOKEN, explain, signer, token
+from scripts.operate.connection import KEY, TOKEN, credential, explain, signer
 from scripts.packaging.model_files import read_manifest
 
 TIMEOUT_SECONDS = 180.0
@@ -54,7 +54,8 @@ def smoke_test(environment: str, config: EnvironmentConfig, model: str | None, s
         if isinstance(failure, ResponseError) and failure.status in (401, 403):
             raise CommandError(
                 f"smoke test of {environment}: the API does not accept this caller: {failure}. Use credentials with"
-                f" execute-api:Invoke, or for a JWT authorizer {TOKEN}; then `make smoke-test ENV={environment}`"
+                f" execute-api:Invoke, or set {KEY} for an API_KEY authorizer (`make api-key` makes one), {TOKEN} for a"
+                f" JWT authorizer; then `make smoke-test ENV={environment}`"
             ) from failure
         raise CommandError(
             f"smoke test of {environment} failed: {explain(failure)}. {_remedy(environment, deployed)}"
@@ -86,10 +87,10 @@ def sample_input(folder: Path) -> list[Any] | None:
 
 
 def _auth(environment: str, outputs: Mapping[str, Any]) -> httpx2.Auth | None:
-    """Adds the token, if one is set, or else a signature, if there are credentials."""
+    """Adds the API key or the token, if one is set, or else a signature, if there are credentials."""
     if environment == terraform.LOCAL:
-        return token()
-    return token() or signer(required=False, region=aws_session.region_of(outputs))
+        return credential()
+    return credential() or signer(required=False, region=aws_session.region_of(outputs))
 
 
 def _remedy(environment: str, model: ConfiguredModel) -> str:

@@ -4,7 +4,7 @@ import os
 
 import httpx2
 
-from async_inference_client import BearerToken, SigV4
+from async_inference_client import ApiKey, BearerToken, SigV4
 from async_inference_client.errors import CredentialsError, InferenceError, ResponseError, UnknownRequest, WaitTimeout
 from scripts.console import CommandError
 
@@ -16,10 +16,22 @@ TOKEN = "API_TOKEN"
 """The environment variable with a bearer token, for a JWT authorizer."""
 
 
-def token() -> httpx2.Auth | None:
-    """Sends the shell's token; None if there is none."""
-    found = os.environ.get(TOKEN)
-    return BearerToken(found) if found else None
+KEY = "API_KEY"
+"""The environment variable with an API key, for an API_KEY authorizer."""
+
+
+def credential() -> httpx2.Auth | None:
+    """Sends the shell's API key or token; None if there is neither.
+
+    Raises:
+        CommandError: there are both.
+    """
+    key, token = os.environ.get(KEY), os.environ.get(TOKEN)
+    if key and token:
+        raise CommandError(f"{KEY} and {TOKEN} are both set: unset the one that the authorizer does not read", USAGE)
+    if key:
+        return ApiKey(key)
+    return BearerToken(token) if token else None
 
 
 def signer(*, required: bool, region: str | None) -> httpx2.Auth | None:

@@ -26,14 +26,14 @@ from async_inference_client import AsyncClient, Request
 from async_inference_client.auth import region_in
 from async_inference_client.errors import InferenceError
 from scripts.console import CommandError, argument_text, as_json, note, run
-from scripts.operate.connection import FAILED, TOKEN, USAGE, explain, signer, token
+from scripts.operate.connection import FAILED, KEY, TOKEN, USAGE, credential, explain, signer
 from scripts.operate.predict_journal import Journal
 from scripts.operate.predict_many import run_all
 
 OK = 0
 
 _MORE = f"""\
-A bearer token in {TOKEN} is sent, for a JWT authorizer.
+An API key in {KEY} is sent, for an API_KEY authorizer; a bearer token in {TOKEN}, for a JWT authorizer.
 
 exit codes:
   0  succeeded
@@ -128,7 +128,7 @@ def _opener(args: argparse.Namespace) -> Callable[[], AsyncClient]:
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise CommandError(f"{url} is not an http(s) URL: give --url https://...", USAGE)
     signs = args.sign or on_aws or region_in(url)
-    auth = None if args.sign else token()
+    auth = None if args.sign else credential()
     if auth is None and signs:
         auth = signer(required=args.sign, region=region)
     return lambda: AsyncClient(url, auth=auth)

@@ -7,5 +7,6 @@ locals {
     api          = { decrypts_by = ["dynamodb", "s3", "sqs"], encrypts_by = ["s3", "sqs"] }
     dead_letters = { decrypts_by = ["dynamodb", "sqs"], encrypts_by = [] }
     sweeper      = { decrypts_by = ["dynamodb"], encrypts_by = [] }
+    authorizer   = { decrypts_by = ["dynamodb"], encrypts_by = [] }
   } : function => var.kms_key_arn == null ? null : merge({ arn = var.kms_key_arn }, uses) }
 }

@@ -141,11 +141,22 @@ module "http_api" {
   name               = var.name_prefix
   routes             = local.routes
   open_routes        = local.open_routes
-  authorizer         = local.authorizer
   throttling         = local.throttling
   cors               = local.cors
   log_retention_days = var.log_retention_days
   kms_key_arn        = var.kms_key_arn
+
+  authorizer = {
+    type          = local.authorizer.type
+    issuer        = local.authorizer.issuer
+    audience      = local.authorizer.audience
+    cache_seconds = local.has_api_keys ? local.authorizer.cache_seconds : null
+    function = !local.has_api_keys ? null : {
+      name             = module.authorizer[0].name
+      alias_name       = module.authorizer[0].alias_name
+      alias_invoke_arn = module.authorizer[0].alias_invoke_arn
+    }
+  }
 
   function = {
     name             = module.api.name

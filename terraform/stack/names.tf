@@ -25,12 +25,15 @@ locals {
     api          = "${var.name_prefix}-api"
     dead_letters = "${var.name_prefix}-dead-letters"
     sweeper      = "${var.name_prefix}-sweeper"
+    authorizer   = local.has_api_keys ? "${var.name_prefix}-authorizer" : null
   }
+  key_table_name = "${var.name_prefix}-api-keys"
 
   queue_arns      = [for name in values(local.queue_names) : "arn:${local.partition}:sqs:${local.region_and_account}:${name}"]
   dlq_arn         = "arn:${local.partition}:sqs:${local.region_and_account}:${local.dlq_name}"
   worker_logs_arn = "arn:${local.partition}:logs:${local.region_and_account}:log-group:/aws/lambda/${var.name_prefix}-worker-*"
   table_arn       = "arn:${local.partition}:dynamodb:${local.region_and_account}:table/${local.table_name}"
+  key_table_arn   = "arn:${local.partition}:dynamodb:${local.region_and_account}:table/${local.key_table_name}"
 
   # A queue's URL is this and the worker's name, in the form SQS gives it. Clients send it as a parameter and call the
   # endpoint they are configured with, so it holds for an emulator too.

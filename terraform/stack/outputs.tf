@@ -4,7 +4,8 @@ output "deployment" {
     api_id; api_url: base URL of the API on AWS, the variable of that name where it is set, else API Gateway's own.
     default_model: what POST /predict goes to. request_table, payload_bucket: their names.
     queue_urls: by model; the models of a pool have one queue. dead_letter_queue_url: of all. pools: the models of each.
-    function_names: by role, which is api, dead_letters, sweeper or worker/<model or pool>.
+    function_names: by role, which is api, dead_letters, sweeper, worker/<model or pool>, or authorizer where there are API keys.
+    api_keys: their table, and for how many seconds a revoked one may work; null where the authorizer is another.
     worker_role_arns: by model or pool; whom the policy of a bucket or key in another account has to let in.
     protected: what destroy refuses to delete while deletion_protection is on, by name; empty when it is off.
     kept_versions_path: of the SSM parameters that name the versions that serve; null where Terraform does not read them.
@@ -29,8 +30,11 @@ output "deployment" {
         sweeper      = module.sweeper.name
       },
       { for name, worker in module.worker : "worker/${name}" => worker.function_name },
+      { for authorizer in module.authorizer : "authorizer" => authorizer.name },
     )
     worker_role_arns = { for name, worker in module.worker : name => worker.role_arn }
+
+    api_keys = !local.has_api_keys ? null : { table = module.key_table[0].name, cache_seconds = local.authorizer.cache_seconds }
 
     kept_versions_path = var.images_from_parameters ? local.kept_versions_path : null
 
@@ -38,7 +42,8 @@ output "deployment" {
       request_table    = module.request_table.name
       payload_bucket   = module.payload_bucket.name
       image_repository = module.container_registry.name
-    } : kind => name if var.deletion_protection }
+      key_table        = one(module.key_table[*].name)
+    } : kind => name if var.deletion_protection && name != null }
 
     replay_limits = {
       max_attempts      = local.requests.max_attempts

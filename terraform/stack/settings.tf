@@ -14,7 +14,9 @@ locals {
   vpc          = var.vpc == null ? null : merge(local.defaults.vpc, var.vpc)
   cors         = var.cors == null ? null : merge(local.defaults.cors, var.cors)
 
-  # Of the three functions that serve all models; Lambda's size without a charge.
+  has_api_keys = local.authorizer.type == "API_KEY"
+
+  # Of the functions that serve all models; Lambda's size without a charge.
   default_ephemeral_storage_mb = 512
 }
 

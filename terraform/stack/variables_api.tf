@@ -45,9 +45,11 @@ variable "api" {
 
 variable "authorizer" {
   description = <<-TEXT
-    type: who may call the API: AWS_IAM, JWT (with issuer and audience) or NONE, which has to be said.
+    type: who may call the API: AWS_IAM, JWT (with issuer and audience), API_KEY or NONE, which has to be said.
     caller: with AWS_IAM, whose a request is when an assumed role signs it: the role's, in whatever session, or the session's
     (a person's, with IAM Identity Center).
+    cache_seconds: with API_KEY, for how long API Gateway remembers that a key is accepted, or is not: until then a revoked
+    key works.
   TEXT
   type        = any
   default     = {}
@@ -67,8 +69,8 @@ variable "authorizer" {
   }
 
   validation {
-    condition     = contains(["NONE", "AWS_IAM", "JWT"], try(tostring(var.authorizer.type), "NONE"))
-    error_message = "authorizer.type must be NONE, AWS_IAM or JWT."
+    condition     = contains(["NONE", "AWS_IAM", "JWT", "API_KEY"], try(tostring(var.authorizer.type), "NONE"))
+    error_message = "authorizer.type must be NONE, AWS_IAM, JWT or API_KEY."
   }
 
   validation {
@@ -76,6 +78,13 @@ variable "authorizer" {
       contains(["role", "session"], authorizer.caller) && (authorizer.caller == "role" || authorizer.type == "AWS_IAM")
     ])
     error_message = "authorizer.caller must be role or, with type AWS_IAM only, session."
+  }
+
+  validation {
+    condition = alltrue([for seconds in [lookup(var.authorizer, "cache_seconds", local.defaults.authorizer.cache_seconds)] :
+      try(seconds >= 0 && seconds <= 3600 && floor(seconds) == seconds, true) && (!contains(keys(var.authorizer), "cache_seconds") || lookup(var.authorizer, "type", "") == "API_KEY")
+    ])
+    error_message = "authorizer.cache_seconds must be a whole number from 0 to 3600, and means nothing without type API_KEY."
   }
 }
 

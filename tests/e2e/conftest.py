@@ -32,6 +32,7 @@ from tests.e2e.deployment import Deployment
 from tests.e2e.edge import Edge
 from tests.e2e.faults.package import HANDLER, add_faults
 from tests.e2e.http_client import Api
+from tests.e2e.own import Own, own_deployment
 
 ROOT = Path(__file__).parents[2]
 E2E_MODELS = Path(__file__).parent / "models"
@@ -109,6 +110,13 @@ def deployment(emulator: Emulator, tree: Path) -> Iterator[Deployment]:
         if not KEPT:
             deployment.destroy()
             assert deployment.left() == {}, "terraform destroy left something behind"
+
+
+@pytest.fixture(scope="session")
+def own(deployment: Deployment, emulator: Emulator, tree: Path) -> Iterator[Own]:
+    """A second deployment, which ends before the first: that one's destroy leaves nothing at all."""
+    with aimed_at(emulator), own_deployment(emulator, tree) as own:
+        yield own
 
 
 @contextlib.contextmanager

@@ -23,19 +23,20 @@ class Response:
 
 
 class Api:
-    """Calls the API below a base URL."""
+    """Calls the API below a base URL, each time with these headers. Their names are written with underscores."""
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, **headers: str) -> None:
         parts = urlsplit(base_url)
         assert parts.hostname and parts.port
         self._address = (parts.hostname, parts.port)
         self._prefix = parts.path
+        self._headers = headers
 
     def call(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Response:
         """One request on a connection of its own. Header names are written with underscores."""
         connection = http.client.HTTPConnection(*self._address, timeout=60)
         try:
-            names = {name.replace("_", "-"): value for name, value in headers.items()}
+            names = {name.replace("_", "-"): value for name, value in (self._headers | headers).items()}
             connection.request(method, self._prefix + path, body, names)
             answer = connection.getresponse()
             text = answer.read()

@@ -44,6 +44,7 @@ class LimitedSystem(System):
         self._account = account
         self.logs = clients.client("logs")
         bounded = [clients.client(name, self.api.deadline) for name in ("dynamodb", "sqs")]
+        bounded.append(clients.client("dynamodb", self.authorizer.deadline))
         for client in (
             self.dynamodb,
             self.sqs,
@@ -132,6 +133,10 @@ class LimitedSystem(System):
     def call(self, event: dict[str, Any]) -> dict[str, Any]:
         with self._as("api"):
             return super().call(event)
+
+    def authorize(self, key: str) -> dict[str, Any]:
+        with self._as("authorizer"):
+            return super().authorize(key)
 
     def run_worker(self, model: str = "sentiment") -> list[str]:
         with self._as(f"worker-{model}"):

@@ -21,13 +21,19 @@ from inference import telemetry
 from inference.aws import clients
 from inference.catalog import packaged_validator
 from inference.run_times import RunTimes
+from inference.store.key_table import KeyTable
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
 from inference.telemetry import Telemetry
 from scripts.stack_defaults import CODE_DIGEST, PAYLOAD_BUCKET, api_environment
 from tests import openapi
 from tests.events import golden
-from tests.integration.terraform_definition import create_dead_letter_queue, create_queue, create_table
+from tests.integration.terraform_definition import (
+    create_dead_letter_queue,
+    create_key_table,
+    create_queue,
+    create_table,
+)
 from tests.unit.fakes import ReadyModel
 from worker.batch import Worker
 from worker.invocation import Invocation, RetryDelay
@@ -36,6 +42,7 @@ from worker.prediction import Prediction, Predictor
 
 PREFIX = "test-it"
 TABLE = f"{PREFIX}-requests"
+KEY_TABLE = f"{PREFIX}-api-keys"
 MODELS = {"sentiment": "sentiment", "wordcount": "wordcount"}
 WORKER_TIMEOUT_SECONDS = 30
 GRACE_SECONDS = 900
@@ -82,7 +89,7 @@ def sentiment_of(value: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class System:
-    """api, workers, dead_letters and sweeper, with their queues and table.
+    """api, authorizer, workers, dead_letters and sweeper, with their queues and tables.
 
     Args:
         package: the folder of the unpacked lambda.zip.
@@ -98,10 +105,12 @@ class System:
         self.s3 = clients.client("s3")
         self.s3.create_bucket(Bucket=PAYLOAD_BUCKET)
         create_table(self.dynamodb, TABLE)
+        create_key_table(self.dynamodb, KEY_TABLE)
         self.urls: dict[str, str] = {}
         self._create_queues()
         environment = {
             "REQUEST_TABLE": TABLE,
+            "KEY_TABLE": KEY_TABLE,
             "MODELS": json.dumps(MODELS),
             "DEFAULT_MODEL": "sentiment",
             "QUEUE_URL_PREFIX": self.urls["sentiment"].removesuffix("sentiment"),
@@ -113,10 +122,12 @@ class System:
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(telemetry, "now_ms", self.clock)
         self.api = load(package / "api.py")
+        self.authorizer = load(package / "authorizer.py")
         self.dead_letters = load(package / "dead_letters.py")
         self.sweeper = load(package / "sweeper.py")
         self.payloads = WorkerPayloads(clients.bucket(PAYLOAD_BUCKET))
         self.table = RequestTable(self.dynamodb, TABLE, batch=statements)
+        self.keys = KeyTable(self.dynamodb, KEY_TABLE)
         self.model = Sentiment()
         self.received: dict[str, str] = {}
 
@@ -183,6 +194,11 @@ class System:
     def _context(self) -> Context:
         self._invocations += 1
         return Context(self._invocations)
+
+    def authorize(self, key: str) -> dict[str, Any]:
+        """What the authorizer answers API Gateway."""
+        answer: dict[str, Any] = self.authorizer.handler({"identitySource": [key]}, self._context())
+        return answer
 
     def worker(self, model: str = "sentiment", predictor: Predictor | None = None) -> Worker:
         telemetry = Telemetry("worker")
@@ -293,6 +309,8 @@ class System:
         for item in self._scan():
             self.dynamodb.delete_item(TableName=TABLE, Key={"request_id": item["request_id"]})
         self._delete_objects()
+        for key in self.keys.all():
+            self.dynamodb.delete_item(TableName=KEY_TABLE, Key={"key_hash": {"S": key.digest}})
         self._delete_queues()
         self._create_queues()
 
@@ -302,6 +320,7 @@ class System:
         self._delete_objects()
         self.s3.delete_bucket(Bucket=PAYLOAD_BUCKET)
         self.dynamodb.delete_table(TableName=TABLE)
+        self.dynamodb.delete_table(TableName=KEY_TABLE)
 
     def _delete_objects(self) -> None:
         for key in self.objects():

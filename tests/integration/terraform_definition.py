@@ -107,6 +107,18 @@ def create_table(dynamodb: Any, name: str) -> None:
     )
 
 
+def create_key_table(dynamodb: Any, name: str) -> None:
+    """The module key_table's table."""
+    module = Module("key_table", name=name)
+    table = module.resource("aws_dynamodb_table")
+    dynamodb.create_table(
+        TableName=module.value(table["name"]),
+        BillingMode=table["billing_mode"],
+        KeySchema=[{"AttributeName": table["hash_key"], "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": a["name"], "AttributeType": a["type"]} for a in table["attribute"]],
+    )
+
+
 def _with_dynamic_blocks(resource: dict[str, Any]) -> dict[str, Any]:
     """A resource whose optional blocks are there, too: those that occur once, with no reference to `each`."""
     whole = {name: list(value) if isinstance(value, list) else value for name, value in resource.items()}

@@ -16,6 +16,7 @@ from inference.aws.boto3_bucket import Boto3Bucket
 from inference.errors import Unavailable
 from inference.store import payloads
 from inference.sweep import SETTLE_MS
+from scripts.operate import api_keys
 from scripts.stack_defaults import PAYLOAD_BUCKET
 from tests.integration.limited_system import LimitedSystem, Right
 from tests.integration.system import GRACE_SECONDS, PREFIX, Sentiment, calls_of
@@ -35,6 +36,7 @@ RIGHTS = rights(
     artifact=(BUCKET, OBJECT),
     artifact_key=ARTIFACT_KEY,
     payload_bucket=PAYLOAD_BUCKET,
+    api_keys=True,
 )
 PAYLOADS = f"arn:aws:s3:::{PAYLOAD_BUCKET}"
 REQUESTS, UPLOADS = f"{PAYLOADS}/requests/*", f"{PAYLOADS}/uploads/*"
@@ -202,6 +204,11 @@ def an_artifact_that_does_not_exist_is_called_missing(system: LimitedSystem) -> 
     assert "no such object: upload it" in str(failed.value)
 
 
+def a_key_is_accepted(system: LimitedSystem) -> None:
+    key, _ = api_keys.make(system.keys, "web", None, system.clock())
+    assert system.authorize(key) == {"isAuthorized": True, "context": {"key_name": "web"}}
+
+
 def functions_log(system: LimitedSystem) -> None:
     for role in RIGHTS:
         system.log(role, "a line")
@@ -222,6 +229,7 @@ SCENARIOS: list[Scenario] = [
     files_of_a_dropped_outcome_are_deleted,
     an_input_that_was_erased_is_called_so,
     an_upload_that_was_not_made_is_called_so,
+    a_key_is_accepted,
     functions_log,
 ]
 
@@ -270,6 +278,7 @@ NEEDED_BY: dict[str, dict[str, Scenario]] = {
     "sweeper": dict.fromkeys(
         {action for actions, _ in RIGHTS["sweeper"] for action in actions}, a_lost_request_is_ended
     ),
+    "authorizer": {"dynamodb:GetItem": a_key_is_accepted, "kms:Decrypt": a_key_is_accepted},
 }
 OWN_LOG = ("logs:CreateLogStream", "logs:PutLogEvents")
 

@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from inference.settings import ApiSettings, DeadLettersSettings, Settings, SweeperSettings, WorkerSettings
+from inference.settings import (
+    ApiSettings,
+    AuthorizerSettings,
+    DeadLettersSettings,
+    Settings,
+    SweeperSettings,
+    WorkerSettings,
+)
 from inference.store.payloads import MAX_MESSAGE_BYTES, REFERABLE_MS
 from scripts.stack_defaults import api_environment, worker_environment
 from tests.integration.terraform_definition import Module
@@ -35,17 +42,18 @@ def block(file: Path, start: str) -> str:
     ("file", "start", "settings"),
     [
         (STACK / "main.tf", 'module "api"', ApiSettings),
+        (STACK / "api_keys.tf", 'module "authorizer"', AuthorizerSettings),
         (STACK / "failure_handling.tf", 'module "dead_letters"', DeadLettersSettings),
         (STACK / "failure_handling.tf", 'module "sweeper"', SweeperSettings),
         (TERRAFORM / "modules" / "worker" / "main.tf", "", WorkerSettings),
     ],
-    ids=["api", "dead_letters", "sweeper", "worker"],
+    ids=["api", "authorizer", "dead_letters", "sweeper", "worker"],
 )
 def test_the_environment_is_what_the_settings_read(file: Path, start: str, settings: type[Settings]) -> None:
     text = block(file, start) if start else file.read_text()
     known = {field.name.upper() for field in fields(settings)}
     assert names_in(text) | (OPTIONAL & known) == known
-    assert "metrics_environment" in text
+    assert ("metrics_environment" in text) == ("METRICS_ENVIRONMENT" in known)
 
 
 def test_a_message_that_the_api_makes_fits_in_the_queue() -> None:

@@ -92,4 +92,4 @@ def resources_of(statement: Json) -> set[str]:
 def role_of(address: str) -> str:
     """The name of the function, without the prefix, whose role's policies are in a module."""
     worker = re.search(r'\.worker\["([^"]+)"\]', address)
-    return f"worker-{worker[1]}" if worker else address.rpartition(".")[2].replace("_", "-")
+    return f"worker-{worker[1]}" if worker else address.rpartition(".")[2].removesuffix("[0]").replace("_", "-")

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from inference.settings import ApiSettings, DeadLettersSettings, Settings, SweeperSettings, WorkerSettings
+from inference.settings import (
+    ApiSettings,
+    AuthorizerSettings,
+    DeadLettersSettings,
+    Settings,
+    SweeperSettings,
+    WorkerSettings,
+)
+from scripts.cost import deployment
 from scripts.stack_defaults import defaults
 from tests import openapi
 from tests.rights import rights
@@ -23,17 +31,26 @@ PlanOf = Callable[..., Plan]
 MODELS = ("sentiment", "tiny")
 
 KEY, ARTIFACT_KEY = (f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}" for name in ("stack", "artifacts"))
+API_KEYS: dict[str, Any] = {"authorizer": {"type": "API_KEY"}}
+JWT: dict[str, Any] = {"authorizer": {"type": "JWT", "issuer": "https://issuer.example", "audience": ["inference"]}}
 ENCRYPTED: dict[str, Any] = {
     "kms_key_arn": KEY,
     "each": {"artifact": "s3://models/all/1.onnx", "read_kms_key_arns": [ARTIFACT_KEY]},
     "monitoring": {"alarms": True},
+    **API_KEYS,
 }
 
 
 @pytest.mark.parametrize(
     ("settings", "more"),
-    [({}, {}), (ENCRYPTED, {"key": KEY, "artifact": ("models", "all/1.onnx"), "artifact_key": ARTIFACT_KEY})],
-    ids=["default", "encrypted"],
+    [
+        ({}, {}),
+        (
+            ENCRYPTED,
+            {"key": KEY, "artifact": ("models", "all/1.onnx"), "artifact_key": ARTIFACT_KEY, "api_keys": True},
+        ),
+    ],
+    ids=["default", "encrypted, with keys"],
 )
 def test_each_function_has_exactly_its_rights(plan_of: PlanOf, settings: Any, more: Any) -> None:
     found = plan_of("dev", *MODELS, **settings).rights()
@@ -55,11 +72,12 @@ def test_without_lists_there_is_no_right_route_or_index_for_them(plan_of: PlanOf
 
 def test_the_key_encrypts_everything(plan_of: PlanOf) -> None:
     plan = plan_of("dev", *MODELS, **ENCRYPTED)
-    (table,) = plan.of("aws_dynamodb_table").values()
+    tables = plan.of("aws_dynamodb_table").values()
+    assert {table["name"] for table in tables} == {"inference-dev-requests", "inference-dev-api-keys"}
     (repository,) = plan.of("aws_ecr_repository").values()
     (bucket,) = plan.of("aws_s3_bucket_server_side_encryption_configuration").values()
     keys = [
-        *(sse["kms_key_arn"] for sse in table["server_side_encryption"]),
+        *(sse["kms_key_arn"] for table in tables for sse in table["server_side_encryption"]),
         *(encryption["kms_key"] for encryption in repository["encryption_configuration"]),
         *(
             default["kms_master_key_id"]
@@ -69,7 +87,7 @@ def test_the_key_encrypts_everything(plan_of: PlanOf) -> None:
     ]
     for kind, argument, count in (
         ("aws_sqs_queue", "kms_master_key_id", len(MODELS) + 1),
-        ("aws_cloudwatch_log_group", "kms_key_id", len(MODELS) + 4),
+        ("aws_cloudwatch_log_group", "kms_key_id", len(MODELS) + 5),
         ("aws_sns_topic", "kms_master_key_id", 1),
     ):
         found = [values[argument] for values in plan.of(kind).values()]
@@ -85,7 +103,7 @@ def test_the_documented_key_policy_lets_each_log_be_encrypted_and_no_other(plan_
     policy = {statement["Sid"]: statement for statement in json.loads(text)["Statement"]}
     patterns = policy["Logs"]["Condition"]["ArnLike"]["kms:EncryptionContext:aws:logs:arn"]
     groups = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:"
-    for values in plan_of("dev", *MODELS).of("aws_cloudwatch_log_group").values():
+    for values in plan_of("dev", *MODELS, **ENCRYPTED).of("aws_cloudwatch_log_group").values():
         assert any(fnmatchcase(groups + values["name"], pattern) for pattern in patterns), values["name"]
     assert not any(fnmatchcase(f"{groups}/aws/lambda/inference-prod-api", pattern) for pattern in patterns)
     assert policy["Logs"]["Principal"] == {"Service": f"logs.{REGION}.amazonaws.com"}
@@ -201,6 +219,40 @@ def test_the_api_is_closed_throttled_and_logged(plan_of: PlanOf, environment: st
     assert json.loads(log["format"])["request_id"] == "$context.requestId"
 
 
+@pytest.mark.parametrize(
+    ("settings", "authorization", "authorizer"),
+    [({}, "AWS_IAM", None), (JWT, "JWT", "JWT"), (API_KEYS, "CUSTOM", "REQUEST")],
+    ids=["AWS_IAM", "JWT", "API_KEY"],
+)
+def test_each_authorizer_closes_every_route_that_is_not_open(
+    plan_of: PlanOf, settings: Any, authorization: str, authorizer: str | None
+) -> None:
+    plan = plan_of("dev", **settings)
+    routes = {route["route_key"]: route["authorization_type"] for route in plan.of("aws_apigatewayv2_route").values()}
+    assert routes == {key: "NONE" if key in openapi.OPEN_ROUTES else authorization for key in openapi.ROUTES}
+    found = [values["authorizer_type"] for values in plan.of("aws_apigatewayv2_authorizer").values()]
+    assert found == ([authorizer] if authorizer else [])
+    functions = [values["function_name"] for values in plan.of("aws_lambda_function").values()]
+    tables = [values["name"] for values in plan.of("aws_dynamodb_table").values()]
+    assert ("inference-dev-authorizer" in functions) == (authorizer == "REQUEST")
+    assert ("inference-dev-api-keys" in tables) == (authorizer == "REQUEST")
+
+
+def test_the_authorizer_ends_before_api_gateway_stops_waiting(plan_of: PlanOf) -> None:
+    functions = plan_of("dev", **API_KEYS).of("aws_lambda_function")
+    (authorizer,) = [each for each in functions.values() if each["function_name"] == "inference-dev-authorizer"]
+    assert authorizer["timeout"] < 10
+    AuthorizerSettings.from_environment(authorizer["environment"][0]["variables"])
+
+
+def test_the_authorizer_is_in_the_bill(plan_of: PlanOf) -> None:
+    found = deployment.read(plan_of("dev", **API_KEYS).raw)
+    assert found.authorizer is not None
+    assert (found.authorizer.name, found.cache_seconds) == ("inference-dev-authorizer", 60)
+    assert [function.name for function in found.others] == ["inference-dev-dead-letters", "inference-dev-sweeper"]
+    assert found.unpriced == ()
+
+
 @pytest.mark.parametrize("environment", ["dev", "prod"])
 def test_images_are_deployed_by_digest_from_immutable_tags(plan_of: PlanOf, environment: str) -> None:
     plan = plan_of(environment)
@@ -287,6 +339,7 @@ def test_fifty_models_fit(plan_of: PlanOf) -> None:
 SETTINGS: dict[str, type[Settings]] = {
     "api": ApiSettings,
     "dead-letters": DeadLettersSettings,
+    "authorizer": AuthorizerSettings,
     "sweeper": SweeperSettings,
 }
 

@@ -70,13 +70,16 @@ WITHOUT_RESOURCE = {
 
 
 TOOLS = {
+    "dynamodb:PutItem": "table/PREFIX-api-keys",
+    "dynamodb:Scan": "table/PREFIX-api-keys",
+    "dynamodb:UpdateItem": "table/PREFIX-api-keys",
     "ecr:BatchDeleteImage": "repository/PREFIX-worker",
     "ecr:DescribeImages": "repository/PREFIX-worker",
     "lambda:GetFunction": "function:PREFIX-worker-mine:3",
     "lambda:ListVersionsByFunction": "function:PREFIX-worker-mine",
     "ssm:GetParametersByPath": "parameter/PREFIX/worker-images",
 }
-"""What the commands that find and delete unused images call, and of what."""
+"""What the commands call that keep API keys, and that find and delete unused images, and of what."""
 
 
 def statements() -> list[dict[str, Any]]:
@@ -108,7 +111,7 @@ def test_every_resource_of_the_stack_may_be_created() -> None:
 
 
 @pytest.mark.parametrize("action", TOOLS)
-def test_unused_images_may_be_found_and_deleted(action: str) -> None:
+def test_the_commands_may_do_what_they_do(action: str) -> None:
     allowed = [
         statement
         for statement in statements()

@@ -143,7 +143,18 @@ def test_a_tokens_subject_counts_with_its_issuer() -> None:
     assert first != caller_of({"jwt": {"claims": {"iss": "https://two", "sub": "a"}}})
 
 
-@pytest.mark.parametrize("authorizer", [None, {}, {"jwt": {}}, {"jwt": None}, {"iam": {}}, {"lambda": {"a": 1}}])
+def test_a_key_counts_by_its_name() -> None:
+    assert caller_of({"lambda": {"key_name": "web"}}) == "key:web"
+    assert caller_of({"lambda": {"key_name": "web"}}, by_session=True) == "key:web"
+
+
+@pytest.mark.parametrize(
+    "authorizer",
+    [
+        *(None, {}, {"jwt": {}}, {"jwt": None}, {"iam": {}}, {"lambda": None}, {"lambda": {}}, {"lambda": {"a": 1}}),
+        {"lambda": {"key_name": ""}},
+    ],
+)
 def test_nobody_in_particular(authorizer: Any) -> None:
     assert caller_of(authorizer) == ANONYMOUS
 

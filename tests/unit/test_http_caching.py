@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from inference.http.caching import KEPT_SECONDS, cache_control, respond_cacheable
+from inference.http.caching import CREDENTIALS, KEPT_SECONDS, cache_control, respond_cacheable
 from inference.http.messages import read_event
 from inference.requests import Record, Status
 from tests.unit.fakes import NOW
@@ -49,7 +49,7 @@ def test_the_tag_is_of_the_body() -> None:
     first, again, other = respond({"a": 1}), respond({"a": 1}), respond({"a": 2})
     assert first["statusCode"] == 200
     assert first["headers"]["ETag"] == again["headers"]["ETag"] != other["headers"]["ETag"]
-    assert first["headers"]["Vary"] == "Authorization"
+    assert first["headers"]["Vary"] == CREDENTIALS
     assert "cache-control" not in first["headers"], "it would be there twice"
 
 
@@ -59,7 +59,7 @@ def test_a_client_that_has_the_body_gets_none(form: str) -> None:
     response = respond({"a": 1}, if_none_match=form.format(tag))
     assert response["statusCode"] == 304
     assert "body" not in response
-    headers = {"Cache-Control": f"private, max-age={KEPT_SECONDS}", "ETag": tag, "Vary": "Authorization"}
+    headers = {"Cache-Control": f"private, max-age={KEPT_SECONDS}", "ETag": tag, "Vary": CREDENTIALS}
     assert response["headers"] == {**headers, "Retry-After": "1"}
 
 

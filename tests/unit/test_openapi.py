@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from async_inference_client import auth
 from inference.description import describe
+from inference.http import caching
 from inference.http.problems import PROBLEMS
 from inference.requests import FINAL, ErrorCode, Status
+from scripts.stack_defaults import defaults
 from tests import openapi
 from tests.events import http_events
 from tests.unit.fakes import NOW
@@ -24,6 +27,10 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 SCHEMAS = openapi.DOCUMENT["components"]["schemas"]
 GATEWAY = {401, 403, 429}
 """Statuses that are API Gateway's alone. A stage may answer any call with them."""
+SCHEMES = openapi.DOCUMENT["components"]["securitySchemes"]
+CREDENTIALS = list(dict.fromkeys(scheme.get("name", "Authorization") for scheme in SCHEMES.values()))
+"""Headers that say who calls; that of a bearer token has no name of its own."""
+MODULES = ROOT / "terraform" / "modules"
 UNAUTHORIZED = {401, 403}
 """Those of them that only calls with credentials get."""
 
@@ -162,9 +169,36 @@ def test_the_docs_have_every_header() -> None:
         for response in openapi.responses(route).values()
         for name in response.get("headers", ())
     }
-    # OpenAPI describes these two elsewhere: as the content of a body, and as a security scheme.
-    assert set(table(API, "## Headers of a call")) == sent | {"Content-Type", "Authorization"}
+    # OpenAPI describes these elsewhere: as the content of a body, and as security schemes.
+    assert set(table(API, "## Headers of a call")) == sent | {"Content-Type", *CREDENTIALS}
     assert set(table(API, "## Headers of an answer")) == answered | {"Content-Type"}
+
+
+def test_each_way_to_authenticate_is_one_of_any_call() -> None:
+    assert {name for way in openapi.DOCUMENT["security"] for name in way} == SCHEMES.keys()
+    assert openapi.DOCUMENT["components"]["headers"]["Vary"]["schema"] == {"const": ", ".join(CREDENTIALS)}
+    assert {"Authorization", auth.API_KEY_HEADER} == set(CREDENTIALS)
+    assert ", ".join(CREDENTIALS) == caching.CREDENTIALS
+    (source,) = re.findall(r"request\.header\.(X-[\w-]+)", (MODULES / "http_api" / "main.tf").read_text("utf-8"))
+    assert source == auth.API_KEY_HEADER
+
+
+def test_a_page_may_send_and_read_every_header_with_every_method() -> None:
+    """The defaults of `cors`, of what the routes take and answer."""
+    cors = defaults("cors")
+    parameters = [openapi.resolve(p) for operation in openapi.OPERATIONS.values() for p in operation["parameters"]]
+    taken = {p["name"] for p in parameters if p["in"] == "header"} - {"Content-Encoding"}  # must be `identity`
+    assert set(cors["allow_headers"]) >= {name.lower() for name in taken | {"Content-Type", *CREDENTIALS}}
+    assert set(cors["allow_methods"]) == {route.split(" ")[0] for route in openapi.ROUTES}
+    read = {
+        name
+        for route in openapi.ROUTES
+        for each in openapi.responses(route).values()
+        for name in each.get("headers", ())
+    }
+    not_of_the_answer = {"Accept-Encoding", "Vary"}
+    always_readable = {"Cache-Control"}
+    assert set(cors["expose_headers"]) == {name.lower() for name in read - not_of_the_answer - always_readable}
 
 
 def test_the_docs_have_every_status_and_which_are_final() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from async_inference_client import BearerToken, SigV4, errors
+from async_inference_client import ApiKey, BearerToken, SigV4, errors
 from async_inference_client._operations import RETRY_SECONDS
 from inference.errors import InvalidInput, Unavailable, UnknownRequest
 from scripts.console import CommandError
@@ -144,23 +144,35 @@ def test_without_credentials_nothing_is_signed_unless_it_must_be() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "token", "kind"),
+    ("arguments", "given", "kind"),
     [
-        (["--url", "https://abc.execute-api.eu-west-1.amazonaws.com"], "", SigV4),
-        (["--url", "https://abc.execute-api.eu-west-1.amazonaws.com"], "t", BearerToken),
-        (["--url", "https://api.example.org", "--sign", "--region", "eu-north-1"], "t", SigV4),
-        (["--url", "https://api.example.org"], "t", BearerToken),
-        (["--url", "https://api.example.org"], "", type(None)),
+        (["--url", "https://abc.execute-api.eu-west-1.amazonaws.com"], {}, SigV4),
+        (["--url", "https://abc.execute-api.eu-west-1.amazonaws.com"], {connection.TOKEN: "t"}, BearerToken),
+        (["--url", "https://abc.execute-api.eu-west-1.amazonaws.com"], {connection.KEY: "k"}, ApiKey),
+        (["--url", "https://api.example.org", "--sign", "--region", "eu-north-1"], {connection.KEY: "k"}, SigV4),
+        (["--url", "https://api.example.org"], {connection.TOKEN: "t"}, BearerToken),
+        (["--url", "https://api.example.org"], {connection.KEY: "k"}, ApiKey),
+        (["--url", "https://api.example.org"], {}, type(None)),
     ],
 )
-def test_what_is_signed(monkeypatch: pytest.MonkeyPatch, arguments: list[str], token: str, kind: type) -> None:
+def test_what_is_signed(
+    monkeypatch: pytest.MonkeyPatch, arguments: list[str], given: dict[str, str], kind: type
+) -> None:
     seen: list[httpx2.Auth | None] = []
-    variables = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "secret", connection.TOKEN: token}
-    for name, value in variables.items():
+    for name in (connection.TOKEN, connection.KEY):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "secret", **given}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(predict, "AsyncClient", lambda url, auth: seen.append(auth))
     predict._opener(predict._parser().parse_args([*arguments, "x"]))()
     assert [type(auth) for auth in seen] == [kind]
+
+
+def test_a_key_and_a_token_are_one_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(connection.TOKEN, "t")
+    monkeypatch.setenv(connection.KEY, "k")
+    with pytest.raises(CommandError, match="API_KEY and API_TOKEN are both set"):
+        connection.credential()
 
 
 def test_an_unknown_request_without_an_id_is_shown_too() -> None:

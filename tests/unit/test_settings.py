@@ -3,7 +3,7 @@
 import pytest
 
 from inference.errors import ConfigurationError
-from inference.settings import ApiSettings, DeadLettersSettings, Settings, SweeperSettings, WorkerSettings
+from inference.settings import ApiSettings, DeadLettersSettings, RequestSettings, SweeperSettings, WorkerSettings
 
 API = {
     "REQUEST_TABLE": "t",
@@ -71,7 +71,7 @@ def test_an_artifact_of_its_own_may_be_missing() -> None:
 
 def test_an_empty_value_is_missing() -> None:
     with pytest.raises(ConfigurationError, match=r"^REQUEST_TABLE is missing$"):
-        Settings.from_environment({"REQUEST_TABLE": "", "LOG_LEVEL": "INFO"})
+        RequestSettings.from_environment({"REQUEST_TABLE": "", "LOG_LEVEL": "INFO"})
 
 
 def test_missing_and_bad_ones_together() -> None:

@@ -100,17 +100,20 @@ def test_a_request_that_does_not_end_fails_at_the_deadline(api: Api, config: Env
 
 def test_a_caller_who_is_not_accepted_is_not_told_to_roll_back(api: Api, config: EnvironmentConfig) -> None:
     api.answers = [response(401, {"message": "Unauthorized"})]
-    with pytest.raises(CommandError, match=r"does not accept this caller.*API_TOKEN") as failed:
+    with pytest.raises(CommandError, match=r"does not accept this caller.*API_KEY.*API_TOKEN") as failed:
         command.smoke_test("dev", config, None, 5)
     assert "oll back" not in str(failed.value)
 
 
-def test_the_token_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("API_TOKEN", "t")
+@pytest.mark.parametrize(
+    ("variable", "header", "value"), [("API_TOKEN", "Authorization", "Bearer t"), ("API_KEY", "X-Api-Key", "t")]
+)
+def test_the_credential_is_sent(monkeypatch: pytest.MonkeyPatch, variable: str, header: str, value: str) -> None:
+    monkeypatch.setenv(variable, "t")
     auth = command._auth("dev", {})
     assert auth is not None
     (sent,) = auth.sync_auth_flow(httpx2.Request("GET", "https://api.test"))
-    assert sent.headers["Authorization"] == "Bearer t"
+    assert sent.headers[header] == value
 
 
 @pytest.mark.parametrize(("schema", "found"), [({"examples": [{"x": 1}, {}]}, [{"x": 1}]), ({}, None)])

@@ -11,6 +11,7 @@ import httpx2
 from async_inference_client.errors import CredentialsError
 
 SERVICE = "execute-api"
+API_KEY_HEADER = "X-Api-Key"
 
 _API_HOST = re.compile(r"\.execute-api\.([a-z]+(?:-[a-z]+)+-\d+)\.")
 """`<id>.execute-api.<region>.<suffix>`: amazonaws.com, amazonaws.com.cn, amazonaws.eu by partition."""
@@ -44,20 +45,18 @@ class BearerToken(httpx2.Auth):
 
 
 class ApiKey(httpx2.Auth):
-    """A key in a header.
+    """An API key, for an API_KEY authorizer.
 
     Args:
-        key: the key.
-        header: the header that the deployment's authorizer reads.
+        key: the key, as `make api-key` printed it.
     """
 
-    def __init__(self, key: str, header: str = "X-Api-Key") -> None:
+    def __init__(self, key: str) -> None:
         self._key = key
-        self._header = header
 
     def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         """Add the header."""
-        request.headers[self._header] = self._key
+        request.headers[API_KEY_HEADER] = self._key
         yield request
 
 

@@ -14,6 +14,9 @@ KEPT_SECONDS = 3600
 """How long a private cache may keep a final answer without a question, at most; a request that is erased may be seen
 there for so long."""
 
+CREDENTIALS = "Authorization, X-Api-Key"
+"""The headers that say who calls: two users of one browser are two callers."""
+
 # An entity tag; the mark of a weak one says nothing here.
 _TAG = re.compile(r'(?:W/)?("[!#-~]*")')
 
@@ -36,8 +39,7 @@ def respond_cacheable(
         link_seconds: for how long the links to its files are valid.
     """
     kept = cache_control(record, now, link_seconds)
-    # Two users of one browser are two callers.
-    response = respond(200, body, {**headers, "Cache-Control": kept, "Vary": "Authorization"})
+    response = respond(200, body, {**headers, "Cache-Control": kept, "Vary": CREDENTIALS})
     tag = f'"{hashlib.sha256(response["body"].encode()).hexdigest()[:32]}"'
     response["headers"]["ETag"] = tag
     if _has(request.headers.get("if-none-match", ""), tag):

@@ -77,7 +77,8 @@ def read_event(event: Mapping[str, Any], by_session: bool = False) -> HttpReques
 
 
 def _caller(authorizer: Mapping[str, Any], by_session: bool) -> str:
-    """The caller, from the authorizer: a Cognito identity, an IAM principal, a token's subject, or anonymous.
+    """The caller, from the authorizer: a Cognito identity, an IAM principal, a token's subject, the name of an API key,
+    or anonymous.
 
     A role is one caller, with any session name: SDKs make a new name in every process. All users of a Cognito identity
     pool have the same role and session name, and are identified by their identity id.
@@ -91,6 +92,8 @@ def _caller(authorizer: Mapping[str, Any], by_session: bool) -> str:
         return f"iam:{role[1] if role else arn}"
     if claims := (authorizer.get("jwt") or {}).get("claims"):
         return f"jwt:{claims.get('iss', '')}:{claims.get('sub', '')}"
+    if name := (authorizer.get("lambda") or {}).get("key_name"):
+        return f"key:{name}"
     return ANONYMOUS
 
 

@@ -1,5 +1,7 @@
 locals {
-  needs_authorizer = var.authorizer.type == "JWT"
+  # What API Gateway calls each type, of a route. CUSTOM is a function of one's own.
+  route_authorization = var.authorizer.type == "API_KEY" ? "CUSTOM" : var.authorizer.type
+  authorizer_id       = one(concat(aws_apigatewayv2_authorizer.jwt[*].id, aws_apigatewayv2_authorizer.api_key[*].id))
 
   # One JSON object a request. $context names are API Gateway's.
   access_log_format = jsonencode({
@@ -59,7 +61,7 @@ resource "aws_apigatewayv2_stage" "default" {
 }
 
 resource "aws_apigatewayv2_authorizer" "jwt" {
-  count = local.needs_authorizer ? 1 : 0
+  count = var.authorizer.type == "JWT" ? 1 : 0
 
   api_id           = aws_apigatewayv2_api.this.id
   name             = "jwt"
@@ -78,6 +80,36 @@ resource "aws_apigatewayv2_authorizer" "jwt" {
   }
 }
 
+# Without the header API Gateway answers 401 and asks nobody. Else the function is asked, and what it says of a key holds for
+# all routes, for so many seconds.
+resource "aws_apigatewayv2_authorizer" "api_key" {
+  count = var.authorizer.type == "API_KEY" ? 1 : 0
+
+  api_id                            = aws_apigatewayv2_api.this.id
+  name                              = "api-key"
+  authorizer_type                   = "REQUEST"
+  identity_sources                  = ["$request.header.X-Api-Key"]
+  authorizer_uri                    = var.authorizer.function.alias_invoke_arn
+  authorizer_payload_format_version = "2.0"
+  enable_simple_responses           = true
+  authorizer_result_ttl_in_seconds  = var.authorizer.cache_seconds
+
+  # As above.
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_lambda_permission" "authorizer" {
+  count = var.authorizer.type == "API_KEY" ? 1 : 0
+
+  function_name = var.authorizer.function.name
+  qualifier     = var.authorizer.function.alias_name
+  action        = "lambda:InvokeFunction"
+  principal     = "apigateway.amazonaws.com"
+  source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/authorizers/${aws_apigatewayv2_authorizer.api_key[0].id}"
+}
+
 resource "aws_apigatewayv2_integration" "this" {
   api_id                 = aws_apigatewayv2_api.this.id
   integration_type       = "AWS_PROXY"
@@ -91,8 +123,8 @@ resource "aws_apigatewayv2_route" "this" {
   api_id             = aws_apigatewayv2_api.this.id
   route_key          = each.value
   target             = "integrations/${aws_apigatewayv2_integration.this.id}"
-  authorization_type = contains(var.open_routes, each.value) ? "NONE" : var.authorizer.type
-  authorizer_id      = local.needs_authorizer && !contains(var.open_routes, each.value) ? aws_apigatewayv2_authorizer.jwt[0].id : null
+  authorization_type = contains(var.open_routes, each.value) ? "NONE" : local.route_authorization
+  authorizer_id      = contains(var.open_routes, each.value) ? null : local.authorizer_id
 }
 
 # One permission a route, so that nothing else of this API, and no other API, can invoke the function.

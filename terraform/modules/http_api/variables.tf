@@ -52,17 +52,23 @@ variable "open_routes" {
 }
 
 variable "authorizer" {
-  description = "Who may call: AWS_IAM (signed requests), JWT (issuer and audience needed) or NONE (anyone who finds the address)."
+  description = "Who may call: AWS_IAM (signed requests), JWT (issuer and audience needed), API_KEY (the function that knows the keys, and cache_seconds, for which API Gateway remembers what it said, are needed) or NONE (anyone who finds the address)."
   type = object({
-    type     = string
-    issuer   = optional(string)
-    audience = optional(list(string))
+    type          = string
+    issuer        = optional(string)
+    audience      = optional(list(string))
+    cache_seconds = optional(number)
+    function = optional(object({
+      name             = string
+      alias_name       = string
+      alias_invoke_arn = string
+    }))
   })
   nullable = false
 
   validation {
-    condition     = contains(["NONE", "AWS_IAM", "JWT"], var.authorizer.type)
-    error_message = "authorizer.type must be NONE, AWS_IAM or JWT."
+    condition     = contains(["NONE", "AWS_IAM", "JWT", "API_KEY"], var.authorizer.type)
+    error_message = "authorizer.type must be NONE, AWS_IAM, JWT or API_KEY."
   }
 
   validation {
@@ -73,6 +79,21 @@ variable "authorizer" {
   validation {
     condition     = var.authorizer.type == "JWT" || (var.authorizer.issuer == null && var.authorizer.audience == null)
     error_message = "authorizer.issuer and authorizer.audience only mean something with type JWT."
+  }
+
+  validation {
+    condition     = (var.authorizer.type == "API_KEY") == (var.authorizer.function != null) && (var.authorizer.type == "API_KEY") == (var.authorizer.cache_seconds != null)
+    error_message = "authorizer.function and authorizer.cache_seconds are needed with type API_KEY, and mean nothing with another."
+  }
+
+  validation {
+    condition     = var.authorizer.cache_seconds == null ? true : var.authorizer.cache_seconds >= 0 && var.authorizer.cache_seconds <= 3600 && floor(var.authorizer.cache_seconds) == var.authorizer.cache_seconds
+    error_message = "authorizer.cache_seconds must be a whole number from 0 to 3600."
+  }
+
+  validation {
+    condition     = var.authorizer.function == null ? true : !contains(["", "$LATEST"], var.authorizer.function.alias_name)
+    error_message = "authorizer.function.alias_name must be an alias: $LATEST changes while it serves."
   }
 }
 

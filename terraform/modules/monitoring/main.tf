@@ -16,7 +16,7 @@ locals {
 
   alarmed_workers = { for name, worker in var.workers : name => worker if var.alarms && worker.alarms }
   alarmed_functions = !var.alarms ? {} : merge(
-    { api = var.functions.api, dead-letters = var.functions.dead_letters, sweeper = var.functions.sweeper },
+    { for role, name in var.functions : replace(role, "_", "-") => name if name != null },
     { for name, worker in local.alarmed_workers : "worker-${name}" => worker.function },
   )
 

@@ -55,11 +55,12 @@ variable "dead_letter_queue" {
 }
 
 variable "functions" {
-  description = "Names of the functions that all models share."
+  description = "Names of the functions that all models share; the authorizer's where there is one."
   type = object({
     api          = string
     dead_letters = string
     sweeper      = string
+    authorizer   = optional(string)
   })
   nullable = false
 }

@@ -68,6 +68,11 @@ run "one_model" {
   }
 
   assert {
+    condition     = length(module.authorizer) == 0 && length(module.key_table) == 0 && output.deployment.api_keys == null && local.function_names.authorizer == null
+    error_message = "what only API keys need must not be there without them"
+  }
+
+  assert {
     condition     = local.cors == null && var.tls_only && var.deletion_protection
     error_message = "the defaults must be the safe ones"
   }
@@ -267,13 +272,30 @@ run "own_domain" {
   }
 
   assert {
-    condition     = local.cors.allow_origins == ["https://app.example.com"] && length(setsubtract(["authorization", "content-type", "idempotency-key", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token"], local.cors.allow_headers)) == 0
-    error_message = "a page that signs its requests must be able to send the signature's headers"
+    condition     = local.cors.allow_origins == ["https://app.example.com"] && length(setsubtract(["authorization", "content-type", "idempotency-key", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-api-key"], local.cors.allow_headers)) == 0
+    error_message = "a page must be able to send a signature's headers, a token or a key"
   }
 
   assert {
     condition     = output.deployment.api_url == "https://inference.example.com" && length(output.deployment.protected) == 0
     error_message = "clients must be sent to the domain that was given"
+  }
+}
+
+run "with_api_keys" {
+  variables {
+    authorizer = { type = "API_KEY" }
+    monitoring = { alarms = true }
+  }
+
+  assert {
+    condition     = output.deployment.api_keys == { table = "inference-test-api-keys", cache_seconds = 60 } && output.deployment.protected.key_table == "inference-test-api-keys"
+    error_message = "the commands must know the keys' table, and it must be protected as the requests' one is"
+  }
+
+  assert {
+    condition     = output.deployment.function_names.authorizer == "inference-test-authorizer" && contains(output.deployment.monitoring.alarms, "inference-test-authorizer-throttles")
+    error_message = "the authorizer must be known and watched"
   }
 }
 
@@ -464,6 +486,7 @@ run "with_a_key" {
       api          = { arn = var.kms_key_arn, decrypts_by = ["dynamodb", "sqs"], encrypts_by = ["sqs"] }
       dead_letters = { arn = var.kms_key_arn, decrypts_by = ["dynamodb", "sqs"], encrypts_by = [] }
       sweeper      = { arn = var.kms_key_arn, decrypts_by = ["dynamodb"], encrypts_by = [] }
+      authorizer   = { arn = var.kms_key_arn, decrypts_by = ["dynamodb"], encrypts_by = [] }
     }
     error_message = "only the api writes to an encrypted queue, and the sweeper reads no message"
   }

@@ -165,6 +165,24 @@ run "link_too_short" {
   }
 }
 
+run "remembered_without_keys" {
+  command         = plan
+  expect_failures = [var.authorizer]
+
+  variables {
+    authorizer = { type = "AWS_IAM", cache_seconds = 60 }
+  }
+}
+
+run "remembered_for_too_long" {
+  command         = plan
+  expect_failures = [var.authorizer]
+
+  variables {
+    authorizer = { type = "API_KEY", cache_seconds = 3601 }
+  }
+}
+
 run "no_attempt" {
   command         = plan
   expect_failures = [var.requests]

@@ -86,8 +86,57 @@ run "tokens" {
   }
 
   assert {
-    condition     = one(aws_apigatewayv2_authorizer.jwt[0].jwt_configuration).issuer == "https://issuer.example"
+    condition     = one(aws_apigatewayv2_authorizer.jwt[0].jwt_configuration).issuer == "https://issuer.example" && length(aws_apigatewayv2_authorizer.api_key) == 0
     error_message = "the issuer must be the one that was given"
+  }
+}
+
+run "keys" {
+  variables {
+    authorizer = {
+      type          = "API_KEY"
+      cache_seconds = 60
+      function = {
+        name             = "inference-test-authorizer"
+        alias_name       = "live"
+        alias_invoke_arn = "arn:aws:apigateway:eu-west-1:lambda:path/2015-03-31/functions/arn:aws:lambda:eu-west-1:123456789012:function:inference-test-authorizer:live/invocations"
+      }
+    }
+  }
+
+  assert {
+    condition     = alltrue([for key, route in aws_apigatewayv2_route.this : route.authorization_type == "CUSTOM" && route.authorizer_id == aws_apigatewayv2_authorizer.api_key[0].id if key != "GET /health"])
+    error_message = "every route that is not open must demand a key"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_route.this["GET /health"].authorization_type == "NONE" && aws_apigatewayv2_route.this["GET /health"].authorizer_id == null
+    error_message = "an open route must demand nothing"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_authorizer.api_key[0].identity_sources == toset(["$request.header.X-Api-Key"])
+    error_message = "the key must be in the one header that clients send, else answers are remembered for something else"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_authorizer.api_key[0].authorizer_type == "REQUEST" && aws_apigatewayv2_authorizer.api_key[0].authorizer_payload_format_version == "2.0" && aws_apigatewayv2_authorizer.api_key[0].enable_simple_responses
+    error_message = "the function answers in the simple format of payload 2.0"
+  }
+
+  assert {
+    condition     = aws_apigatewayv2_authorizer.api_key[0].authorizer_result_ttl_in_seconds == 60 && aws_apigatewayv2_authorizer.api_key[0].authorizer_uri == var.authorizer.function.alias_invoke_arn
+    error_message = "API Gateway must ask the alias, and remember what it says as long as it was told"
+  }
+
+  assert {
+    condition     = aws_lambda_permission.authorizer[0].source_arn == "arn:aws:execute-api:eu-west-1:123456789012:mockapi/authorizers/mockauthorizer" && aws_lambda_permission.authorizer[0].qualifier == "live" && aws_lambda_permission.authorizer[0].function_name == "inference-test-authorizer"
+    error_message = "only this API's authorizer may invoke the function, by its alias"
+  }
+
+  assert {
+    condition     = length(aws_apigatewayv2_authorizer.jwt) == 0
+    error_message = "there is one authorizer"
   }
 }
 

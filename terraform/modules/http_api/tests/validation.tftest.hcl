@@ -112,3 +112,43 @@ run "invalid_5" {
     open_routes = ["GET /health"]
   }
 }
+
+run "invalid_6" {
+  command         = plan
+  expect_failures = [var.authorizer]
+
+  variables {
+    # keys without a function
+    authorizer = { type = "API_KEY", cache_seconds = 60 }
+  }
+}
+
+run "invalid_7" {
+  command         = plan
+  expect_failures = [var.authorizer]
+
+  variables {
+    # function without keys
+    authorizer = { type = "AWS_IAM", function = { name = "f", alias_name = "live", alias_invoke_arn = "arn" } }
+  }
+}
+
+run "invalid_8" {
+  command         = plan
+  expect_failures = [var.authorizer]
+
+  variables {
+    # remembered for too long
+    authorizer = { type = "API_KEY", cache_seconds = 3601, function = { name = "f", alias_name = "live", alias_invoke_arn = "arn" } }
+  }
+}
+
+run "invalid_9" {
+  command         = plan
+  expect_failures = [var.authorizer]
+
+  variables {
+    # authorizer by latest
+    authorizer = { type = "API_KEY", cache_seconds = 60, function = { name = "f", alias_name = "$LATEST", alias_invoke_arn = "arn" } }
+  }
+}

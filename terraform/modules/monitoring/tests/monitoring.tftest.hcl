@@ -137,6 +137,17 @@ run "everything" {
   }
 }
 
+run "with_an_authorizer" {
+  variables {
+    functions = { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper", authorizer = "inference-test-authorizer" }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.throttles["authorizer"].dimensions == tomap({ FunctionName = "inference-test-authorizer" }) && contains([for line in local.shared_graphs["Functions: errors"] : line[3]], "inference-test-authorizer")
+    error_message = "the authorizer's throttles and errors must be seen"
+  }
+}
+
 run "nothing" {
   variables {
     dashboard = false

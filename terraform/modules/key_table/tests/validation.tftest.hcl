@@ -1,0 +1,31 @@
+# One run with everything valid, then runs that break each validation once. A run breaks several variables, since each
+# run costs a second: it passes only if every variable in expect_failures fails, and nothing else does.
+
+mock_provider "aws" {
+  source = "../../mocks"
+}
+
+variables {
+  name                = "inference-test-api-keys"
+  deletion_protection = true
+  kms_key_arn         = null
+}
+
+run "valid" {
+  command = plan
+
+  assert {
+    condition     = aws_dynamodb_table.this.name == "inference-test-api-keys"
+    error_message = "the table takes the name"
+  }
+}
+
+run "invalid_1" {
+  command         = plan
+  expect_failures = [var.name]
+
+  variables {
+    # name too short
+    name = "ab"
+  }
+}

@@ -1,0 +1,22 @@
+variable "name" {
+  description = "Name of the table."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-zA-Z0-9_.-]{3,255}$", var.name))
+    error_message = "name must be 3 to 255 letters, digits, underscores, dots and hyphens."
+  }
+}
+
+variable "deletion_protection" {
+  description = "Refuse to delete the table, terraform destroy included."
+  type        = bool
+  nullable    = false
+}
+
+variable "kms_key_arn" {
+  description = "KMS key that encrypts the table; null is the one that AWS manages for DynamoDB."
+  type        = string
+  nullable    = true
+}
