@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, ClassVar
@@ -47,7 +48,7 @@ TEXT = {"text": "what a lovely day"}
 def limited_system(on_emulator: None, package: Path, module_patch: pytest.MonkeyPatch) -> Iterator[LimitedSystem]:
     # The lean client has no events, by which calls are checked.
     module_patch.setattr(clients, "lean_client", clients.client)
-    module_patch.setattr(clients, "bucket", lambda name, *_: Boto3Bucket(clients.client("s3"), name))
+    module_patch.setattr(clients, "bucket", cache(lambda name, *_: Boto3Bucket(clients.client("s3"), name)))
     system = LimitedSystem(package, module_patch, statements=25)
     system.limit(ACCOUNT, RIGHTS, KEY, ARTIFACT_KEY)
     system.s3.create_bucket(Bucket=BUCKET)

@@ -62,8 +62,8 @@ run "least" {
   }
 
   assert {
-    condition     = toset(keys(local.policies)) == toset(["queue", "table"])
-    error_message = "with the artifact in the package the worker reads no bucket"
+    condition     = toset(keys(local.policies)) == toset(["payloads", "queue", "table"])
+    error_message = "with the artifact in the package the worker reads no bucket but that of the payloads"
   }
 
   assert {
@@ -71,6 +71,7 @@ run "least" {
       CODE_DIGEST        = "sha256:${filesha256("main.tf")}"
       LOG_LEVEL          = "INFO"
       MODELS             = "{\"sentiment\":\"sentiment\"}"
+      PAYLOAD_BUCKET     = "inference-test-payloads"
       QUEUE_URL          = var.queue.url
       REQUEST_TABLE      = "inference-test-requests"
       RETRY_BASE_SECONDS = "2"
