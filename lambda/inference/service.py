@@ -24,9 +24,9 @@ from typing import Any
 
 from inference import transitions
 from inference.aws.deadline import Deadline
-from inference.catalog import Catalog
+from inference.catalog import Catalog, CatalogEntry
 from inference.description import poll_after
-from inference.errors import AlreadyFinal, InvalidInput, KeyReused, Unavailable, UnknownRequest
+from inference.errors import AlreadyFinal, InvalidInput, InvalidReference, KeyReused, Unavailable, UnknownRequest
 from inference.listing import Filter, Listing, Page
 from inference.references import upload_ids
 from inference.requests import (
@@ -126,7 +126,8 @@ class Service:
     def submit(self, model: str | None, value: Any, caller: str, now: int, key: str | None = None) -> Record:
         """Accept a request: record and message are written when this returns, and the object of a large input.
 
-        An input that refers to JSON is validated by the worker, which has the JSON.
+        An input that refers to JSON is validated by the worker, which has the JSON. A repeat with the same key gives
+        the first request even if its input is not valid any more.
 
         Raises:
             UnknownModel, InvalidInput, InvalidReference: the request is not valid.
@@ -137,11 +138,6 @@ class Service:
         entry = self._catalog.entry(model)
         digest = digest_of_input(entry.name, value) if key else None
         references = upload_ids(value)
-        if not (references and self._payloads.has_json(references, caller, now)):
-            try:
-                value = entry.validate(value)
-            except InvalidInput as error:
-                raise InvalidInput(f"The input violates the schema of '{entry.name}': {error}.") from error
         expires_at = now + self._limits.deadline * 1000
         record = Record(
             request_id=keyed_request_id(caller, key) if key else new_request_id(),
@@ -156,6 +152,15 @@ class Service:
             input_digest=digest,
             uploads=" ".join(references) or None,
         )
+        try:
+            value = self._checked(entry, value, references, caller, now)
+        except (InvalidInput, InvalidReference):
+            first = self._table.get(record.request_id, consistent=True) if key else None
+            if first is None or first.deleted_at(now) or first.input_digest != digest:
+                raise
+            return self._repeat(
+                record, first, value, now
+            )  # valid then: an upload was erased since, or the schema changed
         record = placed(record, value)
         try:
             existing = self._table.create(record)
@@ -165,6 +170,15 @@ class Service:
         if existing is not None:
             return self._repeat(record, existing, value, now)
         return self._send(record, value)
+
+    def _checked(self, entry: CatalogEntry, value: Any, references: Sequence[str], caller: str, now: int) -> Any:
+        """The input with defaults, if it is valid. One that refers to JSON is validated by the worker."""
+        if references and self._payloads.has_json(references, caller, now):
+            return value
+        try:
+            return entry.validate(value)
+        except InvalidInput as error:
+            raise InvalidInput(f"The input violates the schema of '{entry.name}': {error}.") from error
 
     def _send(self, record: Record, value: Any, taken_over: bool = False) -> Record:
         try:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from inference import transitions
+from inference.errors import InvalidInput
 from inference.listing import Listing
 from inference.references import owner_of, reference_to
 from inference.requests import Message, Record
@@ -16,7 +17,7 @@ from tests.unit.fake_bucket import FakeBucket
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import Clock
-from tests.unit.samples import DEADLINE, RETENTION, a_catalog, updates_of
+from tests.unit.samples import DEADLINE, RETENTION, a_catalog, updates_of, validate_text
 
 ME, YOU = "iam:me", "iam:you"
 INPUT = {"text": "fine"}
@@ -35,8 +36,15 @@ class Api:
         listing = Listing(self.table.caller_index, self.table)
         self.bucket = FakeBucket(self.clock)
         self.payloads = Payloads(self.bucket, link_seconds=900, max_upload_bytes=10**9)
+        self._valid = True
+
+        def validate(value: Any) -> Any:
+            if not self._valid:
+                raise InvalidInput("the schema has changed")
+            return validate_text(value)
+
         self.service = Service(
-            self.table, self.queues.__getitem__, a_catalog(), listing, limits, self.payloads, pause=self._pause
+            self.table, self.queues.__getitem__, a_catalog(validate), listing, limits, self.payloads, pause=self._pause
         )
 
     def _pause(self, seconds: float) -> None:
@@ -50,6 +58,10 @@ class Api:
 
     def submit(self, value: Any = None, key: str | None = None, caller: str = ME, model: str | None = None) -> Record:
         return self.service.submit(model, dict(INPUT) if value is None else value, caller, self.clock(), key)
+
+    def reject_inputs(self) -> None:
+        """Let every input violate the schema from now on, as after a rollout of a model with another one."""
+        self._valid = False
 
     def messages(self, model: str = "echo") -> list[Message]:
         return [Message.from_body(held.body) for held in self.queues[model].messages.values()]

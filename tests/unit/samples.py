@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from inference import transitions
-from inference.catalog import Catalog, PackagedModel
+from inference.catalog import Catalog, PackagedModel, Validate
 from inference.errors import InvalidInput
 from inference.requests import ErrorCode, Failure, Message, Record, Status
 from inference.transitions import Transition, Update
@@ -53,10 +53,10 @@ def a_packaged_model(version: str = "1.0.0", example: Any = None) -> PackagedMod
     return PackagedModel(version, "Says it again.", {"type": "object"}, {"type": "object"}, example)
 
 
-def a_catalog() -> Catalog:
+def a_catalog(validate: Validate = validate_text) -> Catalog:
     """Two models."""
     models = {"echo": "echo", "other": "echo"}
-    return Catalog(models, "echo", {"echo": a_packaged_model()}, lambda _: validate_text)
+    return Catalog(models, "echo", {"echo": a_packaged_model()}, lambda _: validate)
 
 
 TRANSITIONS: Mapping[str, Transition] = {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from inference.errors import KeyReused, Unavailable
+from inference.errors import InvalidInput, InvalidReference, KeyReused, Unavailable
 from inference.requests import Record, Status
+from inference.store.payloads import REFERABLE_MS
 from tests.unit.api_harness import ME, YOU, Api
 from tests.unit.fakes import NOW, Fault, Killed
 from tests.unit.samples import DEADLINE, RETENTION, updates_of
@@ -30,6 +32,64 @@ def test_a_repeat_finds_the_first_wherever_it_stands(api: Api, status: Status) -
     again = api.submit(key="k")
     assert (again.request_id, again.status) == (first.request_id, status)
     assert len(api.messages()) == 1
+
+
+class TestAnInputThatIsNotValidAnyMore:
+    """Its upload is too old or erased, or a new version of the model has another schema."""
+
+    spoil: Callable[[], None]
+
+    @pytest.fixture(params=["too old", "erased", "schema"])
+    def value(self, api: Api, request: pytest.FixtureRequest) -> dict[str, Any]:
+        """What `spoil` makes invalid."""
+        reference = api.upload(b'"fine"')
+
+        def spoil() -> None:
+            if request.param == "too old":
+                for key, stored in api.bucket.objects.items():
+                    api.bucket.objects[key] = replace(stored, modified=api.clock.now - REFERABLE_MS)
+            elif request.param == "erased":
+                api.bucket.objects.clear()
+            else:
+                api.reject_inputs()
+
+        self.spoil = spoil
+        return {"text": "fine"} if request.param == "schema" else {"text": reference}
+
+    def test_a_repeat_is_answered_like_the_first(self, api: Api, value: dict[str, Any]) -> None:
+        first = api.submit(dict(value), key="k")
+        self.spoil()
+        assert api.submit(dict(value), key="k").request_id == first.request_id
+        assert len(api.messages()) == len(api.table.items) == 1
+
+    def test_one_whose_message_may_not_have_been_sent_is_sent(self, api: Api, value: dict[str, Any]) -> None:
+        first = api.submit(dict(value), key="k")
+        api.table.items[first.request_id]["submit_id"] = "s"
+        api.queue.messages.clear()
+        self.spoil()
+        assert api.submit(dict(value), key="k").request_id == first.request_id
+        assert [message.request_id for message in api.messages()] == [first.request_id]  # the worker says what is wrong
+
+    @pytest.mark.parametrize("key", [None, "other"])
+    def test_another_submit_is_rejected(self, api: Api, value: dict[str, Any], key: str | None) -> None:
+        api.submit(dict(value), key="k")
+        self.spoil()
+        with pytest.raises((InvalidInput, InvalidReference)):
+            api.submit(dict(value), key=key)
+        assert len(api.messages()) == len(api.table.items) == 1
+
+    def test_another_input_with_the_key_is_rejected(self, api: Api, value: dict[str, Any]) -> None:
+        api.submit({"text": "other"}, key="k")
+        self.spoil()
+        with pytest.raises((InvalidInput, InvalidReference)):
+            api.submit(dict(value), key="k")
+
+    def test_so_is_a_repeat_after_the_retention(self, api: Api, value: dict[str, Any]) -> None:
+        first = api.submit(dict(value), key="k")
+        self.spoil()
+        api.clock.now = first.delete_at * 1000
+        with pytest.raises((InvalidInput, InvalidReference)):
+            api.submit(dict(value), key="k")
 
 
 @pytest.mark.parametrize(
