@@ -43,7 +43,11 @@ run "one_model" {
   }
 
   assert {
-    condition     = output.deployment.protected == { request_table = "inference-test-requests", image_repository = "inference-test-worker" }
+    condition = output.deployment.protected == {
+      request_table    = "inference-test-requests"
+      image_repository = "inference-test-worker"
+      payload_bucket   = output.deployment.payload_bucket
+    }
     error_message = "what destroy refuses to delete must be named"
   }
 
@@ -93,7 +97,7 @@ run "monitored" {
   }
 
   assert {
-    condition     = length(local.error_codes) == 12 && local.metrics_environment["METRICS_ENVIRONMENT"] == "inference-test"
+    condition     = length(local.error_codes) == 13 && local.metrics_environment["METRICS_ENVIRONMENT"] == "inference-test"
     error_message = "the functions must write metrics, and the dashboard know the codes"
   }
 }
@@ -483,7 +487,7 @@ run "with_a_key" {
 
   assert {
     condition = local.keys == {
-      api          = { arn = var.kms_key_arn, decrypts_by = ["dynamodb", "sqs"], encrypts_by = ["sqs"] }
+      api          = { arn = var.kms_key_arn, decrypts_by = ["dynamodb", "s3", "sqs"], encrypts_by = ["s3", "sqs"] }
       dead_letters = { arn = var.kms_key_arn, decrypts_by = ["dynamodb", "sqs"], encrypts_by = [] }
       sweeper      = { arn = var.kms_key_arn, decrypts_by = ["dynamodb"], encrypts_by = [] }
       authorizer   = { arn = var.kms_key_arn, decrypts_by = ["dynamodb"], encrypts_by = [] }
