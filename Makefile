@@ -140,7 +140,7 @@ venv: .venv/.base ## make .venv with what running needs
 
 .PHONY: test
 test: export COVERAGE := 1
-test: check test-slow test-image test-e2e ## everything, end to end included
+test: check test-slow test-browser test-image test-e2e ## everything, end to end included
 
 # Terraform's tests and Python's side by side: the first wait for the provider most of the time.
 .PHONY: check
@@ -205,6 +205,10 @@ coverage: ## unit and integration tests, what they cover, and the floor (make te
 .PHONY: coverage-floor
 coverage-floor: .venv/.dev
 	.venv/bin/python -m coverage report
+
+.PHONY: test-browser
+test-browser: .venv/.dev ## the page GET /docs in headless Chromium; skipped without one
+	$(PYTEST) tests/browser
 
 .PHONY: test-terraform
 test-terraform: .venv/.dev build/checkov/.installed package ## validate, terraform test, policy checks, checkov

@@ -13,6 +13,7 @@ from inference.catalog import Catalog, packaged_models, packaged_validator
 from inference.description import describe, iso_time, summarize
 from inference.errors import InvalidUpload, RequestError, Unavailable
 from inference.http.caching import respond_cacheable
+from inference.http.documents import Documents
 from inference.http.messages import (
     HttpRequest,
     UnknownRoute,
@@ -50,20 +51,28 @@ def _queue(model: str) -> RequestQueue:
     return RequestQueue(clients.lean_client("sqs", deadline), url)
 
 
+catalog = Catalog(settings.models, settings.default_model, packaged_models(Path(__file__).parent), packaged_validator)
 _dynamodb = clients.lean_client("dynamodb", deadline)
 _table = RequestTable(_dynamodb, settings.request_table)
 payloads = Payloads(clients.bucket(settings.payload_bucket, deadline), settings.link_seconds, settings.max_upload_bytes)
 service = Service(
     table=_table,
     queues=_queue,
-    catalog=Catalog(
-        settings.models, settings.default_model, packaged_models(Path(__file__).parent), packaged_validator
-    ),
+    catalog=catalog,
     listing=Listing(CallerIndex(_dynamodb, settings.request_table), _table),
     limits=Limits(settings.max_attempts, settings.request_deadline_seconds, settings.retention_seconds),
     payloads=payloads,
     deadline=deadline,
 )
+
+
+def _models_with_memory() -> list[dict[str, Any]]:
+    manifests = {name: catalog.packaged(name).memory_mb for name in catalog.names}
+    memory_mb = {**manifests, **settings.deployed.memory_mb}
+    return [{**service.model(name), "memory_mb": memory_mb[name]} for name in catalog.names]
+
+
+documents = Documents(Path(__file__).parent, settings.deployed, _models_with_memory)
 snapshot.register(telemetry)
 
 
@@ -186,6 +195,14 @@ def _upload(request: HttpRequest) -> dict[str, Any]:
     return respond(201, body)
 
 
+def _openapi(request: HttpRequest) -> dict[str, Any]:
+    return documents.openapi(request)
+
+
+def _docs(request: HttpRequest) -> dict[str, Any]:
+    return documents.page(request)
+
+
 def _no_route(request: HttpRequest) -> dict[str, Any]:
     raise UnknownRoute(f"The API has no route '{request.route[:64]}'.")
 
@@ -201,4 +218,6 @@ ROUTES = {
     "GET /health": _health,
     "DELETE /requests/{request_id}": _erase,
     "POST /uploads": _upload,
+    "GET /openapi.json": _openapi,
+    "GET /docs": _docs,
 }

@@ -10,6 +10,8 @@ CODE_DIGEST = "sha256:" + 64 * "0"
 
 PAYLOAD_BUCKET = "inference-payloads"
 """The name of the payload bucket there."""
+DEPLOYED = {"authorizer": "NONE", "without": [], "open_paths": [], "memory_mb": {}, "architecture": "x86_64"}
+"""What the api function's description of itself says of a deployment, in tests and benchmarks."""
 
 _FILE = ROOT / "terraform" / "stack" / "defaults.json"
 
@@ -36,6 +38,7 @@ def api_environment() -> dict[str, str]:
         "PAYLOAD_BUCKET": PAYLOAD_BUCKET,
         "LINK_SECONDS": str(requests["link_seconds"]),
         "MAX_UPLOAD_BYTES": str(requests["max_upload_bytes"]),
+        "DEPLOYED": json.dumps(DEPLOYED),
     }
 
 

@@ -60,7 +60,7 @@ def check(route: str, status: int, headers: Mapping[str, str], body: Any, gatewa
         route: such as `POST /predict`.
         status: its status.
         headers: its headers.
-        body: its body, read as JSON; None if it has none.
+        body: its body, read as JSON if it is JSON; None if it has none.
         gateway: it came through API Gateway, which adds headers, and may answer by itself.
 
     Raises:
@@ -87,7 +87,7 @@ def check(route: str, status: int, headers: Mapping[str, str], body: Any, gatewa
         return
     schema = response["content"][kind]["schema"]
     _validate(schema, body, where)
-    unknown = body.keys() - _properties(schema)
+    unknown = body.keys() - _properties(schema) if isinstance(body, dict) else None
     assert not unknown, f"{where} has {', '.join(unknown)}, which is not documented"
 
 

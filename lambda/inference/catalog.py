@@ -33,13 +33,14 @@ class CatalogEntry(NamedTuple):
 
 class PackagedModel(NamedTuple):
     """What a package knows of a model folder, from its manifest. Schemas are JSON Schema; `example` is an input that
-    satisfies the schema, or None if the manifest has none."""
+    satisfies the schema, or None if the manifest has none; `memory_mb` is what its worker has by default."""
 
     version: str
     description: str
     input_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any]
     example: Any
+    memory_mb: int
 
 
 class Catalog:
@@ -113,7 +114,14 @@ def packaged_models(folder: Path) -> Mapping[str, PackagedModel]:
 def _packaged(manifest: Mapping[str, Any]) -> PackagedModel:
     schema = manifest["input_schema"]
     examples = schema.get("examples") or [None]
-    return PackagedModel(manifest["version"], manifest["description"], schema, manifest["output_schema"], examples[0])
+    return PackagedModel(
+        manifest["version"],
+        manifest["description"],
+        schema,
+        manifest["output_schema"],
+        examples[0],
+        manifest["memory_mb"],
+    )
 
 
 @lru_cache

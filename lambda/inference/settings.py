@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from inference.errors import ConfigurationError
 
@@ -66,6 +66,31 @@ def _caller_identity(text: str) -> str:
     if text not in ("role", "session"):
         raise ValueError("neither role nor session")
     return text
+
+
+class Deployed(NamedTuple):
+    """What a description of the API says of this deployment.
+
+    Attributes:
+        authorizer: its type, such as `AWS_IAM`.
+        without: paths whose routes are switched off.
+        open_paths: paths that need no credentials here, beside those that openapi.json asks none for.
+        memory_mb: model name -> its worker's memory, where that is not what the manifest says.
+        architecture: of the workers, as in prices: `x86_64` or `arm64`.
+    """
+
+    authorizer: str
+    without: Sequence[str]
+    open_paths: Sequence[str]
+    memory_mb: Mapping[str, int]
+    architecture: str
+
+
+def _deployed(text: str) -> Deployed:
+    value = json.loads(text)
+    if not isinstance(value, dict) or value.keys() != set(Deployed._fields):
+        raise ValueError(f"not a JSON object of {', '.join(Deployed._fields)}")
+    return Deployed(**value)
 
 
 def _setting(parse: Callable[[str], Any] = str) -> Any:
@@ -143,6 +168,7 @@ class ApiSettings(RequestSettings):
     payload_bucket: str = _setting()
     link_seconds: int = _setting(_positive)
     max_upload_bytes: int = _setting(_positive)
+    deployed: Deployed = _setting(_deployed)  # noqa: RUF009 - a field, as the others
 
 
 @dataclass(frozen=True, kw_only=True)

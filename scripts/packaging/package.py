@@ -166,8 +166,7 @@ def make_zips(
     manifests = {source: read_manifest(folder) for source, folder in models.items()}
     catalog = {source: {"version": m["version"], "manifest": m} for source, m in manifests.items()}
     api = files_under(root / "lambda", "")
-    api.pop("openapi.json", None)  # no function reads it, and a reworded description is no new deployment
-    api["models.json"] = (json.dumps(catalog, indent=1, sort_keys=True) + "\n").encode()
+    api["models.json"] = (json.dumps(catalog, indent=1) + "\n").encode()
     api |= validators(models, manifests)
     paths = {name: out / (f"{name}.zip" if name.startswith(POOL_PREFIX) else f"worker-{name}.zip") for name in workers}
     zips = {out / "lambda.zip": api} | {paths[source]: files for source, files in workers.items()}

@@ -10,11 +10,17 @@ locals {
   error_codes   = local.openapi.components.schemas.Error.properties.code.enum
   routes = flatten([for path, item in local.openapi_paths : [
     for method in setintersection(keys(item), ["get", "post", "put", "patch", "delete", "head"]) : "${upper(method)} ${path}"
-    if path != "/requests" || local.requests.list_by_caller
+    if !contains(local.paths_without_route, path)
   ]])
 
+  paths_without_route = concat(local.requests.list_by_caller ? [] : ["/requests"], local.api.docs == "off" ? ["/docs", "/openapi.json"] : [])
+
   # Those that the description asks no credentials for.
-  open_routes = [for route in local.routes : route if try(length(local.openapi_paths[split(" ", route)[1]][lower(split(" ", route)[0])].security) == 0, false)]
+  opened_paths = local.api.docs == "open" ? ["/openapi.json"] : []
+  open_routes = [
+    for route in local.routes : route
+    if contains(local.opened_paths, split(" ", route)[1]) || try(length(local.openapi_paths[split(" ", route)[1]][lower(split(" ", route)[0])].security) == 0, false)
+  ]
 }
 
 module "container_registry" {
@@ -126,6 +132,15 @@ module "api" {
     PAYLOAD_BUCKET           = module.payload_bucket.name
     LINK_SECONDS             = tostring(local.requests.link_seconds)
     MAX_UPLOAD_BYTES         = tostring(local.requests.max_upload_bytes)
+
+    # What GET /openapi.json says of this deployment.
+    DEPLOYED = jsonencode({
+      authorizer   = local.authorizer.type
+      without      = local.paths_without_route
+      open_paths   = local.opened_paths
+      memory_mb    = { for name, worker in local.worker_of : name => local.worker_settings[worker].memory_mb if local.worker_settings[worker].memory_mb != local.manifests[name].memory_mb }
+      architecture = var.architecture
+    })
   })
 
   policies = {

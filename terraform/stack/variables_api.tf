@@ -1,7 +1,13 @@
 # The API: its function, who may call it, and how much.
 
 variable "api" {
-  description = "Size of the api function (memory_mb, timeout_seconds), for how long a call may wait for its request to be final (max_wait_seconds; 0: not at all), what keeps environments of it ready (warmth, as in `models`), and the share of a new version until it is promoted (canary)."
+  description = <<-TEXT
+    Size of the api function (memory_mb, timeout_seconds), for how long a call may wait for its request to be final
+    (max_wait_seconds; 0: not at all), what keeps environments of it ready (warmth, as in `models`), and the share of a new
+    version until it is promoted (canary).
+    docs: authorized (anyone gets the page GET /docs, which has no facts of the deployment; GET /openapi.json, which has the
+    models' schemas, needs credentials), open (both need none) or off (neither is there).
+  TEXT
   type        = any
   default     = {}
   nullable    = false
@@ -32,6 +38,11 @@ variable "api" {
     # Below 7 s there may be no time for a call to AWS and, if that hangs, for the answer (inference/aws/deadline.py).
     condition     = try(var.api.timeout_seconds >= 7 && var.api.timeout_seconds <= 29, true)
     error_message = "api.timeout_seconds must be from 7 to 29: a call to AWS that hangs has to end before it, and HTTP API waits 30 s for an answer."
+  }
+
+  validation {
+    condition     = contains(["authorized", "open", "off"], try(var.api.docs, "off"))
+    error_message = "api.docs must be authorized, open or off."
   }
 
   validation {

@@ -94,9 +94,17 @@ class System:
     Args:
         package: the folder of the unpacked lambda.zip.
         statements: how many statements go in one BatchExecuteStatement (1: none do).
+        models: model name -> source; the first is the default.
     """
 
-    def __init__(self, package: Path, monkeypatch: pytest.MonkeyPatch, statements: int) -> None:
+    def __init__(
+        self,
+        package: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        statements: int,
+        models: Mapping[str, str] = MODELS,
+    ) -> None:
+        self.models = models
         self.clock = ShiftedClock()
         self.statements = statements
         self._invocations = 0
@@ -111,8 +119,8 @@ class System:
         environment = {
             "REQUEST_TABLE": TABLE,
             "KEY_TABLE": KEY_TABLE,
-            "MODELS": json.dumps(MODELS),
-            "DEFAULT_MODEL": "sentiment",
+            "MODELS": json.dumps(models),
+            "DEFAULT_MODEL": next(iter(models)),
             "QUEUE_URL_PREFIX": self.urls["sentiment"].removesuffix("sentiment"),
             "WORKER_LOG_GROUP_PREFIX": f"/aws/lambda/{PREFIX}-worker-",
             "SWEEP_GRACE_SECONDS": str(GRACE_SECONDS),
@@ -121,6 +129,7 @@ class System:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(telemetry, "now_ms", self.clock)
+        self._package, self._patch = package, monkeypatch
         self.api = load(package / "api.py")
         self.authorizer = load(package / "authorizer.py")
         self.dead_letters = load(package / "dead_letters.py")
@@ -133,15 +142,22 @@ class System:
 
     def _create_queues(self) -> None:
         self.urls["dlq"] = create_dead_letter_queue(self.sqs, f"{PREFIX}-dlq")
-        for model in MODELS:
+        for model in self.models:
             self.urls[model] = create_queue(self.sqs, f"{PREFIX}-{model}", WORKER_TIMEOUT_SECONDS, self.urls["dlq"])
+
+    def deploy(self, deployed: Mapping[str, Any]) -> None:
+        """The api function again, with what it is told of the deployment."""
+        self._patch.setenv("DEPLOYED", json.dumps(deployed))
+        self.api = load(self._package / "api.py")
 
     # The client's side
 
     def call(self, event: dict[str, Any]) -> dict[str, Any]:
-        """The api function's response, compared with lambda/openapi.json; its body as `json`, too, or None."""
+        """The api function's response, compared with lambda/openapi.json; its body as `json`, too, or as it is if it is
+        not JSON, or None."""
         response: dict[str, Any] = self.api.handler(event, self._context())
-        response["json"] = json.loads(response.get("body", "null"))
+        is_json = "json" in response["headers"].get("content-type", "json")
+        response["json"] = json.loads(response.get("body", "null")) if is_json else response["body"]
         if event["routeKey"] in openapi.ROUTES:
             openapi.check(event["routeKey"], response["statusCode"], response["headers"], response["json"])
         return response

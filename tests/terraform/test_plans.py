@@ -70,6 +70,19 @@ def test_without_lists_there_is_no_right_route_or_index_for_them(plan_of: PlanOf
     assert [index["name"] for index in table["global_secondary_index"]] == ["open"]
 
 
+@pytest.mark.parametrize(("docs", "description", "page"), [("open", "NONE", "NONE"), ("off", None, None)])
+def test_who_may_read_the_description(plan_of: PlanOf, docs: str, description: str | None, page: str | None) -> None:
+    plan = plan_of("dev", *MODELS, api={"docs": docs})
+    found = {route["route_key"]: route["authorization_type"] for route in plan.of("aws_apigatewayv2_route").values()}
+    assert (found.get("GET /openapi.json"), found.get("GET /docs")) == (description, page)
+    assert found["GET /models"] == "AWS_IAM"
+    (environment,) = plan.of("aws_lambda_function")["module.stack.module.api.aws_lambda_function.this"]["environment"]
+    deployed = json.loads(environment["variables"]["DEPLOYED"])
+    assert deployed["authorizer"] == "AWS_IAM"
+    assert deployed["without"] == (["/docs", "/openapi.json"] if docs == "off" else [])
+    assert deployed["open_paths"] == (["/openapi.json"] if docs == "open" else [])
+
+
 def test_the_key_encrypts_everything(plan_of: PlanOf) -> None:
     plan = plan_of("dev", *MODELS, **ENCRYPTED)
     tables = plan.of("aws_dynamodb_table").values()

@@ -53,9 +53,10 @@ def test_a_model_is_described_by_its_manifest(tmp_path: Path, examples: dict[str
         "description": "Adds one.",
         "input_schema": {"type": "object", **examples},
         "output_schema": {"type": "object"},
+        "memory_mb": 256,
     }
     (tmp_path / "models.json").write_text(json.dumps({"one": {"version": "1.2", "manifest": manifest}}))
-    described = PackagedModel("1.2", "Adds one.", {"type": "object", **examples}, {"type": "object"}, example)
+    described = PackagedModel("1.2", "Adds one.", {"type": "object", **examples}, {"type": "object"}, example, 256)
     assert packaged_models(tmp_path) == {"one": described}
 
 

@@ -66,7 +66,6 @@ def root(tmp_path: Path) -> Path:
     root = tmp_path / "repository"
     for name in ("lambda/api.py", "lambda/inference/__init__.py", "lambda/inference/requests.py"):
         write(root / name, f"# {name}\n")
-    write(root / "lambda" / "openapi.json", "{}")  # for Terraform and the tests: it does not ship
     for name in ("worker/__init__.py", "worker/handler.py", "worker/model/runtimes/torchscript.py"):
         write(root / name, f"# {name}\n")
     write(root / "worker" / "Dockerfile")

@@ -1,9 +1,19 @@
 """Settings: everything that is missing or bad, in one message."""
 
+import json
+
 import pytest
 
 from inference.errors import ConfigurationError
-from inference.settings import ApiSettings, DeadLettersSettings, RequestSettings, SweeperSettings, WorkerSettings
+from inference.settings import (
+    ApiSettings,
+    DeadLettersSettings,
+    Deployed,
+    RequestSettings,
+    SweeperSettings,
+    WorkerSettings,
+)
+from scripts.stack_defaults import DEPLOYED
 
 API = {
     "REQUEST_TABLE": "t",
@@ -22,6 +32,7 @@ API = {
     "PAYLOAD_BUCKET": "p-payloads",
     "LINK_SECONDS": "900",
     "MAX_UPLOAD_BYTES": "5000",
+    "DEPLOYED": json.dumps(DEPLOYED),
 }
 WORKER = {
     "REQUEST_TABLE": "t",
@@ -43,6 +54,13 @@ def test_the_settings_of_the_api() -> None:
     assert (settings.payload_bucket, settings.link_seconds, settings.max_upload_bytes) == ("p-payloads", 900, 5000)
     assert (settings.request_deadline_seconds, settings.retention_seconds) == (60, 120)
     assert settings.log_level == "INFO"
+    assert settings.deployed == Deployed("NONE", [], [], {}, "x86_64")
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"authorizer": "NONE"}'])
+def test_what_is_deployed_must_be_whole(text: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"DEPLOYED is .*not a JSON object of authorizer, without"):
+        ApiSettings.from_environment(API | {"DEPLOYED": text})
 
 
 def test_values_are_parsed() -> None:

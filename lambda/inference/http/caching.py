@@ -17,6 +17,9 @@ there for so long."""
 CREDENTIALS = "Authorization, X-Api-Key"
 """The headers that say who calls: two users of one browser are two callers."""
 
+_OF_A_BODY = {"content-type", "Content-Security-Policy", "Referrer-Policy", "X-Content-Type-Options"}
+"""Headers that a response without a body does not have: a client keeps those that it got with the body."""
+
 # An entity tag; the mark of a weak one says nothing here.
 _TAG = re.compile(r'(?:W/)?("[!#-~]*")')
 
@@ -38,14 +41,23 @@ def respond_cacheable(
         now: epoch milliseconds.
         link_seconds: for how long the links to its files are valid.
     """
-    kept = cache_control(record, now, link_seconds)
-    response = respond(200, body, {**headers, "Cache-Control": kept, "Vary": CREDENTIALS})
-    tag = f'"{hashlib.sha256(response["body"].encode()).hexdigest()[:32]}"'
-    response["headers"]["ETag"] = tag
-    if _has(request.headers.get("if-none-match", ""), tag):
-        del response["body"], response["headers"]["content-type"]
-        response["statusCode"] = 304
-    return response
+    response = respond(200, body, {**headers, "Cache-Control": cache_control(record, now, link_seconds)})
+    return respond_unless_unchanged(request, response["body"], response["headers"])
+
+
+def respond_unless_unchanged(request: HttpRequest, body: str, headers: Mapping[str, str]) -> dict[str, Any]:
+    """`200` with the body and its tag, or `304` without one if the client has the same body already (If-None-Match).
+
+    Args:
+        request: the call.
+        body: the body's text.
+        headers: more headers; `content-type` is of the body.
+    """
+    tag = f'"{hashlib.sha256(body.encode()).hexdigest()[:32]}"'
+    sent = {**headers, "ETag": tag, "Vary": CREDENTIALS}
+    if not _has(request.headers.get("if-none-match", ""), tag):
+        return {"statusCode": 200, "headers": sent, "body": body}
+    return {"statusCode": 304, "headers": {name: value for name, value in sent.items() if name not in _OF_A_BODY}}
 
 
 def cache_control(record: Record, now: int, link_seconds: int) -> str:

@@ -18,6 +18,11 @@ run "one_model" {
   }
 
   assert {
+    condition     = jsonencode(jsondecode(module.api.environment.DEPLOYED)) == jsonencode({ architecture = "x86_64", authorizer = "AWS_IAM", memory_mb = {}, open_paths = [], without = [] })
+    error_message = "the api function must know what is deployed"
+  }
+
+  assert {
     condition     = contains(local.routes, "GET /status/{request_id}") && alltrue([for path in keys(local.openapi_paths) : anytrue([for route in local.routes : endswith(route, " ${path}")])])
     error_message = "every path of openapi.json must have a route"
   }
@@ -316,7 +321,7 @@ run "without_lists" {
   }
 
   assert {
-    condition     = local.open_routes == ["GET /health"]
+    condition     = tolist(local.open_routes) == tolist(["GET /docs", "GET /health"])
     error_message = "what the description asks no credentials for must be open, and nothing else"
   }
 }

@@ -129,6 +129,15 @@ run "a_wait_without_time_for_the_answer" {
   }
 }
 
+run "docs_for_nobody_in_particular" {
+  command         = plan
+  expect_failures = [var.api]
+
+  variables {
+    api = { docs = "closed" }
+  }
+}
+
 run "session_callers_without_iam" {
   command         = plan
   expect_failures = [var.authorizer]

@@ -1,0 +1,89 @@
+"""What describes the API in a deployment: openapi.json with its models, and the page on which it can be tried.
+
+Both are made when they are first asked for: most environments of the function never are.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from inference.http.caching import respond_unless_unchanged
+from inference.http.messages import HttpRequest
+from inference.settings import Deployed
+
+_CACHING = {"Cache-Control": "private, no-cache"}
+_SCHEMES = '<script type="application/json" id="schemes">{}</script>'
+
+
+class Documents:
+    """The description and the page.
+
+    Args:
+        folder: of openapi.json and docs.html.
+        deployed: what differs between deployments.
+        models: returns every model as `GET /models/{model}` has it, and its worker's `memory_mb`.
+    """
+
+    def __init__(self, folder: Path, deployed: Deployed, models: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
+        self._folder = folder
+        self._deployed = deployed
+        self._models = models
+
+    def openapi(self, request: HttpRequest) -> dict[str, Any]:
+        """The response with the description."""
+        return respond_unless_unchanged(request, self._description, {"content-type": "application/json", **_CACHING})
+
+    def page(self, request: HttpRequest) -> dict[str, Any]:
+        """The response with the page."""
+        text, policy = self._page
+        headers = {
+            "content-type": "text/html; charset=utf-8",
+            "Content-Security-Policy": policy,
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+            **_CACHING,
+        }
+        return respond_unless_unchanged(request, text, headers)
+
+    @cached_property
+    def _description(self) -> str:
+        from inference.http.openapi import as_text, describe_deployment
+
+        return as_text(describe_deployment(self._document, self._deployed, self._models()))
+
+    @cached_property
+    def _page(self) -> tuple[str, str]:
+        """The page, with how to authenticate in it, and its content security policy."""
+        from inference.http.openapi import security_schemes
+
+        text = (self._folder / "docs.html").read_text(encoding="utf-8")
+        schemes = json.dumps(security_schemes(self._document, self._deployed.authorizer)).replace("<", "\\u003c")
+        return text.replace(_SCHEMES, _SCHEMES.replace("{}", schemes)), content_security_policy(text)
+
+    @property
+    def _document(self) -> Mapping[str, Any]:
+        document: Mapping[str, Any] = json.loads((self._folder / "openapi.json").read_text(encoding="utf-8"))
+        return document
+
+
+def content_security_policy(page: str) -> str:
+    """A policy by which a page runs its own script and style, calls its own origin, and does nothing else."""
+    hashes = {
+        tag: " ".join(_hash(text) for text in re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL))
+        for tag in ("script", "style")
+    }
+    return (
+        f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; connect-src 'self'; "
+        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
