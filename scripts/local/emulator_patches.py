@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from collections.abc import Mapping
@@ -14,8 +15,10 @@ _TABLE = re.compile(r'\s*UPDATE\s+"([^"]+)"', re.IGNORECASE)
 def patch() -> None:
     """Apply all patches to the MiniStack of this process."""
     _authorise_partiql_by_statement()
+    _authorise_sqs_batches_as_single_calls()
     _describe_alarms_in_full()
     _keep_authorizers_as_made()
+    _stream_partiql_updates()
 
 
 def _authorise_partiql_by_statement() -> None:
@@ -38,6 +41,42 @@ def _authorise_partiql_by_statement() -> None:
         return [("dynamodb:PartiQLUpdate", prefix + match[1]) for match in found]
 
     iam_actions.dynamodb_transaction_checks = checks
+
+
+def _authorise_sqs_batches_as_single_calls() -> None:
+    """`SendMessageBatch` and the other batches of SQS are not IAM actions: AWS checks the single call's.
+
+    MiniStack checks the operation's name.
+    """
+    from ministack.core import iam_actions
+
+    action_of = iam_actions.extract_iam_action
+
+    def action(service: str, *request: Any) -> str | None:
+        found: str | None = action_of(service, *request)
+        return found.removesuffix("Batch") if service == "sqs" and found else found
+
+    iam_actions.extract_iam_action = action
+
+
+def _stream_partiql_updates() -> None:
+    """On AWS an update by PartiQL is in the table's stream, as every other.
+
+    MiniStack writes no record, so the webhooks of requests that a worker finishes in a batch would not be sent.
+    """
+    from ministack.services import dynamodb
+
+    update = dynamodb._partiql_update
+
+    def with_record(table: Any, parsed: Any, data: Any = None) -> Any:
+        key, sort_key, _, error = dynamodb._partiql_key_target(table, parsed)
+        before = None if error else copy.deepcopy(table["items"].get(key, {}).get(sort_key))
+        answer = update(table, parsed, data)
+        if before is not None and answer[0] == 200:
+            dynamodb._emit_stream_event(table["TableName"], "MODIFY", before, table["items"][key][sort_key])
+        return answer
+
+    dynamodb._partiql_update = with_record
 
 
 def _describe_alarms_in_full() -> None:

@@ -10,6 +10,7 @@ import pytest
 iam_actions = pytest.importorskip("ministack.core.iam_actions")
 cloudwatch = pytest.importorskip("ministack.services.cloudwatch")
 apigateway = pytest.importorskip("ministack.services.apigateway")
+dynamodb = pytest.importorskip("ministack.services.dynamodb")
 
 from scripts.local import emulator_patches  # noqa: E402
 
@@ -19,8 +20,10 @@ def unpatched(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a test patches is as before after it."""
     patched = (
         (iam_actions, "dynamodb_transaction_checks"),
+        (iam_actions, "extract_iam_action"),
         (cloudwatch, "_describe_alarms"),
         (apigateway, "_create_authorizer"),
+        (dynamodb, "_partiql_update"),
     )
     for module, name in patched:
         monkeypatch.setattr(module, name, getattr(module, name))
@@ -47,6 +50,53 @@ def test_partiql_batches_are_authorised_by_statement() -> None:
     assert checks("dynamodb:BatchExecuteStatement", body('SELECT * FROM "one"')) == []
     item = json.dumps({"TransactItems": [{"Put": {"TableName": "one"}}]}).encode()
     assert checks("dynamodb:TransactWriteItems", item) == [("dynamodb:PutItem", f"{table}one")]
+
+
+def test_batches_of_messages_are_authorised_as_single_calls() -> None:
+    def action(operation: str, service: str = "sqs") -> str | None:
+        target = {"x-amz-target": f"AmazonSQS.{operation}"}
+        found: str | None = iam_actions.extract_iam_action(service, "POST", "/", target, b"{}", {})
+        return found
+
+    assert action("SendMessageBatch") == "sqs:SendMessageBatch", "MiniStack does it by itself: remove the patch"
+    emulator_patches.patch()
+    assert action("SendMessageBatch") == action("SendMessage") == "sqs:SendMessage"
+    assert action("ChangeMessageVisibilityBatch") == "sqs:ChangeMessageVisibility"
+    assert action("DescribeTable", "unknown") is None
+
+
+def test_updates_by_partiql_are_in_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    records: list[tuple[str, str, str, str]] = []
+
+    def emit(table: str, event: str, old: dict[str, Any], new: dict[str, Any], *_: Any) -> None:
+        records.append((table, event, old["a"]["S"], new["a"]["S"]))
+
+    monkeypatch.setattr(dynamodb, "_tables", type(dynamodb._tables)())
+    key = {"AttributeName": "k", "AttributeType": "S"}
+    schema = {"AttributeName": "k", "KeyType": "HASH"}
+    dynamodb._create_table(
+        {"TableName": "things", "AttributeDefinitions": [key], "KeySchema": [schema], "BillingMode": "PAY_PER_REQUEST"}
+    )
+    dynamodb._put_item({"TableName": "things", "Item": {"k": {"S": "1"}, "a": {"S": "old"}}})
+    monkeypatch.setattr(dynamodb, "_emit_stream_event", emit)
+
+    def update(to: str, where: str) -> None:
+        statement = 'UPDATE "things" SET "a" = ? WHERE "k" = ? AND "a" = ?'
+        parameters = [{"S": value} for value in (to, "1", where)]
+        dynamodb._batch_execute_statement({"Statements": [{"Statement": statement, "Parameters": parameters}]})
+
+    def value() -> str:
+        item: dict[str, Any] = json.loads(dynamodb._get_item({"TableName": "things", "Key": {"k": {"S": "1"}}})[2])
+        return str(item["Item"]["a"]["S"])
+
+    update("new", "old")
+    assert value() == "new"
+    assert records == [], "MiniStack does it by itself: remove the patch"
+    emulator_patches.patch()
+    update("newer", "new")
+    update("newest", "another")
+    assert value() == "newer"
+    assert records == [("things", "MODIFY", "new", "newer")], "and none for an update whose condition fails"
 
 
 ALARM = {
