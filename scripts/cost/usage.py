@@ -307,7 +307,7 @@ def _share_of_hours(rate: float) -> float:
 def _fixed(deployment: Deployment, traffic: Traffic) -> list[Line]:
     """What is used while nobody calls."""
     functions = [deployment.api, *(worker.function for worker in deployment.workers.values()), *deployment.others]
-    sweeps, sweeper = deployment.sweeps_per_month, deployment.others
+    sweeps = deployment.sweeps_per_month
     lines = idle_polls(deployment.polled_queues)
     for function in functions:
         if function.provisioned:
@@ -318,8 +318,8 @@ def _fixed(deployment: Deployment, traffic: Traffic) -> list[Line]:
         pings = function.warmth.pings_per_month
         lines += function_lines("warmer", pings, function.warmth.ping_ms, function.memory_mb, function.architecture)
         lines.append(Line("logs", "logs_gb", pings * ASSUMED_PLATFORM_LOG_BYTES / GB))
-    if sweeper:
-        lines += function_lines("sweeper", sweeps, ASSUMED_SWEEP_MS, sweeper[-1].memory_mb, sweeper[-1].architecture)
+    for sweeper in (function for function in deployment.others if function.name.endswith("sweeper")):
+        lines += function_lines("sweeper", sweeps, ASSUMED_SWEEP_MS, sweeper.memory_mb, sweeper.architecture)
         lines.append(Line("sweeper", "dynamodb_strong_reads", sweeps * ASSUMED_SWEEP_READS))
         lines.append(Line("logs", "logs_gb", sweeps * (ASSUMED_PLATFORM_LOG_BYTES + 250) / GB))
     images = sum(worker.function.image for worker in deployment.workers.values())

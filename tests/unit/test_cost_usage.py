@@ -30,7 +30,7 @@ def test_what_is_paid_for_while_nobody_calls() -> None:
     kept = replace(
         DEPLOYMENT,
         workers={"mine": replace(WORKER, function=replace(WORKER.function, provisioned=3, image=True))},
-        others=(Function("sweeper", 1024, 60, "x86_64"),),
+        others=(Function("p-sweeper", 1024, 60, "x86_64"), Function("p-deliverer", 256, 30, "x86_64")),
         sweeps_per_month=1_000_000,
         endpoints=4,
         per_resource={"cloudwatch_alarm_month": 6},
