@@ -37,6 +37,7 @@ from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
 from inference.strict_json import parse_input
 from inference.telemetry import Stopwatch, Telemetry, function_name, function_version, now_ms
+from inference.webhooks.options import chosen_url
 
 settings = ApiSettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment, settings.pools)
@@ -63,6 +64,7 @@ service = Service(
     limits=Limits(settings.max_attempts, settings.request_deadline_seconds, settings.retention_seconds),
     payloads=payloads,
     deadline=deadline,
+    webhook_url=settings.webhooks.default_url if settings.webhooks else None,
 )
 
 
@@ -106,8 +108,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 def _submit(request: HttpRequest) -> dict[str, Any]:
     require_json(request)
     key = idempotency_key(request)
+    webhook = chosen_url(request.headers.get("webhook-url"), request.query.get("webhook"), settings.webhooks)
     value = parse_input(read_body(request), settings.max_body_bytes, settings.max_body_depth)
-    record = service.submit(request.path.get("model"), value, request.caller, now_ms(), key)
+    record = service.submit(request.path.get("model"), value, request.caller, now_ms(), key, webhook)
     telemetry.info("request_accepted", request_id=record.request_id, model=record.model)
     poll_url = f"/status/{record.request_id}"
     headers = {"Location": poll_url}
@@ -148,6 +151,13 @@ def _cancel(request: HttpRequest) -> dict[str, Any]:
     if record.finished_at == now:  # by this call; cancelling it again changes nothing
         telemetry.count_outcome(record.model, record.status)
     return respond(200, describe(record, now))
+
+
+def _resend_webhook(request: HttpRequest) -> dict[str, Any]:
+    now = now_ms()
+    record = service.resend_webhook(request.path["request_id"], request.caller, now)
+    telemetry.info("webhook_resent", request_id=record.request_id, model=record.model)
+    return respond(202, describe(record, now, payloads.links(record, now)))
 
 
 def _requests(request: HttpRequest) -> dict[str, Any]:
@@ -212,6 +222,7 @@ ROUTES = {
     "POST /predict/{model}": _submit,
     "GET /status/{request_id}": _status,
     "POST /cancel/{request_id}": _cancel,
+    "POST /requests/{request_id}/webhook": _resend_webhook,
     "GET /requests": _requests,
     "GET /models": _models,
     "GET /models/{model}": _model,

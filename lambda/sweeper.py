@@ -1,4 +1,5 @@
-"""The sweeper function: on a schedule, ends requests that no other function will end."""
+"""The sweeper function: on a schedule, ends requests that no other function will end, and has webhooks sent that are
+due."""
 
 from __future__ import annotations
 
@@ -9,8 +10,10 @@ from inference.aws import clients
 from inference.settings import SweeperSettings
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
+from inference.store.webhook_queue import WebhookQueue
 from inference.sweep import Sweeper
 from inference.telemetry import Stopwatch, Telemetry, function_name, now_ms
+from inference.webhooks.sweep import WebhookSweeper
 
 DEAD_LETTER_QUEUE = "dlq"
 STOP_BEFORE_TIMEOUT_MS = 5_000
@@ -26,20 +29,32 @@ def _queues(model: str) -> tuple[RequestQueue, ...]:
     )
 
 
+table = RequestTable(clients.client("dynamodb"), settings.request_table)
 sweeper = Sweeper(
-    RequestTable(clients.client("dynamodb"), settings.request_table),
+    table,
     settings.models,
     _queues,
     settings.sweep_grace_seconds * 1000,
     telemetry,
 )
+webhook_sweeper = (
+    WebhookSweeper(table, WebhookQueue(clients.client("sqs"), settings.webhook_queue_url), telemetry)
+    if settings.webhook_queue_url
+    else None
+)
+
+
+def _time_left(context: Any) -> bool:
+    return bool(context.get_remaining_time_in_millis() > STOP_BEFORE_TIMEOUT_MS)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, int]:
     """One sweep."""
     telemetry.begin(invocation_id=context.aws_request_id)
     watch = Stopwatch()
-    ended = sweeper.sweep(now_ms, lambda: context.get_remaining_time_in_millis() > STOP_BEFORE_TIMEOUT_MS)
+    # First the webhooks: they are few, and a sweep of many requests may use up the time.
+    ended = webhook_sweeper.sweep(now_ms, lambda: _time_left(context)) if webhook_sweeper else {}
+    ended |= sweeper.sweep(now_ms, lambda: _time_left(context))
     telemetry.info("sweep_finished", duration_ms=watch.ms, **ended)
     telemetry.write_metrics()
     return ended

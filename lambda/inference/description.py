@@ -1,4 +1,4 @@
-"""A record as the API shows it, and when a client should ask for it again."""
+"""A record as the API shows it (a webhook's payload, too), and when a client should ask for it again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from inference.requests import OPEN, Record, Status
+from inference.requests import OPEN, Record, Status, WebhookState
 from inference.run_times import RunTime
 
 MAX_POLL_SECONDS = 30
@@ -32,6 +32,19 @@ def describe(record: Record, now: int, files: Sequence[Mapping[str, Any]] = ()) 
         "started_at": iso_time(record.started_at),
         "finished_at": iso_time(record.finished_at),
         "expires_at": iso_time(record.expires_at),
+        "webhook": _describe_webhook(record),
+    }
+
+
+def _describe_webhook(record: Record) -> Mapping[str, Any] | None:
+    if record.webhook_url is None:
+        return None
+    waits = record.webhook_state == WebhookState.RETRYING
+    return {
+        "url": record.webhook_url,
+        "state": record.webhook_state,
+        "attempts": json.loads(record.webhook_log or "[]"),
+        "next_attempt_at": iso_time(record.webhook_retry_at) if waits else None,
     }
 
 

@@ -11,6 +11,9 @@
         KeyReused             the idempotency key was used with another input
         UnknownRequest        there is no request with this id, or it is another caller's
         AlreadyFinal          the request is final, so it can't be cancelled
+        InvalidWebhook        the webhook's URL is not one that webhooks are sent to
+        NoWebhook             the request has no webhook that could be sent again
+        NotFinal              the request is not final, so its webhook can't be sent again
       Unavailable             AWS did not answer or throttled the call: the same call may succeed later
         QueueMissing          the queue does not exist: its model was removed
       ConfigurationError      the deployment is wrong: all missing and bad settings, in one message
@@ -76,6 +79,18 @@ class UnknownRequest(RequestError):
 
 class AlreadyFinal(RequestError):
     """The request has ended as `request_status`, which does not change any more."""
+
+
+class InvalidWebhook(RequestError):
+    """The webhook's URL is not one that webhooks are sent to, or the deployment has no webhooks."""
+
+
+class NoWebhook(RequestError):
+    """The request was submitted without a webhook, so there is none to send again."""
+
+
+class NotFinal(RequestError):
+    """The request is still `request_status`: its webhook is sent when it is final."""
 
 
 class Unavailable(InferenceError):

@@ -25,6 +25,16 @@ class Status(StrEnum):
     EXPIRED = "expired"
 
 
+class WebhookState(StrEnum):
+    """Where a request's webhook stands. The deliverer leaves `delivered` and `failed` alone; a resend does not."""
+
+    WAITING = "waiting"
+    DELIVERING = "delivering"
+    RETRYING = "retrying"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
 MAX_ID_CHARACTERS = 64
 
 OPEN = frozenset({Status.PENDING, Status.RUNNING})
@@ -69,7 +79,8 @@ class Record:
     """An item of the request table. Times are in epoch milliseconds, except `delete_at`: DynamoDB's TTL needs seconds.
 
     The fields are grouped by who writes them first. Behind each: the transitions that set it later than the submit, and
-    those that clear it (`transitions.py`); `claim` is any into `running`, `outcome` any into a final status.
+    those that clear it (`transitions.py`, `webhooks/transitions.py`); `claim` is any into `running`, `outcome` any into
+    a final status, `webhook_start` is `webhook_resend` and `replay_with_webhook`.
     """
 
     # Submit: what is accepted
@@ -85,6 +96,14 @@ class Record:
     input_digest: str | None = None
     stored_input: str | None = None  # the name of the input's object; None: the message has the input
     uploads: str | None = None  # the ids of those that the input refers to, with spaces between them
+
+    # Submit with a webhook. Attempts are counted through resends and replays, so that no two have one number
+
+    webhook_url: str | None = None
+    webhook_state: str | None = None  # set by webhook_claim, webhook_retry, webhook_end, webhook_start
+    webhook_attempts: int | None = None  # set by webhook_claim
+    webhook_attempt_limit: int | None = None  # set by webhook_start
+    webhook_due: int | None = None  # set by webhook_retry, webhook_postpone, webhook_start; cleared by webhook_end
 
     # Submit with an Idempotency-Key: random, names the one submit that may discard the record
 
@@ -113,6 +132,12 @@ class Record:
     files: str | None = None  # set by succeed_with_files
     error: str | None = None  # set by release, fail; cleared by succeed, cancel
     input: str | None = None  # set by fail_keeping_input, fail_unleased_keeping_input; cleared by succeed, forget_input
+
+    # Webhook: `webhook_log` has its attempts (JSON), `webhook_retry_at` counts while it is `retrying`
+
+    webhook_lease_until: int | None = None  # set by webhook_claim; cleared by webhook_retry, webhook_end
+    webhook_retry_at: int | None = None  # set by webhook_retry
+    webhook_log: str | None = None  # set by webhook_retry, webhook_end
 
     # Replay
 

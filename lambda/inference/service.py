@@ -1,4 +1,5 @@
-"""The rules of the API: accept a request, return its status, cancel it, erase it; describe the models.
+"""The rules of the API: accept a request, return its status, cancel it, erase it, send its webhook again; describe the
+models.
 
 A submit writes the record first, then the input's object, if it is too large for a message, and then sends the message.
 A crash in between leaves a record that the sweeper ends; the request was not accepted yet. Another order would leave an
@@ -26,7 +27,16 @@ from inference import transitions
 from inference.aws.deadline import Deadline
 from inference.catalog import Catalog, CatalogEntry
 from inference.description import poll_after
-from inference.errors import AlreadyFinal, InvalidInput, InvalidReference, KeyReused, Unavailable, UnknownRequest
+from inference.errors import (
+    AlreadyFinal,
+    InvalidInput,
+    InvalidReference,
+    KeyReused,
+    NotFinal,
+    NoWebhook,
+    Unavailable,
+    UnknownRequest,
+)
 from inference.listing import Filter, Listing, Page
 from inference.references import upload_ids
 from inference.requests import (
@@ -34,6 +44,7 @@ from inference.requests import (
     OPEN,
     Record,
     Status,
+    WebhookState,
     can_be_id,
     digest_of_input,
     keyed_request_id,
@@ -45,6 +56,9 @@ from inference.store.caller_index import Position
 from inference.store.payloads import Payloads, message_of, placed
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import Applied, ConditionFailed, RequestTable
+from inference.webhooks import transitions as webhook_transitions
+from inference.webhooks.options import NONE
+from inference.webhooks.retries import MAX_DELIVERIES, MESSAGE_GRACE_MS
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 0.5
@@ -71,6 +85,7 @@ class Service:
         limits: attempts, deadline and retention of a new request.
         payloads: the inputs and results that are objects.
         deadline: reserves time for a discard, and ends a wait in time for the response.
+        webhook_url: of requests whose client gives none.
         pause: sleeps for some seconds.
     """
 
@@ -83,6 +98,7 @@ class Service:
         limits: Limits,
         payloads: Payloads,
         deadline: Deadline | None = None,
+        webhook_url: str | None = None,
         pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self._pause = pause
@@ -94,6 +110,7 @@ class Service:
         self._listing = listing
         self._limits = limits
         self._payloads = payloads
+        self._webhook_url = webhook_url
 
     def models(self) -> Sequence[Mapping[str, Any]]:
         """The deployed models as the API lists them, in the order of their names."""
@@ -123,15 +140,24 @@ class Service:
             "predict_url": f"/predict/{name}",
         }
 
-    def submit(self, model: str | None, value: Any, caller: str, now: int, key: str | None = None) -> Record:
+    def submit(
+        self,
+        model: str | None,
+        value: Any,
+        caller: str,
+        now: int,
+        key: str | None = None,
+        webhook: str | None = None,
+    ) -> Record:
         """Accept a request: record and message are written when this returns, and the object of a large input.
 
         An input that refers to JSON is validated by the worker, which has the JSON. A repeat with the same key gives
-        the first request even if its input is not valid any more.
+        the first request even if its input is not valid any more. `webhook`: the client's choice, as
+        `webhooks.options.chosen_url` returns it.
 
         Raises:
             UnknownModel, InvalidInput, InvalidReference: the request is not valid.
-            KeyReused: the key was used with another input.
+            KeyReused: the key was used with another input, or another webhook.
             Unavailable: the table, S3 or the queue failed. No `pending` record is left, unless it could not be removed
                 or another submit with the same key has taken it over: a repeat sends it, or a sweep ends it.
         """
@@ -151,6 +177,7 @@ class Service:
             submit_id=new_request_id() if key else None,
             input_digest=digest,
             uploads=" ".join(references) or None,
+            **self._webhook(webhook, expires_at),
         )
         try:
             value = self._checked(entry, value, references, caller, now)
@@ -158,9 +185,8 @@ class Service:
             first = self._table.get(record.request_id, consistent=True) if key else None
             if first is None or first.deleted_at(now) or first.input_digest != digest:
                 raise
-            return self._repeat(
-                record, first, value, now
-            )  # valid then: an upload was erased since, or the schema changed
+            # valid then: an upload was erased since, or the schema changed
+            return self._repeat(record, first, value, now, webhook)
         record = placed(record, value)
         try:
             existing = self._table.create(record)
@@ -168,7 +194,7 @@ class Service:
             self._discard(record)  # it may have been written
             raise
         if existing is not None:
-            return self._repeat(record, existing, value, now)
+            return self._repeat(record, existing, value, now, webhook)
         return self._send(record, value)
 
     def _checked(self, entry: CatalogEntry, value: Any, references: Sequence[str], caller: str, now: int) -> Any:
@@ -179,6 +205,20 @@ class Service:
             return entry.validate(value)
         except InvalidInput as error:
             raise InvalidInput(f"The input violates the schema of '{entry.name}': {error}.") from error
+
+    def _webhook(self, chosen: str | None, expires_at: int) -> dict[str, Any]:
+        """The fields of a new record's webhook. When it is due is the deadline, by which the request is final: if the
+        webhook was not sent by then, a message about it was lost."""
+        url = self._webhook_url if chosen is None else chosen
+        if url is None or url == NONE:
+            return {}
+        return {
+            "webhook_url": url,
+            "webhook_state": WebhookState.WAITING,
+            "webhook_attempts": 0,
+            "webhook_attempt_limit": MAX_DELIVERIES,
+            "webhook_due": expires_at + MESSAGE_GRACE_MS,
+        }
 
     def _send(self, record: Record, value: Any, taken_over: bool = False) -> Record:
         try:
@@ -204,10 +244,14 @@ class Service:
         current = self._table.get(request_id, consistent=True)
         return current is not None and _claimed(current)
 
-    def _repeat(self, record: Record, existing: Record, value: Any, now: int) -> Record:
+    def _repeat(self, record: Record, existing: Record, value: Any, now: int, webhook: str | None) -> Record:
         """The key was used before: the same request again, another one, or one whose message may not have been sent."""
         if existing.input_digest != record.input_digest:
             detail = "This idempotency key was used with another input. A new request needs a new key."
+            raise KeyReused(detail, request_id=existing.request_id)
+        # A client that gives no webhook may meet another default than the first time, after a deployment.
+        if webhook is not None and existing.webhook_url != record.webhook_url:
+            detail = "This idempotency key was used with another webhook. A new request needs a new key."
             raise KeyReused(detail, request_id=existing.request_id)
         if existing.submit_id is None or _claimed(existing) or existing.status_at(now) is not Status.PENDING:
             return existing
@@ -215,7 +259,9 @@ class Service:
             case Applied(record=taken) if taken is not None:
                 return self._send(taken, value, taken_over=True)
             case ConditionFailed(record=current) if current is not None:
-                return self._repeat(record, current, value, now)  # confirmed, claimed, or taken over by another repeat
+                return self._repeat(
+                    record, current, value, now, webhook
+                )  # confirmed, claimed, or taken over by another repeat
             case Unavailable() as error:
                 raise error
         raise Unavailable("the first request with this key was withdrawn")
@@ -293,6 +339,33 @@ class Service:
         status = record.status_at(now)
         detail = f"The request is {status} already; its outcome does not change."
         raise AlreadyFinal(detail, request_id=request_id, request_status=status)
+
+    def resend_webhook(self, request_id: str, caller: str, now: int) -> Record:
+        """Send a final request's webhook again, with new attempts. While it is about to be sent, or being sent, nothing
+        changes.
+
+        Raises:
+            UnknownRequest: as in `status`.
+            NoWebhook: it was submitted without one.
+            NotFinal: it is sent when the request is final.
+            Unavailable: the table did not answer.
+        """
+        record = self.status(request_id, caller, now)
+        if record.webhook_url is None:
+            raise NoWebhook("The request was submitted without a webhook.", request_id=request_id)
+        if record.status in OPEN:
+            detail = "The request is not final: its webhook is sent when it is."
+            raise NotFinal(detail, request_id=request_id, request_status=record.status_at(now))
+        if record.webhook_state not in webhook_transitions.RESENDABLE:
+            return record
+        match self._table.apply([webhook_transitions.resend(record, now)])[0]:
+            case Applied(record=again) if again is not None:
+                return again
+            case ConditionFailed(record=current) if current is not None:
+                return current  # another resend, or an attempt of a retry: either sends it
+            case Unavailable() as error:
+                raise error
+        raise _unknown_request()
 
     def erase(self, request_id: str, caller: str, now: int) -> Record:
         """Cancel a request if it is not final, delete its objects, and then its record: while that is there, a call

@@ -12,6 +12,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, NamedTuple, Self
 
 from inference.errors import ConfigurationError
+from inference.webhooks.options import WebhookOptions
 
 
 def _texts(text: str) -> Mapping[str, str]:
@@ -93,6 +94,13 @@ def _deployed(text: str) -> Deployed:
     return Deployed(**value)
 
 
+def _webhooks(text: str) -> WebhookOptions:
+    value = json.loads(text)
+    if not isinstance(value, dict) or not value.keys() <= set(WebhookOptions._fields):
+        raise ValueError(f"not a JSON object with {' and '.join(WebhookOptions._fields)}")
+    return WebhookOptions(**value)
+
+
 def _setting(parse: Callable[[str], Any] = str) -> Any:
     return field(metadata={"parse": parse})
 
@@ -152,6 +160,7 @@ class ApiSettings(RequestSettings):
         pools: model name -> the pool that it is in.
         payload_bucket: its name.
         link_seconds: for how long the links to uploads and files are valid.
+        webhooks: None where the deployment has none.
     """
 
     models: Mapping[str, str] = _setting(_models)
@@ -169,6 +178,7 @@ class ApiSettings(RequestSettings):
     link_seconds: int = _setting(_positive)
     max_upload_bytes: int = _setting(_positive)
     deployed: Deployed = _setting(_deployed)  # noqa: RUF009 - a field, as the others
+    webhooks: WebhookOptions | None = _optional(_webhooks, default=lambda: None)  # noqa: RUF009
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,12 +215,39 @@ class DeadLettersSettings(RequestSettings):
 @dataclass(frozen=True, kw_only=True)
 class SweeperSettings(RequestSettings):
     """Settings of the sweeper. `sweep_grace_seconds`: the time without activity before a request can be ended as
-    lost."""
+    lost. `webhook_queue_url`: the deliverer's queue; empty where the deployment has no webhooks."""
 
     models: Mapping[str, str] = _setting(_models)
     pools: Mapping[str, str] = _setting(_pools)
     queue_url_prefix: str = _setting()
     sweep_grace_seconds: int = _setting(_positive)
+    webhook_queue_url: str = _optional(str, default=str)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelaySettings(RequestSettings):
+    """Settings of the relay."""
+
+    webhook_queue_url: str = _setting()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DelivererSettings(RequestSettings):
+    """Settings of the deliverer.
+
+    Attributes:
+        payload_bucket, link_seconds: as the api function has them.
+        webhook_secret_arn: of the secret in Secrets Manager, or of the parameter in SSM.
+        webhooks: what the api function has, too.
+    """
+
+    payload_bucket: str = _setting()
+    link_seconds: int = _setting(_positive)
+    webhook_queue_url: str = _setting()
+    webhook_dead_letter_queue_url: str = _setting()
+    webhook_secret_arn: str = _setting()
+    webhooks: WebhookOptions = _setting(_webhooks)  # noqa: RUF009
+    pools: Mapping[str, str] = _setting(_pools)
 
 
 @dataclass(frozen=True, kw_only=True)

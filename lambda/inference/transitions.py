@@ -17,7 +17,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from inference.conditions import And, Attribute, Condition, Eq, Ge, Gt, Le, Lt, Missing, Or, Param, Value
-from inference.requests import FINAL, OPEN, Failure, Record, Status
+from inference.requests import FINAL, OPEN, Failure, Record, Status, WebhookState
+from inference.webhooks.retries import MAX_DELIVERIES, MESSAGE_GRACE_MS
 
 ANY = frozenset(Status)
 PENDING = frozenset({Status.PENDING})
@@ -194,12 +195,21 @@ FAIL_LOST_KEYED = Transition(
 
 # An operator's decisions on a failed request.
 
-REPLAY = Transition(
+_REPLAY_IF = (Eq("finished_at", Param("finished_at")),)
+_REPLAYED = {**_bound("expires_at", "delete_at", "attempt_limit", "open_shard"), "replayed_at": _NOW}
+_REPLAY_REMOVES = ("finished_at", "lease_until")
+
+REPLAY = Transition(FAILED, Status.PENDING, only_if=_REPLAY_IF, sets=_REPLAYED, removes=_REPLAY_REMOVES)
+REPLAY_WITH_WEBHOOK = Transition(
     FAILED,
     Status.PENDING,
-    only_if=(Eq("finished_at", Param("finished_at")),),
-    sets={**_bound("expires_at", "delete_at", "attempt_limit", "open_shard"), "replayed_at": _NOW},
-    removes=("finished_at", "lease_until"),
+    only_if=(*_REPLAY_IF, Eq("webhook_attempts", Param("webhook_attempts"))),
+    sets={
+        **_REPLAYED,
+        **_bound("webhook_attempt_limit", "webhook_due", "webhook_shard"),
+        "webhook_state": WebhookState.WAITING,
+    },
+    removes=_REPLAY_REMOVES,
 )
 FORGET_INPUT = Transition(FAILED, None, removes=("input",))
 
@@ -356,7 +366,8 @@ def _seen(record: Record) -> Mapping[str, Value]:
 
 
 def replay(record: Record, now: int, *, expires_at: int, delete_at: int, attempts: int) -> Update:
-    """Make a failed request `pending` again, with new attempts and a new deadline; repeating it changes nothing."""
+    """Make a failed request `pending` again, with new attempts and a new deadline; repeating it changes nothing. Its
+    webhook, if it has one, tells of the new outcome too."""
     values: dict[str, Value] = {
         "finished_at": record.finished_at or 0,
         "expires_at": expires_at,
@@ -365,7 +376,15 @@ def replay(record: Record, now: int, *, expires_at: int, delete_at: int, attempt
         "open_shard": record.request_id[0],
         "now": now,
     }
-    return Update(REPLAY, record.request_id, values)
+    if record.webhook_attempts is None:
+        return Update(REPLAY, record.request_id, values)
+    values |= {
+        "webhook_attempts": record.webhook_attempts,
+        "webhook_attempt_limit": record.webhook_attempts + MAX_DELIVERIES,
+        "webhook_due": expires_at + MESSAGE_GRACE_MS,
+        "webhook_shard": record.request_id[0],
+    }
+    return Update(REPLAY_WITH_WEBHOOK, record.request_id, values)
 
 
 def forget_input(request_id: str) -> Update:

@@ -80,13 +80,19 @@ class FakeTable(Faulty):
         return self.get(request_id) or self.get(request_id, consistent=True)
 
     def open_request_ids(self, submitted_before: int, first_shard: int = 0) -> Iterator[str]:
-        self.calls.append("open_request_ids")
+        yield from self._ids_in("open_request_ids", "open_shard", "submitted_at", submitted_before, first_shard)
+
+    def due_webhook_ids(self, due_before: int, first_shard: int = 0) -> Iterator[str]:
+        yield from self._ids_in("due_webhook_ids", "webhook_shard", "webhook_due", due_before, first_shard)
+
+    def _ids_in(self, call: str, shard: str, key: str, before: int, first_shard: int) -> Iterator[str]:
+        self.calls.append(call)
         found = [
-            ((SHARDS.index(str(item["open_shard"])) - first_shard) % len(SHARDS), int(item["submitted_at"]), request_id)
+            ((SHARDS.index(str(item[shard])) - first_shard) % len(SHARDS), int(item[key]), request_id)
             for request_id, item in self.items.items()
-            if "open_shard" in item and int(item["submitted_at"]) < submitted_before
+            if shard in item and key in item and int(item[key]) < before
         ]
-        yield from self._step("open_request_ids", lambda: [request_id for _, _, request_id in sorted(found)])
+        yield from self._step(call, lambda: [request_id for _, _, request_id in sorted(found)])
 
     def get_many(self, request_ids: Sequence[str]) -> Iterator[Record]:
         self.calls += ["get_many"] * ((len(request_ids) + 99) // 100)
@@ -174,6 +180,8 @@ def _item(record: Record) -> dict[str, Value]:
     item = {name: plain(value) for name, value in item.items() if value is not False}
     if record.status in (Status.PENDING, Status.RUNNING):
         item["open_shard"] = record.request_id[0]
+    if record.webhook_due is not None:
+        item["webhook_shard"] = record.request_id[0]
     return item
 
 

@@ -9,8 +9,10 @@ from typing import Any
 from inference import transitions
 from inference.catalog import Catalog, PackagedModel, Validate
 from inference.errors import InvalidInput
-from inference.requests import ErrorCode, Failure, Message, Record, Status
+from inference.requests import ErrorCode, Failure, Message, Record, Status, WebhookState
 from inference.transitions import Transition, Update
+from inference.webhooks import transitions as webhook_transitions
+from inference.webhooks.retries import MAX_DELIVERIES, MESSAGE_GRACE_MS, Retry
 from tests.unit.fakes import NOW
 
 DEADLINE = 86_400
@@ -30,6 +32,21 @@ def a_record(request_id: str = "a1", **changes: Any) -> Record:
         "attempt_limit": 5,
     }
     return Record(**known | changes)
+
+
+WEBHOOK_URL = "https://example.com/hook"
+
+
+def with_webhook(record: Record, **changes: Any) -> Record:
+    """The record as a submit with a webhook writes it."""
+    known: dict[str, Any] = {
+        "webhook_url": WEBHOOK_URL,
+        "webhook_state": WebhookState.WAITING,
+        "webhook_attempts": 0,
+        "webhook_attempt_limit": MAX_DELIVERIES,
+        "webhook_due": record.expires_at + MESSAGE_GRACE_MS,
+    }
+    return replace(record, **known | changes)
 
 
 def a_message(record: Record, value: Any = None) -> Message:
@@ -60,7 +77,10 @@ def a_catalog(validate: Validate = validate_text) -> Catalog:
 
 
 TRANSITIONS: Mapping[str, Transition] = {
-    name.lower(): it for name, it in vars(transitions).items() if isinstance(it, Transition)
+    name.lower(): it
+    for module in (transitions, webhook_transitions)
+    for name, it in vars(module).items()
+    if isinstance(it, Transition)
 }
 """Every transition by its name."""
 
@@ -68,10 +88,12 @@ TRANSITIONS: Mapping[str, Transition] = {
 def updates_of(record: Record, now: int = NOW) -> dict[str, Update]:
     """Every transition as an update of a record, by the transition's name.
 
-    It is made so that only the record can be in its way: those of keyed submits want `submit_id` s.
+    It is made so that only the record can be in its way: those of keyed submits want `submit_id` s, and those of
+    webhooks a webhook.
     """
     name, attempt, failure = record.request_id, record.attempts, Failure(ErrorCode.CRASHED, "died", 1)
     keyed, keyless = replace(record, submit_id="s"), replace(record, submit_id=None)
+    hooked = replace(record, webhook_attempts=record.webhook_attempts or 0)
     claim = (name, record.submitted_at, now + 33_000)
     trace = {"invocation_id": "i", "model_version": "1", "code_digest": "sha256:1"}
     return {
@@ -95,8 +117,16 @@ def updates_of(record: Record, now: int = NOW) -> dict[str, Update]:
         "mark_possibly_lost_keyed": transitions.mark_possibly_lost(keyed, now),
         "fail_lost": transitions.fail_lost(keyless, failure, now),
         "fail_lost_keyed": transitions.fail_lost(keyed, failure, now),
-        "replay": transitions.replay(record, now, expires_at=now * 2, delete_at=now, attempts=5),
+        "replay": transitions.replay(
+            replace(record, webhook_attempts=None), now, expires_at=now * 2, delete_at=now, attempts=5
+        ),
+        "replay_with_webhook": transitions.replay(hooked, now, expires_at=now * 2, delete_at=now, attempts=5),
         "forget_input": transitions.forget_input(name),
+        "webhook_claim": webhook_transitions.claim(hooked, now + 30_000, now),
+        "webhook_retry": webhook_transitions.retry(hooked, "[]", Retry(5), now),
+        "webhook_end": webhook_transitions.end(hooked, WebhookState.DELIVERED, "[]"),
+        "webhook_resend": webhook_transitions.resend(hooked, now),
+        "webhook_postpone": webhook_transitions.postpone(hooked, now),
     }
 
 

@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 
 from inference import transitions
-from inference.requests import FINAL, ErrorCode, Failure, Record, Status
+from inference.requests import FINAL, ErrorCode, Failure, Record, Status, WebhookState
 from inference.store.request_table import Applied, ConditionFailed
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW
-from tests.unit.samples import TRANSITIONS, a_record, for_request, updates_of
+from tests.unit.samples import TRANSITIONS, a_record, for_request, updates_of, with_webhook
 
 FULL = Record(
     request_id="f-full",
@@ -45,6 +45,14 @@ FULL = Record(
     error="",
     run_alone=True,
     invocation_id="i",
+    webhook_url="https://example.com/hook",
+    webhook_state=WebhookState.RETRYING,
+    webhook_attempts=1,
+    webhook_attempt_limit=8,
+    webhook_due=NOW * 2,
+    webhook_lease_until=11,
+    webhook_retry_at=12,
+    webhook_log="[]",
     progress='{"fraction": 0.4, "message": ""}',
 )
 
@@ -79,6 +87,10 @@ def interesting_records() -> list[Record]:
         for lease in (None, NOW - 1, NOW, NOW + 1):
             for changes in ({"attempts": 1}, {"attempts": 5}, {"attempts": 1, "expires_at": NOW, "run_alone": True}):
                 records.append(a_record(status=status, lease_until=lease, **changes))
+    for state in WebhookState:
+        for changes in ({}, {"webhook_lease_until": NOW}, {"webhook_lease_until": NOW - 1, "webhook_due": NOW}):
+            final = a_record(status=Status.FAILED, attempts=1, finished_at=NOW)
+            records.append(with_webhook(final, webhook_state=state, **changes))
     records += [a_record(), a_record(submitted_at=NOW - 1), a_record(submit_id="s"), a_record(submit_id="t")]
     return records
 
@@ -162,6 +174,29 @@ class TableContract:
         assert record.request_id not in list(subject.table.open_request_ids(NOW))
         subject.table.apply([updates_of(record)["replay"]])
         assert record.request_id in list(subject.table.open_request_ids(NOW))
+
+    def test_the_webhook_index_has_what_is_due_and_old_oldest_first(self, subject: Subject) -> None:
+        early = NOW - 20_000_000  # before what other tests put there
+        ages = {"c-w0": 0, "c-w2": -2, "c-w1": -1, "0-w5": -5, "f-w3": -3}
+        records = {
+            name: with_webhook(a_record(name, status=Status.FAILED, finished_at=NOW), webhook_due=early + age)
+            for name, age in ages.items()
+        }
+        subject.put(*records.values(), a_record("c-none", status=Status.FAILED))
+        assert list(subject.table.due_webhook_ids(early, 12)) == ["c-w2", "c-w1", "f-w3", "0-w5"]
+        subject.table.apply([updates_of(records["c-w2"])["webhook_postpone"]])
+        delivering = dataclasses.replace(records["c-w1"], webhook_state=WebhookState.DELIVERING)
+        subject.put(delivering)
+        assert isinstance(subject.table.apply([updates_of(delivering)["webhook_end"]])[0], Applied)
+        assert list(subject.table.due_webhook_ids(early)) == ["0-w5", "f-w3"]
+
+    def test_a_new_request_with_a_webhook_is_in_the_index(self, subject: Subject) -> None:
+        early = NOW - 30_000_000
+        record = with_webhook(fresh(), webhook_due=early)
+        subject.table.create(record)
+        assert list(subject.table.due_webhook_ids(early + 1)) == [record.request_id]
+        subject.table.discard(record)
+        assert list(subject.table.due_webhook_ids(early + 1)) == []
 
     def test_the_failed_requests_that_can_be_replayed(self, subject: Subject) -> None:
         kept = fresh(status=Status.FAILED, input="{}")

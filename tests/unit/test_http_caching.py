@@ -10,7 +10,7 @@ from inference.http.caching import CREDENTIALS, KEPT_SECONDS, cache_control, res
 from inference.http.messages import read_event
 from inference.requests import Record, Status
 from tests.unit.fakes import NOW
-from tests.unit.samples import a_record
+from tests.unit.samples import a_record, with_webhook
 
 LINK_SECONDS = 900
 RECORD = a_record(status=Status.SUCCEEDED)
@@ -26,6 +26,10 @@ def test_only_what_stays_as_it_is_may_be_used_without_a_question(status: Status)
     found = cache_control(a_record(status=status), NOW, LINK_SECONDS)
     stays = status in {Status.SUCCEEDED, Status.CANCELLED, Status.EXPIRED}
     assert found == (f"private, max-age={KEPT_SECONDS}" if stays else "private, no-cache")
+
+
+def test_the_deliveries_of_a_webhook_are_seen_after_the_request_is_final() -> None:
+    assert cache_control(with_webhook(a_record(status=Status.SUCCEEDED)), NOW, LINK_SECONDS) == "private, no-cache"
 
 
 def test_a_request_that_no_sweep_has_ended_yet_still_changes() -> None:

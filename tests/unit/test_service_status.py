@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from inference.description import describe, poll_after
 from inference.errors import UnknownRequest
-from inference.requests import FINAL, ErrorCode, Failure, Record, Status
+from inference.requests import FINAL, ErrorCode, Failure, Record, Status, WebhookState
 from inference.run_times import RunTime
 from tests.unit.api_harness import YOU, Api
 from tests.unit.fakes import NOW
-from tests.unit.samples import DEADLINE, RETENTION, a_record
+from tests.unit.samples import DEADLINE, RETENTION, WEBHOOK_URL, a_record, with_webhook
 
 
 def test_the_status_of_a_request(api: Api) -> None:
@@ -68,6 +69,23 @@ def test_an_unswept_request_is_shown_as_expired(api: Api) -> None:
     assert poll_after(record, NOW + DEADLINE * 1000) is None
 
 
+def test_a_webhook_is_shown_with_its_attempts() -> None:
+    record = with_webhook(
+        a_record(status=Status.SUCCEEDED, finished_at=NOW),
+        webhook_state=WebhookState.RETRYING,
+        webhook_retry_at=NOW + 5,
+        webhook_log='[{"attempt": 1}]',
+    )
+    assert describe(record, NOW)["webhook"] == {
+        "url": WEBHOOK_URL,
+        "state": "retrying",
+        "attempts": [{"attempt": 1}],
+        "next_attempt_at": "2027-01-15T08:00:00.005Z",
+    }
+    delivered = replace(record, webhook_state=WebhookState.DELIVERED)
+    assert describe(delivered, NOW)["webhook"]["next_attempt_at"] is None
+
+
 def test_everything_that_is_shown() -> None:
     record = a_record(
         status=Status.SUCCEEDED,
@@ -93,6 +111,7 @@ def test_everything_that_is_shown() -> None:
         "started_at": "2027-01-15T08:00:00.005Z",
         "finished_at": "2027-01-15T08:00:01.234Z",
         "expires_at": "2027-01-16T08:00:00.000Z",
+        "webhook": None,
     }
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from inference import transitions
-from inference.requests import FINAL, OPEN, ErrorCode, Failure, Record, Status
+from inference.requests import FINAL, OPEN, ErrorCode, Failure, Record, Status, WebhookState
 from inference.store.request_table import Applied
 from inference.transitions import Update
 from tests.unit.fake_table import FakeTable
@@ -33,7 +33,7 @@ PATHS = {
     (R, C): {"cancel"},
     (P, E): {"expire"},
     (R, E): {"expire"},
-    (F, P): {"replay"},
+    (F, P): {"replay", "replay_with_webhook"},
 }
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
 PAIRS = [(before, after) for before in Status for after in Status]
@@ -55,7 +55,10 @@ def test_the_drawing_in_the_docs_has_the_same_pairs() -> None:
 def _record_for(status: Status, name: str) -> Record:
     """A record in a status, with everything but the status as the transition wants it."""
     wants_lease = TRANSITIONS[name].before == {R}
+    state = {"webhook_claim": WebhookState.WAITING, "webhook_resend": WebhookState.FAILED}
+    webhook = {"webhook_state": state.get(name, WebhookState.DELIVERING), "webhook_attempts": 1, "webhook_due": NOW}
     return a_record(
+        **(webhook if "webhook" in name else {}),
         status=status,
         attempts=0 if name == "claim_first" else 1,
         lease_until=NOW + 1000 if wants_lease else NOW - 1,
@@ -88,13 +91,14 @@ def test_only_open_requests_are_in_the_open_index(name: str) -> None:
 
 def test_a_final_status_is_left_by_a_replay_of_a_failure_alone() -> None:
     leaving = {(name, status) for name, it in TRANSITIONS.items() if it.after for status in it.before & FINAL}
-    assert leaving == {("replay", Status.FAILED)}
+    assert leaving == {("replay", Status.FAILED), ("replay_with_webhook", Status.FAILED)}
 
 
 def test_the_comments_of_a_records_fields_name_the_transitions_that_set_and_clear_them() -> None:
     families = {
         "claim": {name for name, it in TRANSITIONS.items() if it.after is R},
         "outcome": {name for name, it in TRANSITIONS.items() if it.after in FINAL},
+        "webhook_start": {"webhook_resend", "replay_with_webhook"},
     }
 
     def named(comment: str, verb: str) -> set[str]:

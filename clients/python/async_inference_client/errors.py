@@ -6,8 +6,9 @@
     ├── ConnectionFailed             no HTTP response
     ├── ResponseError                an HTTP response that is not a success
     │   ├── Problem                  of the API itself: a class for each `type` of docs/api.md
-    │   │   ├── NotJson, InvalidIdempotencyKey, UnknownModel, UnknownRequest, UnknownRoute, AlreadyFinal, TooLarge,
-    │   │   ├── UnsupportedMediaType, UnsupportedContentEncoding, InvalidInput, IdempotencyKeyReused,
+    │   │   ├── NotJson, InvalidIdempotencyKey, InvalidWebhook, UnknownModel, UnknownRequest, UnknownRoute, AlreadyFinal,
+    │   │   ├── NotFinal, NoWebhook, TooLarge, UnsupportedMediaType, UnsupportedContentEncoding, InvalidInput,
+    │   │   ├── IdempotencyKeyReused,
     │   │   └── InternalError, Unavailable
     │   └── GatewayError             of API Gateway or a proxy: see `status`
     ├── WaitTimeout                  not final in time; it continues
@@ -140,6 +141,12 @@ class InvalidIdempotencyKey(Problem):
     TYPE = "/problems/invalid-idempotency-key"
 
 
+class InvalidWebhook(Problem):
+    """Webhooks are not sent to this URL, or the deployment has none."""
+
+    TYPE = "/problems/invalid-webhook"
+
+
 class UnknownModel(Problem):
     """No model of that name is deployed; the detail names those that are."""
 
@@ -171,6 +178,18 @@ class AlreadyFinal(Problem):
     def request_status(self) -> str | None:
         found = self.body.get("request_status")
         return found if isinstance(found, str) else None
+
+
+class NotFinal(Problem):
+    """The webhook of a request that is not final can't be sent again."""
+
+    TYPE = "/problems/not-final"
+
+
+class NoWebhook(Problem):
+    """The request was submitted without a webhook."""
+
+    TYPE = "/problems/no-webhook"
 
 
 class TooLarge(Problem):
@@ -216,7 +235,7 @@ class InvalidUpload(Problem):
 
 
 class IdempotencyKeyReused(Problem):
-    """The key was used with another input or model; `request_id` is that request's."""
+    """The key was used with another input, model or webhook; `request_id` is that request's."""
 
     TYPE = "/problems/idempotency-key-reused"
 
@@ -240,10 +259,13 @@ PROBLEMS: Mapping[str, type[Problem]] = {
     for kind in (
         NotJson,
         InvalidIdempotencyKey,
+        InvalidWebhook,
         UnknownModel,
         UnknownRequest,
         UnknownRoute,
         AlreadyFinal,
+        NotFinal,
+        NoWebhook,
         TooLarge,
         UnsupportedMediaType,
         UnsupportedContentEncoding,

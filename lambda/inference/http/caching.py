@@ -62,9 +62,10 @@ def respond_unless_unchanged(request: HttpRequest, body: str, headers: Mapping[s
 
 def cache_control(record: Record, now: int, link_seconds: int) -> str:
     """No shared cache may keep a request. A private one may use a final answer without asking, until the record is
-    deleted; one of a failed request only after asking, since an operator may replay it. Links to files that come out
-    of a cache must still be usable: half their life is left."""
-    if record.status not in FINAL or record.status is Status.FAILED:
+    deleted; one of a failed request only after asking, since an operator may replay it, and one with a webhook, whose
+    deliveries are in the answer. Links to files that come out of a cache must still be usable: half their life is left.
+    """
+    if record.status not in FINAL or record.status is Status.FAILED or record.webhook_url is not None:
         return "private, no-cache"
     seconds = link_seconds // 2 if record.files else KEPT_SECONDS
     return f"private, max-age={min(max(record.delete_at - now // 1000, 0), seconds)}"

@@ -144,6 +144,21 @@ def objects_of(record: Record) -> list[str]:
     return own + [upload_key(owner, upload_id) for upload_id in (record.uploads or "").split()]
 
 
+def file_links(bucket: Bucket, record: Record, seconds: int, now: int) -> list[dict[str, Any]]:
+    """The files of a result with links that are valid for some seconds, as the API shows them; `expires_at` in epoch
+    milliseconds."""
+    return [
+        {
+            "url": bucket.download_link(request_key(record.request_id, file.name), seconds),
+            "expires_at": now + seconds * 1000,
+            "bytes": file.bytes,
+            "sha256": file.sha256,
+            "content_type": file.content_type,
+        }
+        for file in files_of(record)
+    ]
+
+
 class Payloads:
     """The payloads of requests, as the api function and the operator's tools use them.
 
@@ -214,17 +229,8 @@ class Payloads:
     # Results
 
     def links(self, record: Record, now: int) -> list[dict[str, Any]]:
-        """The files of a result with links, as the API shows them; `expires_at` in epoch milliseconds."""
-        return [
-            {
-                "url": self._bucket.download_link(request_key(record.request_id, file.name), self._link_seconds),
-                "expires_at": now + self._link_seconds * 1000,
-                "bytes": file.bytes,
-                "sha256": file.sha256,
-                "content_type": file.content_type,
-            }
-            for file in files_of(record)
-        ]
+        """The files of a result with links: see `file_links`."""
+        return file_links(self._bucket, record, self._link_seconds, now)
 
     # Erasing
 

@@ -29,8 +29,9 @@ from inference.telemetry import Telemetry
 from inference.transitions import Update, create_if, discard_if, erase_if
 
 OPEN_INDEX = "open"
+WEBHOOK_INDEX = "webhooks"
 SHARDS = "0123456789abcdef"
-"""The open index has sixteen partition keys, the id's first character, so that no partition gets too many writes."""
+"""Each index has sixteen partition keys, the id's first character, so that no partition gets too many writes."""
 
 BATCH_STATEMENTS = 25
 """DynamoDB's limit on the statements of one BatchExecuteStatement."""
@@ -90,6 +91,8 @@ class RequestTable:
             Unavailable: DynamoDB did not confirm the write; the record may still have been written.
         """
         item = _to_item(record) | {"open_shard": {"S": record.request_id[0]}}
+        if record.webhook_due is not None:
+            item["webhook_shard"] = {"S": record.request_id[0]}
         try:
             self._client.put_item(
                 TableName=self._name,
@@ -162,22 +165,30 @@ class RequestTable:
 
         `first_shard` (0 to 15) is where to start: a caller that may not reach the end starts elsewhere each time.
         """
+        yield from self._ids_in(
+            OPEN_INDEX, "open_shard = :shard AND submitted_at < :before", submitted_before, first_shard
+        )
+
+    def due_webhook_ids(self, due_before: int, first_shard: int = 0) -> Iterator[str]:
+        """The requests whose webhook was due before a time (epoch ms), in the order of `open_request_ids`."""
+        yield from self._ids_in(
+            WEBHOOK_INDEX, "webhook_shard = :shard AND webhook_due < :before", due_before, first_shard
+        )
+
+    def _ids_in(self, index: str, condition: str, before: int, first_shard: int) -> Iterator[str]:
         for shard in SHARDS[first_shard:] + SHARDS[:first_shard]:
             arguments = {
                 "TableName": self._name,
-                "IndexName": OPEN_INDEX,
-                "KeyConditionExpression": "open_shard = :shard AND submitted_at < :before",
-                "ExpressionAttributeValues": {
-                    ":shard": {"S": shard},
-                    ":before": {"N": str(submitted_before)},
-                },
+                "IndexName": index,
+                "KeyConditionExpression": condition,
+                "ExpressionAttributeValues": {":shard": {"S": shard}, ":before": {"N": str(before)}},
             }
             try:
                 for page in self._client.get_paginator("query").paginate(**arguments):
                     for item in page["Items"]:
                         yield item["request_id"]["S"]
             except (ClientError, BotoCoreError) as error:
-                raise _unavailable("read the open index", error) from error
+                raise _unavailable(f"read the index {index}", error) from error
 
     def failed_with_input(self) -> Iterator[Record]:
         """The failed requests whose input was kept. A scan: for operators' tools, not for functions."""
