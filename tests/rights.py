@@ -33,6 +33,8 @@ def rights(
     key: str | None = None,
     artifact: tuple[str, str] | None = None,
     artifact_key: str | None = None,
+    secret: str | None = None,
+    secret_key: str | None = None,
     payload_bucket: str | None = None,
     api_keys: bool = False,
 ) -> Rights:
@@ -43,6 +45,8 @@ def rights(
         key: ARN of the KMS key that encrypts the stack.
         artifact: bucket and key of what every worker reads in S3.
         artifact_key: ARN of the KMS key that encrypts it.
+        secret: ARN of what webhooks are signed with, in Secrets Manager or SSM; None: no webhooks.
+        secret_key: ARN of the KMS key that encrypts it.
         payload_bucket: its name, if it is not the stack's.
         api_keys: callers have API keys.
     """
@@ -79,6 +83,27 @@ def rights(
     }
     if api_keys:
         roles["authorizer"] = [({"dynamodb:GetItem"}, {f"arn:aws:dynamodb:{region}:{account}:table/{prefix}-api-keys"})]
+    if secret:
+        service = secret.split(":")[2]
+        read = {"ssm": "ssm:GetParameter"}.get(service, "secretsmanager:GetSecretValue")
+        reading_streams = {
+            f"dynamodb:{name}" for name in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
+        }
+        roles["sweeper"][-1] = ({"dynamodb:Query"}, {table + "/index/open", table + "/index/webhooks"})
+        roles["sweeper"].append(({"sqs:SendMessage"}, {queues + "webhooks"}))
+        roles["relay"] = [
+            (reading_streams, {table + "/stream/*"}),
+            ({"sqs:SendMessage"}, {queues + "webhooks"}),
+        ]
+        roles["deliverer"] = [
+            ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {table}),
+            (CONSUME | {"sqs:ChangeMessageVisibility", "sqs:ChangeMessageVisibilityBatch"}, {queues + "webhooks"}),
+            ({"sqs:SendMessage"}, {queues + "webhooks-dlq"}),
+            ({"s3:GetObject"}, {f"{requests}/attempt-*"}),
+            ({read}, {secret}),
+        ]
+        if secret_key:
+            roles["deliverer"].append(({"kms:Decrypt"}, {via(secret_key, service, secret.split(":")[3])}))
     for worker in workers:
         roles[f"worker-{worker}"] = [
             (CONSUME | {"sqs:ChangeMessageVisibility", "sqs:ChangeMessageVisibilityBatch"}, {queues + worker}),
@@ -95,13 +120,18 @@ def rights(
         if role.startswith("worker-") and artifact_key:
             statements.append(({"kms:Decrypt"}, {via(artifact_key, "s3", region)}))
         if key:
-            services = {"sweeper": {"dynamodb"}, "authorizer": {"dynamodb"}, "dead-letters": {"sqs", "dynamodb"}}.get(
-                role, {"sqs", "dynamodb", "s3"}
-            )
+            services = {
+                "sweeper": {"dynamodb", "sqs"} if secret else {"dynamodb"},
+                "authorizer": {"dynamodb"},
+                "dead-letters": {"sqs", "dynamodb"},
+                "relay": {"sqs", "dynamodb"},
+            }.get(role, {"sqs", "dynamodb", "s3"})
             statements.append(({"kms:Decrypt"}, {via(key, service, region) for service in services}))
         if key and role.startswith("worker-"):
             statements.append(({"kms:GenerateDataKey"}, {via(key, "s3", region)}))
     if key:
         roles["api"].append(({"kms:GenerateDataKey"}, {via(key, service, region) for service in ("s3", "sqs")}))
+        for role in ("sweeper", "relay", "deliverer") if secret else ():
+            roles[role].append(({"kms:GenerateDataKey"}, {via(key, "sqs", region)}))
     own_log = {"logs:CreateLogStream", "logs:PutLogEvents"}
     return {role: [*found, (own_log, {f"{logs}{role}:*"})] for role, found in roles.items()}

@@ -2,11 +2,15 @@
 # module); CloudWatch Logs and CloudWatch's alarms, by right of the key's policy (docs/key-policy.json); ECR, by grants of its own.
 
 locals {
-  # A send needs both: SQS generates a data key, and checks it. The sweeper only counts messages.
+  # A send needs both: SQS generates a data key, and checks it. The sweeper sends webhooks' messages; without webhooks it only counts messages.
   keys = { for function, uses in {
     api          = { decrypts_by = ["dynamodb", "s3", "sqs"], encrypts_by = ["s3", "sqs"] }
     dead_letters = { decrypts_by = ["dynamodb", "sqs"], encrypts_by = [] }
-    sweeper      = { decrypts_by = ["dynamodb"], encrypts_by = [] }
-    authorizer   = { decrypts_by = ["dynamodb"], encrypts_by = [] }
+    sweeper = {
+      decrypts_by = concat(["dynamodb"], var.webhooks == null ? [] : ["sqs"])
+      encrypts_by = var.webhooks == null ? [] : ["sqs"]
+    }
+    sweeper    = { decrypts_by = ["dynamodb"], encrypts_by = [] }
+    authorizer = { decrypts_by = ["dynamodb"], encrypts_by = [] }
   } : function => var.kms_key_arn == null ? null : merge({ arn = var.kms_key_arn }, uses) }
 }

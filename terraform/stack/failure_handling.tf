@@ -55,7 +55,7 @@ module "sweeper" {
   source = "../modules/function"
 
   name                 = local.function_names.sweeper
-  description          = "Ends requests that are neither in a queue nor leased."
+  description          = "Ends requests that are neither in a queue nor leased, and has webhooks sent that are due."
   package              = { zip = { path = local.lambda_package, handler = "sweeper.handler", runtime = local.defaults.zip.runtime } }
   architecture         = var.architecture
   memory_mb            = local.sweeper.memory_mb
@@ -69,7 +69,7 @@ module "sweeper" {
   key                  = local.keys.sweeper
   vpc                  = local.function_vpc
 
-  environment = merge(local.metrics_environment, {
+  environment = merge(local.metrics_environment, local.webhook_queue_environment, {
     REQUEST_TABLE       = module.request_table.name
     LOG_LEVEL           = var.log_level
     MODELS              = local.models_json

@@ -38,6 +38,7 @@ module "request_table" {
   name                = local.table_name
   list_by_caller      = local.requests.list_by_caller
   deletion_protection = var.deletion_protection
+  stream              = var.webhooks != null
   kms_key_arn         = var.kms_key_arn
 }
 
@@ -115,7 +116,7 @@ module "api" {
   key                  = local.keys.api
   vpc                  = local.function_vpc
 
-  environment = merge(local.metrics_environment, {
+  environment = merge(local.metrics_environment, local.webhook_environment, {
     REQUEST_TABLE            = module.request_table.name
     LOG_LEVEL                = var.log_level
     MODELS                   = module.sweeper.environment.MODELS                                                # the sweeper ends requests of models that it does not know

@@ -21,7 +21,8 @@ module "monitoring" {
     timeout_seconds = worker.timeout_seconds
     alarms          = local.monitoring.alarm_models == null ? true : anytrue([for model in local.monitoring.alarm_models : local.worker_of[model] == name])
   } }
-  dead_letter_queue = local.dlq_name
+  dead_letter_queue         = local.dlq_name
+  webhook_dead_letter_queue = one(module.webhooks[*].dead_letter_queue_name)
 
   functions = local.function_names
   api_id    = module.http_api.id

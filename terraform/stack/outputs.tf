@@ -4,7 +4,9 @@ output "deployment" {
     api_id; api_url: base URL of the API on AWS, the variable of that name where it is set, else API Gateway's own.
     default_model: what POST /predict goes to. request_table, payload_bucket: their names.
     queue_urls: by model; the models of a pool have one queue. dead_letter_queue_url: of all. pools: the models of each.
-    function_names: by role, which is api, dead_letters, sweeper, worker/<model or pool>, or authorizer where there are API keys.
+    webhook_dead_letter_queue_url: of the webhooks that could not be delivered; null without webhooks.
+    function_names: by role, which is api, dead_letters, sweeper, worker/<model or pool>, with webhooks relay and deliverer,
+      and authorizer where there are API keys.
     api_keys: their table, and for how many seconds a revoked one may work; null where the authorizer is another.
     worker_role_arns: by model or pool; whom the policy of a bucket or key in another account has to let in.
     protected: what destroy refuses to delete while deletion_protection is on, by name; empty when it is off.
@@ -23,6 +25,8 @@ output "deployment" {
     dead_letter_queue_url = module.dead_letter_queue.url
     pools                 = { for pool in keys(var.pools) : pool => module.worker[pool].models }
 
+    webhook_dead_letter_queue_url = one(module.webhooks[*].dead_letter_queue_url)
+
     function_names = merge(
       {
         api          = module.api.name
@@ -31,6 +35,7 @@ output "deployment" {
       },
       { for name, worker in module.worker : "worker/${name}" => worker.function_name },
       { for authorizer in module.authorizer : "authorizer" => authorizer.name },
+      module.webhooks[*].function_names...
     )
     worker_role_arns = { for name, worker in module.worker : name => worker.role_arn }
 

@@ -57,7 +57,7 @@ data "aws_iam_policy_document" "sweeper_table" {
 
   statement {
     actions   = ["dynamodb:Query"]
-    resources = ["${local.table_arn}/index/open"]
+    resources = concat(["${local.table_arn}/index/open"], var.webhooks == null ? [] : ["${local.table_arn}/index/webhooks"])
   }
 }
 
@@ -65,5 +65,14 @@ data "aws_iam_policy_document" "sweeper_queue" {
   statement {
     actions   = ["sqs:GetQueueAttributes"]
     resources = concat(local.queue_arns, [local.dlq_arn])
+  }
+
+  dynamic "statement" {
+    for_each = local.webhook_queue_arns
+
+    content {
+      actions   = ["sqs:SendMessage"]
+      resources = [statement.value]
+    }
   }
 }

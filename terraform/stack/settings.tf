@@ -13,6 +13,7 @@ locals {
   throttling   = merge(local.defaults.throttling, var.throttling)
   vpc          = var.vpc == null ? null : merge(local.defaults.vpc, var.vpc)
   cors         = var.cors == null ? null : merge(local.defaults.cors, var.cors)
+  webhooks     = var.webhooks == null ? null : merge(local.defaults.webhooks, var.webhooks)
 
   has_api_keys = local.authorizer.type == "API_KEY"
 
@@ -30,6 +31,7 @@ locals {
     authorizer = { issuer = "a string", audience = "a list" }
     monitoring = { alarm_models = "a list" }
     vpc        = { subnet_ids = "a list", security_group_ids = "a list" }
+    webhooks   = { secret_arn = "a string", secret_kms_key_arn = "a string", default_url = "a string" }
     models = {
       pool                 = "a string"
       source               = "a string"

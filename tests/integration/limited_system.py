@@ -88,7 +88,10 @@ class LimitedSystem(System):
             case "sqs", _:
                 if operation == "ChangeMessageVisibilityBatch":
                     actions.append("sqs:ChangeMessageVisibility")  # the one that AWS checks
-                used = {"SendMessage": ("kms:GenerateDataKey", "kms:Decrypt"), "ReceiveMessage": ("kms:Decrypt",)}
+                if operation == "SendMessageBatch":
+                    actions = ["sqs:SendMessage"]
+                sends = ("kms:GenerateDataKey", "kms:Decrypt")
+                used = {"SendMessage": sends, "SendMessageBatch": sends, "ReceiveMessage": ("kms:Decrypt",)}
                 return [
                     *((action, place + params["QueueUrl"].rpartition("/")[2]) for action in actions),
                     *(self._use(action, "sqs") for action in used.get(operation, ())),

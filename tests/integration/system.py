@@ -97,6 +97,9 @@ class System:
         models: model name -> source; the first is the default.
     """
 
+    webhooks = "{}"
+    """The api function's setting: clients may name webhooks, which `webhook_system.py` sends."""
+
     def __init__(
         self,
         package: Path,
@@ -125,6 +128,7 @@ class System:
             "WORKER_LOG_GROUP_PREFIX": f"/aws/lambda/{PREFIX}-worker-",
             "SWEEP_GRACE_SECONDS": str(GRACE_SECONDS),
             "METRICS_ENVIRONMENT": PREFIX,
+            "WEBHOOKS": self.webhooks,
         } | api_environment()
         for name, value in environment.items():
             monkeypatch.setenv(name, value)

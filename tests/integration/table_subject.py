@@ -39,6 +39,8 @@ def table_subject(statements: int, name: str = NAME, strip: bool = False) -> Sub
             item = _to_item(record)
             if record.status in OPEN:
                 item["open_shard"] = {"S": record.request_id[0]}
+            if record.webhook_due is not None:
+                item["webhook_shard"] = {"S": record.request_id[0]}
             items.append({"PutRequest": {"Item": item}})
         for start in range(0, len(items), 25):
             answer = client.batch_write_item(RequestItems={name: items[start : start + 25]})

@@ -17,6 +17,8 @@ from tests.integration.terraform_definition import MAX_RECEIVE_COUNT
 UNKNOWN = "6f1c2b1e-5d0a-4c57-9a3e-0d6b7f3a9c11"
 TEXT = {"text": "worst delay of my life, never again"}
 
+RESEND = "POST /requests/{request_id}/webhook"
+
 Response = dict[str, Any]
 Produce = Callable[[System, str], Response]
 
@@ -46,6 +48,16 @@ def of_a_final_request(system: System, route: str) -> Response:
     request_id = system.predict(TEXT)["json"]["request_id"]
     system.run_worker()
     return system.call(event_of(route, request_id=request_id))
+
+
+def of_a_request_with_a_webhook(final: bool) -> Produce:
+    def produce(system: System, route: str) -> Response:
+        accepted = system.call(event_of("POST /predict", webhook_url="https://example.com/hook"))
+        if final:
+            system.run_worker()
+        return system.call(event_of(route, request_id=accepted["json"]["request_id"]))
+
+    return produce
 
 
 def of_what_the_route_is_about(system: System, route: str) -> Response:
@@ -94,7 +106,7 @@ def while_the_service_raises(error: Exception) -> Produce:
 PRODUCERS: dict[int | str, Produce] = {
     200: of_what_the_route_is_about,
     201: sends(),
-    202: sends(),
+    202: lambda system, route: (of_a_request_with_a_webhook(True) if route == RESEND else sends())(system, route),
     304: with_the_tag_of_an_earlier_answer,
     "/problems/already-final": of_a_final_request,
     "/problems/idempotency-key-reused": with_the_key_of_another,
@@ -102,6 +114,9 @@ PRODUCERS: dict[int | str, Produce] = {
     "/problems/invalid-idempotency-key": sends(idempotency_key=""),
     "/problems/invalid-query": with_an_invalid_query,
     "/problems/invalid-input": sends({"text": ""}),
+    "/problems/invalid-webhook": sends(webhook_url="http://example.com/"),
+    "/problems/no-webhook": of_a_final_request,
+    "/problems/not-final": of_a_request_with_a_webhook(False),
     "/problems/invalid-reference": sends({"text": {"$ref": "http://169.254.169.254/"}}),
     "/problems/invalid-upload": sends({}),
     "/problems/not-json": sends("{"),

@@ -12,19 +12,24 @@ from inference.settings import (
     ApiSettings,
     AuthorizerSettings,
     DeadLettersSettings,
+    DelivererSettings,
+    RelaySettings,
     Settings,
     SweeperSettings,
     WorkerSettings,
 )
 from inference.store.payloads import MAX_MESSAGE_BYTES, REFERABLE_MS
+from inference.webhooks.retries import DELAYS_SECONDS, SHORT_DELAY_SECONDS
+from inference.webhooks.sender import CONNECT_SECONDS, TOTAL_SECONDS
 from scripts.stack_defaults import api_environment, worker_environment
 from tests.integration.terraform_definition import Module
 from worker.payloads import MAX_DEPTH
 
 TERRAFORM = Path(__file__).resolve().parents[2] / "terraform"
 STACK = TERRAFORM / "stack"
-OPTIONAL = {"MODEL_ARTIFACTS", "METRICS_ENVIRONMENT", "POOL"}
-"""Set where a model has one, where metrics are on, and for a pool; every other setting is required."""
+OPTIONAL = {"MODEL_ARTIFACTS", "METRICS_ENVIRONMENT", "POOL", "WEBHOOKS", "WEBHOOK_QUEUE_URL"}
+"""Set where a model has one, where metrics are on, for a pool, and where the deployment has webhooks; every other
+setting is required."""
 
 
 def names_in(text: str) -> set[str]:
@@ -45,15 +50,35 @@ def block(file: Path, start: str) -> str:
         (STACK / "api_keys.tf", 'module "authorizer"', AuthorizerSettings),
         (STACK / "failure_handling.tf", 'module "dead_letters"', DeadLettersSettings),
         (STACK / "failure_handling.tf", 'module "sweeper"', SweeperSettings),
+        (TERRAFORM / "modules" / "webhooks" / "main.tf", 'module "relay"', RelaySettings),
+        (TERRAFORM / "modules" / "webhooks" / "main.tf", 'module "deliverer"', DelivererSettings),
         (TERRAFORM / "modules" / "worker" / "main.tf", "", WorkerSettings),
     ],
-    ids=["api", "authorizer", "dead_letters", "sweeper", "worker"],
+    ids=["api", "authorizer", "dead_letters", "sweeper", "relay", "deliverer", "worker"],
 )
 def test_the_environment_is_what_the_settings_read(file: Path, start: str, settings: type[Settings]) -> None:
     text = block(file, start) if start else file.read_text()
     known = {field.name.upper() for field in fields(settings)}
     assert names_in(text) | (OPTIONAL & known) == known
     assert ("metrics_environment" in text) == ("METRICS_ENVIRONMENT" in known)
+
+
+def test_webhooks_reach_the_functions_that_take_part() -> None:
+    text = (STACK / "webhooks.tf").read_text()
+    assert names_in(re.sub(r"[?:{] ", "\n", text)) == {"WEBHOOKS", "WEBHOOK_QUEUE_URL"}
+    assert "local.webhook_environment" in block(STACK / "main.tf", 'module "api"')
+    assert "local.webhook_queue_environment" in block(STACK / "failure_handling.tf", 'module "sweeper"')
+
+
+def test_a_delivery_ends_before_the_deliverer() -> None:
+    """Else Lambda would end it between the receiver's answer and its record, and it would be made again."""
+    text = (TERRAFORM / "modules" / "webhooks" / "main.tf").read_text()
+    timeout = re.search(r"deliverer_timeout_seconds = (\d+)", text)
+    receives = re.search(r"max_receive_count = (\d+)", text)
+    assert timeout is not None
+    assert receives is not None
+    assert int(timeout[1]) > TOTAL_SECONDS + CONNECT_SECONDS + 15, "15: DynamoDB's three attempts before or after it"
+    assert int(receives[1]) > sum(seconds <= SHORT_DELAY_SECONDS for seconds in DELAYS_SECONDS) + 1
 
 
 def test_a_message_that_the_api_makes_fits_in_the_queue() -> None:
@@ -83,7 +108,10 @@ def test_the_sweepers_grace_outlives_a_submit() -> None:
     assert int(longest[1]) < int(grace[1])
 
 
-@pytest.mark.parametrize("settings", [ApiSettings, DeadLettersSettings, SweeperSettings, WorkerSettings])
+@pytest.mark.parametrize(
+    "settings",
+    [ApiSettings, DeadLettersSettings, DelivererSettings, RelaySettings, SweeperSettings, WorkerSettings],
+)
 def test_a_setting_has_no_default_of_its_own(settings: type[Settings]) -> None:
     optional = {field.name.upper() for field in fields(settings) if field.default_factory is not MISSING}
     assert all(field.default is MISSING for field in fields(settings))
@@ -91,7 +119,8 @@ def test_a_setting_has_no_default_of_its_own(settings: type[Settings]) -> None:
 
 
 def test_what_tests_and_benchmarks_take_for_terraforms_settings_is_complete() -> None:
-    names = {"MODELS", "DEFAULT_MODEL", "QUEUE_URL_PREFIX", "REQUEST_TABLE", "METRICS_ENVIRONMENT"}
+    names = {"MODELS", "DEFAULT_MODEL", "QUEUE_URL_PREFIX", "REQUEST_TABLE", "METRICS_ENVIRONMENT", "WEBHOOKS"}
     assert api_environment().keys() | names == {field.name.upper() for field in fields(ApiSettings)}
     names = {"MODELS", "QUEUE_URL", "REQUEST_TABLE"}
-    assert worker_environment().keys() | names | OPTIONAL == {field.name.upper() for field in fields(WorkerSettings)}
+    known = {field.name.upper() for field in fields(WorkerSettings)}
+    assert worker_environment().keys() | names | (OPTIONAL & known) == known

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.terraform
 COUNTED = {
     "ColdStart",
     "InvalidInput",
+    "WebhookFailed",
     *(status.title() for status in FINAL),
     *("FailedModelError", "FailedTimeout"),
 }
@@ -207,6 +208,7 @@ def test_alarms_and_dashboard_are_right_after_one_apply(changing: Changing) -> N
         "emails": ["team@example.com"],
         "workers": {"mine": worker},
         "dead_letter_queue": "p-dlq",
+        "webhook_dead_letter_queue": "p-webhooks-dlq",
         "functions": {"api": "p-api", "dead_letters": "p-dead-letters", "sweeper": "p-sweeper"},
         "api_id": "abc",
         "metrics": True,
@@ -217,7 +219,7 @@ def test_alarms_and_dashboard_are_right_after_one_apply(changing: Changing) -> N
         "kms_key_arn": None,
     }
     created = changing.apply_modules({"monitoring": monitoring})
-    assert sum("aws_cloudwatch_metric_alarm" in each for each in created) == 11
+    assert sum("aws_cloudwatch_metric_alarm" in each for each in created) == 12
     assert changing.planned() == []
     shown = _metrics_of(changing)
     assert shown == {*MEASURED, *COUNTED}, "the dashboard has every metric that the functions write, and no other"

@@ -13,6 +13,8 @@ from inference.settings import (
     ApiSettings,
     AuthorizerSettings,
     DeadLettersSettings,
+    DelivererSettings,
+    RelaySettings,
     Settings,
     SweeperSettings,
     WorkerSettings,
@@ -41,6 +43,12 @@ ENCRYPTED: dict[str, Any] = {
 }
 
 
+SECRETS = [
+    f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:hooks-AbCdEf",
+    f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/hooks/secret",
+]
+
+
 @pytest.mark.parametrize(
     ("settings", "more"),
     [
@@ -49,8 +57,13 @@ ENCRYPTED: dict[str, Any] = {
             ENCRYPTED,
             {"key": KEY, "artifact": ("models", "all/1.onnx"), "artifact_key": ARTIFACT_KEY, "api_keys": True},
         ),
+        ({"webhooks": {"secret_arn": SECRETS[0]}}, {"secret": SECRETS[0]}),
+        (
+            {"kms_key_arn": KEY, "webhooks": {"secret_arn": SECRETS[1], "secret_kms_key_arn": ARTIFACT_KEY}},
+            {"key": KEY, "secret": SECRETS[1], "secret_key": ARTIFACT_KEY},
+        ),
     ],
-    ids=["default", "encrypted, with keys"],
+    ids=["default", "encrypted, with keys", "webhooks", "webhooks encrypted"],
 )
 def test_each_function_has_exactly_its_rights(plan_of: PlanOf, settings: Any, more: Any) -> None:
     found = plan_of("dev", *MODELS, **settings).rights()
@@ -67,7 +80,7 @@ def test_without_lists_there_is_no_right_route_or_index_for_them(plan_of: PlanOf
     assert not any(actions & {"dynamodb:Query", "dynamodb:BatchGetItem"} for actions in rights_of_api)
     assert "GET /requests" not in {route["route_key"] for route in plan.of("aws_apigatewayv2_route").values()}
     (table,) = plan.of("aws_dynamodb_table").values()
-    assert [index["name"] for index in table["global_secondary_index"]] == ["open"]
+    assert {index["name"] for index in table["global_secondary_index"]} == {"open", "webhooks"}
 
 
 @pytest.mark.parametrize(("docs", "description", "page"), [("open", "NONE", "NONE"), ("off", None, None)])
@@ -353,6 +366,8 @@ SETTINGS: dict[str, type[Settings]] = {
     "api": ApiSettings,
     "dead-letters": DeadLettersSettings,
     "authorizer": AuthorizerSettings,
+    "deliverer": DelivererSettings,
+    "relay": RelaySettings,
     "sweeper": SweeperSettings,
 }
 
@@ -365,4 +380,29 @@ def test_every_setting_of_a_function_is_set_and_no_other(plan_of: PlanOf, enviro
         settings = SETTINGS.get(role, WorkerSettings)
         settings.from_environment(variables)
         known = {field.name.upper() for field in fields(settings)}
-        assert variables.keys() | ({"MODEL_ARTIFACTS", "METRICS_ENVIRONMENT", "POOL"} & known) == known, role
+        optional = {"MODEL_ARTIFACTS", "METRICS_ENVIRONMENT", "POOL", "WEBHOOKS", "WEBHOOK_QUEUE_URL"}
+        assert variables.keys() | (optional & known) == known, role
+
+
+def test_webhooks_add_what_they_need_and_touch_no_worker(plan_of: PlanOf) -> None:
+    before, after = plan_of("dev"), plan_of("dev", webhooks={"secret_arn": SECRETS[0]})
+    added = after.resources.keys() - before.resources.keys()
+    assert added
+    assert all(address.startswith("module.stack.module.webhooks[0].") for address in added)
+    changed = {
+        address
+        for address, resource in before.resources.items()
+        if after.resources[address]["change"] != resource["change"]
+    }
+    functions = r"module\.stack\.module\.(api|sweeper)\.(aws_lambda_function|aws_iam_role_policy)\b"
+    allowed = functions + r"|module\.stack\.module\.request_table\.aws_dynamodb_table\b"
+    assert all(re.match(allowed, address) for address in changed), changed
+    variables = {
+        values["function_name"].rpartition("-")[2]: values["environment"][0]["variables"]
+        for values in after.of("aws_lambda_function").values()
+    }
+    for role in ("relay", "deliverer", "sweeper"):
+        SETTINGS[role].from_environment(variables[role])
+    assert ApiSettings.from_environment(variables["api"]).webhooks is not None
+    (table,) = after.of("aws_dynamodb_table").values()
+    assert (table["stream_enabled"], table["stream_view_type"]) == (True, "NEW_IMAGE")

@@ -142,6 +142,25 @@ resource "aws_cloudwatch_metric_alarm" "dead_letters" {
   ok_actions          = local.alarm_actions
 }
 
+# A redrive sends them again, and empties the queue.
+resource "aws_cloudwatch_metric_alarm" "webhook_dead_letters" {
+  count = var.alarms && var.webhook_dead_letter_queue != null ? 1 : 0
+
+  alarm_name          = "${var.name}-webhook-dead-letters"
+  alarm_description   = "Webhooks were given up after their last attempt, or could not be processed."
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateNumberOfMessagesVisible"
+  dimensions          = { QueueName = var.webhook_dead_letter_queue }
+  statistic           = "Maximum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  ok_actions          = local.alarm_actions
+}
+
 resource "aws_cloudwatch_metric_alarm" "api_errors" {
   count = var.alarms ? 1 : 0
 

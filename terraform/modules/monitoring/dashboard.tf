@@ -30,8 +30,8 @@ locals {
     "Queues: messages that wait" = [for name, worker in var.workers :
       ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", worker.queue, { stat = "Maximum", label = name }]
     ]
-    "Dead-letter queue: messages" = [
-      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", var.dead_letter_queue, { stat = "Maximum" }]
+    "Dead-letter queue: messages" = [for name in compact([var.dead_letter_queue, var.webhook_dead_letter_queue]) :
+      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", name, { stat = "Maximum" }]
     ]
     "Workers: at work" = [for name, worker in var.workers :
       ["AWS/Lambda", "ConcurrentExecutions", "FunctionName", worker.function, { stat = "Maximum", label = name }]
@@ -55,7 +55,9 @@ locals {
     "Workers: time to load the model, longest (ms)" = { LoadTime = "Maximum" }
   }
 
-  own_graphs = { for title, metrics in local.model_graphs : title => flatten([for name in keys(var.workers) : [
+  webhook_graphs = var.webhook_dead_letter_queue == null ? {} : { "Webhooks: given up" = { WebhookFailed = "Sum" } }
+
+  own_graphs = { for title, metrics in merge(local.model_graphs, local.webhook_graphs) : title => flatten([for name in keys(var.workers) : [
     for metric, stat in metrics :
     { line = [local.namespace, metric, "Environment", var.name, "Model", name, { stat = stat, label = length(metrics) == 1 ? name : "${name}: ${metric}" }] }
   ]])[*].line if var.metrics }

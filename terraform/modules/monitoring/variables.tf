@@ -54,6 +54,12 @@ variable "dead_letter_queue" {
   nullable    = false
 }
 
+variable "webhook_dead_letter_queue" {
+  description = "Name of the webhooks' dead-letter queue; null without webhooks."
+  type        = string
+  nullable    = true
+}
+
 variable "functions" {
   description = "Names of the functions that all models share; the authorizer's where there is one."
   type = object({

@@ -4,6 +4,10 @@ resource "aws_dynamodb_table" "this" {
   hash_key                    = "request_id"
   deletion_protection_enabled = var.deletion_protection
 
+  # Without a reader a stream costs nothing, and Lambda reads it without charge.
+  stream_enabled   = var.stream
+  stream_view_type = var.stream ? "NEW_IMAGE" : null
+
   attribute {
     name = "request_id"
     type = "S"
@@ -19,11 +23,29 @@ resource "aws_dynamodb_table" "this" {
     type = "N"
   }
 
+  attribute {
+    name = "webhook_shard"
+    type = "S"
+  }
+
+  attribute {
+    name = "webhook_due"
+    type = "N"
+  }
+
   # Sparse: only a request that is not final has open_shard, so the sweeper reads what is open and nothing else.
   global_secondary_index {
     name            = "open"
     hash_key        = "open_shard"
     range_key       = "submitted_at"
+    projection_type = "KEYS_ONLY"
+  }
+
+  # Sparse: only a request whose webhook is to be sent, so one without a webhook costs nothing here.
+  global_secondary_index {
+    name            = "webhooks"
+    hash_key        = "webhook_shard"
+    range_key       = "webhook_due"
     projection_type = "KEYS_ONLY"
   }
 

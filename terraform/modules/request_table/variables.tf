@@ -21,6 +21,12 @@ variable "deletion_protection" {
   nullable    = false
 }
 
+variable "stream" {
+  description = "Have a stream of the table's changes, with the new images: what webhooks follow from."
+  type        = bool
+  nullable    = false
+}
+
 variable "kms_key_arn" {
   description = "KMS key that encrypts the table; null is the one that AWS manages for DynamoDB."
   type        = string

@@ -522,3 +522,37 @@ run "in_an_existing_vpc" {
     error_message = "no VPC may be made where one is given"
   }
 }
+
+run "without_webhooks" {
+  assert {
+    condition     = length(module.webhooks) == 0 && output.deployment.webhook_dead_letter_queue_url == null && length(local.webhook_environment) == 0 && length(local.webhook_queue_arns) == 0
+    error_message = "without webhooks nothing of them may exist"
+  }
+}
+
+run "with_webhooks" {
+  variables {
+    webhooks   = { secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:hooks-AbCdEf", default_url = "https://example.com/hook" }
+    monitoring = { alarms = true }
+  }
+
+  assert {
+    condition     = output.deployment.function_names.relay == "inference-test-relay" && output.deployment.function_names.deliverer == "inference-test-deliverer" && output.deployment.webhook_dead_letter_queue_url != null
+    error_message = "what belongs to webhooks must be told"
+  }
+
+  assert {
+    condition     = jsondecode(local.webhook_environment.WEBHOOKS) == { default_url = "https://example.com/hook", allow_loopback = false } && local.webhook_queue_environment.WEBHOOK_QUEUE_URL == "${local.queue_url_prefix}webhooks"
+    error_message = "the api function must know the default, and the sweeper the queue"
+  }
+
+  assert {
+    condition     = contains(data.aws_iam_policy_document.sweeper_table.statement[1].resources, "${local.table_arn}/index/webhooks") && data.aws_iam_policy_document.sweeper_queue.statement[1].actions == toset(["sqs:SendMessage"]) && data.aws_iam_policy_document.sweeper_queue.statement[1].resources == toset(["arn:aws:sqs:eu-west-1:123456789012:inference-test-webhooks"])
+    error_message = "the sweeper must be able to send what is due"
+  }
+
+  assert {
+    condition     = contains(output.deployment.monitoring.alarms, "inference-test-webhook-dead-letters")
+    error_message = "webhooks that are given up must be seen"
+  }
+}

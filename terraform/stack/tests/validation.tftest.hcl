@@ -585,3 +585,55 @@ run "vpc_of_two_kinds" {
     vpc = { subnet_ids = ["subnet-a"], security_group_ids = ["sg-1"], zone_count = 3 }
   }
 }
+
+run "invalid_webhooks_setting" {
+  command         = plan
+  expect_failures = [var.webhooks]
+
+  variables {
+    # a misspelt setting
+    webhooks = { secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:hooks", url = "https://example.com" }
+  }
+}
+
+run "invalid_webhooks_type" {
+  command         = plan
+  expect_failures = [var.webhooks]
+
+  variables {
+    # a text instead of a number
+    webhooks = { secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:hooks", maximum_concurrency = "many" }
+  }
+}
+
+run "invalid_webhooks_without_a_secret" {
+  command         = plan
+  expect_failures = [var.webhooks]
+
+  variables {
+    webhooks = {}
+  }
+}
+
+run "invalid_webhooks_in_a_closed_vpc" {
+  command         = plan
+  expect_failures = [var.webhooks]
+
+  variables {
+    webhooks = { secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:hooks" }
+    vpc      = {}
+  }
+}
+
+run "invalid_webhooks_as_a_models_name" {
+  command         = plan
+  expect_failures = [var.webhooks]
+
+  variables {
+    webhooks = { secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:hooks" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      webhooks  = { models_dir = "tests/models", source = "tiny" }
+    }
+  }
+}

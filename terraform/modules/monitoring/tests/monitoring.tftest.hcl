@@ -11,15 +11,16 @@ variables {
     sentiment = { queue = "inference-test-sentiment", function = "inference-test-worker-sentiment", timeout_seconds = 60, alarms = true }
     trial     = { queue = "inference-test-trial", function = "inference-test-worker-trial", timeout_seconds = 10, alarms = false }
   }
-  dead_letter_queue      = "inference-test-dlq"
-  functions              = { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper" }
-  api_id                 = "mockapi"
-  metrics                = true
-  error_codes            = ["invalid_input", "model_error", "out_of_memory"]
-  sweeper_schedule       = "rate(5 minutes)"
-  oldest_message_seconds = 900
-  failed_share           = 0.05
-  kms_key_arn            = null
+  dead_letter_queue         = "inference-test-dlq"
+  webhook_dead_letter_queue = null
+  functions                 = { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper" }
+  api_id                    = "mockapi"
+  metrics                   = true
+  error_codes               = ["invalid_input", "model_error", "out_of_memory"]
+  sweeper_schedule          = "rate(5 minutes)"
+  oldest_message_seconds    = 900
+  failed_share              = 0.05
+  kms_key_arn               = null
 }
 
 run "everything" {

@@ -6,20 +6,21 @@ mock_provider "aws" {
 }
 
 variables {
-  name                   = "inference-test"
-  dashboard              = false
-  alarms                 = true
-  emails                 = []
-  workers                = {}
-  dead_letter_queue      = "dlq"
-  functions              = { api = "api", dead_letters = "dead-letters", sweeper = "sweeper" }
-  api_id                 = "mockapi"
-  metrics                = true
-  error_codes            = ["model_error"]
-  sweeper_schedule       = "rate(5 minutes)"
-  oldest_message_seconds = 900
-  failed_share           = 0.05
-  kms_key_arn            = null
+  name                      = "inference-test"
+  dashboard                 = false
+  alarms                    = true
+  emails                    = []
+  workers                   = {}
+  dead_letter_queue         = "dlq"
+  webhook_dead_letter_queue = null
+  functions                 = { api = "api", dead_letters = "dead-letters", sweeper = "sweeper" }
+  api_id                    = "mockapi"
+  metrics                   = true
+  error_codes               = ["model_error"]
+  sweeper_schedule          = "rate(5 minutes)"
+  oldest_message_seconds    = 900
+  failed_share              = 0.05
+  kms_key_arn               = null
 }
 
 run "valid" {

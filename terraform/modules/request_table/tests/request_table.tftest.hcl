@@ -6,6 +6,7 @@ variables {
   name                = "inference-test-requests"
   list_by_caller      = false
   deletion_protection = true
+  stream              = false
   kms_key_arn         = null
 }
 
@@ -36,10 +37,27 @@ run "table" {
   }
 
   assert {
-    condition = [for index in aws_dynamodb_table.this.global_secondary_index : [index.name, index.hash_key, index.range_key, index.projection_type]] == [
-      ["open", "open_shard", "submitted_at", "KEYS_ONLY"]
-    ]
-    error_message = "the sparse index of open requests must be there, with the keys alone"
+    condition = toset([for index in aws_dynamodb_table.this.global_secondary_index : join(" ", [index.name, index.hash_key, index.range_key, index.projection_type])]) == toset([
+      "open open_shard submitted_at KEYS_ONLY",
+      "webhooks webhook_shard webhook_due KEYS_ONLY",
+    ])
+    error_message = "the sparse indexes of open requests and of due webhooks must be there, with the keys alone"
+  }
+
+  assert {
+    condition     = !aws_dynamodb_table.this.stream_enabled && output.stream_arn == null
+    error_message = "the table has a stream only where something follows from it"
+  }
+}
+
+run "with_a_stream" {
+  variables {
+    stream = true
+  }
+
+  assert {
+    condition     = aws_dynamodb_table.this.stream_enabled && aws_dynamodb_table.this.stream_view_type == "NEW_IMAGE" && output.stream_arn != null
+    error_message = "the stream must have the new images: the filter of its mapping reads them"
   }
 }
 
@@ -50,8 +68,9 @@ run "listed_by_caller" {
 
   assert {
     condition = { for index in aws_dynamodb_table.this.global_secondary_index : index.name => [index.hash_key, index.range_key, index.projection_type] } == {
-      open   = ["open_shard", "submitted_at", "KEYS_ONLY"]
-      caller = ["caller", "submitted_at", "INCLUDE"]
+      open     = ["open_shard", "submitted_at", "KEYS_ONLY"]
+      webhooks = ["webhook_shard", "webhook_due", "KEYS_ONLY"]
+      caller   = ["caller", "submitted_at", "INCLUDE"]
     }
     error_message = "the index of callers must be there"
   }

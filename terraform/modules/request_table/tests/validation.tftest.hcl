@@ -9,6 +9,7 @@ variables {
   name                = "inference-test-requests"
   list_by_caller      = true
   deletion_protection = true
+  stream              = false
   kms_key_arn         = null
 }
 
