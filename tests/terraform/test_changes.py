@@ -29,9 +29,21 @@ COUNTED = {
 }
 """Metrics that the functions count, where a failure has one of two codes."""
 
-JWT = {"type": "JWT", "issuer": "https://issuer.example", "audience": ["inference"]}
-IAM = {"type": "AWS_IAM"}
-NONE = {"type": "NONE"}
+JWT: Json = {"type": "JWT", "issuer": "https://issuer.example", "audience": ["inference"]}
+IAM: Json = {"type": "AWS_IAM"}
+NONE: Json = {"type": "NONE"}
+KEYS: Json = {
+    "type": "API_KEY",
+    "cache_seconds": 60,
+    "function": {name: f"${{module.function.{name}}}" for name in ("name", "alias_name", "alias_invoke_arn")},
+}
+PARTS: dict[str, set[str]] = {
+    "JWT": {"aws_apigatewayv2_authorizer.jwt[0]"},
+    "API_KEY": {"aws_apigatewayv2_authorizer.api_key[0]", "aws_lambda_permission.authorizer[0]"},
+    "AWS_IAM": set(),
+    "NONE": set(),
+}
+"""What an authorizer consists of, by its type."""
 
 ZIP = {"zip": {"path": "api.zip", "handler": "api.handler", "runtime": "python3.13"}}
 WARMER = {"warmer": {"environments": 2, "schedule": "rate(5 minutes)"}}
@@ -135,15 +147,23 @@ def changing(tmp_path: Path) -> Iterator[Changing]:
     emulator.stop()
 
 
-@pytest.mark.parametrize("after", [IAM, NONE], ids=["AWS_IAM", "NONE"])
-def test_routes_leave_an_authorizer_before_it_is_deleted(changing: Changing, after: Json) -> None:
-    """API Gateway deletes no authorizer that a route uses."""
-    created = changing.apply(ZIP, JWT)
-    authorizer, route = "aws_apigatewayv2_authorizer.jwt[0]", "aws_apigatewayv2_route.this"
-    assert created.index(f"{authorizer} create") < created.index(f'{route}["POST /predict"] create')
-    changed = changing.apply(ZIP, after)
-    assert changed[-1] == f"{authorizer} delete"
-    assert sorted(changed[:-1]) == [f'{route}["GET /status/{{request_id}}"] update', f'{route}["POST /predict"] update']
+def test_the_authorizer_changes_without_a_gap(changing: Changing) -> None:
+    """API Gateway deletes no authorizer that a route uses, and asks no function without the permission for it."""
+    changing.apply(ZIP, IAM)
+    routes = [f'aws_apigatewayv2_route.this["{key}"] update' for key in ("GET /status/{request_id}", "POST /predict")]
+    before: set[str] = set()
+    for authorizer in (JWT, KEYS, IAM, KEYS, JWT, NONE):
+        after = PARTS[authorizer["type"]]
+        done = changing.apply(ZIP, authorizer)
+        created, deleted = (
+            [f"{part} {action}" for part in parts] for action, parts in (("create", after), ("delete", before))
+        )
+        assert sorted(done) == sorted([*created, *routes, *deleted])
+        at = [done.index(route) for route in routes]
+        assert all(done.index(part) < min(at) for part in created), done
+        assert all(done.index(part) > max(at) for part in deleted), done
+        assert changing.planned() == []
+        before = after
 
 
 def test_a_function_of_another_package_type_keeps_its_alias(changing: Changing) -> None:

@@ -108,6 +108,11 @@ resource "aws_lambda_permission" "authorizer" {
   action        = "lambda:InvokeFunction"
   principal     = "apigateway.amazonaws.com"
   source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/authorizers/${aws_apigatewayv2_authorizer.api_key[0].id}"
+
+  # Without it every call is a 500: it is there before the routes need it, and as long as they do.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_apigatewayv2_integration" "this" {
@@ -125,6 +130,8 @@ resource "aws_apigatewayv2_route" "this" {
   target             = "integrations/${aws_apigatewayv2_integration.this.id}"
   authorization_type = contains(var.open_routes, each.value) ? "NONE" : local.route_authorization
   authorizer_id      = contains(var.open_routes, each.value) ? null : local.authorizer_id
+
+  depends_on = [aws_lambda_permission.authorizer]
 }
 
 # One permission a route, so that nothing else of this API, and no other API, can invoke the function.
