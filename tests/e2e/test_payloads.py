@@ -66,6 +66,9 @@ def test_a_large_upload_is_read_as_a_stream_and_its_result_has_a_file(api: Api) 
         LARGE_MEGABYTES * len(MEGABYTE),
         digest.hexdigest(),
     )
+    peak_mb = shown["result"]["peak_mb"]
+    print(f"the worker's memory was at most {peak_mb} MB")
+    assert peak_mb is None or peak_mb < LARGE_MEGABYTES, "the file was in memory whole"
     assert shown["result"]["tail"] == {"$ref": "#/files/0"}
     (file,) = shown["files"]
     status, tail = exchange("GET", file["url"])
