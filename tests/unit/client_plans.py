@@ -5,7 +5,7 @@ from typing import Any
 
 import httpx2
 
-from async_inference_client._operations import Call, Operations, Plan
+from async_inference_client._operations import Call, Operations, Pause, Plan, Transfer
 from async_inference_client._pauses import Pauses
 from inference.errors import InferenceError
 from inference.http.problems import INTERNAL_ERROR, PROBLEMS
@@ -70,11 +70,15 @@ class Runner:
         seconds_per_call: how long a call takes.
     """
 
-    def __init__(self, answers: Iterable[Answer] | Callable[[Call], Answer], seconds_per_call: float = 0.0) -> None:
+    def __init__(
+        self, answers: Iterable[Answer] | Callable[[Call | Transfer], Answer], seconds_per_call: float = 0.0
+    ) -> None:
         self._answer = answers if callable(answers) else _next_of(answers)
         self._seconds_per_call = seconds_per_call
         self.now = 1000.0
         self.calls: list[Call] = []
+        self.transfers: list[Transfer] = []
+        self.sent: list[bytes] = []
         self.called_at: list[float] = []
         self.pauses: list[float] = []
 
@@ -89,21 +93,28 @@ class Runner:
         try:
             step = next(plan)
             while True:
-                if not isinstance(step, Call):
+                if isinstance(step, Pause):
                     assert step.seconds >= 0
                     self.pauses.append(step.seconds)
                     self.now += step.seconds
                     step = plan.send(None)
                     continue
-                self.calls.append(step)
+                if isinstance(step, Call):
+                    self.calls.append(step)
+                else:
+                    self.transfers.append(step)
+                    self.sent.append(b"".join(step.content.parts()) if step.content else b"")
                 self.called_at.append(self.now)
                 answer = self._answer(step)
                 self.now += self._seconds_per_call
+                if isinstance(step, Transfer) and step.receive and isinstance(answer, httpx2.Response):
+                    for part in (answer.content[:3], answer.content[3:]) if answer.is_success else ():
+                        step.receive(part)
                 step = plan.throw(answer) if isinstance(answer, httpx2.RequestError) else plan.send(answer)
         except StopIteration as end:
             return end.value
 
 
-def _next_of(answers: Iterable[Answer]) -> Callable[[Call], Answer]:
+def _next_of(answers: Iterable[Answer]) -> Callable[[Call | Transfer], Answer]:
     left = iter(answers)
     return lambda _: next(left)

@@ -53,7 +53,10 @@ def test_both_clients_have_the_same_methods() -> None:
         }
 
     assert methods(Client) == methods(AsyncClient)
-    assert {"submit", "get", "wait", "resume", "predict", "map", "cancel", "close"} == set(methods(Client))
+    files = {"upload", "download", "save", "result"}
+    assert {"submit", "get", "wait", "resume", "predict", "map", "cancel", "delete", "close"} | files == set(
+        methods(Client)
+    )
 
 
 def test_the_clients_know_every_final_status() -> None:

@@ -13,7 +13,7 @@ from async_inference_client.async_client import AsyncClient
 from async_inference_client.auth import ApiKey, BearerToken, SigV4
 from async_inference_client.client import Client
 from async_inference_client.errors import InferenceError
-from async_inference_client.models import FINAL, Accepted, Failure, Outcome, Request
+from async_inference_client.models import FINAL, Accepted, Failure, File, Outcome, Request
 
 __all__ = [
     "FINAL",
@@ -23,6 +23,7 @@ __all__ = [
     "BearerToken",
     "Client",
     "Failure",
+    "File",
     "InferenceError",
     "Outcome",
     "Request",

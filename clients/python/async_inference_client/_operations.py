@@ -1,4 +1,5 @@
 """What the clients do, as plans: generators that yield each HTTP call and each pause, and return the operation's value.
+Those of files are in `_transfers`.
 
 A plan does no I/O, so that the sync client, the async client and the tests run the same one. Who runs it sends the
 response of each call into it, or throws the httpx2.RequestError.
@@ -15,6 +16,7 @@ from urllib.parse import quote
 
 import httpx2
 
+from async_inference_client._content import Content
 from async_inference_client._pauses import Pauses
 from async_inference_client._responses import body_of, error_of, no_response, retry_after, unreadable
 from async_inference_client.errors import (
@@ -48,6 +50,24 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """A call of a presigned link: nothing of the client's authentication goes with it.
+
+    Attributes:
+        timeout: in seconds, of each part.
+        content: what is sent; None sends nothing.
+        receive: takes the parts of a success; None leaves it in the response.
+    """
+
+    method: str
+    url: str
+    timeout: float
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: Content | None = None
+    receive: Callable[[bytes], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Pause:
     """Time without a call."""
 
@@ -55,7 +75,7 @@ class Pause:
 
 
 T = TypeVar("T")
-Plan = Generator[Call | Pause, httpx2.Response | None, T]
+Plan = Generator[Call | Transfer | Pause, httpx2.Response | None, T]
 
 OnAccepted = Callable[[Accepted], None]
 OnStatus = Callable[[Request], None]
@@ -123,12 +143,12 @@ class Operations:
 
     def get(self, request_id: str) -> Plan[Request]:
         """The request as it is now."""
-        response = yield from self._repeated("GET", f"/status/{quote(request_id, safe='')}")
+        response = yield from self.repeated("GET", f"/status/{quote(request_id, safe='')}")
         return _request(response)
 
     def cancel(self, request_id: str) -> Plan[Request]:
         """Cancel a request that is not final. Repeating it is safe: cancelling again changes nothing."""
-        response = yield from self._repeated("POST", f"/cancel/{quote(request_id, safe='')}")
+        response = yield from self.repeated("POST", f"/cancel/{quote(request_id, safe='')}")
         return _request(response)
 
     def wait(
@@ -179,7 +199,7 @@ class Operations:
                 if timeout is not None and deadline is not None and self.clock() >= deadline:
                     raise WaitTimeout(request_id, timeout)
                 pause = self.pauses.before_poll(request.retry_after) if poll_seconds is None else poll_seconds
-            yield self._pause(pause, deadline)
+            yield self.pause(pause, deadline)
 
     def await_outcome(
         self,
@@ -203,7 +223,7 @@ class Operations:
         )
         if on_accepted is not None:
             on_accepted(accepted)
-        yield self._pause(self.pauses.before_poll(accepted.retry_after), deadline)
+        yield self.pause(self.pauses.before_poll(accepted.retry_after), deadline)
         return (yield from self._wait(accepted.request_id, timeout, deadline, on_status))
 
     def _submitted(
@@ -229,7 +249,7 @@ class Operations:
                 if isinstance(error, ResponseError) and error.throttled and pause is not None:
                     self.throttle.until = max(self.throttle.until, self.clock() + pause)
                     until = last_throttled()
-                pause = self._before_next(error, pause, min(until, over))
+                pause = self.before_next(error, pause, min(until, over))
                 if pause is None:
                     raise
             else:
@@ -237,21 +257,33 @@ class Operations:
                 return response
             yield Pause(pause)
 
-    def _repeated(self, method: str, path: str) -> Plan[httpx2.Response]:
-        """A call that is safe to repeat, until it succeeds, can't succeed, or its time is over."""
+    def repeated(
+        self,
+        method: str,
+        path: str,
+        content: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        failures: list[InferenceError] | None = None,
+    ) -> Plan[httpx2.Response]:
+        """A call that is safe to repeat, until it succeeds, can't succeed, or its time is over.
+
+        Args:
+            failures: takes the errors after which it was repeated.
+        """
         until = self.clock() + self.retry_seconds
-        failures = 0
+        failures = [] if failures is None else failures
+        call = Call(method, path, self.request_timeout, content, headers or {})
         while True:
             try:
-                return (yield from self._once(Call(method, path, self.request_timeout), None))
+                return (yield from self._once(call, None))
             except InferenceError as error:
-                failures += 1
-                pause = self._before_next(error, self.pauses.before_retry(error, failures), until)
+                pause = self.before_next(error, self.pauses.before_retry(error, len(failures) + 1), until)
                 if pause is None:
                     raise
+                failures.append(error)
             yield Pause(pause)
 
-    def _before_next(self, error: InferenceError, pause: float | None, until: float) -> float | None:
+    def before_next(self, error: InferenceError, pause: float | None, until: float) -> float | None:
         """The pause; None if there is no next try.
 
         A refused connection is not tried again: nothing listens there, and the URL is probably wrong.
@@ -275,7 +307,8 @@ class Operations:
     def _deadline(self, timeout: float | None) -> float | None:
         return None if timeout is None else self.clock() + timeout
 
-    def _pause(self, seconds: float, deadline: float | None) -> Pause:
+    def pause(self, seconds: float, deadline: float | None = None) -> Pause:
+        """A pause that ends by the deadline."""
         return Pause(seconds if deadline is None else min(seconds, max(0.0, deadline - self.clock())))
 
 

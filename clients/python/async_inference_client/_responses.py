@@ -2,6 +2,7 @@
 
 import errno
 import math
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -10,7 +11,16 @@ from typing import Any
 
 import httpx2
 
-from async_inference_client.errors import PROBLEMS, ConnectionFailed, GatewayError, Problem, ResponseError
+from async_inference_client.errors import (
+    PROBLEMS,
+    ConnectionFailed,
+    GatewayError,
+    Problem,
+    ResponseError,
+    StorageError,
+)
+
+_XML_CODE = re.compile(r"<Code>([^<]*)</Code>")
 
 LONGEST_RETRY_AFTER_SECONDS = 600.0
 """A later Retry-After counts as this: no request takes so long that a client must be silent for longer."""
@@ -58,6 +68,22 @@ def error_of(response: httpx2.Response) -> ResponseError:
     )
     details = f"{', '.join(part for part in where if part)}; {_hint(response.status_code)}"
     return GatewayError(f"{response.status_code} {said or 'without a text'} ({details})", **known)
+
+
+def storage_error(response: httpx2.Response) -> StorageError:
+    """The error of a presigned link's response."""
+    code = _XML_CODE.search(response.text)
+    said = code[1] if code else "without a code"
+    hint = (
+        "; a link that has ended is replaced by a new one: get the request again" if response.status_code == 403 else ""
+    )
+    return StorageError(
+        f"{response.status_code} {said} ({response.request.method} of a presigned link{hint})",
+        status=response.status_code,
+        headers=dict(response.headers),
+        body=response.text,
+        retry_after=retry_after(response),
+    )
 
 
 def unreadable(response: httpx2.Response, reason: str) -> ResponseError:

@@ -1,11 +1,14 @@
 """The async client, for asyncio."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
+import os
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx2
 
+from async_inference_client._content import Uploadable, content_of, from_the_beginning, replacing
 from async_inference_client._http import settings
 from async_inference_client._operations import (
     OUTAGE_SECONDS,
@@ -15,11 +18,14 @@ from async_inference_client._operations import (
     OnAccepted,
     OnStatus,
     Operations,
+    Pause,
     Plan,
+    Transfer,
 )
+from async_inference_client._transfers import delete, download, download_bytes, result, upload
 from async_inference_client._turns import Turns
 from async_inference_client.errors import InferenceError
-from async_inference_client.models import Accepted, Outcome, Request
+from async_inference_client.models import Accepted, File, Outcome, Request
 
 T = TypeVar("T")
 
@@ -70,6 +76,24 @@ class AsyncClient:
         """As `Client.cancel`."""
         return await self._run(self._operations.cancel(request_id))
 
+    async def delete(self, request_id: str) -> None:
+        """As `Client.delete`."""
+        await self._run(delete(self._operations, request_id))
+
+    async def upload(self, content: Uploadable, content_type: str) -> dict[str, str]:
+        """As `Client.upload`; files are read in threads."""
+        return await self._run(upload(self._operations, content_of(content), content_type))
+
+    async def download(self, file: File) -> bytes:
+        """As `Client.download`."""
+        return await self._run(download_bytes(self._operations, file))
+
+    async def save(self, file: File, path: str | os.PathLike[str]) -> Path:
+        """As `Client.save`; the file is written in threads."""
+        with replacing(Path(path)) as target:
+            await self._run(download(self._operations, file, lambda: from_the_beginning(target)))
+        return Path(path)
+
     async def wait(
         self,
         request_id: str,
@@ -83,9 +107,13 @@ class AsyncClient:
             self._operations.wait(request_id, timeout=timeout, on_status=on_status, poll_seconds=poll_seconds)
         )
 
+    async def result(self, request: Request) -> Any:
+        """As `Client.result`."""
+        return await self._run(result(self._operations, request))
+
     async def resume(self, request_id: str, *, timeout: float | None = None, on_status: OnStatus | None = None) -> Any:
         """As `Client.resume`."""
-        return (await self.wait(request_id, timeout=timeout, on_status=on_status)).unwrap()
+        return await self.result(await self.wait(request_id, timeout=timeout, on_status=on_status))
 
     async def predict(
         self,
@@ -106,7 +134,7 @@ class AsyncClient:
             on_accepted=on_accepted,
             on_status=on_status,
         )
-        return (await self._run(plan)).unwrap()
+        return await self.result(await self._run(plan))
 
     def map(
         self,
@@ -177,18 +205,12 @@ class AsyncClient:
         try:
             step = next(plan)
             while True:
-                if not isinstance(step, Call):
+                if isinstance(step, Pause):
                     await asyncio.sleep(step.seconds)
                     step = plan.send(None)
                     continue
                 try:
-                    response = await self._http.request(
-                        step.method,
-                        step.path,
-                        content=step.content or None,
-                        headers=step.headers,
-                        timeout=httpx2.Timeout(step.timeout, pool=None),
-                    )
+                    response = await (self._call(step) if isinstance(step, Call) else self._transfer(step))
                 except httpx2.RequestError as error:
                     step = plan.throw(error)
                 else:
@@ -196,6 +218,30 @@ class AsyncClient:
         except StopIteration as end:
             value: T = end.value
             return value
+
+    async def _call(self, step: Call) -> httpx2.Response:
+        timeout = httpx2.Timeout(step.timeout, pool=None)
+        content = step.content or None
+        return await self._http.request(step.method, step.path, content=content, headers=step.headers, timeout=timeout)
+
+    async def _transfer(self, step: Transfer) -> httpx2.Response:
+        timeout = httpx2.Timeout(step.timeout, pool=None)
+        content = None if step.content is None else _in_threads(step.content.parts())
+        call = self._http.stream(
+            step.method, step.url, content=content, headers=step.headers, auth=None, timeout=timeout
+        )
+        async with call as response:
+            if step.receive is None or not response.is_success:
+                await response.aread()
+            else:
+                async for part in response.aiter_bytes():
+                    await asyncio.to_thread(step.receive, part)
+        return response
+
+
+async def _in_threads(parts: Iterator[bytes]) -> AsyncIterator[bytes]:
+    while part := await asyncio.to_thread(next, parts, b""):
+        yield part
 
 
 def _loop_time() -> float:

@@ -1,13 +1,16 @@
 """The sync client."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import Any, Self, TypeVar
 
 import httpx2
 
+from async_inference_client._content import Uploadable, content_of, from_the_beginning, replacing
 from async_inference_client._http import settings
 from async_inference_client._operations import (
     OUTAGE_SECONDS,
@@ -17,11 +20,14 @@ from async_inference_client._operations import (
     OnAccepted,
     OnStatus,
     Operations,
+    Pause,
     Plan,
+    Transfer,
 )
+from async_inference_client._transfers import delete, download, download_bytes, result, upload
 from async_inference_client._turns import Turns
 from async_inference_client.errors import InferenceError
-from async_inference_client.models import Accepted, Outcome, Request
+from async_inference_client.models import Accepted, File, Outcome, Request
 
 T = TypeVar("T")
 
@@ -107,6 +113,48 @@ class Client:
         """
         return self._run(self._operations.cancel(request_id))
 
+    def delete(self, request_id: str) -> None:
+        """Cancel a request if it is not final, and delete its input, the uploads that it refers to, and its result.
+
+        Raises:
+            UnknownRequest: as `get`.
+        """
+        self._run(delete(self._operations, request_id))
+
+    def upload(self, content: Uploadable, content_type: str) -> dict[str, str]:
+        """Upload what is too large or not JSON, and return the reference that stands for it in inputs, for a day.
+
+        Args:
+            content: bytes, a path, or a file that is open in binary mode, from its position on. It is read in parts.
+            content_type: its media type. `application/json` is put in the place of its reference; anything else is a
+                file, which may stand where the model takes one.
+
+        Raises:
+            TooLarge, InvalidUpload, ...: the API does not take an upload of this size or type.
+            StorageError, ConnectionFailed: it was not uploaded in `retry_seconds`.
+            ValueError: the file is not seekable.
+        """
+        return self._run(upload(self._operations, content_of(content), content_type))
+
+    def download(self, file: File) -> bytes:
+        """Download a file of a result (`Request.files`) into memory. Its SHA-256 is compared.
+
+        Raises:
+            StorageError: the link has ended, or the file is gone: get the request again.
+            CorruptDownload, ConnectionFailed: no try succeeded in `retry_seconds`.
+        """
+        return self._run(download_bytes(self._operations, file))
+
+    def save(self, file: File, path: str | os.PathLike[str]) -> Path:
+        """Download a file of a result to a path, which has all of it or is not changed. Its SHA-256 is compared.
+
+        Raises:
+            As `download`.
+        """
+        with replacing(Path(path)) as target:
+            self._run(download(self._operations, file, lambda: from_the_beginning(target)))
+        return Path(path)
+
     def wait(
         self,
         request_id: str,
@@ -132,6 +180,15 @@ class Client:
             self._operations.wait(request_id, timeout=timeout, on_status=on_status, poll_seconds=poll_seconds)
         )
 
+    def result(self, request: Request) -> Any:
+        """The result of a final request. One that was too large for its record is downloaded.
+
+        Raises:
+            RequestFailed, RequestCancelled, RequestExpired: it has no result.
+            StorageError and others: as `download`.
+        """
+        return self._run(result(self._operations, request))
+
     def resume(self, request_id: str, *, timeout: float | None = None, on_status: OnStatus | None = None) -> Any:
         """Wait for a request that was submitted before, by this process or another one, and return its result.
 
@@ -139,7 +196,7 @@ class Client:
             RequestFailed, RequestCancelled, RequestExpired: it has no result.
             WaitTimeout and others: as `wait`.
         """
-        return self.wait(request_id, timeout=timeout, on_status=on_status).unwrap()
+        return self.result(self.wait(request_id, timeout=timeout, on_status=on_status))
 
     def predict(
         self,
@@ -166,7 +223,7 @@ class Client:
             on_accepted=on_accepted,
             on_status=on_status,
         )
-        return self._run(plan).unwrap()
+        return self.result(self._run(plan))
 
     def map(
         self,
@@ -249,18 +306,12 @@ class Client:
         try:
             step = next(plan)
             while True:
-                if not isinstance(step, Call):
+                if isinstance(step, Pause):
                     (sleep or time.sleep)(step.seconds)
                     step = plan.send(None)
                     continue
                 try:
-                    response = self._http.request(
-                        step.method,
-                        step.path,
-                        content=step.content or None,
-                        headers=step.headers,
-                        timeout=httpx2.Timeout(step.timeout, pool=None),
-                    )
+                    response = self._call(step) if isinstance(step, Call) else self._transfer(step)
                 except httpx2.RequestError as error:
                     step = plan.throw(error)
                 else:
@@ -268,6 +319,25 @@ class Client:
         except StopIteration as end:
             value: T = end.value
             return value
+
+    def _call(self, step: Call) -> httpx2.Response:
+        timeout = httpx2.Timeout(step.timeout, pool=None)
+        content = step.content or None
+        return self._http.request(step.method, step.path, content=content, headers=step.headers, timeout=timeout)
+
+    def _transfer(self, step: Transfer) -> httpx2.Response:
+        timeout = httpx2.Timeout(step.timeout, pool=None)
+        content = None if step.content is None else step.content.parts()
+        call = self._http.stream(
+            step.method, step.url, content=content, headers=step.headers, auth=None, timeout=timeout
+        )
+        with call as response:
+            if step.receive is None or not response.is_success:
+                response.read()
+            else:
+                for part in response.iter_bytes():
+                    step.receive(part)
+        return response
 
 
 class _Stopped(Exception):

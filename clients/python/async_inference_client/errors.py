@@ -7,10 +7,12 @@
     ├── ResponseError                an HTTP response that is not a success
     │   ├── Problem                  of the API itself: a class for each `type` of docs/api.md
     │   │   ├── NotJson, InvalidIdempotencyKey, InvalidWebhook, UnknownModel, UnknownRequest, UnknownRoute, AlreadyFinal,
-    │   │   ├── NotFinal, NoWebhook, TooLarge, UnsupportedMediaType, UnsupportedContentEncoding, InvalidInput,
-    │   │   ├── IdempotencyKeyReused,
+    │   │   ├── NotFinal, NoWebhook, TooLarge, UnsupportedMediaType, UnsupportedContentEncoding, InvalidInput, InvalidQuery,
+    │   │   ├── InvalidReference, InvalidUpload, IdempotencyKeyReused,
     │   │   └── InternalError, Unavailable
-    │   └── GatewayError             of API Gateway or a proxy: see `status`
+    │   ├── GatewayError             of API Gateway or a proxy: see `status`
+    │   └── StorageError             of the link of an upload or a file: see `status`
+    ├── CorruptDownload              a file is not what its SHA-256 says
     ├── WaitTimeout                  not final in time; it continues
     ├── RequestNotSucceeded          see `request`
     │   └── RequestFailed, RequestCancelled, RequestExpired
@@ -108,6 +110,20 @@ class GatewayError(ResponseError):
     def __init__(self, message: str, **response: Any) -> None:
         super().__init__(message, **response)
         self.retryable = self.status in (429, 500, 502, 503, 504)
+
+
+class StorageError(ResponseError):
+    """The response to a presigned link of an upload or a file. `body` is text: S3 answers in XML."""
+
+    def __init__(self, message: str, **response: Any) -> None:
+        super().__init__(message, **response)
+        self.retryable = self.status in (409, 429, 500, 502, 503, 504)
+
+
+class CorruptDownload(InferenceError):
+    """What was downloaded does not have the SHA-256 of the file."""
+
+    retryable = True
 
 
 class Problem(ResponseError):

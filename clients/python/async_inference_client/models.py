@@ -1,6 +1,6 @@
 """What the API answers, as typed values. Members that this version does not know are kept in `Request.document`."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
@@ -15,6 +15,8 @@ from async_inference_client.errors import (
 
 FINAL = frozenset({"succeeded", "failed", "cancelled", "expired"})
 """The statuses that never change."""
+
+FIRST_FILE = {"$ref": "#/files/0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,25 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A file of a result.
+
+    Attributes:
+        url: a presigned link; each answer of the API has a new one.
+        bytes: its size.
+        sha256: 64 hex digits.
+        content_type: its media type.
+        expires_at: when the link ends, in UTC.
+    """
+
+    url: str
+    bytes: int
+    sha256: str
+    content_type: str
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """A request as the API described it at one moment. Times are in UTC; None if not known yet.
 
@@ -66,6 +87,7 @@ class Request:
         started_at: when its last attempt began.
         finished_at: when it became final.
         expires_at: when it becomes `expired` unless it is final.
+        files: what the result refers to: `{"$ref": "#/files/0"}` is the first one.
         retry_after: seconds until the next poll that the API asks for; None if it names none, as for a final request.
         document: the whole JSON document.
     """
@@ -82,6 +104,7 @@ class Request:
     started_at: datetime | None
     finished_at: datetime | None
     expires_at: datetime | None
+    files: Sequence[File] = ()
     retry_after: float | None = None
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -108,6 +131,7 @@ class Request:
             started_at=_time(document, "started_at"),
             finished_at=_time(document, "finished_at"),
             expires_at=_time(document, "expires_at"),
+            files=tuple(_file(each) for each in document.get("files") or ()),
             retry_after=retry_after,
             document=document,
         )
@@ -117,8 +141,15 @@ class Request:
         """Whether the status never changes. A status that this version does not know is not final."""
         return self.status in FINAL
 
+    @property
+    def whole_result(self) -> File | None:
+        """The file that is the whole result, which was too large for its record; None if the result is here."""
+        if len(self.files) == 1 and self.files[0].content_type == "application/json" and self.result == FIRST_FILE:
+            return self.files[0]
+        return None
+
     def unwrap(self) -> Any:
-        """The result.
+        """The result. What of it is a file is in `files`.
 
         Raises:
             RequestFailed, RequestCancelled, RequestExpired: it ended with this status.
@@ -160,6 +191,19 @@ class Outcome:
             assert self.error is not None
             raise self.error
         return self.request.unwrap()
+
+
+def _file(found: Any) -> File:
+    try:
+        return File(
+            str(found["url"]),
+            int(found["bytes"]),
+            str(found["sha256"]),
+            str(found["content_type"]),
+            _time(found, "expires_at"),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError("files of the status document is not a list of files") from error
 
 
 def _failure(found: Any) -> Failure | None:

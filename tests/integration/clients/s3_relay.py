@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,11 +19,16 @@ class S3Relay:
 
     Attributes:
         failures: statuses that are answered instead, in their order.
+        losses: how many of the next requests are passed on, and get no answer.
+        seen: method and path of each request.
+        headers: of each request; names in lower case.
     """
 
     def __init__(self) -> None:
         self.failures: list[int] = []
+        self.losses = 0
         self.seen: list[str] = []
+        self.headers: list[dict[str, str]] = []
 
     def __enter__(self) -> Self:
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -45,12 +51,18 @@ def _handler(relay: S3Relay) -> type[BaseHTTPRequestHandler]:
         def _pass_on(self) -> None:
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             relay.seen.append(f"{self.command} {self.path.partition('?')[0]}")
+            relay.headers.append({name.lower(): value for name, value in self.headers.items()})
             if relay.failures:
                 self._answer(relay.failures.pop(0), {}, b"<Error><Code>SlowDown</Code></Error>")
                 return
             headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
             url = f"https://s3.us-east-1.amazonaws.com{self.path}"
             found = requests.request(self.command, url, headers=headers, data=body, timeout=10)
+            if relay.losses:
+                relay.losses -= 1
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
             kept = {name: value for name, value in found.headers.items() if name.lower() not in _HOP_BY_HOP}
             self._answer(found.status_code, kept, found.content)
 

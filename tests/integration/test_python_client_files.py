@@ -1,0 +1,123 @@
+"""Uploads, files of results and erasing by the Python client: against the api function and moto's S3, by real HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from async_inference_client import ApiKey, AsyncClient, Client, _pauses, errors
+from scripts.stack_defaults import PAYLOAD_BUCKET
+from tests.integration.clients.s3_relay import S3Relay
+from tests.integration.http_server import HttpServer, serving
+from tests.integration.system import System
+from tests.integration.test_payloads import PNG, Painter, run
+
+LONG = b" " * 1_000_000 + b'{"text": "what a lovely day"}'
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_pauses, "FIRST_BACKOFF_SECONDS", 0.05)
+
+
+@pytest.fixture
+def relay() -> Iterator[S3Relay]:
+    with S3Relay() as relay:
+        yield relay
+
+
+@pytest.fixture
+def served(system: System) -> Iterator[tuple[HttpServer, str]]:
+    with serving(system) as found:
+        yield found
+
+
+def to_the_relay(relay: S3Relay, request: httpx2.Request) -> httpx2.Request:
+    """Links name S3, which answers at the relay."""
+    if request.url.host.endswith(".amazonaws.com"):
+        path = f"/{PAYLOAD_BUCKET}{request.url.raw_path.decode()}"
+        request.url = httpx2.URL(relay.url).copy_with(raw_path=path.encode())
+    return request
+
+
+@pytest.fixture(params=["sync", "async"])
+def call(request: pytest.FixtureRequest, relay: S3Relay, served: tuple[HttpServer, str]) -> Callable[..., Any]:
+    """Calls a method of either client by its name."""
+
+    class Transport(httpx2.HTTPTransport):
+        def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+            return super().handle_request(to_the_relay(relay, request))
+
+    class AsyncTransport(httpx2.AsyncHTTPTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            return await super().handle_async_request(to_the_relay(relay, request))
+
+    def call_sync(method: str, *arguments: Any, **more: Any) -> Any:
+        with Client(served[1], auth=ApiKey("secret"), request_timeout=5, transport=Transport()) as client:
+            return getattr(client, method)(*arguments, **more)
+
+    def call_async(method: str, *arguments: Any, **more: Any) -> Any:
+        async def called() -> Any:
+            client = AsyncClient(served[1], auth=ApiKey("secret"), request_timeout=5, transport=AsyncTransport())
+            async with client:
+                return await getattr(client, method)(*arguments, **more)
+
+        return asyncio.run(called())
+
+    return call_sync if request.param == "sync" else call_async
+
+
+def test_an_uploaded_file_is_the_input(call: Callable[..., Any], relay: S3Relay, tmp_path: Path) -> None:
+    (tmp_path / "input.json").write_bytes(LONG)
+    reference = call("upload", tmp_path / "input.json", "application/json")
+    assert call("predict", reference, timeout=20)["prediction"] == "positive"
+    (headers,) = relay.headers
+    assert "secret" not in str(headers), "the API's key is not S3's business"
+    assert (headers["content-length"], headers["content-type"]) == (str(len(LONG)), "application/json")
+    assert "transfer-encoding" not in headers
+
+
+@pytest.mark.parametrize("trouble", ["lost", "503"])
+def test_an_upload_that_is_repeated(call: Callable[..., Any], relay: S3Relay, system: System, trouble: str) -> None:
+    relay.losses, relay.failures = (1, []) if trouble == "lost" else (0, [503])
+    assert call("upload", LONG, "application/json").keys() == {"$ref"}
+    (key,) = system.objects()
+    assert system.s3.get_object(Bucket=PAYLOAD_BUCKET, Key=key)["Body"].read() == LONG
+    assert len(relay.seen) == 2
+
+
+def test_files_of_a_result(
+    call: Callable[..., Any], system: System, served: tuple[HttpServer, str], relay: S3Relay, tmp_path: Path
+) -> None:
+    served[0].work = False
+    accepted = call("submit", {"text": "a b"}, model="wordcount")
+    assert run(system, Painter()) == []
+    request = call("wait", accepted.request_id, timeout=5)
+    assert request.result == {"image": {"$ref": "#/files/0"}, "words": 2}
+    (file,) = request.files
+    relay.losses = 1
+    assert call("download", file) == PNG
+    assert call("save", file, tmp_path / "image.png") == tmp_path / "image.png"
+    assert (tmp_path / "image.png").read_bytes() == PNG
+    for key in system.objects():
+        system.s3.put_object(Bucket=PAYLOAD_BUCKET, Key=key, Body=b"another")
+    with pytest.raises(errors.CorruptDownload):
+        call("save", file, tmp_path / "image.png")
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("image.png", PNG)]
+
+
+def test_erasing(call: Callable[..., Any], served: tuple[HttpServer, str], system: System) -> None:
+    reference = call("upload", b'"a b"', "application/json")
+    accepted = call("submit", {"text": reference}, model="wordcount")
+    served[0].faults.append("lose")
+    assert call("delete", accepted.request_id) is None
+    assert (system.objects(), system.records()) == ([], {})
+    with pytest.raises(errors.UnknownRequest):
+        call("delete", accepted.request_id)
+    with pytest.raises(errors.InvalidReference):
+        call("submit", {"text": reference}, model="wordcount")
