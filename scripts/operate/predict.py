@@ -3,6 +3,7 @@
     python scripts/operate/predict.py "I love this airline"
     python scripts/operate/predict.py --input @measurements.json --model mine
     cat texts.txt | python scripts/operate/predict.py -
+    python scripts/operate/predict.py --file image=cat.png --model captions --save results
     python scripts/operate/predict.py --inputs measurements.jsonl --model mine
     python scripts/operate/predict.py --resume 0123abcd
 
@@ -10,6 +11,8 @@ The request's id is printed at once on stderr: if this command is interrupted, -
 prints its result as JSON; many print one JSON line each, in their order, with index (from 0), request_id, status,
 result and error. All are sent before the results are waited for, and their ids are in a journal, whose name is printed
 first: after Ctrl-C, a crash or a timeout, --resume JOURNAL sends the inputs that were not sent and prints all results.
+
+A file of an input is uploaded, and stands in the input by its reference. Files of a result are written with --save.
 """
 
 import argparse
@@ -27,6 +30,7 @@ from async_inference_client.auth import region_in
 from async_inference_client.errors import InferenceError
 from scripts.console import CommandError, argument_text, as_json, note, run
 from scripts.operate.connection import FAILED, KEY, TOKEN, USAGE, credential, explain, signer
+from scripts.operate.predict_files import parse, save, with_uploads
 from scripts.operate.predict_journal import Journal
 from scripts.operate.predict_many import run_all
 
@@ -46,7 +50,7 @@ With many inputs, the highest code of all lines."""
 
 def main() -> int:
     """Command line of this module."""
-    args = _parser().parse_args()
+    args = _arguments()
     open_client = _opener(args)
     if args.resume and Path(args.resume).is_file():
         return asyncio.run(_many(open_client, args, None))
@@ -63,8 +67,10 @@ def main() -> int:
 async def _one(open_client: Callable[[], AsyncClient], args: argparse.Namespace, value: Any) -> int:
     async with open_client() as client:
         try:
+            if args.file:
+                value = await with_uploads(client, value, args.file)
             request_id = args.resume or await _submit(client, value, args.model)
-            return _finish(await _wait(client, request_id, args.timeout))
+            return await _finish(client, await _wait(client, request_id, args.timeout), args.save)
         except InferenceError as error:
             raise explain(error) from error
 
@@ -76,13 +82,25 @@ async def _many(open_client: Callable[[], AsyncClient], args: argparse.Namespace
         else:
             journal = Journal.begin(inputs, args.model, client.base_url)
             inputs.clear()  # accepted inputs are kept in the file only
-        return await run_all(client, journal, args.timeout)
+        return await run_all(client, journal, args.timeout, args.save)
 
 
 async def _submit(client: AsyncClient, value: Any, model: str | None) -> str:
     request_id = (await client.submit(value, model=model)).request_id
     note(f"request {request_id}")
     return request_id
+
+
+def _arguments() -> argparse.Namespace:
+    parser = _parser()
+    args = parser.parse_args()
+    many = args.text == "-" or args.inputs or args.resume
+    if args.file and many:
+        parser.error("--file is for one input")
+    if not (args.file or many or args.text is not None or args.input is not None):
+        parser.error("one of TEXT, --input, --inputs, --file and --resume is needed")
+    args.file = [parse(argument) for argument in args.file]
+    return args
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -92,11 +110,20 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_MORE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    what = parser.add_mutually_exclusive_group(required=True)
+    what = parser.add_mutually_exclusive_group()
     what.add_argument("text", nargs="?", help='sent as {"text": TEXT}; - reads one text per line from stdin')
     what.add_argument("--input", metavar="JSON", help="the whole input, for models that take something else; or @FILE")
     what.add_argument("--inputs", metavar="FILE", help="JSON lines, one whole input each; - reads stdin")
     what.add_argument("--resume", metavar="ID", help="wait for a request that was sent before, or finish a journal")
+    parser.add_argument(
+        "--file",
+        action="append",
+        default=[],
+        metavar="PLACE=PATH",
+        help="upload a file that stands at this place of the input, such as image=cat.png, document.image=cat.png or"
+        " pages[]=page-1.png; can be repeated",
+    )
+    parser.add_argument("--save", metavar="FOLDER", type=Path, help="write the files of results to this folder")
     parser.add_argument("--model", help="name of the model (default: the deployment's default model)")
     parser.add_argument("--url", default=os.environ.get("PREDICT_URL"), help="base URL (default: PREDICT_URL)")
     parser.add_argument("--env", default="local", help="without a URL: the deployed environment (default: local)")
@@ -135,6 +162,8 @@ def _opener(args: argparse.Namespace) -> Callable[[], AsyncClient]:
 
 
 def _input(args: argparse.Namespace) -> Any:
+    if args.input is None and args.text is None:
+        return {}
     if args.input is None:
         return {"text": argument_text(args.text)}
     text = Path(args.input[1:]).read_text(encoding="utf-8") if args.input.startswith("@") else argument_text(args.input)
@@ -183,9 +212,16 @@ async def _wait_on_terminal(client: AsyncClient, request_id: str, seconds: float
         )
 
 
-def _finish(request: Request) -> int:
+async def _finish(client: AsyncClient, request: Request, folder: Path | None) -> int:
     if request.status == "succeeded":
-        print(as_json(request.result))
+        print(as_json(await client.result(request)))
+        if folder:
+            for path in await save(client, request, folder):
+                note(f"saved {path}")
+        elif request.files and not request.whole_result:
+            note(
+                f"the result has {len(request.files)} files; to save them: --resume {request.request_id} --save FOLDER"
+            )
         return OK
     reason = f": {request.error.code}: {request.error.message}" if request.error else ""
     note(f"error: request {request.request_id} {request.status}{reason}")

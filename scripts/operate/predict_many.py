@@ -6,13 +6,15 @@ are requested in the order of the inputs, within a window, so that memory holds 
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 from async_inference_client import AsyncClient, Request
 from async_inference_client.errors import ConnectionFailed, InferenceError, UnknownRequest, WaitTimeout
 from scripts.console import as_json, note
 from scripts.operate.connection import FAILED, explain
+from scripts.operate.predict_files import save
 from scripts.operate.predict_journal import Item, Journal
 from scripts.operate.predict_progress import progress
 
@@ -28,16 +30,19 @@ Line = tuple[int, dict[str, Any]]
 """An exit code, and what is printed."""
 
 
-async def run_all(client: AsyncClient, journal: Journal, seconds: float) -> int:
+async def run_all(client: AsyncClient, journal: Journal, seconds: float, folder: Path | None = None) -> int:
     """Send what was not sent, and print a line for each input, in their order, as soon as those before it are done.
 
     An input fails when `seconds` have passed both since it was first polled and since any input was accepted or done:
     the time behind other inputs does not count.
 
+    Args:
+        folder: where the files of results are written; None writes none.
+
     Returns the highest exit code of all lines.
     """
     worst = OK
-    many = _Run(client, journal, seconds)
+    many = _Run(client, journal, seconds, folder)
     note(f"{many.counts()}; to resume after an interruption: --resume {journal.path}")
     async with progress(many):
         try:
@@ -56,10 +61,11 @@ async def run_all(client: AsyncClient, journal: Journal, seconds: float) -> int:
 class _Run:
     """One run."""
 
-    def __init__(self, client: AsyncClient, journal: Journal, seconds: float) -> None:
+    def __init__(self, client: AsyncClient, journal: Journal, seconds: float, folder: Path | None) -> None:
         self._client = client
         self._journal = journal
         self._seconds = seconds
+        self._folder = folder
         self._loop = asyncio.get_running_loop()
         self._last_progress = self._loop.time()
         self._stopped = False
@@ -165,18 +171,23 @@ class _Run:
 
         try:
             request = await self._client.wait(request_id, on_status=give_up)
+            self._last_progress = self._loop.time()
+            if request.status != "succeeded":
+                return FAILED, _shown(item, request.status, error=request.document.get("error"))
+            files = [str(path) for path in await save(self._client, request, self._folder)] if self._folder else []
+            return OK, _shown(item, request.status, await self._client.result(request), files=files)
         except InferenceError as error:
             return _failed(item, error)
-        self._last_progress = self._loop.time()
-        return OK if request.status == "succeeded" else FAILED, _shown(item, request.document)
 
 
 def _failed(item: Item, error: InferenceError) -> Line:
     state = {UnknownRequest: "unknown", WaitTimeout: "open"}.get(type(error), "rejected")
     explained = explain(error)
-    return explained.code, _shown(item, {"status": state, "error": {"message": str(explained)}})
+    return explained.code, _shown(item, state, error={"message": str(explained)})
 
 
-def _shown(item: Item, answer: Mapping[str, Any]) -> dict[str, Any]:
-    shown = {key: answer.get(key) for key in ("status", "result", "error")}
-    return {"index": item.index, "request_id": item.request_id, **shown}
+def _shown(
+    item: Item, status: str, result: Any = None, error: Any = None, files: list[str] | None = None
+) -> dict[str, Any]:
+    line = {"index": item.index, "request_id": item.request_id, "status": status, "result": result, "error": error}
+    return line | {"files": files} if files else line
