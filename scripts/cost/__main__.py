@@ -109,6 +109,8 @@ def main() -> int:
     parser.add_argument("--polls", type=float, default=ASSUMED_POLLS, help="status queries per request")
     parser.add_argument("--waits", type=float, default=0.0, help="seconds that a submit waits for its result")
     parser.add_argument("--keys", type=int, default=usage.ASSUMED_KEYS, help="API keys in use at the same time")
+    parser.add_argument("--large", type=float, default=0.0, help="share of requests with an upload, 0 to 1")
+    parser.add_argument("--size", type=float, default=1.0, help="megabytes of an upload")
     parser.add_argument("--peak", default="3", help="the busiest rate over the mean")
     parser.add_argument("--wait", default="5", help="seconds that 95%% of the requests may wait at most")
     parser.add_argument("--quota", type=int, default=capacity.DEFAULT_QUOTA, help="the account's concurrency")
@@ -121,6 +123,8 @@ def main() -> int:
         polls=max(0.0, args.polls),
         waits=max(0.0, args.waits),
         keys=max(1, args.keys),
+        large=min(max(0.0, args.large), 1.0),
+        large_bytes=max(0.0, args.size) * 1e6,
         peak=_positive(args.peak, f"PEAK={args.peak}"),
     )
     estimate = report.Estimate(prices.load(), planned, traffic, _measured(BENCH))

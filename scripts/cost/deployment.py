@@ -29,12 +29,12 @@ ALARMS_OF_TRACKING = 2
 _BY_USE = (  # paid for by what they are used for, which usage.py counts
     "aws_apigatewayv2_", "aws_cloudwatch_event_", "aws_cloudwatch_log_group", "aws_dynamodb_table",
     "aws_ecr_repository", "aws_lambda_event_source_mapping", "aws_lambda_function",
-    "aws_lambda_provisioned_concurrency_config", "aws_sqs_queue", "aws_vpc_endpoint",
+    "aws_lambda_provisioned_concurrency_config", "aws_s3_bucket", "aws_sqs_queue", "aws_vpc_endpoint",
 )  # fmt: skip
 _FREE = (
     "aws_appautoscaling_", "aws_cloudwatch_log_metric_filter", "aws_default_security_group",
     "aws_dynamodb_resource_policy", "aws_ecr_", "aws_iam_",
-    "aws_kms_alias", "aws_lambda_alias", "aws_lambda_permission", "aws_route_table", "aws_route", "aws_s3_bucket",
+    "aws_kms_alias", "aws_lambda_alias", "aws_lambda_permission", "aws_route_table", "aws_route",
     "aws_security_group", "aws_sns_topic", "aws_sqs_queue_policy", "aws_ssm_parameter", "aws_subnet", "aws_vpc",
     "aws_vpc_security_group_", "terraform_data",
 )  # fmt: skip
@@ -76,7 +76,7 @@ class Deployment:
         workers: model, or pool -> its worker. `models`: all models.
         others: the functions that no request uses.
         polled_queues: queues that Lambda polls, those of dead letters among them.
-        record_days: how long a record is kept. `log_days`: how long logs are.
+        record_days: how long a record is kept. `log_days`: how long logs are. `payload_days`: how long uploads are.
         backups: the table has point-in-time recovery. `listed`: it has the index of callers.
         sweeps_per_month: how often the schedule runs.
         endpoints: interface endpoints, one for each availability zone.
@@ -92,6 +92,7 @@ class Deployment:
     log_days: float
     authorizer: Function | None = None
     cache_seconds: int = 0
+    payload_days: float = 0
     backups: bool = True
     listed: bool = False
     sweeps_per_month: float = 0
@@ -142,6 +143,7 @@ def read(plan: Json) -> Deployment:
             (v["authorizer_result_ttl_in_seconds"] or 0 for _, v in _of(resources, "aws_apigatewayv2_authorizer")),
             default=0,
         ),
+        payload_days=_payload_days(resources),
         backups=any(recovery["enabled"] for v in tables for recovery in v.get("point_in_time_recovery") or ()),
         listed=any(index["name"] == "caller" for v in tables for index in v.get("global_secondary_index") or ()),
         sweeps_per_month=sum(
@@ -252,6 +254,12 @@ def _record_days(resources: list[Json]) -> float:
         if where.endswith(".module.api"):
             return float(_variables(values)["RETENTION_SECONDS"]) / 86_400
     return 0.0
+
+
+def _payload_days(resources: list[Json]) -> float:
+    """When the lifecycle of the payload bucket deletes an object."""
+    rules = (rule for _, v in _of(resources, "aws_s3_bucket_lifecycle_configuration") for rule in v["rule"])
+    return max((expiration["days"] for rule in rules for expiration in rule.get("expiration") or ()), default=0)
 
 
 def _per_month(schedule: str) -> float:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from inference.service import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
 from scripts.cost.prices import Line
+from worker.files import PART_BYTES
 
 MEMORY_MB_PER_VCPU = 1769
 MILLION = 1_000_000
@@ -31,6 +32,10 @@ LIST_WRITES = 1
 
 LIST_ENTRY_BYTES = 330
 """Of such an entry: 100 bytes that DynamoDB adds; id, time, the model's name, and a role's ARN as the caller."""
+
+UPLOAD_PUTS = 1
+UPLOAD_GETS = 3
+"""The API's check that it is there; the worker's look at its type, and at its size. The parts are more."""
 
 FAIR_SENDS = 1
 """Requests to SQS with a message group id, each with a surcharge."""
@@ -177,3 +182,9 @@ def request_lines(work: Work, memory_mb: int, *, requests: float = MILLION, poll
         *call_lines(work, work.submit, requests),
         *status_lines(work, requests * polls),
     ]
+
+
+def large_lines(requests: float, size: float) -> list[Line]:
+    """What inputs of `size` bytes use of S3 when each is an upload of its own, which the worker reads in parts."""
+    gets = UPLOAD_GETS + math.ceil(size / PART_BYTES)
+    return [Line("S3", "s3_puts", requests * UPLOAD_PUTS), Line("S3", "s3_gets", requests * gets)]

@@ -27,6 +27,7 @@ from scripts.cost.requests import (
     billed_ms,
     call_lines,
     function_lines,
+    large_lines,
     status_lines,
     units,
     wait_lines,
@@ -78,6 +79,7 @@ class Traffic:
         polls: status queries per request.
         waits: seconds that a submit waits for the result (Prefer: wait), on average.
         keys: API keys in use at the same time, each by as many calls.
+        large: the share of requests with an upload. large_bytes: the size of each.
         peak: the busiest hour's rate over the day's mean.
         image_gb: a worker's image.
     """
@@ -87,6 +89,8 @@ class Traffic:
     polls: float = ASSUMED_POLLS
     waits: float = 0.0
     keys: int = ASSUMED_KEYS
+    large: float = 0.0
+    large_bytes: float = 1e6
     peak: float = 3.0
     image_gb: float = ASSUMED_IMAGE_GB
 
@@ -202,7 +206,7 @@ def month(deployment: Deployment, traffic: Traffic, measured: Measured, per_day:
             lines += authorizer_lines(deployment.authorizer, deployment.cache_seconds, traffic.keys, calls, measured)
         if count := custom_metrics(deployment, found, rate):
             lines.append(Line("metrics", "cloudwatch_metric_month", count))
-    lines += _stored(lines, deployment, measured, per_day)
+    lines += _stored(lines, deployment, traffic, measured, per_day)
     return lines
 
 
@@ -212,10 +216,12 @@ def requests_of(deployment: Deployment, worker: Worker, load: Load, traffic: Tra
     requests = load.per_day * DAYS_PER_MONTH
     warm = api.provisioned > 0
     listed = [Line("list of requests", "dynamodb_writes", requests * LIST_WRITES)] if deployment.listed else []
+    large = large_lines(requests * traffic.large, traffic.large_bytes) if traffic.large else []
     waits = wait_lines(traffic.waits, requests, api.memory_mb, api.architecture) if traffic.waits else []
     return [
         Line("fair queues", "sqs_fair_requests", requests * FAIR_SENDS),
         *listed,
+        *large,
         *waits,
         *worker_lines(
             load.work, requests, function.memory_mb, load.batch_ms, function.architecture, function.provisioned > 0
@@ -330,15 +336,19 @@ def _fixed(deployment: Deployment, traffic: Traffic) -> list[Line]:
     return [line for line in lines if line.quantity]
 
 
-def _stored(lines: list[Line], deployment: Deployment, measured: Measured, per_day: float) -> list[Line]:
-    """What is kept at a time: records until they are deleted, logs until they expire."""
+def _stored(
+    lines: list[Line], deployment: Deployment, traffic: Traffic, measured: Measured, per_day: float
+) -> list[Line]:
+    """What is kept at a time: records and uploads until they are deleted, logs until they expire."""
     records = measured.record_bytes * per_day * deployment.record_days / GB
     logs = sum(line.quantity for line in lines if line.item == "logs_gb") / DAYS_PER_MONTH * deployment.log_days
     entries = LIST_ENTRY_BYTES * per_day * deployment.record_days / GB if deployment.listed else 0
+    uploads = traffic.large * traffic.large_bytes * per_day * deployment.payload_days / GB
     kept = [
         Line("DynamoDB storage", "dynamodb_stored_gb_month", records),
         Line("list of requests", "dynamodb_stored_gb_month", entries),
         Line("DynamoDB storage", "dynamodb_backup_gb_month", records if deployment.backups else 0),
+        Line("S3", "s3_stored_gb_month", uploads),
         Line("logs", "logs_stored_gb_month", logs * ASSUMED_LOG_COMPRESSION),
     ]
     return [line for line in kept if line.quantity]

@@ -97,6 +97,7 @@ def test_prods_plan_has_a_price(
     assert found.api.name == "inference-prod-api"
     assert {function.name for function in found.others} == {"inference-prod-dead-letters", "inference-prod-sweeper"}
     assert (found.polled_queues, found.record_days, found.log_days, found.backups) == (2, 7, 90, True)
+    assert found.payload_days == 9, "a day for referring to it, one for the deadline, seven of retention"
     assert found.sweeps_per_month == 8640
     # 11 alarms; those on the model's failures, on the API's 5xx and on the sweeper read two metrics each
     assert found.per_resource == {"cloudwatch_alarm_month": 14, "cloudwatch_dashboard_month": 1}

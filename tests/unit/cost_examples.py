@@ -33,6 +33,7 @@ PRICES = Prices(
         "endpoint_hours": Item(0.01),
         "s3_puts": Item(5e-6),
         "s3_gets": Item(0.4e-6),
+        "s3_stored_gb_month": Item(0.02),
     },
     instance=Machine("one", 2, 4, 0.1),
     sagemaker=Machine("two", 2, 8, 0.2),

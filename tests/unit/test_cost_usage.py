@@ -91,6 +91,16 @@ def test_a_key_is_asked_for_once_in_the_time_that_it_is_remembered() -> None:
     assert bare["authorizer"] == pytest.approx(bill["authorizer"] * 100 * 60.1 / 10)
 
 
+def test_a_share_of_requests_with_uploads() -> None:
+    kept = replace(DEPLOYMENT, payload_days=9)
+    bill = month(kept, Traffic(large=0.1, large_bytes=20e6), 100_000)
+    # 300,000 PUTs -> $1.50; 3 GETs and 3 parts of 8 MiB each: 1.8 M -> $0.72; 10,000 x 20 MB x 9 days = 1,676.38 GiB
+    assert bill["S3"] == pytest.approx(1.5 + 0.72 + 1676.38 * 0.02, abs=0.001)
+    small = month(kept, Traffic(), 100_000)
+    assert small == {name: dollars for name, dollars in bill.items() if name != "S3"}
+    assert "S3" not in month(kept, Traffic(large=0.1), 0), "nothing is kept of no requests"
+
+
 def test_the_reads_of_a_wait_are_those_that_the_service_makes() -> None:
     api = Api()
     for seconds in (1, 3, 10):
