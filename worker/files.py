@@ -13,6 +13,10 @@ from inference.errors import Unavailable
 from inference.store.payloads import Bucket
 
 PART_BYTES = 8 * 2**20
+STREAM_BYTES = 2**20
+"""What a stream reads ahead: readers of lines or records take a few bytes at a time, and each read of S3 has its price
+and its latency."""
+
 CONNECTIONS = 4
 """One connection to S3 carries less than Lambda's network does."""
 
@@ -62,8 +66,13 @@ class OpenFiles:
         return rewound
 
 
+def stream(bucket: Bucket, key: str, size: int) -> io.BufferedReader:
+    """An object as a stream that can seek. Reading raises as `UploadStream`."""
+    return io.BufferedReader(UploadStream(bucket, key, size), STREAM_BYTES)
+
+
 class UploadStream(io.RawIOBase):
-    """An object as a stream that can seek: each read is a ranged read of S3. Wrap it in a `BufferedReader`.
+    """An object as a raw stream: each read is a ranged read of S3.
 
     Reading raises Unavailable when S3 does not answer, and OSError when the object is not there any more.
     """

@@ -32,7 +32,7 @@ from inference.store.payloads import (
     upload_key,
 )
 from inference.strict_json import parse_input
-from worker.files import OpenFiles, UploadStream, download, read_all
+from worker.files import OpenFiles, download, read_all, stream
 from worker.model import places
 
 MAX_BYTES = 256 * 2**20
@@ -153,7 +153,7 @@ class WorkerPayloads:
         size = self._get(key, last=0).bytes
         try:
             if kind == "stream":
-                return opened.keep(io.BufferedReader(UploadStream(self._bucket, key, size)))
+                return opened.keep(stream(self._bucket, key, size))
             if kind == "path":
                 return download(self._bucket, key, size, opened.new_path())
             if size > MAX_BYTES:

@@ -214,6 +214,15 @@ def test_paths_are_deleted_and_streams_closed_after_the_pass() -> None:
     assert stream.closed
 
 
+def test_lines_of_a_stream_are_read_ahead() -> None:
+    harness, lines = Harness(), [b"%d\n" % number for number in range(100_000)]
+    key = upload_key(OWNER, harness.upload(b"".join(lines))["$ref"].removeprefix("/uploads/"))
+    harness.bucket.calls.clear()
+    with worker_files.stream(harness.bucket, key, sum(map(len, lines))) as stream:
+        assert list(stream) == lines
+    assert harness.bucket.calls == ["get"], "589 KB"
+
+
 def test_a_stream_seeks_and_reads_what_is_asked_for() -> None:
     harness = Harness()
     reference = harness.upload(PNG)
