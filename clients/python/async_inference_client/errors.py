@@ -6,9 +6,9 @@
     ├── ConnectionFailed             no HTTP response
     ├── ResponseError                an HTTP response that is not a success
     │   ├── Problem                  of the API itself: a class for each `type` of docs/api.md
-    │   │   ├── NotJson, InvalidIdempotencyKey, InvalidWebhook, UnknownModel, UnknownRequest, UnknownRoute, AlreadyFinal,
-    │   │   ├── NotFinal, NoWebhook, TooLarge, UnsupportedMediaType, UnsupportedContentEncoding, InvalidInput, InvalidQuery,
-    │   │   ├── InvalidReference, InvalidUpload, IdempotencyKeyReused,
+    │   │   ├── NotJson, InvalidIdempotencyKey, InvalidWebhook, UnknownModel, UnknownRequest, UnknownRoute,
+    │   │   ├── AlreadyFinal, NotFinal, NoWebhook, TooLarge, UnsupportedMediaType, UnsupportedContentEncoding,
+    │   │   ├── InvalidInput, InvalidQuery, InvalidReference, InvalidUpload, IdempotencyKeyReused,
     │   │   └── InternalError, Unavailable
     │   ├── GatewayError             of API Gateway or a proxy: see `status`
     │   └── StorageError             of the link of an upload or a file: see `status`
