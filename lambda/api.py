@@ -9,9 +9,11 @@ from typing import Any
 from inference import snapshot, warmer
 from inference.aws import clients
 from inference.aws.deadline import Deadline
+from inference.batches.service import Batches
 from inference.catalog import Catalog, packaged_models, packaged_validator
 from inference.description import describe, iso_time, summarize
 from inference.errors import InvalidUpload, RequestError, Unavailable
+from inference.http.batches import BatchRoutes
 from inference.http.caching import respond_cacheable
 from inference.http.documents import Documents
 from inference.http.messages import (
@@ -31,6 +33,7 @@ from inference.references import reference_to
 from inference.requests import FINAL, Record
 from inference.service import Limits, Service
 from inference.settings import ApiSettings
+from inference.store.batch_table import BatchTable
 from inference.store.caller_index import CallerIndex
 from inference.store.payloads import Payloads
 from inference.store.request_queue import RequestQueue
@@ -54,14 +57,15 @@ def _queue(model: str) -> RequestQueue:
 
 catalog = Catalog(settings.models, settings.default_model, packaged_models(Path(__file__).parent), packaged_validator)
 _dynamodb = clients.lean_client("dynamodb", deadline)
-_table = RequestTable(_dynamodb, settings.request_table)
+_table = RequestTable(_dynamodb, settings.request_table, telemetry=telemetry)
+_limits = Limits(settings.max_attempts, settings.request_deadline_seconds, settings.retention_seconds)
 payloads = Payloads(clients.bucket(settings.payload_bucket, deadline), settings.link_seconds, settings.max_upload_bytes)
 service = Service(
     table=_table,
     queues=_queue,
     catalog=catalog,
     listing=Listing(CallerIndex(_dynamodb, settings.request_table), _table),
-    limits=Limits(settings.max_attempts, settings.request_deadline_seconds, settings.retention_seconds),
+    limits=_limits,
     payloads=payloads,
     deadline=deadline,
     webhook_url=settings.webhooks.default_url if settings.webhooks else None,
@@ -75,6 +79,17 @@ def _models_with_memory() -> list[dict[str, Any]]:
 
 
 documents = Documents(Path(__file__).parent, settings.deployed, _models_with_memory)
+batches = Batches(
+    batches=BatchTable(_dynamodb, settings.request_table),
+    table=_table,
+    queues=_queue,
+    catalog=catalog,
+    limits=_limits,
+    payloads=payloads,
+    max_items=settings.max_batch_items,
+    deadline=deadline,
+)
+_of_batches = BatchRoutes(batches, payloads, telemetry, settings.max_body_bytes, settings.max_body_depth, now_ms)
 snapshot.register(telemetry)
 
 
@@ -223,6 +238,10 @@ ROUTES = {
     "GET /status/{request_id}": _status,
     "POST /cancel/{request_id}": _cancel,
     "POST /requests/{request_id}/webhook": _resend_webhook,
+    "POST /batch": _of_batches.submit,
+    "POST /batch/{model}": _of_batches.submit,
+    "GET /batches/{batch_id}": _of_batches.show,
+    "POST /batches/{batch_id}/cancel": _of_batches.cancel,
     "GET /requests": _requests,
     "GET /models": _models,
     "GET /models/{model}": _model,

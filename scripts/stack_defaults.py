@@ -38,6 +38,7 @@ def api_environment() -> dict[str, str]:
         "PAYLOAD_BUCKET": PAYLOAD_BUCKET,
         "LINK_SECONDS": str(requests["link_seconds"]),
         "MAX_UPLOAD_BYTES": str(requests["max_upload_bytes"]),
+        "MAX_BATCH_ITEMS": str(requests["max_batch_items"]),
         "DEPLOYED": json.dumps(DEPLOYED),
     }
 

@@ -61,7 +61,7 @@ def rights(
             (
                 {
                     *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
-                    "dynamodb:BatchGetItem",
+                    *("dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"),
                 },
                 {table},
             ),

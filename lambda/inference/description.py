@@ -19,6 +19,7 @@ def describe(record: Record, now: int, files: Sequence[Mapping[str, Any]] = ()) 
     status = record.status_at(now)
     return {
         "request_id": record.request_id,
+        "batch_id": record.batch_id,
         "status": status,
         "model": record.model,
         "model_version": record.model_version,

@@ -8,9 +8,12 @@
         InvalidInput          the input violates its model's schema
         InvalidReference      the input refers to something that is not an upload of the caller's
         InvalidUpload         an upload is asked for with a wrong size or type
+        InvalidBatch          a batch is no list of items, or has too many
+        InvalidItems          items of a batch are not valid
         KeyReused             the idempotency key was used with another input
         UnknownRequest        there is no request with this id, or it is another caller's
-        AlreadyFinal          the request is final, so it can't be cancelled
+        UnknownBatch          the same of a batch
+        AlreadyFinal          the request, or the whole batch, is final, so it can't be cancelled
         InvalidWebhook        the webhook's URL is not one that webhooks are sent to
         NoWebhook             the request has no webhook that could be sent again
         NotFinal              the request is not final, so its webhook can't be sent again
@@ -68,6 +71,14 @@ class InvalidUpload(RequestError):
     """An upload is asked for with a wrong size or type; the text names the field."""
 
 
+class InvalidBatch(RequestError):
+    """A batch is no list of items, or has none or too many."""
+
+
+class InvalidItems(RequestError):
+    """Items of a batch are not valid; `errors` has the index and the reason of each."""
+
+
 class KeyReused(RequestError):
     """The caller used the idempotency key with another input; `request_id` is the id of that request."""
 
@@ -77,8 +88,12 @@ class UnknownRequest(RequestError):
     disclosed)."""
 
 
+class UnknownBatch(RequestError):
+    """There is no batch with this id, it is past its retention, or it is another caller's (which is not disclosed)."""
+
+
 class AlreadyFinal(RequestError):
-    """The request has ended as `request_status`, which does not change any more."""
+    """The request has ended as `request_status`, which does not change any more; or all items of a batch have."""
 
 
 class InvalidWebhook(RequestError):

@@ -96,6 +96,7 @@ class Record:
     input_digest: str | None = None
     stored_input: str | None = None  # the name of the input's object; None: the message has the input
     uploads: str | None = None  # the ids of those that the input refers to, with spaces between them
+    batch_id: str | None = None  # of the batch that it is an item of
 
     # Submit with a webhook. Attempts are counted through resends and replays, so that no two have one number
 
@@ -223,16 +224,19 @@ def new_request_id() -> str:
 
 
 def can_be_id(text: str) -> bool:
-    """Whether a text can be a request id: the table accepts no empty and no very long key."""
-    return 0 < len(text) <= MAX_ID_CHARACTERS and text.isascii()
+    """Whether a text can be a request id: no empty and no very long key, and no key of a batch."""
+    return 0 < len(text) <= MAX_ID_CHARACTERS and text.isascii() and "/" not in text
 
 
 def keyed_request_id(caller: str, key: str) -> str:
-    """The id derived from a caller and an Idempotency-Key: by the table's key, a retry finds the first request.
+    """The id derived from a caller and an Idempotency-Key: by the table's key, a retry finds the first request."""
+    return derived_id(caller, key)
 
-    SHA-256 cut to a UUID's 122 bits (version 8, RFC 9562), so both kinds of id look alike.
-    """
-    digest = hashlib.sha256(json.dumps([caller, key]).encode()).digest()
+
+def derived_id(*parts: str | int) -> str:
+    """The id that follows from some values: SHA-256 cut to a UUID's 122 bits (version 8, RFC 9562), so that it looks
+    like a random one."""
+    digest = hashlib.sha256(json.dumps(parts).encode()).digest()
     value = int.from_bytes(digest[:16], "big")
     value = value & ~(0xF << 76) | (0x8 << 76)
     value = value & ~(0x3 << 62) | (0x2 << 62)

@@ -25,7 +25,7 @@ from typing import Any
 
 from inference import transitions
 from inference.aws.deadline import Deadline
-from inference.catalog import Catalog, CatalogEntry
+from inference.catalog import Catalog
 from inference.description import poll_after
 from inference.errors import (
     AlreadyFinal,
@@ -56,6 +56,7 @@ from inference.store.caller_index import Position
 from inference.store.payloads import Payloads, message_of, placed
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import Applied, ConditionFailed, RequestTable
+from inference.submission import check_input
 from inference.webhooks import transitions as webhook_transitions
 from inference.webhooks.options import NONE
 from inference.webhooks.retries import MAX_DELIVERIES, MESSAGE_GRACE_MS
@@ -180,7 +181,7 @@ class Service:
             **self._webhook(webhook, expires_at),
         )
         try:
-            value = self._checked(entry, value, references, caller, now)
+            value = check_input(entry, value, references, caller, now, self._payloads)
         except (InvalidInput, InvalidReference):
             first = self._table.get(record.request_id, consistent=True) if key else None
             if first is None or first.deleted_at(now) or first.input_digest != digest:
@@ -196,15 +197,6 @@ class Service:
         if existing is not None:
             return self._repeat(record, existing, value, now, webhook)
         return self._send(record, value)
-
-    def _checked(self, entry: CatalogEntry, value: Any, references: Sequence[str], caller: str, now: int) -> Any:
-        """The input with defaults, if it is valid. One that refers to JSON is validated by the worker."""
-        if references and self._payloads.has_json(references, caller, now):
-            return value
-        try:
-            return entry.validate(value)
-        except InvalidInput as error:
-            raise InvalidInput(f"The input violates the schema of '{entry.name}': {error}.") from error
 
     def _webhook(self, chosen: str | None, expires_at: int) -> dict[str, Any]:
         """The fields of a new record's webhook. When it is due is the deadline, by which the request is final: if the

@@ -160,6 +160,7 @@ class ApiSettings(RequestSettings):
         pools: model name -> the pool that it is in.
         payload_bucket: its name.
         link_seconds: for how long the links to uploads and files are valid.
+        max_batch_items: of one batch.
         webhooks: None where the deployment has none.
     """
 
@@ -177,6 +178,7 @@ class ApiSettings(RequestSettings):
     payload_bucket: str = _setting()
     link_seconds: int = _setting(_positive)
     max_upload_bytes: int = _setting(_positive)
+    max_batch_items: int = _setting(_positive)
     deployed: Deployed = _setting(_deployed)  # noqa: RUF009 - a field, as the others
     webhooks: WebhookOptions | None = _optional(_webhooks, default=lambda: None)  # noqa: RUF009
 

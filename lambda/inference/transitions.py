@@ -175,6 +175,7 @@ _UNCHANGED = (_NOT_LEASED, Eq("attempts", Param("attempts")), Eq("expires_at", P
 _SAME_SUBMIT = Eq("submit_id", Param("submit_id"))
 
 CANCEL = Transition(OPEN, Status.CANCELLED, sets=_ENDED, removes=(*_OPEN_ONLY, "error"))
+CANCEL_PENDING = Transition(PENDING, Status.CANCELLED, sets=_ENDED, removes=(*_OPEN_ONLY, "error"))
 EXPIRE = Transition(
     OPEN, Status.EXPIRED, only_if=(Le("expires_at", _NOW), _NOT_LEASED), sets=_ENDED, removes=_OPEN_ONLY
 )
@@ -333,6 +334,11 @@ def fail(request_id: str, attempt: int, failure: Failure, now: int, kept_input: 
 def cancel(request_id: str, now: int) -> Update:
     """Cancel a request; the result of a running attempt will be dropped."""
     return Update(CANCEL, request_id, {"now": now})
+
+
+def cancel_pending(request_id: str, now: int) -> Update:
+    """Cancel a request that no attempt has; without an OR in its condition, for batches."""
+    return Update(CANCEL_PENDING, request_id, {"now": now})
 
 
 def expire(request_id: str, now: int) -> Update:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 from xml.sax.saxutils import escape
 
-_TABLE = re.compile(r'\s*UPDATE\s+"([^"]+)"', re.IGNORECASE)
+_TABLE = re.compile(r'\s*(UPDATE|INSERT\s+INTO)\s+"([^"]+)"', re.IGNORECASE)
 
 
 def patch() -> None:
@@ -22,7 +22,8 @@ def patch() -> None:
 
 
 def _authorise_partiql_by_statement() -> None:
-    """`BatchExecuteStatement` is not an IAM action: AWS checks `dynamodb:PartiQLUpdate` on each statement's table.
+    """`BatchExecuteStatement` is not an IAM action: AWS checks `dynamodb:PartiQLUpdate` or `PartiQLInsert` on each
+    statement's table.
 
     MiniStack checks the operation's name, without a resource: a role with the permissions that AWS needs was denied,
     and the worker made single updates instead.
@@ -38,7 +39,10 @@ def _authorise_partiql_by_statement() -> None:
         if not all(found):
             return []  # another kind of statement: MiniStack's own check denies it
         prefix = f"arn:aws:dynamodb:{region}:{account_id}:table/"
-        return [("dynamodb:PartiQLUpdate", prefix + match[1]) for match in found]
+        return [
+            (f"dynamodb:PartiQL{'Update' if match[1].upper() == 'UPDATE' else 'Insert'}", prefix + match[2])
+            for match in found
+        ]
 
     iam_actions.dynamodb_transaction_checks = checks
 

@@ -133,6 +133,7 @@ module "api" {
     PAYLOAD_BUCKET           = module.payload_bucket.name
     LINK_SECONDS             = tostring(local.requests.link_seconds)
     MAX_UPLOAD_BYTES         = tostring(local.requests.max_upload_bytes)
+    MAX_BATCH_ITEMS          = tostring(local.requests.max_batch_items)
 
     # What GET /openapi.json says of this deployment.
     DEPLOYED = jsonencode({

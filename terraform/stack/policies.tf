@@ -2,10 +2,10 @@
 
 data "aws_iam_policy_document" "api_table" {
   statement {
-    actions = concat(
-      ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
-      local.requests.list_by_caller ? ["dynamodb:BatchGetItem"] : []
-    )
+    actions = [
+      "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem",
+      "dynamodb:BatchGetItem", "dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate",
+    ]
     resources = [local.table_arn]
   }
 

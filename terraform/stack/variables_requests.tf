@@ -6,6 +6,7 @@ variable "requests" {
     Limits and times of a request.
     max_body_bytes and max_body_depth: what POST accepts. max_upload_bytes: of one upload. link_seconds: for how long a
     link to an upload or to a file of a result is valid.
+    max_batch_items: of one POST /batch.
     max_attempts: tries by a worker before the request fails;
     max_receive_count: receives before SQS moves its message to the dead-letter queue; two more than a batch has messages, since
     each other request that stops the worker uses up one. deadline_seconds: after the submit, when it expires.
@@ -46,6 +47,11 @@ variable "requests" {
     # A link is signed with the function's own credentials, and ends with them.
     condition     = try(var.requests.link_seconds >= 60 && var.requests.link_seconds <= 3600, true)
     error_message = "requests.link_seconds must be from 60 to 3600."
+  }
+
+  validation {
+    condition     = try(var.requests.max_batch_items >= 1 && var.requests.max_batch_items <= 100 && floor(var.requests.max_batch_items) == var.requests.max_batch_items, true)
+    error_message = "requests.max_batch_items must be a whole number from 1 to 100: a submit writes all records and messages before it answers."
   }
 
   validation {

@@ -75,7 +75,9 @@ class LimitedSystem(System):
         actions = [f"{service}:{operation}"]
         match service, operation:
             case "dynamodb", "BatchExecuteStatement":
-                found = [re.match(r'(\w+) "([^"]+)"', statement["Statement"]) for statement in params["Statements"]]
+                found = [
+                    re.match(r'(\w+)(?: INTO)? "([^"]+)"', statement["Statement"]) for statement in params["Statements"]
+                ]
                 rights = [(f"dynamodb:PartiQL{m[1].title()}", f"{place}table/{m[2]}") for m in found if m]
                 return [*rights, self._use("kms:Decrypt", "dynamodb")]
             case "dynamodb", "BatchGetItem":

@@ -136,6 +136,7 @@ class System:
         self._package, self._patch = package, monkeypatch
         self.api = load(package / "api.py")
         self.authorizer = load(package / "authorizer.py")
+        self.api.batches._table._batch = statements
         self.dead_letters = load(package / "dead_letters.py")
         self.sweeper = load(package / "sweeper.py")
         self.payloads = WorkerPayloads(clients.bucket(PAYLOAD_BUCKET))
@@ -190,6 +191,21 @@ class System:
         """A list of requests, by its path and query."""
         event = golden("http_requests") | {"rawQueryString": urlsplit(url).query}
         return self.call(event | {"queryStringParameters": dict(parse_qsl(urlsplit(url).query))})
+
+    def submit_batch(self, *items: Any, key: str | None = None) -> dict[str, Any]:
+        event = golden("http_batch") | {"body": json.dumps({"items": items})}
+        if key is not None:
+            event["headers"]["idempotency-key"] = key
+        return self.call(event)
+
+    def batch(self, url: str) -> dict[str, Any]:
+        """A batch, by its poll_url or next."""
+        path, query = urlsplit(url).path, urlsplit(url).query
+        event = golden("http_batch_status") | {"pathParameters": {"batch_id": path.rpartition("/")[2]}}
+        return self.call(event | {"rawQueryString": query, "queryStringParameters": dict(parse_qsl(query))})
+
+    def cancel_batch(self, batch_id: str) -> dict[str, Any]:
+        return self.call(golden("http_batch_cancel") | {"pathParameters": {"batch_id": batch_id}})
 
     def erase(self, request_id: str) -> dict[str, Any]:
         return self.call(golden("http_erase") | {"pathParameters": {"request_id": request_id}})

@@ -28,8 +28,8 @@ def event_of(route: str, body: Any = None, request_id: str = UNKNOWN, **headers:
     if body is None and "/predict" in route:
         body = TEXT
     event: dict[str, Any] = golden(http_events()[route])
-    if "request_id" in event.get("pathParameters", {}):
-        event["pathParameters"] = {"request_id": request_id}
+    if ids := {"request_id", "batch_id"} & event.get("pathParameters", {}).keys():
+        event["pathParameters"] = dict.fromkeys(ids, request_id)
     elif body is not None:
         event["body"] = body if isinstance(body, str) else json.dumps(body)
     event["headers"] |= {name.replace("_", "-"): value for name, value in headers.items()}
@@ -40,12 +40,19 @@ def sends(body: Any = None, **headers: str) -> Produce:
     return lambda system, route: system.call(event_of(route, body, **headers))
 
 
+def open_id(system: System, route: str) -> str:
+    """Of a new request, or of a batch where the route is about one."""
+    if "{batch_id}" in route:
+        return str(system.submit_batch(TEXT, TEXT)["json"]["batch_id"])
+    return str(system.predict(TEXT)["json"]["request_id"])
+
+
 def of_an_open_request(system: System, route: str) -> Response:
-    return system.call(event_of(route, request_id=system.predict(TEXT)["json"]["request_id"]))
+    return system.call(event_of(route, request_id=open_id(system, route)))
 
 
 def of_a_final_request(system: System, route: str) -> Response:
-    request_id = system.predict(TEXT)["json"]["request_id"]
+    request_id = open_id(system, route)
     system.run_worker()
     return system.call(event_of(route, request_id=request_id))
 
@@ -70,14 +77,15 @@ def of_what_the_route_is_about(system: System, route: str) -> Response:
 
 
 def with_the_tag_of_an_earlier_answer(system: System, route: str) -> Response:
-    request_id = system.predict(TEXT)["json"]["request_id"]
+    request_id = open_id(system, route)
     tag = system.call(event_of(route, request_id=request_id))["headers"]["ETag"]
     return system.call(event_of(route, request_id=request_id, if_none_match=tag))
 
 
 def with_the_key_of_another(system: System, route: str) -> Response:
     system.call(event_of(route, idempotency_key="k"))
-    return system.call(event_of(route, {"text": "another"}, idempotency_key="k"))
+    another = {"text": "another"}
+    return system.call(event_of(route, {"items": [another]} if "/batch" in route else another, idempotency_key="k"))
 
 
 def with_an_unknown_model(system: System, route: str) -> Response:
@@ -85,7 +93,7 @@ def with_an_unknown_model(system: System, route: str) -> Response:
 
 
 def with_an_invalid_query(system: System, route: str) -> Response:
-    return system.call(event_of(route) | {"queryStringParameters": {"limit": "0"}})
+    return system.call(event_of(route) | {"queryStringParameters": {"limit": "-1"}})
 
 
 def while_the_service_raises(error: Exception) -> Produce:
@@ -94,7 +102,7 @@ def while_the_service_raises(error: Exception) -> Produce:
             raise error
 
         with pytest.MonkeyPatch.context() as patch:
-            for instance in (system.api.service, system.api.documents):
+            for instance in (system.api.service, system.api.batches, system.api.documents):
                 for name in (name for name in vars(type(instance)) if not name.startswith("_")):
                     patch.setattr(instance, name, fail)
             patch.setattr(system.api.payloads, "new_upload", fail)
@@ -117,11 +125,14 @@ PRODUCERS: dict[int | str, Produce] = {
     "/problems/invalid-webhook": sends(webhook_url="http://example.com/"),
     "/problems/no-webhook": of_a_final_request,
     "/problems/not-final": of_a_request_with_a_webhook(False),
+    "/problems/invalid-batch": sends({"items": []}),
+    "/problems/invalid-items": sends({"items": [TEXT, {"text": ""}]}),
     "/problems/invalid-reference": sends({"text": {"$ref": "http://169.254.169.254/"}}),
     "/problems/invalid-upload": sends({}),
     "/problems/not-json": sends("{"),
     "/problems/too-large": sends("1" * 4_600_000),
     "/problems/unavailable": while_the_service_raises(Unavailable("no answer")),
+    "/problems/unknown-batch": sends(),
     "/problems/unknown-model": with_an_unknown_model,
     "/problems/unknown-request": sends(),
     "/problems/unsupported-content-encoding": sends(content_encoding="gzip"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from inference.aws import clients
 from inference.errors import Unavailable
 from inference.requests import Message, message_group
-from inference.store.request_queue import MAX_VISIBILITY_SECONDS, RequestQueue
+from inference.store.request_queue import MAX_BATCH_BYTES, MAX_VISIBILITY_SECONDS, RequestQueue
 from tests.integration.aws_faults import ALWAYS, KINDS, AwsFault, injected
 from tests.integration.terraform_definition import create_dead_letter_queue, create_queue
 from tests.unit.samples import a_message, a_record
@@ -60,10 +61,55 @@ def test_a_message_survives(queue: RequestQueue, url: str) -> None:
     assert Message.from_body(received["Body"]) == message
 
 
+def test_many_messages_are_sent_in_as_few_calls_as_their_sizes_allow(queue: RequestQueue, url: str) -> None:
+    sizes = [10] * 12 + [MAX_BATCH_BYTES - 1000, 100, 900, 250_000]
+    messages = [a_message(a_record(f"r{number}"), {"text": "x" * size}) for number, size in enumerate(sizes)]
+    with calls_made("SendMessageBatch") as calls:
+        queue.send_many(messages, GROUP)
+    assert calls == [10, 4, 2]
+    received: dict[str, Message] = {}
+    while found := receive(url):
+        for each in found:
+            message = Message.from_body(each["Body"])
+            received[message.request_id] = message
+    assert [received[message.request_id] for message in messages] == messages
+
+
+@contextmanager
+def calls_made(operation: str) -> Iterator[list[int]]:
+    """The number of entries of each call."""
+    made: list[int] = []
+    event = f"provide-client-params.sqs.{operation}"
+
+    def note(params: Any, **_: Any) -> None:
+        made.append(len(params["Entries"]))
+
+    client = clients.client("sqs")
+    client.meta.events.register(event, note)
+    yield made
+    client.meta.events.unregister(event, note)
+
+
+def test_a_message_that_sqs_does_not_accept_is_sent_alone() -> None:
+    sent: list[str] = []
+
+    class Client:
+        def send_message_batch(self, QueueUrl: str, Entries: list[Any]) -> Any:
+            return {"Failed": [{"Id": "1", "SenderFault": False, "Code": "InternalError"}]}
+
+        def send_message(self, QueueUrl: str, MessageBody: str, MessageGroupId: str) -> None:
+            sent.append(Message.from_body(MessageBody).request_id)
+
+    RequestQueue(Client(), "url").send_many([a_message(a_record(name)) for name in "abc"], GROUP)
+    assert sent == ["b"]
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_queue_that_fails_is_unavailable(queue: RequestQueue, kind: str) -> None:
-    faults = [AwsFault(name, kind, times=ALWAYS) for name in ("SendMessage", "GetQueueAttributes")]
-    with injected(*faults):
+    operations = ("SendMessage", "SendMessageBatch", "GetQueueAttributes")
+    with injected(*(AwsFault(name, kind, times=ALWAYS) for name in operations)):
+        with pytest.raises(Unavailable, match="queue-it"):
+            queue.send_many([a_message(a_record())] * 2, GROUP)
         with pytest.raises(Unavailable, match="queue-it"):
             queue.send(a_message(a_record()), GROUP)
         with pytest.raises(Unavailable, match="queue-it"):

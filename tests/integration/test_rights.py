@@ -135,6 +135,23 @@ def a_lost_request_is_ended(system: LimitedSystem) -> None:
     assert system.status(request_id)["json"]["error"]["code"] == "lost"
 
 
+def submitted_batch(system: LimitedSystem, items: int = 3) -> str:
+    answer = system.submit_batch(*[TEXT] * items, key="k")
+    assert answer["statusCode"] == 202
+    batch_id: str = answer["json"]["batch_id"]
+    return batch_id
+
+
+def a_batch_is_accepted_and_cancelled_with_batch_calls(system: LimitedSystem) -> None:
+    with calls_of(system) as calls:
+        batch_id = submitted_batch(system)
+    assert calls == ["PutItem", "BatchExecuteStatement", "SendMessageBatch", "UpdateItem"]
+    assert system.batch(batch_id)["json"]["counts"]["pending"] == 3
+    with calls_of(system) as calls:
+        assert system.cancel_batch(batch_id)["json"]["counts"]["cancelled"] == 3
+    assert [call for call in calls if "Get" not in call] == ["UpdateItem", "BatchExecuteStatement"]
+
+
 class Maker(Sentiment):
     """Makes a file, after it has done something else."""
 
@@ -220,6 +237,7 @@ SCENARIOS: list[Scenario] = [
     a_request_is_accepted_and_cancelled,
     a_caller_lists_its_requests,
     a_submit_that_sqs_rejects_leaves_no_record,
+    a_batch_is_accepted_and_cancelled_with_batch_calls,
     one_request_succeeds,
     a_batch_is_three_calls,
     a_dead_letter_ends_its_request_with_the_reason,
@@ -238,6 +256,8 @@ SCENARIOS: list[Scenario] = [
 NEEDED_BY: dict[str, dict[str, Scenario]] = {
     "api": {
         "sqs:SendMessage": a_request_is_accepted_and_cancelled,
+        "dynamodb:PartiQLInsert": a_batch_is_accepted_and_cancelled_with_batch_calls,
+        "dynamodb:PartiQLUpdate": a_batch_is_accepted_and_cancelled_with_batch_calls,
         "dynamodb:PutItem": a_request_is_accepted_and_cancelled,
         "dynamodb:GetItem": a_request_is_accepted_and_cancelled,
         "dynamodb:UpdateItem": a_request_is_accepted_and_cancelled,

@@ -77,7 +77,7 @@ def test_each_function_has_exactly_its_rights(plan_of: PlanOf, settings: Any, mo
 def test_without_lists_there_is_no_right_route_or_index_for_them(plan_of: PlanOf) -> None:
     plan = plan_of("dev", *MODELS, requests={"list_by_caller": False})
     rights_of_api = [actions for actions, _ in plan.rights()["api"]]
-    assert not any(actions & {"dynamodb:Query", "dynamodb:BatchGetItem"} for actions in rights_of_api)
+    assert not any(actions & {"dynamodb:Query"} for actions in rights_of_api)
     assert "GET /requests" not in {route["route_key"] for route in plan.of("aws_apigatewayv2_route").values()}
     (table,) = plan.of("aws_dynamodb_table").values()
     assert {index["name"] for index in table["global_secondary_index"]} == {"open", "webhooks"}

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from inference import transitions
+from inference.batches.record import BatchRecord
+from inference.batches.service import Batches, Shown
 from inference.errors import InvalidInput
 from inference.listing import Listing
 from inference.references import owner_of, reference_to
@@ -13,6 +15,7 @@ from inference.requests import Message, Record
 from inference.service import Limits, Service
 from inference.store.payloads import JSON, Payloads, upload_key
 from inference.store.request_table import Applied, WriteResult
+from tests.unit.fake_batch_table import FakeBatchTable
 from tests.unit.fake_bucket import FakeBucket
 from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
@@ -21,6 +24,7 @@ from tests.unit.samples import DEADLINE, RETENTION, a_catalog, updates_of, valid
 
 ME, YOU = "iam:me", "iam:you"
 INPUT = {"text": "fine"}
+MAX_ITEMS = 100
 
 
 class Api:
@@ -46,6 +50,10 @@ class Api:
         self.service = Service(
             self.table, self.queues.__getitem__, a_catalog(validate), listing, limits, self.payloads, pause=self._pause
         )
+        self.batch_table = FakeBatchTable()
+        self.batches = Batches(
+            self.batch_table, self.table, self.queues.__getitem__, a_catalog(validate), limits, self.payloads, MAX_ITEMS
+        )
 
     def _pause(self, seconds: float) -> None:
         self.pauses.append(seconds)
@@ -62,6 +70,13 @@ class Api:
     def reject_inputs(self) -> None:
         """Let every input violate the schema from now on, as after a rollout of a model with another one."""
         self._valid = False
+
+    def submit_batch(self, *texts: str, key: str | None = None, caller: str = ME) -> BatchRecord:
+        return self.batches.submit(None, [{"text": text} for text in texts], caller, self.clock(), key)
+
+    def show(self, batch: BatchRecord, start: int = 0, limit: int = 0) -> Shown:
+        """The batch as its caller sees it now."""
+        return self.batches.show(self.batches.get(batch.batch_id, ME, self.clock()), self.clock(), start, limit)
 
     def messages(self, model: str = "echo") -> list[Message]:
         return [Message.from_body(held.body) for held in self.queues[model].messages.values()]

@@ -53,6 +53,13 @@ class FakeQueue(Faulty):
         self.groups.append(group)
         self._step("send", lambda: self.put(message.to_body()))
 
+    def send_many(self, messages: Sequence[Message], group: str) -> None:
+        for start in range(0, len(messages), 10):
+            self.calls.append("send_many")
+            for message in messages[start : start + 10]:
+                self.groups.append(group)
+                self._step("send_many", lambda message=message: self.put(message.to_body()))
+
     def put(self, body: str) -> None:
         name = f"m{next(self._ids)}"
         self.messages[name] = StoredMessage(name, body, self._clock(), self._clock())

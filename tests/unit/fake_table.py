@@ -27,6 +27,7 @@ class FakeTable(Faulty):
         self.items: dict[str, dict[str, Value]] = {}
         self.log: list[tuple[Update, Record, Record]] = []
         self.applying: Update | None = None
+        self.not_yet_read: set[str] = set()  # what an eventually consistent read of many does not find
         self.caller_index = FakeCallerIndex(self)
 
     def put(self, record: Record) -> None:
@@ -48,6 +49,12 @@ class FakeTable(Faulty):
             return None
         current = _record(existing)
         return None if current == record else current
+
+    def create_many(self, records: Sequence[Record]) -> None:
+        for start in range(0, len(records), 25):
+            self.calls.append("create_many")
+            for record in records[start : start + 25]:
+                self._step("create_many", lambda record=record: self._create(record))
 
     def discard(self, record: Record) -> bool:
         self.calls.append("discard")
@@ -94,10 +101,15 @@ class FakeTable(Faulty):
         ]
         yield from self._step(call, lambda: [request_id for _, _, request_id in sorted(found)])
 
-    def get_many(self, request_ids: Sequence[str]) -> Iterator[Record]:
+    def get_many(
+        self, request_ids: Sequence[str], with_results: bool = False, consistent: bool = False
+    ) -> Iterator[Record]:
         self.calls += ["get_many"] * ((len(request_ids) + 99) // 100)
-        found = [_record(self.items[request_id]) for request_id in request_ids if request_id in self.items]
-        yield from self._step("get_many", lambda: map(_bare, reversed(found)))  # DynamoDB promises no order
+        unseen = set() if consistent else self.not_yet_read
+        there = [request_id for request_id in request_ids if request_id in self.items.keys() - unseen]
+        found = [_record(self.items[request_id]) for request_id in reversed(there)]  # DynamoDB promises no order
+        shown = [replace(record, input=None) for record in found] if with_results else list(map(_bare, found))
+        yield from self._step("get_many", lambda: shown)
 
     def failed_with_input(self) -> Iterator[Record]:
         yield from [_record(i) for i in self.items.values() if i["status"] == Status.FAILED and "input" in i]

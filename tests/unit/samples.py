@@ -110,6 +110,7 @@ def updates_of(record: Record, now: int = NOW) -> dict[str, Update]:
         "fail": transitions.fail(name, attempt, failure, now),
         "fail_keeping_input": transitions.fail(name, attempt, failure, now, "1"),
         "cancel": transitions.cancel(name, now),
+        "cancel_pending": transitions.cancel_pending(name, now),
         "expire": transitions.expire(name, now),
         "fail_unleased": transitions.fail_unleased(name, failure, now),
         "fail_unleased_keeping_input": transitions.fail_unleased(name, failure, now, "1"),

@@ -121,6 +121,28 @@ class TableContract:
         assert subject.table.create(record) is None
         assert subject.table.create(record) is None
 
+    def test_many_records_are_written_and_those_that_are_there_stay(self, subject: Subject) -> None:
+        records = [fresh(batch_id="b", input_digest="\"' ?") for _ in range(60)]
+        claimed = dataclasses.replace(records[7], status=Status.RUNNING, attempts=1)
+        subject.put(claimed)
+        for _ in range(2):
+            subject.table.create_many(records)
+        expected = [claimed if number == 7 else record for number, record in enumerate(records)]
+        assert [subject.table.get(record.request_id, consistent=True) for record in records] == expected
+        assert records[59].request_id in list(subject.table.open_request_ids(NOW + 1))
+
+    def test_many_are_read_with_and_without_results(self, subject: Subject) -> None:
+        records = [fresh(status=Status.SUCCEEDED, result="{}", input="{}") for _ in range(103)]
+        subject.put(*records)
+        ids = [record.request_id for record in records]
+        for with_results, result in ((True, "{}"), (False, None)):
+            found = {record.request_id: record for record in subject.table.get_many([*ids, "nobody"], with_results)}
+            assert [found[name] for name in ids] == [
+                dataclasses.replace(record, input=None, result=result) for record in records
+            ]
+            assert len(found) == 103
+        assert len(list(subject.table.get_many(ids, consistent=True))) == 103
+
     @pytest.mark.parametrize(("delete_at", "free"), [(NOW // 1000 + 1, False), (NOW // 1000, True)])
     def test_a_record_past_its_retention_gives_its_place(self, subject: Subject, delete_at: int, free: bool) -> None:
         old = fresh(delete_at=delete_at, status=Status.FAILED, error="{}", submitted_at=NOW - 10**9)

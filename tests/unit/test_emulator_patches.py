@@ -47,6 +47,8 @@ def test_partiql_batches_are_authorised_by_statement() -> None:
         ("dynamodb:PartiQLUpdate", f"{table}one"),
         ("dynamodb:PartiQLUpdate", f"{table}two"),
     ]
+    insert = body("INSERT INTO \"one\" VALUE {'k': ?}")
+    assert checks("dynamodb:BatchExecuteStatement", insert) == [("dynamodb:PartiQLInsert", f"{table}one")]
     assert checks("dynamodb:BatchExecuteStatement", body('SELECT * FROM "one"')) == []
     item = json.dumps({"TransactItems": [{"Put": {"TableName": "one"}}]}).encode()
     assert checks("dynamodb:TransactWriteItems", item) == [("dynamodb:PutItem", f"{table}one")]

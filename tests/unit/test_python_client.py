@@ -54,7 +54,8 @@ def test_both_clients_have_the_same_methods() -> None:
 
     assert methods(Client) == methods(AsyncClient)
     files = {"upload", "download", "save", "result"}
-    assert {"submit", "get", "wait", "resume", "predict", "map", "cancel", "delete", "close"} | files == set(
+    batches = {"batch", "open_batch"}
+    assert {"submit", "get", "wait", "resume", "predict", "map", "cancel", "delete", "close"} | files | batches == set(
         methods(Client)
     )
 

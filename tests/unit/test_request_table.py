@@ -48,6 +48,44 @@ class Dynamo:
         return {"Attributes": ITEM}
 
 
+class Inserts:
+    """A client whose batches answer as told; a single write has nothing to say."""
+
+    def __init__(self, answer: Exception | list[str | None]) -> None:
+        self.answer = answer
+        self.written: list[str] = []
+
+    def batch_execute_statement(self, Statements: list[Any]) -> dict[str, Any]:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return {"Responses": [{"Error": {"Code": code}} if code else {} for code in self.answer]}
+
+    def put_item(self, Item: Any, **_: Any) -> None:
+        self.written.append(Item["request_id"]["S"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "alone"),
+    [
+        ([None, None, None], []),
+        ([None, "DuplicateItem", None], []),
+        (["ThrottlingError", None, "InternalServerError"], ["a", "c"]),
+        (rejected("AccessDeniedException"), ["a", "b", "c"]),
+    ],
+)
+def test_records_that_a_batch_does_not_write_are_written_alone(answer: Any, alone: list[str]) -> None:
+    client = Inserts(answer)
+    RequestTable(client, "t").create_many([a_record(name) for name in "abc"])
+    assert client.written == alone
+
+
+def test_where_nobody_answers_new_records_are_not_written_one_by_one() -> None:
+    client = Inserts(TIMED_OUT)
+    with pytest.raises(Unavailable):
+        RequestTable(client, "t").create_many([a_record(name) for name in "abc"])
+    assert client.written == []
+
+
 def apply(dynamo: Dynamo) -> list[type]:
     updates = [transitions.succeed(a_record(f"a{n}").request_id, 1, "{}", NOW) for n in range(4)]
     return [type(written) for written in RequestTable(dynamo, "t").apply(updates)]

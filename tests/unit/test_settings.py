@@ -32,6 +32,7 @@ API = {
     "PAYLOAD_BUCKET": "p-payloads",
     "LINK_SECONDS": "900",
     "MAX_UPLOAD_BYTES": "5000",
+    "MAX_BATCH_ITEMS": "20",
     "DEPLOYED": json.dumps(DEPLOYED),
 }
 WORKER = {
@@ -52,6 +53,7 @@ def test_the_settings_of_the_api() -> None:
     assert settings.pools == {"fast": "small"}
     assert (settings.max_body_bytes, settings.max_body_depth, settings.max_attempts) == (1000, 10, 3)
     assert (settings.payload_bucket, settings.link_seconds, settings.max_upload_bytes) == ("p-payloads", 900, 5000)
+    assert settings.max_batch_items == 20
     assert (settings.request_deadline_seconds, settings.retention_seconds) == (60, 120)
     assert settings.log_level == "INFO"
     assert settings.deployed == Deployed("NONE", [], [], {}, "x86_64")

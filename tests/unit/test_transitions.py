@@ -29,7 +29,7 @@ PATHS = {
     (R, S): {"succeed", "succeed_with_files"},
     (R, F): {"fail", "fail_keeping_input", *FAILURES_FROM_OUTSIDE},
     (P, F): FAILURES_FROM_OUTSIDE,
-    (P, C): {"cancel"},
+    (P, C): {"cancel", "cancel_pending"},
     (R, C): {"cancel"},
     (P, E): {"expire"},
     (R, E): {"expire"},

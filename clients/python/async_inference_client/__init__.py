@@ -11,15 +11,29 @@
 from async_inference_client import errors, webhooks
 from async_inference_client.async_client import AsyncClient
 from async_inference_client.auth import ApiKey, BearerToken, SigV4
+from async_inference_client.batch import AsyncBatch, Batch
 from async_inference_client.client import Client
 from async_inference_client.errors import InferenceError
-from async_inference_client.models import FINAL, Accepted, Failure, File, Outcome, Request
+from async_inference_client.models import (
+    FINAL,
+    Accepted,
+    BatchItem,
+    BatchStatus,
+    Failure,
+    File,
+    Outcome,
+    Request,
+)
 
 __all__ = [
     "FINAL",
     "Accepted",
     "ApiKey",
+    "AsyncBatch",
     "AsyncClient",
+    "Batch",
+    "BatchItem",
+    "BatchStatus",
     "BearerToken",
     "Client",
     "Failure",

@@ -130,12 +130,11 @@ class Operations:
             throttled_seconds: a throttled submit is repeated for so long after the client's last that was accepted.
         """
         key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
-        headers = {"Content-Type": "application/json", "Idempotency-Key": _quoted(key)}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": quoted(key)}
         path = "/predict" if model is None else f"/predict/{quote(model, safe='')}"
-        content = _encoded(value)
+        content = encoded(value)
         submit = Call("POST", path, self.request_timeout, content, headers)
-        retry_seconds = self.retry_seconds if retry_seconds is None else retry_seconds
-        response = yield from self._submitted(submit, retry_seconds, deadline, throttled_seconds)
+        response = yield from self.submitted(submit, retry_seconds, deadline, throttled_seconds)
         found = body_of(response)
         if response.status_code != 202 or not isinstance(found, dict) or not isinstance(found.get("request_id"), str):
             raise unreadable(response, "202 and a request_id were expected")
@@ -165,7 +164,7 @@ class Operations:
             timeout: seconds; None waits as long as the request is open, which its `expires_at` bounds.
             poll_seconds: between two polls, in place of what the API asks for.
         """
-        return (yield from self._wait(request_id, timeout, self._deadline(timeout), on_status, poll_seconds))
+        return (yield from self._wait(request_id, timeout, self.deadline(timeout), on_status, poll_seconds))
 
     def _wait(
         self,
@@ -180,7 +179,7 @@ class Operations:
         while True:
             pause: float | None
             try:
-                request = _request((yield from self._once(poll, deadline)))
+                request = _request((yield from self.once(poll, deadline)))
             except InferenceError as error:
                 now = self.clock()
                 failing_since = failing_since if failures else now
@@ -213,7 +212,7 @@ class Operations:
         throttled_seconds: float = 0.0,
     ) -> Plan[Request]:
         """Submit and wait: `timeout` is for both together. `on_accepted` has the id before any waiting."""
-        deadline = self._deadline(timeout)
+        deadline = self.deadline(timeout)
         accepted = yield from self.submit(
             value,
             model=model,
@@ -226,9 +225,15 @@ class Operations:
         yield self.pause(self.pauses.before_poll(accepted.retry_after), deadline)
         return (yield from self._wait(accepted.request_id, timeout, deadline, on_status))
 
-    def _submitted(
-        self, call: Call, retry_seconds: float, deadline: float | None, throttled_seconds: float
+    def submitted(
+        self,
+        call: Call,
+        retry_seconds: float | None = None,
+        deadline: float | None = None,
+        throttled_seconds: float = 0.0,
     ) -> Plan[httpx2.Response]:
+        """A submit, until it is accepted, can't be, or its time is over; the arguments are as in `submit`."""
+        retry_seconds = self.retry_seconds if retry_seconds is None else retry_seconds
         began = self.clock()
         over = inf if deadline is None else deadline
         failures = 0
@@ -241,7 +246,7 @@ class Operations:
             while (left := min(self.throttle.until, last_throttled(), over) - self.clock()) > 0:
                 yield Pause(left)
             try:
-                response = yield from self._once(call, deadline)
+                response = yield from self.once(call, deadline)
             except InferenceError as error:
                 failures += 1
                 pause = self.pauses.before_retry(error, failures)
@@ -275,7 +280,7 @@ class Operations:
         call = Call(method, path, self.request_timeout, content, headers or {})
         while True:
             try:
-                return (yield from self._once(call, None))
+                return (yield from self.once(call, None))
             except InferenceError as error:
                 pause = self.before_next(error, self.pauses.before_retry(error, len(failures) + 1), until)
                 if pause is None:
@@ -291,7 +296,8 @@ class Operations:
         refused = isinstance(error, ConnectionFailed) and error.refused
         return None if pause is None or refused or self.clock() + pause > until else pause
 
-    def _once(self, call: Call, deadline: float | None) -> Plan[httpx2.Response]:
+    def once(self, call: Call, deadline: float | None) -> Plan[httpx2.Response]:
+        """One call, which ends soon after the deadline."""
         if deadline is not None:
             left = max(deadline - self.clock(), SHORTEST_CALL_SECONDS)
             call = replace(call, timeout=min(call.timeout, left))
@@ -304,7 +310,8 @@ class Operations:
             raise error_of(response)
         return response
 
-    def _deadline(self, timeout: float | None) -> float | None:
+    def deadline(self, timeout: float | None) -> float | None:
+        """When a time of so many seconds ends, on `clock`."""
         return None if timeout is None else self.clock() + timeout
 
     def pause(self, seconds: float, deadline: float | None = None) -> Pause:
@@ -322,14 +329,15 @@ def _request(response: httpx2.Response) -> Request:
         raise unreadable(response, str(error)) from error
 
 
-def _encoded(value: Any) -> bytes:
+def encoded(value: Any) -> bytes:
+    """A value as JSON."""
     try:
         return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError, RecursionError) as error:
         raise UnencodableInput(f"the input can't be sent as JSON: {error}") from error
 
 
-def _quoted(key: str) -> str:
+def quoted(key: str) -> str:
     """The key as a String of RFC 8941."""
     if not key or not key.isascii() or not key.isprintable():
         raise ValueError(f"an idempotency key has printable ASCII characters only: {key!r}")

@@ -8,6 +8,7 @@ from typing import Any, Self, TypeVar
 
 import httpx2
 
+from async_inference_client import _batches
 from async_inference_client._content import Uploadable, content_of, from_the_beginning, replacing
 from async_inference_client._http import settings
 from async_inference_client._operations import (
@@ -24,6 +25,7 @@ from async_inference_client._operations import (
 )
 from async_inference_client._transfers import delete, download, download_bytes, result, upload
 from async_inference_client._turns import Turns
+from async_inference_client.batch import AsyncBatch
 from async_inference_client.errors import InferenceError
 from async_inference_client.models import Accepted, File, Outcome, Request
 
@@ -152,6 +154,17 @@ class AsyncClient:
             ValueError: concurrency is less than 1.
         """
         return self._map(_async_iterator(values), Turns(concurrency, ordered), model, timeout, on_accepted)
+
+    async def batch(
+        self, items: Iterable[Any], *, model: str | None = None, idempotency_key: str | None = None
+    ) -> AsyncBatch:
+        """As `Client.batch`."""
+        accepted = await self._run(_batches.submit(self._operations, items, model, idempotency_key))
+        return AsyncBatch(self, accepted.batch_id, accepted)
+
+    def open_batch(self, batch_id: str) -> AsyncBatch:
+        """As `Client.open_batch`."""
+        return AsyncBatch(self, batch_id)
 
     async def _map(
         self,

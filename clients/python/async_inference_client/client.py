@@ -10,6 +10,7 @@ from typing import Any, Self, TypeVar
 
 import httpx2
 
+from async_inference_client import _batches
 from async_inference_client._content import Uploadable, content_of, from_the_beginning, replacing
 from async_inference_client._http import settings
 from async_inference_client._operations import (
@@ -26,6 +27,7 @@ from async_inference_client._operations import (
 )
 from async_inference_client._transfers import delete, download, download_bytes, result, upload
 from async_inference_client._turns import Turns
+from async_inference_client.batch import Batch
 from async_inference_client.errors import InferenceError
 from async_inference_client.models import Accepted, File, Outcome, Request
 
@@ -252,6 +254,25 @@ class Client:
             ValueError: concurrency is less than 1.
         """
         return self._map(iter(values), Turns(concurrency, ordered), concurrency, model, timeout, on_accepted)
+
+    def batch(self, items: Iterable[Any], *, model: str | None = None, idempotency_key: str | None = None) -> Batch:
+        """Submit many inputs as one batch, and return at once. If one is not valid, none is accepted.
+
+        Args:
+            items: the inputs, at most 100; the API may allow fewer.
+            model: as `submit`.
+            idempotency_key: the same key and inputs give the same batch.
+
+        Raises:
+            InvalidItems: `error.body["errors"]` has the index and the reason of each that is not valid.
+            InvalidBatch, UnknownModel, TooLarge, ...: as `submit`.
+        """
+        accepted = self._run(_batches.submit(self._operations, items, model, idempotency_key))
+        return Batch(self, accepted.batch_id, accepted)
+
+    def open_batch(self, batch_id: str) -> Batch:
+        """A batch that was submitted before, by this process or another one. No call is made."""
+        return Batch(self, batch_id)
 
     def _map(
         self,

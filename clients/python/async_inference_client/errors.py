@@ -6,9 +6,10 @@
     ├── ConnectionFailed             no HTTP response
     ├── ResponseError                an HTTP response that is not a success
     │   ├── Problem                  of the API itself: a class for each `type` of docs/api.md
-    │   │   ├── NotJson, InvalidIdempotencyKey, InvalidWebhook, UnknownModel, UnknownRequest, UnknownRoute,
-    │   │   ├── AlreadyFinal, NotFinal, NoWebhook, TooLarge, UnsupportedMediaType, UnsupportedContentEncoding,
-    │   │   ├── InvalidInput, InvalidQuery, InvalidReference, InvalidUpload, IdempotencyKeyReused,
+    │   │   ├── NotJson, InvalidIdempotencyKey, InvalidWebhook, UnknownModel, UnknownRequest, UnknownBatch,
+    │   │   ├── UnknownRoute, AlreadyFinal, NotFinal, NoWebhook, TooLarge, UnsupportedMediaType,
+    │   │   ├── UnsupportedContentEncoding, InvalidInput, InvalidQuery, InvalidReference, InvalidUpload,
+    │   │   ├── InvalidBatch, InvalidItems, IdempotencyKeyReused,
     │   │   └── InternalError, Unavailable
     │   ├── GatewayError             of API Gateway or a proxy: see `status`
     │   └── StorageError             of the link of an upload or a file: see `status`
@@ -175,6 +176,12 @@ class UnknownRequest(Problem):
     TYPE = "/problems/unknown-request"
 
 
+class UnknownBatch(Problem):
+    """There is no such batch, it is past its retention, or it is another caller's."""
+
+    TYPE = "/problems/unknown-batch"
+
+
 class UnknownRoute(Problem):
     """The deployment is broken: its function does not know a route of its gateway."""
 
@@ -250,6 +257,18 @@ class InvalidUpload(Problem):
     TYPE = "/problems/invalid-upload"
 
 
+class InvalidBatch(Problem):
+    """A batch has no items, too many, or is no list of them."""
+
+    TYPE = "/problems/invalid-batch"
+
+
+class InvalidItems(Problem):
+    """Items of a batch are not valid, and nothing was accepted; `body["errors"]` has the index and reason of each."""
+
+    TYPE = "/problems/invalid-items"
+
+
 class IdempotencyKeyReused(Problem):
     """The key was used with another input, model or webhook; `request_id` is that request's."""
 
@@ -278,6 +297,7 @@ PROBLEMS: Mapping[str, type[Problem]] = {
         InvalidWebhook,
         UnknownModel,
         UnknownRequest,
+        UnknownBatch,
         UnknownRoute,
         AlreadyFinal,
         NotFinal,
@@ -289,6 +309,8 @@ PROBLEMS: Mapping[str, type[Problem]] = {
         InvalidQuery,
         InvalidReference,
         InvalidUpload,
+        InvalidBatch,
+        InvalidItems,
         IdempotencyKeyReused,
         InternalError,
         Unavailable,
@@ -298,10 +320,11 @@ PROBLEMS: Mapping[str, type[Problem]] = {
 
 
 class WaitTimeout(InferenceError):
-    """The request was not final in time. It continues: `resume(error.request_id)` goes on waiting."""
+    """The request was not final in time. It continues: `resume(error.request_id)` goes on waiting. Of a batch,
+    `request_id` is the batch's id."""
 
-    def __init__(self, request_id: str, seconds: float) -> None:
-        super().__init__(f"request {request_id} is not final after {seconds:g} s; it continues")
+    def __init__(self, request_id: str, seconds: float, what: str = "request") -> None:
+        super().__init__(f"{what} {request_id} is not final after {seconds:g} s; it continues")
         self.request_id = request_id
         self.seconds = seconds
 

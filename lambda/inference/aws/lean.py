@@ -36,6 +36,7 @@ _OPERATIONS = {
     },
     "sqs": {
         "send_message": "SendMessage",
+        "send_message_batch": "SendMessageBatch",
         "change_message_visibility_batch": "ChangeMessageVisibilityBatch",
         "get_queue_attributes": "GetQueueAttributes",
     },

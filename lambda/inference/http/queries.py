@@ -1,4 +1,4 @@
-"""The query of a list: ?status=&model=&limit=&cursor="""
+"""The queries of a list, ?status=&model=&limit=&cursor=, and of a batch, ?limit=&cursor="""
 
 from __future__ import annotations
 
@@ -51,6 +51,20 @@ def next_url(request: HttpRequest, after: Position) -> str:
         name: request.query[name] for name in ("status", "model", "limit") if name in request.query
     }
     return f"/requests?{urlencode({**kept, 'cursor': _cursor(after)}, safe=',')}"
+
+
+def read_page_query(request: HttpRequest) -> tuple[int, int]:
+    """The query of a batch: the index of the first item, and how many items; 0: none.
+
+    Raises:
+        InvalidQuery: a parameter is not valid.
+    """
+    start, limit = request.query.get("cursor", "0"), request.query.get("limit", str(MOST))
+    if not (start.isascii() and start.isdecimal() and len(start) <= 6):
+        raise InvalidQuery("cursor has to be that of an earlier page.")
+    if not (limit.isascii() and limit.isdecimal() and len(limit) <= 3 and int(limit) <= MOST):
+        raise InvalidQuery(f"limit has to be a whole number from 0 to {MOST}.")
+    return int(start), int(limit)
 
 
 def _statuses(text: str | None) -> frozenset[Status] | None:

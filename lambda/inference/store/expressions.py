@@ -57,6 +57,12 @@ def to_statement(update: Update, table: str) -> dict[str, Any]:
     }
 
 
+def to_insert(item: Mapping[str, Any], table: str) -> dict[str, Any]:
+    """One statement of `BatchExecuteStatement` that writes a new item; it fails if there is one with the same key."""
+    members = ", ".join(f"'{name}': ?" for name in item)
+    return {"Statement": f'INSERT INTO "{table}" VALUE {{{members}}}', "Parameters": list(item.values())}
+
+
 def condition_arguments(condition: Condition, values: Mapping[str, Value]) -> dict[str, Any]:
     """The arguments that make `PutItem` or `DeleteItem` depend on a condition."""
     text, writer = _condition(condition)

@@ -24,7 +24,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from inference.conditions import Condition, Value
 from inference.errors import Unavailable
 from inference.requests import OPEN, Record, Status
-from inference.store.expressions import condition_arguments, from_attribute, to_attribute, to_statement, to_update_item
+from inference.store.expressions import (
+    condition_arguments,
+    from_attribute,
+    to_attribute,
+    to_insert,
+    to_statement,
+    to_update_item,
+)
 from inference.telemetry import Telemetry
 from inference.transitions import Update, create_if, discard_if, erase_if
 
@@ -40,6 +47,7 @@ GET_KEYS = 100
 """DynamoDB's limit on the keys of one BatchGetItem."""
 
 _RECORD_FIELDS = frozenset(field.name for field in fields(Record))
+_WITHOUT_INPUTS = {f"#{name}": name for name in sorted(_RECORD_FIELDS - {"input"})}
 _WITHOUT_PAYLOADS = {f"#{name}": name for name in sorted(_RECORD_FIELDS - {"input", "result"})}
 
 
@@ -90,9 +98,7 @@ class RequestTable:
         Raises:
             Unavailable: DynamoDB did not confirm the write; the record may still have been written.
         """
-        item = _to_item(record) | {"open_shard": {"S": record.request_id[0]}}
-        if record.webhook_due is not None:
-            item["webhook_shard"] = {"S": record.request_id[0]}
+        item = _to_new_item(record)
         try:
             self._client.put_item(
                 TableName=self._name,
@@ -109,6 +115,33 @@ class RequestTable:
         except BotoCoreError as error:
             raise _unavailable("write the record", error) from error
         return None
+
+    def create_many(self, records: Sequence[Record]) -> None:
+        """Write new records whose ids nobody else can have: what is there already is the same request, of an earlier
+        try.
+
+        Raises:
+            Unavailable: DynamoDB did not confirm each write; some records may be written.
+        """
+        for start in range(0, len(records), self._batch):
+            chunk = records[start : start + self._batch]
+            for record, written in zip(chunk, self._insert(chunk), strict=True):
+                if not written:
+                    self.create(record)
+
+    def _insert(self, records: Sequence[Record]) -> list[bool]:
+        """Whether each record is there now; False: nothing is known."""
+        if len(records) == 1:
+            return [False]
+        statements = [to_insert(_to_new_item(record), self._name) for record in records]
+        try:
+            responses = self._client.batch_execute_statement(Statements=statements)["Responses"]
+        except ClientError as error:
+            self._batch_rejected(error, len(statements))
+            return [False] * len(records)
+        except BotoCoreError as error:
+            raise _unavailable("write the records", error) from error
+        return [response.get("Error", {}).get("Code") in (None, "DuplicateItem") for response in responses]
 
     def discard(self, record: Record) -> bool:
         """Remove the record of a submit that SQS rejected. False if it belongs to others too: a worker has claimed it,
@@ -203,26 +236,30 @@ class RequestTable:
         except (ClientError, BotoCoreError) as error:
             raise _unavailable("scan the table", error) from error
 
-    # Reads without input and result
+    # Reads of many, without inputs
 
-    def get_many(self, request_ids: Sequence[str]) -> Iterator[Record]:
-        """The records of these requests, in any order; none for an unknown one. Eventually consistent.
+    def get_many(
+        self, request_ids: Sequence[str], with_results: bool = False, consistent: bool = False
+    ) -> Iterator[Record]:
+        """The records of these requests, in any order; none for an unknown one. Eventually consistent by default.
 
         Raises:
             Unavailable: DynamoDB did not answer, or throttles the table.
         """
         for at in range(0, len(request_ids), GET_KEYS):
-            yield from self._get(request_ids[at : at + GET_KEYS])
+            names = _WITHOUT_INPUTS if with_results else _WITHOUT_PAYLOADS
+            yield from self._get(request_ids[at : at + GET_KEYS], names, consistent)
 
     def open_records(self, submitted_before: int, most: int) -> tuple[list[Record], bool]:
         """At most this many requests that are not final, and whether these are all. For operators' tools."""
         ids = list(islice(self.open_request_ids(submitted_before), most + 1))
         return [record for record in self.get_many(ids[:most]) if record.status in OPEN], len(ids) <= most
 
-    def _get(self, request_ids: Sequence[str]) -> Iterator[Record]:
+    def _get(self, request_ids: Sequence[str], names: Mapping[str, str], consistent: bool) -> Iterator[Record]:
         projection = {
-            "ProjectionExpression": ", ".join(_WITHOUT_PAYLOADS),
-            "ExpressionAttributeNames": _WITHOUT_PAYLOADS,
+            "ProjectionExpression": ", ".join(names),
+            "ExpressionAttributeNames": names,
+            "ConsistentRead": consistent,
         }
         keys = [{"request_id": {"S": request_id}} for request_id in request_ids]
         while keys:
@@ -290,10 +327,7 @@ class RequestTable:
         try:
             responses = self._client.batch_execute_statement(Statements=statements)["Responses"]
         except ClientError as error:
-            # The updates are made one by one instead, which costs much more. This log line shows it, for example for a
-            # missing permission.
-            if self._telemetry is not None:
-                self._telemetry.warning_once("batch_rejected", code=_code(error), statements=len(statements))
+            self._batch_rejected(error, len(statements))
             responses = [{"Error": {"Code": "BatchRejected"}} for _ in updates]
         except BotoCoreError as error:
             return [_unavailable("update the records", error) for _ in updates]
@@ -313,6 +347,12 @@ class RequestTable:
             results.append(written)
         return results
 
+    def _batch_rejected(self, error: ClientError, statements: int) -> None:
+        """The writes are made one by one instead, which costs much more. This log line shows it, for example for a
+        missing permission."""
+        if self._telemetry is not None:
+            self._telemetry.warning_once("batch_rejected", code=_code(error), statements=statements)
+
 
 def _to_item(record: Record) -> dict[str, Any]:
     return {
@@ -320,6 +360,12 @@ def _to_item(record: Record) -> dict[str, Any]:
         for name in _RECORD_FIELDS
         if (value := getattr(record, name)) is not None and value is not False
     }
+
+
+def _to_new_item(record: Record) -> dict[str, Any]:
+    shard = {"S": record.request_id[0]}
+    item = _to_item(record) | {"open_shard": shard}
+    return item if record.webhook_due is None else item | {"webhook_shard": shard}
 
 
 def _to_record(item: Mapping[str, Any]) -> Record:

@@ -165,6 +165,15 @@ run "upload_beyond_s3" {
   }
 }
 
+run "batch_of_more_items_than_one_call_writes" {
+  command         = plan
+  expect_failures = [var.requests]
+
+  variables {
+    requests = { max_batch_items = 101 }
+  }
+}
+
 run "link_too_short" {
   command         = plan
   expect_failures = [var.requests]

@@ -1,0 +1,100 @@
+"""What the clients do with batches, as plans: see `_operations`."""
+
+import uuid
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import quote
+
+import httpx2
+
+from async_inference_client._operations import OUTAGE_SECONDS, Call, Operations, Plan, encoded, quoted
+from async_inference_client._responses import body_of, retry_after, unreadable
+from async_inference_client.errors import InferenceError, WaitTimeout
+from async_inference_client.models import BatchItem, BatchStatus
+
+OnBatchStatus = Callable[[BatchStatus], None]
+PAGE_ITEMS = 100
+
+
+def submit(
+    operations: Operations, items: Iterable[Any], model: str | None, idempotency_key: str | None
+) -> Plan[BatchStatus]:
+    """Send many inputs. All tries have the same key, so that a lost response makes no second batch."""
+    key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
+    headers = {"Content-Type": "application/json", "Idempotency-Key": quoted(key)}
+    path = "/batch" if model is None else f"/batch/{quote(model, safe='')}"
+    call = Call("POST", path, operations.request_timeout, encoded({"items": list(items)}), headers)
+    return _read((yield from operations.submitted(call)))
+
+
+def get(operations: Operations, batch_id: str) -> Plan[BatchStatus]:
+    """The batch as it is now, without its items."""
+    return _read((yield from operations.repeated("GET", _path(batch_id))))
+
+
+def cancel(operations: Operations, batch_id: str) -> Plan[BatchStatus]:
+    """Cancel the items that are not final. Repeating it is safe."""
+    path = f"/batches/{quote(batch_id, safe='')}/cancel"
+    return _read((yield from operations.repeated("POST", path)))
+
+
+def page(operations: Operations, batch_id: str, start: int) -> Plan[tuple[list[BatchItem], int | None]]:
+    """The items from an index on, and the index after them; None: they are the last."""
+    response = yield from operations.repeated("GET", _path(batch_id, PAGE_ITEMS, start))
+    found = body_of(response)
+    if not isinstance(found, dict) or not isinstance(found.get("items"), list):
+        raise unreadable(response, "a batch with its items was expected")
+    try:
+        items = [BatchItem.from_document(item) for item in found["items"]]
+    except ValueError as error:
+        raise unreadable(response, str(error)) from error
+    more = items and found.get("next") is not None
+    return items, items[-1].index + 1 if more else None
+
+
+def wait(
+    operations: Operations,
+    batch_id: str,
+    timeout: float | None,
+    on_status: OnBatchStatus | None,
+) -> Plan[BatchStatus]:
+    """Poll until all items are final, at once for the first time."""
+    deadline = operations.deadline(timeout)
+    poll = Call("GET", _path(batch_id), operations.request_timeout)
+    failures, failing_since = 0, 0.0
+    while True:
+        pause: float | None
+        try:
+            status = _read((yield from operations.once(poll, deadline)))
+        except InferenceError as error:
+            now = operations.clock()
+            failing_since = failing_since if failures else now
+            failures += 1
+            pause = operations.pauses.before_retry(error, failures)
+            over = deadline is not None and now >= deadline
+            if pause is None or over or now - failing_since >= OUTAGE_SECONDS:
+                raise
+        else:
+            failures = 0
+            if on_status is not None:
+                on_status(status)
+            if status.finished:
+                return status
+            if timeout is not None and deadline is not None and operations.clock() >= deadline:
+                raise WaitTimeout(batch_id, timeout, "batch")
+            pause = operations.pauses.before_poll(status.retry_after)
+        yield operations.pause(pause, deadline)
+
+
+def _path(batch_id: str, limit: int = 0, start: int = 0) -> str:
+    return f"/batches/{quote(batch_id, safe='')}?limit={limit}" + (f"&cursor={start}" if start else "")
+
+
+def _read(response: httpx2.Response) -> BatchStatus:
+    found = body_of(response)
+    if not isinstance(found, dict):
+        raise unreadable(response, "a JSON object was expected")
+    try:
+        return BatchStatus.from_document(found, retry_after(response))
+    except ValueError as error:
+        raise unreadable(response, str(error)) from error

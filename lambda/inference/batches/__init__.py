@@ -1,0 +1,1 @@
+"""Batches: many inputs in one submit, each an ordinary request."""

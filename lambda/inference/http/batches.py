@@ -1,0 +1,91 @@
+"""The routes of batches: reads a call, calls one function of the rules, and responds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from inference.batches.description import describe_batch, poll_batch_after
+from inference.batches.service import Batches, Shown
+from inference.errors import InvalidBatch
+from inference.http.caching import respond_unless_unchanged
+from inference.http.messages import HttpRequest, idempotency_key, read_body, require_json, respond
+from inference.http.queries import read_page_query
+from inference.requests import Status
+from inference.store.payloads import Payloads
+from inference.strict_json import parse_input
+from inference.telemetry import Telemetry
+
+ENVELOPE_DEPTH = 2
+"""The levels that a body has above each item."""
+
+
+class BatchRoutes:
+    """Answers calls of batches.
+
+    Args:
+        max_body_bytes: of a whole batch.
+        max_body_depth: of each item.
+        clock: gives the time in epoch milliseconds.
+    """
+
+    def __init__(
+        self,
+        batches: Batches,
+        payloads: Payloads,
+        telemetry: Telemetry,
+        max_body_bytes: int,
+        max_body_depth: int,
+        clock: Callable[[], int],
+    ) -> None:
+        self._batches = batches
+        self._payloads = payloads
+        self._telemetry = telemetry
+        self._max_body_bytes = max_body_bytes
+        self._max_body_depth = max_body_depth
+        self._clock = clock
+
+    def submit(self, request: HttpRequest) -> dict[str, Any]:
+        """POST /batch, POST /batch/{model}."""
+        require_json(request)
+        key = idempotency_key(request)
+        body = parse_input(read_body(request), self._max_body_bytes, self._max_body_depth + ENVELOPE_DEPTH)
+        if not isinstance(body, dict) or body.keys() != {"items"} or not isinstance(body["items"], list):
+            raise InvalidBatch("The body must be an object with 'items', a list of inputs, and nothing else.")
+        batch = self._batches.submit(request.path.get("model"), body["items"], request.caller, self._clock(), key)
+        self._telemetry.info("batch_accepted", batch_id=batch.batch_id, model=batch.model, items=batch.total)
+        poll_url = f"/batches/{batch.batch_id}"
+        answer = {
+            "batch_id": batch.batch_id,
+            "status": "running",
+            "model": batch.model,
+            "total": batch.total,
+            "request_ids": batch.item_ids(0, batch.total),
+            "poll_url": poll_url,
+        }
+        return respond(202, answer, {"Location": poll_url, "Retry-After": "1"})
+
+    def show(self, request: HttpRequest) -> dict[str, Any]:
+        """GET /batches/{batch_id}."""
+        start, limit = read_page_query(request)
+        now = self._clock()
+        batch = self._batches.get(request.path["batch_id"], request.caller, now)
+        shown = self._batches.show(batch, now, start, limit)
+        poll_after = poll_batch_after(shown, now)
+        headers = {} if poll_after is None else {"Retry-After": str(poll_after)}
+        response = respond(200, self._body(shown, now, limit), {**headers, "Cache-Control": "private, no-cache"})
+        return respond_unless_unchanged(request, response["body"], response["headers"])
+
+    def cancel(self, request: HttpRequest) -> dict[str, Any]:
+        """POST /batches/{batch_id}/cancel."""
+        now = self._clock()
+        shown, cancelled = self._batches.cancel(request.path["batch_id"], request.caller, now)
+        self._telemetry.info("batch_cancelled", batch_id=shown.batch.batch_id, items=cancelled)
+        for _ in range(cancelled):
+            self._telemetry.count_outcome(shown.batch.model, Status.CANCELLED)
+        return respond(200, self._body(shown, now, 0))
+
+    def _body(self, shown: Shown, now: int, limit: int) -> Mapping[str, Any]:
+        body, after = describe_batch(shown, now, self._payloads.links)
+        url = f"/batches/{shown.batch.batch_id}?cursor={after}&limit={limit}"
+        return {**body, "next": url if limit and after is not None else None}

@@ -1,0 +1,127 @@
+"""Batches through the packaged functions: HTTP's event in, rows and messages in moto, workers between."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.events import golden
+from tests.integration.aws_faults import ALWAYS, KINDS, AwsFault, injected
+from tests.integration.system import System
+
+LOVELY, WORST = {"text": "what a lovely day"}, {"text": "worst delay of my life"}
+
+
+def submitted(system: System, *items: Any, key: str | None = None) -> dict[str, Any]:
+    response = system.submit_batch(*items, key=key)
+    assert response["statusCode"] == 202, response
+    assert response["headers"]["Location"] == response["json"]["poll_url"]
+    answer: dict[str, Any] = response["json"]
+    return answer
+
+
+def counts(system: System, accepted: dict[str, Any]) -> dict[str, int]:
+    found = system.batch(f"{accepted['poll_url']}?limit=0")["json"]["counts"]
+    return {status: count for status, count in found.items() if count}
+
+
+def test_a_batch_from_its_submit_to_its_results(system: System) -> None:
+    accepted = submitted(system, *[LOVELY, WORST] * 6)
+    assert (accepted["total"], len(set(accepted["request_ids"])), system.messages()) == (12, 12, 12)
+    assert counts(system, accepted) == {"pending": 12}
+    system.run_worker()
+    assert counts(system, accepted) == {"pending": 2, "succeeded": 10}
+    system.run_worker()
+    response = system.batch(accepted["poll_url"])
+    shown = response["json"]
+    assert (shown["status"], shown["counts"]["succeeded"], shown["next"]) == ("finished", 12, None)
+    assert "Retry-After" not in response["headers"]
+    assert [item["request_id"] for item in shown["items"]] == accepted["request_ids"]
+    assert [item["result"]["prediction"] for item in shown["items"]] == ["positive", "negative"] * 6
+    single = system.status(accepted["request_ids"][1])["json"]
+    assert (single["batch_id"], single["result"]) == (accepted["batch_id"], shown["items"][1]["result"])
+    assert shown["finished_at"] == max(system.status(name)["json"]["finished_at"] for name in accepted["request_ids"])
+
+
+def test_pages_follow_next(system: System) -> None:
+    accepted = submitted(system, *[LOVELY] * 5)
+    url, seen = f"{accepted['poll_url']}?limit=2", []
+    while url:
+        page = system.batch(url)["json"]
+        assert len(page["items"]) <= 2
+        seen += [item["index"] for item in page["items"]]
+        url = page["next"]
+    assert seen == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("query", ["limit=101", "limit=-1", "limit=x", "cursor=x", "cursor=1234567"])
+def test_a_query_that_is_not_valid(system: System, query: str) -> None:
+    accepted = submitted(system, LOVELY)
+    assert system.batch(f"{accepted['poll_url']}?{query}")["json"]["type"] == "/problems/invalid-query"
+
+
+def test_all_errors_are_told_and_nothing_is_accepted(system: System) -> None:
+    response = system.submit_batch(LOVELY, {"text": ""}, {"text": {"$ref": "http://169.254.169.254/"}}, LOVELY)
+    assert (response["statusCode"], response["json"]["type"]) == (422, "/problems/invalid-items")
+    assert [error["index"] for error in response["json"]["errors"]] == [1, 2]
+    assert (system.records(), system.messages()) == ({}, 0)
+
+
+@pytest.mark.parametrize("body", ["[]", '{"items": {}}', '{"items": [{}], "more": 1}', '{"item": []}', "7"])
+def test_a_body_that_is_no_batch(system: System, body: str) -> None:
+    response = system.call(golden("http_batch") | {"body": body})
+    assert response["json"]["type"] == "/problems/invalid-batch"
+
+
+def test_the_batchs_record_is_no_request(system: System) -> None:
+    accepted = submitted(system, LOVELY)
+    assert system.status(f"batch/{accepted['batch_id']}")["statusCode"] == 404
+    assert system.status(accepted["batch_id"])["statusCode"] == 404
+    assert system.batch("/batches/" + accepted["request_ids"][0])["statusCode"] == 404
+    listed = system.requests()["json"]["requests"]
+    assert [(each["request_id"], each["batch_id"]) for each in listed] == [
+        (accepted["request_ids"][0], accepted["batch_id"])
+    ]
+    system.time_passes(10_000)
+    assert system.sweep()["seen"] == 1
+
+
+def test_a_key_gives_the_same_batch(system: System) -> None:
+    first = submitted(system, LOVELY, WORST, key="k")
+    assert submitted(system, LOVELY, WORST, key="k") == first
+    assert system.messages() == 2
+    response = system.submit_batch(LOVELY, key="k")
+    assert (response["json"]["type"], response["json"]["batch_id"]) == (
+        "/problems/idempotency-key-reused",
+        first["batch_id"],
+    )
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("operation", ["PutItem", "SendMessageBatch"])
+def test_where_aws_fails_nothing_stays_pending(system: System, operation: str, kind: str) -> None:
+    with injected(AwsFault(operation, kind, times=ALWAYS)):
+        assert system.submit_batch(LOVELY, WORST, key="k")["statusCode"] == 503
+    assert {record.status for record in system.records().values()} <= {"cancelled"}
+    accepted = submitted(system, LOVELY, WORST, key="k")
+    system.run_worker()
+    assert counts(system, accepted) == {"succeeded": 2}
+
+
+def test_cancel(system: System) -> None:
+    accepted = submitted(system, LOVELY, WORST)
+    response = system.cancel_batch(accepted["batch_id"])
+    assert (response["json"]["status"], response["json"]["counts"]["cancelled"]) == ("finished", 2)
+    assert response["json"]["cancelled_at"] is not None
+    assert system.cancel_batch(accepted["batch_id"])["statusCode"] == 200
+    system.run_worker()
+    assert (counts(system, accepted), system.model.passes) == ({"cancelled": 2}, [])
+
+
+def test_an_unchanged_batch_has_no_body(system: System) -> None:
+    accepted = submitted(system, LOVELY)
+    first = system.batch(accepted["poll_url"])
+    assert first["headers"]["Cache-Control"] == "private, no-cache"
+    system.run_worker()
+    assert system.batch(accepted["poll_url"])["headers"]["ETag"] != first["headers"]["ETag"]
