@@ -62,7 +62,7 @@ variable "default_url" {
   nullable    = true
 
   validation {
-    condition     = var.default_url == null || can(regex("^https://[A-Za-z0-9_.:-]+(/[!-~]*)?$", var.default_url)) || (var.allow_loopback && can(regex("^http://(127\\.|localhost)", var.default_url)))
+    condition     = var.default_url == null || can(regex("^http${var.allow_loopback ? "s?" : "s"}://[A-Za-z0-9_.:-]+(/[!-~]*)?$", var.default_url))
     error_message = "default_url must begin with https:// and a host's name."
   }
 }
