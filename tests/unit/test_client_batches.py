@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -13,6 +14,7 @@ import pytest
 from async_inference_client import AsyncClient, Batch, BatchItem, Client, _pauses, errors
 from async_inference_client._batches import PAGE_ITEMS
 from inference.errors import InvalidItems, Unavailable
+from inference.http.problems import PROBLEMS
 from tests.unit.client_plans import BASE, problem, response
 
 
@@ -141,3 +143,111 @@ def test_what_is_no_batch(api: Api, body: Any) -> None:
 
     with pytest.raises(errors.ResponseError):
         of_sync(api, [1], page)
+
+
+class Files(Api):
+    """Several batches, by their keys; a text `bad` is not valid."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: dict[str, list[Any]] = {}
+        self.keys: list[str] = []
+        self.cancels: list[str] = []
+        self.dies_at: int | None = None
+
+    def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        if request.url.path == "/batch":
+            if self.dies_at == len(self.batches):
+                raise KeyboardInterrupt
+            items = json.loads(request.content)["items"]
+            bad = [{"index": index, "detail": "no"} for index, item in enumerate(items) if item == "bad"]
+            if bad:
+                answer = PROBLEMS[InvalidItems]
+                return response(422, {"type": answer.type, "title": "", "status": 422, "detail": "d", "errors": bad})
+            key = request.headers["Idempotency-Key"].strip('"')
+            self.batches.setdefault(key, items)
+            return self._answer(key, 202)
+        key = list(self.batches)[int(request.url.path.split("/")[2])]
+        if request.url.path.endswith("/cancel"):
+            self.cancels.append(key)
+            return self._answer(key)
+        return self._answer(key)
+
+    def _answer(self, key: str, status: int = 200) -> httpx2.Response:
+        self.items = self.batches[key]
+        items = [self._item(index) for index in range(len(self.items))]
+        return response(status, self._body("finished", items=items) | {"batch_id": str(list(self.batches).index(key))})
+
+
+def file_of(tmp_path: Path, *lines: str) -> Path:
+    path = tmp_path / "inputs.jsonl"
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return path
+
+
+def run_file(kind: str, api: Api, path: Path, **more: Any) -> list[BatchItem]:
+    transport = httpx2.MockTransport(api)
+    if kind == "sync":
+        with Client(BASE, transport=transport) as client:
+            return list(client.batch_file(path, **more).results(timeout=30))
+
+    async def called() -> list[BatchItem]:
+        async with AsyncClient(BASE, transport=transport) as client:
+            return [item async for item in (await client.batch_file(path, **more)).results(timeout=30)]
+
+    return asyncio.run(called())
+
+
+@pytest.mark.parametrize("kind", ["sync", "async"])
+class TestAFile:
+    def test_its_lines_are_batches_and_its_results_are_in_order(self, tmp_path: Path, kind: str) -> None:
+        api = Files()
+        lines = [json.dumps({"n": number}) for number in range(250)]
+        found = run_file(kind, api, file_of(tmp_path, *lines[:7], "", "  ", *lines[7:], ""))
+        assert [(item.index, item.unwrap()) for item in found] == [(n, {"n": n}) for n in range(250)]
+        assert [len(items) for items in api.batches.values()] == [100, 100, 50]
+
+    def test_after_an_interruption_the_same_file_gives_the_same_batches(self, tmp_path: Path, kind: str) -> None:
+        api = Files()
+        path = file_of(tmp_path, *map(str, range(450)))
+        api.dies_at = 3
+        with pytest.raises(KeyboardInterrupt):
+            run_file(kind, api, path)
+        assert len(api.batches) == 3
+        api.dies_at = None
+        assert [item.unwrap() for item in run_file(kind, api, path)] == list(range(450))
+        assert len(api.batches) == 5
+        run_file(kind, api, path)
+        assert len(api.batches) == 5
+
+    def test_another_file_model_or_key_is_others(self, tmp_path: Path, kind: str) -> None:
+        api = Files()
+        run_file(kind, api, file_of(tmp_path, "1"))
+        run_file(kind, api, file_of(tmp_path, "2"))
+        run_file(kind, api, file_of(tmp_path, "2"), key="k")
+        run_file(kind, api, file_of(tmp_path, "2"), key="k")
+        assert len(api.batches) == 3
+        assert list(api.batches)[-1] == "k/0"
+
+    def test_large_lines_make_smaller_batches(self, tmp_path: Path, kind: str) -> None:
+        api = Files()
+        run_file(kind, api, file_of(tmp_path, *[json.dumps("x" * 1_500_000)] * 5))
+        assert [len(items) for items in api.batches.values()] == [2, 2, 1]
+
+    def test_a_file_with_lines_that_are_no_json_is_not_sent(self, tmp_path: Path, kind: str) -> None:
+        api = Files()
+        with pytest.raises(errors.InvalidLines, match="2 lines are not valid: line 2") as raised:
+            run_file(kind, api, file_of(tmp_path, "1", "{", "3", "x"))
+        assert [number for number, _ in raised.value.errors] == [1, 3]
+        with pytest.raises(errors.InvalidLines, match="no lines"):
+            run_file(kind, api, file_of(tmp_path, ""))
+        assert api.batches == {}
+
+    def test_what_was_accepted_before_an_invalid_line_is_cancelled(self, tmp_path: Path, kind: str) -> None:
+        api = Files()
+        lines = [*map(str, range(250)), '"bad"', "1", '"bad"']
+        with pytest.raises(errors.InvalidLines) as raised:
+            run_file(kind, api, file_of(tmp_path, *lines))
+        assert raised.value.errors == [(250, "no"), (252, "no")]
+        assert api.cancels == list(api.batches)
+        assert len(api.batches) == 2

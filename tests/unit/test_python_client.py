@@ -54,7 +54,7 @@ def test_both_clients_have_the_same_methods() -> None:
 
     assert methods(Client) == methods(AsyncClient)
     files = {"upload", "download", "save", "result"}
-    batches = {"batch", "open_batch"}
+    batches = {"batch", "batch_file", "open_batch"}
     assert {"submit", "get", "wait", "resume", "predict", "map", "cancel", "delete", "close"} | files | batches == set(
         methods(Client)
     )

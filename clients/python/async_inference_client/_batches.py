@@ -7,9 +7,10 @@ from urllib.parse import quote
 
 import httpx2
 
+from async_inference_client._lines import Chunk
 from async_inference_client._operations import OUTAGE_SECONDS, Call, Operations, Plan, encoded, quoted
 from async_inference_client._responses import body_of, retry_after, unreadable
-from async_inference_client.errors import InferenceError, WaitTimeout
+from async_inference_client.errors import InferenceError, InvalidItems, InvalidLines, WaitTimeout
 from async_inference_client.models import BatchItem, BatchStatus
 
 OnBatchStatus = Callable[[BatchStatus], None]
@@ -25,6 +26,15 @@ def submit(
     path = "/batch" if model is None else f"/batch/{quote(model, safe='')}"
     call = Call("POST", path, operations.request_timeout, encoded({"items": list(items)}), headers)
     return _read((yield from operations.submitted(call)))
+
+
+def submit_chunk(operations: Operations, chunk: Chunk, model: str | None) -> Plan[BatchStatus]:
+    """Send some lines of a file. All tries, in this process and in others, have the same key."""
+    try:
+        return (yield from submit(operations, chunk.items, model, chunk.key))
+    except InvalidItems as error:
+        found = error.body.get("errors", ()) if isinstance(error.body, dict) else ()
+        raise InvalidLines([(chunk.first + each["index"], each["detail"]) for each in found]) from error
 
 
 def get(operations: Operations, batch_id: str) -> Plan[BatchStatus]:

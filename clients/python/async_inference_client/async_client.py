@@ -11,6 +11,7 @@ import httpx2
 from async_inference_client import _batches
 from async_inference_client._content import Uploadable, content_of, from_the_beginning, replacing
 from async_inference_client._http import settings
+from async_inference_client._lines import chunks_of
 from async_inference_client._operations import (
     OUTAGE_SECONDS,
     REQUEST_TIMEOUT_SECONDS,
@@ -25,8 +26,8 @@ from async_inference_client._operations import (
 )
 from async_inference_client._transfers import delete, download, download_bytes, result, upload
 from async_inference_client._turns import Turns
-from async_inference_client.batch import AsyncBatch
-from async_inference_client.errors import InferenceError
+from async_inference_client.batch import AsyncBatch, AsyncBatchFile
+from async_inference_client.errors import InferenceError, InvalidLines
 from async_inference_client.models import Accepted, File, Outcome, Request
 
 T = TypeVar("T")
@@ -165,6 +166,18 @@ class AsyncClient:
     def open_batch(self, batch_id: str) -> AsyncBatch:
         """As `Client.open_batch`."""
         return AsyncBatch(self, batch_id)
+
+    async def batch_file(self, path: str | Path, *, model: str | None = None, key: str | None = None) -> AsyncBatchFile:
+        """As `Client.batch_file`."""
+        accepted: list[tuple[int, AsyncBatch]] = []
+        for chunk in chunks_of(Path(path), model, key):
+            try:
+                status = await self._run(_batches.submit_chunk(self._operations, chunk, model))
+            except InvalidLines:
+                await AsyncBatchFile(accepted).cancel()
+                raise
+            accepted.append((chunk.first, AsyncBatch(self, status.batch_id, status)))
+        return AsyncBatchFile(accepted)
 
     async def _map(
         self,

@@ -1,10 +1,13 @@
 """Handles of batches: a batch continues on the server, whatever happens to its handle."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from async_inference_client import _batches
 from async_inference_client._batches import OnBatchStatus
+from async_inference_client.errors import AlreadyFinal
 from async_inference_client.models import BatchItem, BatchStatus
 
 if TYPE_CHECKING:
@@ -95,3 +98,46 @@ class AsyncBatch:
     async def cancel(self) -> BatchStatus:
         """As `Batch.cancel`."""
         return await self._client._run(_batches.cancel(self._client._operations, self.batch_id))
+
+
+class BatchFile:
+    """The lines of a file, as batches of a `Client`: the number of the first line of each, and its handle."""
+
+    def __init__(self, batches: Sequence[tuple[int, Batch]]) -> None:
+        self.batches = batches
+
+    def results(self, *, timeout: float | None = None) -> Iterator[BatchItem]:
+        """Wait for the lines, and yield what became of each, in their order; `index` is the number of the line, from 0,
+        blank lines not counted. `timeout`: seconds for each batch.
+
+        Raises:
+            WaitTimeout: a batch has not ended in time; it continues.
+        """
+        for first, batch in self.batches:
+            for item in batch.results(timeout=timeout):
+                yield replace(item, index=first + item.index)
+
+    def cancel(self) -> None:
+        """Cancel all lines that are not final."""
+        for _, batch in self.batches:
+            with suppress(AlreadyFinal):
+                batch.cancel()
+
+
+class AsyncBatchFile:
+    """`BatchFile` of an `AsyncClient`."""
+
+    def __init__(self, batches: Sequence[tuple[int, AsyncBatch]]) -> None:
+        self.batches = batches
+
+    async def results(self, *, timeout: float | None = None) -> AsyncIterator[BatchItem]:
+        """As `BatchFile.results`."""
+        for first, batch in self.batches:
+            async for item in batch.results(timeout=timeout):
+                yield replace(item, index=first + item.index)
+
+    async def cancel(self) -> None:
+        """As `BatchFile.cancel`."""
+        for _, batch in self.batches:
+            with suppress(AlreadyFinal):
+                await batch.cancel()

@@ -2,6 +2,7 @@
 
     InferenceError
     ├── UnencodableInput             the input is not JSON: NaN, a set, ...
+    ├── InvalidLines                 lines of a file are not valid
     ├── CredentialsError             the call can't be signed
     ├── ConnectionFailed             no HTTP response
     ├── ResponseError                an HTTP response that is not a success
@@ -56,6 +57,20 @@ def _rebuilt(kind: type[InferenceError], args: tuple[Any, ...]) -> InferenceErro
 
 class UnencodableInput(InferenceError, ValueError):
     """The input can't be sent as JSON."""
+
+
+class InvalidLines(InferenceError, ValueError):
+    """Lines of a file are not valid, and nothing of it runs.
+
+    Attributes:
+        errors: number of a line, from 0, blank lines not counted, and why it is not valid. From the API, those of the
+            first batch that has some.
+    """
+
+    def __init__(self, errors: list[tuple[int, str]]) -> None:
+        shown = "; ".join(f"line {number + 1}: {reason}" for number, reason in errors[:5])
+        super().__init__(f"{len(errors)} lines are not valid: {shown}" if errors else "the file has no lines")
+        self.errors = errors
 
 
 class CredentialsError(InferenceError):
