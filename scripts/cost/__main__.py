@@ -107,6 +107,9 @@ def main() -> int:
     parser.add_argument("--run-ms", nargs="*", default=[], metavar="[MODEL=]MS", help="a worker's time for one request")
     parser.add_argument("--fill", help="requests in a batch, on average; default: what the batch window collects")
     parser.add_argument("--polls", type=float, default=ASSUMED_POLLS, help="status queries per request")
+    parser.add_argument(
+        "--items", type=int, default=1, help="requests that are submitted together, as a batch; 1 to 100"
+    )
     parser.add_argument("--waits", type=float, default=0.0, help="seconds that a submit waits for its result")
     parser.add_argument("--keys", type=int, default=usage.ASSUMED_KEYS, help="API keys in use at the same time")
     parser.add_argument("--large", type=float, default=0.0, help="share of requests with an upload, 0 to 1")
@@ -121,6 +124,7 @@ def main() -> int:
         run_ms=run_times(args.run_ms, planned.models),
         fill=None if args.fill is None else _positive(args.fill, f"FILL={args.fill}"),
         polls=max(0.0, args.polls),
+        items=min(max(1, args.items), 100),
         waits=max(0.0, args.waits),
         keys=max(1, args.keys),
         large=min(max(0.0, args.large), 1.0),

@@ -24,6 +24,7 @@ from scripts.cost.requests import (
     RECORD_WRITES,
     WRITE_UNIT_BYTES,
     Work,
+    batch_lines,
     billed_ms,
     call_lines,
     function_lines,
@@ -77,6 +78,7 @@ class Traffic:
         run_ms: model -> how long the worker runs for one request, at its memory; for others what was measured counts.
         fill: requests in one batch, on average; None: what the batch window collects.
         polls: status queries per request.
+        items: requests that are submitted together, as a batch; then `polls` are of each batch. 1: each alone.
         waits: seconds that a submit waits for the result (Prefer: wait), on average.
         keys: API keys in use at the same time, each by as many calls.
         large: the share of requests with an upload. large_bytes: the size of each.
@@ -87,6 +89,7 @@ class Traffic:
     run_ms: Mapping[str, float] = field(default_factory=dict)
     fill: float | None = None
     polls: float = ASSUMED_POLLS
+    items: int = 1
     waits: float = 0.0
     keys: int = ASSUMED_KEYS
     large: float = 0.0
@@ -202,7 +205,7 @@ def month(deployment: Deployment, traffic: Traffic, measured: Measured, per_day:
             deployment.api, starts, 0 if deployment.api.warmth.snapshot else starts, measured.api_init_ms
         )
         if deployment.authorizer:
-            calls = rate * (1 + traffic.polls)
+            calls = rate * (1 + traffic.polls) / traffic.items
             lines += authorizer_lines(deployment.authorizer, deployment.cache_seconds, traffic.keys, calls, measured)
         if count := custom_metrics(deployment, found, rate):
             lines.append(Line("metrics", "cloudwatch_metric_month", count))
@@ -217,6 +220,13 @@ def requests_of(deployment: Deployment, worker: Worker, load: Load, traffic: Tra
     warm = api.provisioned > 0
     listed = [Line("list of requests", "dynamodb_writes", requests * LIST_WRITES)] if deployment.listed else []
     large = large_lines(requests * traffic.large, traffic.large_bytes) if traffic.large else []
+    if traffic.items > 1:
+        calls = batch_lines(load.work, requests, traffic.items, traffic.polls, api.architecture, warm)
+    else:
+        calls = [
+            *call_lines(load.work, load.work.submit, requests, api.architecture, warm),
+            *status_lines(load.work, requests * traffic.polls, api.architecture, warm),
+        ]
     waits = wait_lines(traffic.waits, requests, api.memory_mb, api.architecture) if traffic.waits else []
     return [
         Line("fair queues", "sqs_fair_requests", requests * FAIR_SENDS),
@@ -224,10 +234,15 @@ def requests_of(deployment: Deployment, worker: Worker, load: Load, traffic: Tra
         *large,
         *waits,
         *worker_lines(
-            load.work, requests, function.memory_mb, load.batch_ms, function.architecture, function.provisioned > 0
+            load.work,
+            requests,
+            function.memory_mb,
+            load.batch_ms,
+            function.architecture,
+            function.provisioned > 0,
+            traffic.items,
         ),
-        *call_lines(load.work, load.work.submit, requests, api.architecture, warm),
-        *status_lines(load.work, requests * traffic.polls, api.architecture, warm),
+        *calls,
     ]
 
 

@@ -75,6 +75,20 @@ def test_submits_that_wait() -> None:
     assert "waiting calls" not in month(DEPLOYMENT, Traffic(), 100_000)
 
 
+def test_requests_in_batches() -> None:
+    bill = month(DEPLOYMENT, Traffic(items=100), 100_000)
+    alone = month(DEPLOYMENT, Traffic(), 100_000)
+    # 30,000 batches, each a submit and two status queries
+    assert bill["HTTP API"] == pytest.approx(alone["HTTP API"] / 100)
+    # 3 M requests, ten in a send: 0.3 M in the place of 3 M, at $0.4
+    assert alone["SQS"] - bill["SQS"] == pytest.approx(2.7 * 0.4)
+    # 60,000 status queries, each half a unit of the batch and of each of 100 records, at $0.1
+    assert bill["DynamoDB reads"] == pytest.approx(60_000 * 50.5 * 0.1 / 1e6)
+    assert bill["DynamoDB writes"] - alone["DynamoDB writes"] == pytest.approx(0.06 * 0.6)
+    assert bill["worker"] == alone["worker"]
+    assert bill["api function"] < alone["api function"] / 5
+
+
 def test_a_key_is_asked_for_once_in_the_time_that_it_is_remembered() -> None:
     keyed = replace(DEPLOYMENT, authorizer=replace(API, name="authorizer"), cache_seconds=60)
     # 8,640,000 calls a day are 100 a second, 10 of each key: asked for every 60.1 s, so 10 x 43,128 times a month.
