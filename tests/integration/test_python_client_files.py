@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.integration.clients.s3_relay import S3Relay
 from tests.integration.http_server import HttpServer, serving
 from tests.integration.system import System
 from tests.integration.test_payloads import PNG, Painter, run
+from tests.unit.fakes import ReadyModel
 
 LONG = b" " * 1_000_000 + b'{"text": "what a lovely day"}'
 
@@ -58,12 +59,16 @@ def call(request: pytest.FixtureRequest, relay: S3Relay, served: tuple[HttpServe
             return await super().handle_async_request(to_the_relay(relay, request))
 
     def call_sync(method: str, *arguments: Any, **more: Any) -> Any:
-        with Client(served[1], auth=ApiKey("secret"), request_timeout=5, transport=Transport()) as client:
+        with Client(
+            served[1], auth=ApiKey("secret"), retry_seconds=2, request_timeout=5, transport=Transport()
+        ) as client:
             return getattr(client, method)(*arguments, **more)
 
     def call_async(method: str, *arguments: Any, **more: Any) -> Any:
         async def called() -> Any:
-            client = AsyncClient(served[1], auth=ApiKey("secret"), request_timeout=5, transport=AsyncTransport())
+            client = AsyncClient(
+                served[1], auth=ApiKey("secret"), retry_seconds=2, request_timeout=5, transport=AsyncTransport()
+            )
             async with client:
                 return await getattr(client, method)(*arguments, **more)
 
@@ -109,6 +114,19 @@ def test_files_of_a_result(
     with pytest.raises(errors.CorruptDownload):
         call("save", file, tmp_path / "image.png")
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("image.png", PNG)]
+
+
+def test_a_result_that_does_not_fit_in_its_record(
+    call: Callable[..., Any], system: System, served: tuple[HttpServer, str]
+) -> None:
+    class Long(ReadyModel):
+        def predict(self, inputs: list[Any]) -> Sequence[Any]:
+            return [{"words": ["word"] * 100_000} for _ in inputs]
+
+    served[0].work = False
+    accepted = call("submit", {"text": "a b"}, model="wordcount")
+    assert run(system, Long()) == []
+    assert call("resume", accepted.request_id, timeout=5) == {"words": ["word"] * 100_000}
 
 
 def test_erasing(call: Callable[..., Any], served: tuple[HttpServer, str], system: System) -> None:

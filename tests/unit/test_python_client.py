@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import inspect
 import pickle
 import re
@@ -79,6 +80,23 @@ def test_submit_wait_resume_get_cancel_and_predict(api: Api, call: Callable[...,
         *("/predict/m", "/status/r0", "/status/r0", "/status/r0", "/cancel/r0", "/predict", "/status/r1"),
     ]
     assert {request.headers["User-Agent"] for request in api.seen} == {f"async-inference-client/{VERSION}"}
+
+
+def test_a_result_that_is_a_file_is_downloaded(api: Api, call: Callable[..., Any]) -> None:
+    content = b'{"words": [1, 2]}'
+    file = {"url": "https://s3.test/a", "bytes": len(content), "content_type": "application/json"}
+    file["sha256"] = hashlib.sha256(content).hexdigest()
+
+    def respond(request: httpx2.Request, value: Any) -> httpx2.Response | None:
+        if request.url.host == "s3.test":
+            return httpx2.Response(200, content=content)
+        if request.url.path.startswith("/status/"):
+            return status("succeeded", result={"$ref": "#/files/0"}, files=[file])
+        return None
+
+    api.respond = respond
+    assert call("predict", 1) == call("resume", "r0") == {"words": [1, 2]}
+    assert [outcome.unwrap() for outcome in call("map", [1, 2])] == [{"words": [1, 2]}] * 2
 
 
 def test_a_lost_response_makes_no_second_request(api: Api, call: Callable[..., Any]) -> None:

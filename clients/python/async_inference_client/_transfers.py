@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote
 
@@ -75,6 +76,13 @@ def result(operations: Operations, request: Request) -> Plan[Any]:
     value = request.unwrap()
     file = request.whole_result
     return value if file is None else json.loads((yield from download_bytes(operations, file)))
+
+
+def with_result(operations: Operations, request: Request) -> Plan[Request]:
+    """The request with its result in it, also if that was too large for its record."""
+    if not request.whole_result:
+        return request
+    return replace(request, result=(yield from result(operations, request)))
 
 
 def delete(operations: Operations, request_id: str) -> Plan[None]:

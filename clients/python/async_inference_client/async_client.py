@@ -24,7 +24,7 @@ from async_inference_client._operations import (
     Plan,
     Transfer,
 )
-from async_inference_client._transfers import delete, download, download_bytes, result, upload
+from async_inference_client._transfers import delete, download, download_bytes, result, upload, with_result
 from async_inference_client._turns import Turns
 from async_inference_client.batch import AsyncBatch, AsyncBatchFile
 from async_inference_client.errors import InferenceError, InvalidLines
@@ -199,7 +199,7 @@ class AsyncClient:
                 value, model=model, timeout=timeout, on_accepted=accepted, throttled_seconds=OUTAGE_SECONDS
             )
             try:
-                request = await self._run(plan)
+                request = await self._run(with_result(self._operations, await self._run(plan)))
             except InferenceError as error:
                 return Outcome(index, value, found[0] if found else None, None, error)
             return Outcome(index, value, found[0], request, None)

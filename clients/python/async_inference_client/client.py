@@ -26,7 +26,7 @@ from async_inference_client._operations import (
     Plan,
     Transfer,
 )
-from async_inference_client._transfers import delete, download, download_bytes, result, upload
+from async_inference_client._transfers import delete, download, download_bytes, result, upload, with_result
 from async_inference_client._turns import Turns
 from async_inference_client.batch import Batch, BatchFile
 from async_inference_client.errors import InferenceError, InvalidLines
@@ -324,6 +324,7 @@ class Client:
             )
             try:
                 request = self._run(plan, lambda seconds: _sleep_until(stop, seconds))
+                request = self._run(with_result(self._operations, request))
             except InferenceError as error:
                 return Outcome(index, value, found[0] if found else None, None, error)
             return Outcome(index, value, found[0], request, None)
