@@ -112,6 +112,7 @@ def test_everything_that_is_shown() -> None:
         "finished_at": "2027-01-15T08:00:01.234Z",
         "expires_at": "2027-01-16T08:00:00.000Z",
         "webhook": None,
+        "batch_id": None,
     }
 
 
