@@ -15,7 +15,7 @@ POLL_SECONDS = 0.2
 
 @dataclass(frozen=True)
 class Response:
-    """One HTTP response; header names in lower case, the body as JSON."""
+    """One HTTP response; header names in lower case, the body read as JSON if it is JSON."""
 
     status: int
     headers: dict[str, str]
@@ -39,9 +39,10 @@ class Api:
             names = {name.replace("_", "-"): value for name, value in (self._headers | headers).items()}
             connection.request(method, self._prefix + path, body, names)
             answer = connection.getresponse()
-            text = answer.read()
+            text = answer.read().decode()
             fields = {name.lower(): value for name, value in answer.getheaders()}
-            return Response(answer.status, fields, json.loads(text) if text else None)
+            is_json = "json" in fields.get("content-type", "")
+            return Response(answer.status, fields, json.loads(text) if text and is_json else text or None)
         finally:
             connection.close()
 
