@@ -122,8 +122,8 @@ plan: terraform-ready venv ## show what apply would do to ENV [OFFLINE=1: to an 
 	@$(RUN).deployment.apply --env $(ENV) --plan$(if $(OFFLINE), --offline=$(OFFLINE))
 
 .PHONY: cost
-cost: terraform-ready venv ## dollars a month for ENV [REQUESTS=per day] [RUN_MS="[model=]ms ..."] [FILL=] [POLLS=] [ITEMS=] [WAITS=] [KEYS=] [LARGE=] [SIZE=] [PEAK=] [WAIT=] [QUOTA=] [PLAN=file]
-	@$(RUN).cost --env $(ENV) $(foreach name,REQUESTS FILL POLLS ITEMS WAITS KEYS LARGE SIZE PEAK WAIT QUOTA PLAN OUT,\
+cost: terraform-ready venv ## dollars a month for ENV [REQUESTS=per day] [RUN_MS="[model=]ms ..."] [FILL=] [POLLS=] [ITEMS=] [WAITS=] [WEBHOOKS=share] [KEYS=] [LARGE=] [SIZE=] [PEAK=] [WAIT=] [QUOTA=] [PLAN=file]
+	@$(RUN).cost --env $(ENV) $(foreach name,REQUESTS FILL POLLS ITEMS WAITS WEBHOOKS KEYS LARGE SIZE PEAK WAIT QUOTA PLAN OUT,\
 		$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z)=$($(name)))) $(if $(RUN_MS),--run-ms $(RUN_MS))
 
 .PHONY: apply

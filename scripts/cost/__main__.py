@@ -111,6 +111,7 @@ def main() -> int:
         "--items", type=int, default=1, help="requests that are submitted together, as a batch; 1 to 100"
     )
     parser.add_argument("--waits", type=float, default=0.0, help="seconds that a submit waits for its result")
+    parser.add_argument("--webhooks", type=float, default=0.0, help="webhooks per request: the share that has one")
     parser.add_argument("--keys", type=int, default=usage.ASSUMED_KEYS, help="API keys in use at the same time")
     parser.add_argument("--large", type=float, default=0.0, help="share of requests with an upload, 0 to 1")
     parser.add_argument("--size", type=float, default=1.0, help="megabytes of an upload")
@@ -126,6 +127,7 @@ def main() -> int:
         polls=max(0.0, args.polls),
         items=min(max(1, args.items), 100),
         waits=max(0.0, args.waits),
+        webhooks=max(0.0, args.webhooks),
         keys=max(1, args.keys),
         large=min(max(0.0, args.large), 1.0),
         large_bytes=max(0.0, args.size) * 1e6,

@@ -104,6 +104,11 @@ class Deployment:
     def models(self) -> tuple[str, ...]:
         return tuple(model for worker in self.workers.values() for model in worker.models)
 
+    @property
+    def deliverer(self) -> Function | None:
+        """The function that sends webhooks, where there are some."""
+        return next((function for function in self.others if function.name.endswith("-deliverer")), None)
+
 
 def read(plan: Json) -> Deployment:
     """Read a plan.

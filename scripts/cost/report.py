@@ -12,8 +12,10 @@ from scripts.cost import alternatives, capacity, usage
 from scripts.cost.deployment import Deployment
 from scripts.cost.measured import Measured
 from scripts.cost.prices import DAYS_PER_MONTH, Prices
-from scripts.cost.requests import MILLION, status_lines
+from scripts.cost.requests import ASSUMED_POLLS, MILLION, status_lines
 from scripts.cost.usage import Load, Traffic
+
+WAITED_SECONDS = (1.0, 10.0)
 
 PER_DAY = (0, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
 
@@ -72,6 +74,16 @@ class Estimate:
         lines = usage.requests_of(self.deployment, self.deployment.workers[name], load, self.traffic)
         return sum(self.prices.bill(lines).values()) / (load.per_day * DAYS_PER_MONTH) * MILLION
 
+    def ways(self, name: str, load: Load) -> dict[str, float]:
+        """How the result comes to the client -> dollars for a million requests to one worker, the request included."""
+        polls = self.traffic.polls or ASSUMED_POLLS
+        plain = replace(self.traffic, polls=0.0, waits=0.0, webhooks=0.0)
+        traffics = {f"by {polls:g} status queries": replace(plain, polls=polls)}
+        for seconds in WAITED_SECONDS:
+            traffics[f"the submit waits {seconds:g} s"] = replace(plain, waits=seconds)
+        traffics["by a webhook"] = replace(plain, webhooks=1.0)
+        return {way: replace(self, traffic=traffic).per_million(name, load) for way, traffic in traffics.items()}
+
 
 def show(estimate: Estimate, environment: str, per_day: float, wait: float, quota: int, console: Console) -> None:
     """Print everything."""
@@ -79,12 +91,14 @@ def show(estimate: Estimate, environment: str, per_day: float, wait: float, quot
     console.print(
         f"{environment}, dollars a month of {DAYS_PER_MONTH} days by requests a day; prices of {prices.date},"
         f" {prices.region}, without the free tier\n"
-        f"assumed: {traffic.polls:g} status queries per request, a peak of {traffic.peak:g} times the mean;"
+        f"assumed: {traffic.polls:g} status queries and {traffic.webhooks:g} webhooks per request, a peak of"
+        f" {traffic.peak:g} times the mean;"
         " the rest: docs/cost.md",
         highlight=False,
     )
     columns = sorted({*PER_DAY, per_day})
-    for table in (_bill(estimate, columns), _models(estimate, per_day, wait), _others(estimate)):
+    tables = (_bill(estimate, columns), _models(estimate, per_day, wait), _ways(estimate, per_day), _others(estimate))
+    for table in tables:
         console.print()
         console.print(table)
     console.print()
@@ -136,6 +150,15 @@ def _models(estimate: Estimate, per_day: float, wait: float) -> Table:
         )
         if len(models) > 1:
             _add_pooled(table, estimate, name, load)
+    return table
+
+
+def _ways(estimate: Estimate, per_day: float) -> Table:
+    """Of the first worker: the differences are the same for all."""
+    name, load = next(iter(estimate.loads(per_day).items()))
+    table = _table(f"how the results of {name} come", "$ per million")
+    for way, cost in estimate.ways(name, load).items():
+        table.add_row(way, f"{cost:,.2f}")
     return table
 
 

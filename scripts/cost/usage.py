@@ -34,6 +34,7 @@ from scripts.cost.requests import (
     wait_lines,
     worker_lines,
 )
+from scripts.cost.webhooks import delivery_lines, idle_lines
 
 SECONDS_PER_DAY = 86_400
 
@@ -80,6 +81,7 @@ class Traffic:
         polls: status queries per request.
         items: requests that are submitted together, as a batch; then `polls` are of each batch. 1: each alone.
         waits: seconds that a submit waits for the result (Prefer: wait), on average.
+        webhooks: webhooks per request.
         keys: API keys in use at the same time, each by as many calls.
         large: the share of requests with an upload. large_bytes: the size of each.
         peak: the busiest hour's rate over the day's mean.
@@ -91,6 +93,7 @@ class Traffic:
     polls: float = ASSUMED_POLLS
     items: int = 1
     waits: float = 0.0
+    webhooks: float = 0.0
     keys: int = ASSUMED_KEYS
     large: float = 0.0
     large_bytes: float = 1e6
@@ -228,11 +231,14 @@ def requests_of(deployment: Deployment, worker: Worker, load: Load, traffic: Tra
             *status_lines(load.work, requests * traffic.polls, api.architecture, warm),
         ]
     waits = wait_lines(traffic.waits, requests, api.memory_mb, api.architecture) if traffic.waits else []
+    sent = requests * traffic.webhooks
+    delivered = delivery_lines(deployment, sent, load.work.record_bytes) if sent else []
     return [
         Line("fair queues", "sqs_fair_requests", requests * FAIR_SENDS),
         *listed,
         *large,
         *waits,
+        *delivered,
         *worker_lines(
             load.work,
             requests,
@@ -329,7 +335,7 @@ def _fixed(deployment: Deployment, traffic: Traffic) -> list[Line]:
     """What is used while nobody calls."""
     functions = [deployment.api, *(worker.function for worker in deployment.workers.values()), *deployment.others]
     sweeps = deployment.sweeps_per_month
-    lines = idle_polls(deployment.polled_queues)
+    lines = idle_polls(deployment.polled_queues) + idle_lines(deployment)
     for function in functions:
         if function.provisioned:
             seconds = function.provisioned * function.memory_mb / 1024 * SECONDS_PER_MONTH

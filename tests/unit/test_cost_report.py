@@ -15,6 +15,7 @@ from scripts.cost import alternatives, prices
 from scripts.cost.__main__ import read_plan, run_times
 from scripts.cost.plot import draw
 from scripts.cost.report import Estimate, show
+from scripts.cost.requests import wait_reads
 from scripts.cost.usage import Load, Traffic
 from tests.unit.cost_examples import DEPLOYMENT, MEASURED, POOL, PRICES, WORK, WORKER
 
@@ -32,6 +33,21 @@ def test_the_price_of_a_pools_model_is_of_its_own_run_time(capsys: pytest.Captur
     assert prices_of["c"] - prices_of["each of 2: a ... b"] == pytest.approx(0.2 * 16.6667, abs=0.01)
     assert prices_of["d"] - prices_of["c"] == pytest.approx(0.4 * 16.6667, abs=0.01)
     assert rows["c"][-3] == "1,000", "requests"
+
+
+def test_how_results_come_is_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    estimate = Estimate(prices.load(), DEPLOYMENT, Traffic(run_ms={"mine": 85}, waits=3, webhooks=0.5), MEASURED)
+    show(estimate, "dev", 4000, 5, 1000, Console(width=140))
+    rows = dict(line.rsplit("  ", 1) for line in capsys.readouterr().out.splitlines() if line.strip().count("  "))
+    shown = {name.strip(): value.strip() for name, value in rows.items()}
+    ((name, load),) = estimate.loads(4000).items()
+    ways = estimate.ways(name, load)
+    assert {way: shown[way] for way in ways} == {way: f"{cost:,.2f}" for way, cost in ways.items()}
+    # By hand: two status queries of the status that is shown below; 1 s at 1 GB and 17 reads of half a unit.
+    queries, waited = ways["by 2 status queries"], ways["the submit waits 1 s"]
+    none = queries - 2 * estimate.status_query() * 1e6
+    assert waited - none == pytest.approx(16.6667 + wait_reads(1) * 0.0625, abs=0.01)
+    assert none < ways["by a webhook"] < waited < ways["the submit waits 10 s"]
 
 
 def test_ranges_and_dear_metrics_are_told(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,8 +13,10 @@ from scripts.cost.prices import Item
 from scripts.cost.requests import wait_reads
 from scripts.cost.usage import Traffic
 from scripts.cost.warmth import Warmth
+from scripts.cost.webhooks import RECORD_WRITES
 from tests.unit.api_harness import Api
 from tests.unit.cost_examples import API, DEPLOYMENT, MEASURED, POOL, PRICES, WORKER
+from tests.unit.webhook_harness import Webhooks, stream_record
 
 
 def month(deployment: Deployment, traffic: Traffic, per_day: float) -> dict[str, float]:
@@ -40,8 +42,8 @@ def test_what_is_paid_for_while_nobody_calls() -> None:
     assert bill["image registry"] == pytest.approx(0.2)
     assert bill["VPC endpoints"] == pytest.approx(4 * 720 * 0.01)
     assert bill["alarms"] == pytest.approx(0.6)
-    # 1 M x 0.4 s x 1 GB = 400,000 GB-s -> $4.00; + $0.20; 4 M reads -> $0.40
-    assert bill["sweeper"] == pytest.approx(4.6)
+    # 1 M x 0.4 s x 1 GB = 400,000 GB-s -> $4.00; + $0.20; 4 M reads and, with webhooks, 8 M more -> $1.20
+    assert bill["sweeper"] == pytest.approx(5.4)
 
 
 def test_a_month_of_a_model_whose_run_time_is_given() -> None:
@@ -113,6 +115,27 @@ def test_a_share_of_requests_with_uploads() -> None:
     small = month(kept, Traffic(), 100_000)
     assert small == {name: dollars for name, dollars in bill.items() if name != "S3"}
     assert "S3" not in month(kept, Traffic(large=0.1), 0), "nothing is kept of no requests"
+
+
+def test_requests_with_a_webhook() -> None:
+    deployed = replace(DEPLOYMENT, others=(Function("p-deliverer", 256, 30, "x86_64"),))
+    bill = month(deployed, Traffic(webhooks=0.5), 100_000)
+    # 1.5 M deliveries. Relay and deliverer: 1.5 M x 0.22 s x 0.25 GB = 82,500 GB-s -> $0.825; 3 M invocations -> $0.60.
+    # Two writes of the record, two of the index: 6 M -> $3.60; 1.5 M reads -> $0.15. 4.5 M calls of SQS -> $1.80, and
+    # 1.5 M sends to a fair queue -> $0.15. Two lines of 250 bytes and what Lambda logs: 1.6764 GiB -> $0.838.
+    assert bill["webhooks"] == pytest.approx(0.825 + 0.6 + 3.6 + 0.15 + 1.8 + 0.15 + 0.83819, abs=1e-4)
+    assert "webhooks" not in month(deployed, Traffic(), 100_000)
+    without = month(DEPLOYMENT, Traffic(webhooks=0.5), 100_000)
+    assert without["webhooks"] == pytest.approx(bill["webhooks"]), "by the stack's default memory"
+
+
+def test_the_calls_of_a_delivery_are_those_that_the_deliverer_makes() -> None:
+    webhooks = Webhooks()
+    assert webhooks.relay([stream_record(webhooks.end())]) == []
+    webhooks.table.calls.clear()
+    webhooks.deliver()
+    assert webhooks.state() == "delivered"
+    assert sorted(webhooks.table.calls) == ["apply"] * RECORD_WRITES + ["get"]
 
 
 def test_the_reads_of_a_wait_are_those_that_the_service_makes() -> None:

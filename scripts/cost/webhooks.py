@@ -1,0 +1,66 @@
+"""What webhooks use: from the calls that a delivery makes (docs/architecture.md), and assumed durations.
+
+A delivery is taken to be alone in its batches. Traffic out of AWS is not counted, as everywhere.
+"""
+
+from __future__ import annotations
+
+from scripts.cost.deployment import Deployment, Function
+from scripts.cost.prices import Line
+from scripts.cost.requests import (
+    ASSUMED_PLATFORM_LOG_BYTES,
+    FAIR_SENDS,
+    GB,
+    READ_UNIT_BYTES,
+    WRITE_UNIT_BYTES,
+    function_lines,
+    units,
+)
+from scripts.stack_defaults import defaults
+
+INDEX_WRITES = 2
+"""The entry of the index `webhooks` appears with the record and disappears with the delivery."""
+
+RECORD_WRITES = 2
+"""Claim and result."""
+
+QUEUE_CALLS = 3
+"""Send, receive, delete."""
+
+ASSUMED_RELAY_MS = 20
+ASSUMED_DELIVERER_MS = 200
+"""Most of it is waiting for the receiver."""
+
+LOG_BYTES = 250
+"""The relay's line and the deliverer's, each."""
+
+SWEEP_READS = 8
+"""Of a sweep in the index: half a unit for each of its 16 shards."""
+
+
+def delivery_lines(deployment: Deployment, times: float, record_bytes: float) -> list[Line]:
+    """What so many deliveries use that are accepted at the first attempt. For a deployment without webhooks: what they
+    would use."""
+    function = deployment.deliverer or Function(
+        "deliverer", int(defaults("webhooks")["memory_mb"]), 30, deployment.api.architecture
+    )
+    memory, architecture = function.memory_mb, function.architecture
+    writes = RECORD_WRITES * units(record_bytes, WRITE_UNIT_BYTES) + INDEX_WRITES
+    relay = function_lines("webhooks", times, ASSUMED_RELAY_MS, memory, architecture)
+    deliverer = function_lines("webhooks", times, ASSUMED_DELIVERER_MS, memory, architecture)
+    return [
+        *relay,
+        *deliverer,
+        Line("webhooks", "dynamodb_writes", times * writes),
+        Line("webhooks", "dynamodb_strong_reads", times * units(record_bytes, READ_UNIT_BYTES)),
+        Line("webhooks", "sqs_requests", times * QUEUE_CALLS),
+        Line("webhooks", "sqs_fair_requests", times * FAIR_SENDS),
+        Line("webhooks", "logs_gb", times * 2 * (LOG_BYTES + ASSUMED_PLATFORM_LOG_BYTES) / GB),
+    ]
+
+
+def idle_lines(deployment: Deployment) -> list[Line]:
+    """What a deployment with webhooks uses while nobody calls, beside the polling of their queue."""
+    if deployment.deliverer is None:
+        return []
+    return [Line("sweeper", "dynamodb_strong_reads", deployment.sweeps_per_month * SWEEP_READS)]
