@@ -16,6 +16,7 @@ from scripts.cost.requests import ASSUMED_POLLS, MILLION, status_lines
 from scripts.cost.usage import Load, Traffic
 
 WAITED_SECONDS = (1.0, 10.0)
+ITEMS = (10, 100)
 
 PER_DAY = (0, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
 
@@ -75,13 +76,15 @@ class Estimate:
         return sum(self.prices.bill(lines).values()) / (load.per_day * DAYS_PER_MONTH) * MILLION
 
     def ways(self, name: str, load: Load) -> dict[str, float]:
-        """How the result comes to the client -> dollars for a million requests to one worker, the request included."""
+        """How a client calls -> dollars for a million requests to one worker, the request included."""
         polls = self.traffic.polls or ASSUMED_POLLS
-        plain = replace(self.traffic, polls=0.0, waits=0.0, webhooks=0.0)
-        traffics = {f"by {polls:g} status queries": replace(plain, polls=polls)}
+        plain = replace(self.traffic, polls=0.0, items=1, waits=0.0, webhooks=0.0)
+        traffics = {f"{polls:g} status queries": replace(plain, polls=polls)}
         for seconds in WAITED_SECONDS:
-            traffics[f"the submit waits {seconds:g} s"] = replace(plain, waits=seconds)
-        traffics["by a webhook"] = replace(plain, webhooks=1.0)
+            traffics[f"a submit that waits {seconds:g} s"] = replace(plain, waits=seconds)
+        traffics["a webhook"] = replace(plain, webhooks=1.0)
+        for items in ITEMS:
+            traffics[f"batches of {items}, {polls:g} status queries of each"] = replace(plain, items=items, polls=polls)
         return {way: replace(self, traffic=traffic).per_million(name, load) for way, traffic in traffics.items()}
 
 
@@ -156,7 +159,7 @@ def _models(estimate: Estimate, per_day: float, wait: float) -> Table:
 def _ways(estimate: Estimate, per_day: float) -> Table:
     """Of the first worker: the differences are the same for all."""
     name, load = next(iter(estimate.loads(per_day).items()))
-    table = _table(f"how the results of {name} come", "$ per million")
+    table = _table(f"ways of calling {name}", "$ per million")
     for way, cost in estimate.ways(name, load).items():
         table.add_row(way, f"{cost:,.2f}")
     return table

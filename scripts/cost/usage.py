@@ -232,7 +232,7 @@ def requests_of(deployment: Deployment, worker: Worker, load: Load, traffic: Tra
         ]
     waits = wait_lines(traffic.waits, requests, api.memory_mb, api.architecture) if traffic.waits else []
     sent = requests * traffic.webhooks
-    delivered = delivery_lines(deployment, sent, load.work.record_bytes) if sent else []
+    delivered = delivery_lines(deployment, sent, load.work.record_bytes, load.fill) if sent else []
     return [
         Line("fair queues", "sqs_fair_requests", requests * FAIR_SENDS),
         *listed,

@@ -1,6 +1,7 @@
 """What webhooks use: from the calls that a delivery makes (docs/architecture.md), and assumed durations.
 
-A delivery is taken to be alone in its batches. Traffic out of AWS is not counted, as everywhere.
+Requests that end in one batch of a worker are announced in one: the stream gives them to the relay together. Traffic
+out of AWS is not counted, as everywhere.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ INDEX_WRITES = 2
 RECORD_WRITES = 2
 """Claim and result."""
 
+BATCH_SIZE = 10
+"""Of the deliverer: terraform/modules/webhooks."""
+
 QUEUE_CALLS = 3
 """Send, receive, delete."""
 
@@ -38,24 +42,25 @@ SWEEP_READS = 8
 """Of a sweep in the index: half a unit for each of its 16 shards."""
 
 
-def delivery_lines(deployment: Deployment, times: float, record_bytes: float) -> list[Line]:
+def delivery_lines(deployment: Deployment, times: float, record_bytes: float, fill: float) -> list[Line]:
     """What so many deliveries use that are accepted at the first attempt. For a deployment without webhooks: what they
-    would use."""
+    would use. `fill`: requests in one batch of the worker, on average."""
+    batches = times / min(fill, BATCH_SIZE)
     function = deployment.deliverer or Function(
         "deliverer", int(defaults("webhooks")["memory_mb"]), 30, deployment.api.architecture
     )
     memory, architecture = function.memory_mb, function.architecture
     writes = RECORD_WRITES * units(record_bytes, WRITE_UNIT_BYTES) + INDEX_WRITES
-    relay = function_lines("webhooks", times, ASSUMED_RELAY_MS, memory, architecture)
-    deliverer = function_lines("webhooks", times, ASSUMED_DELIVERER_MS, memory, architecture)
+    relay = function_lines("webhooks", batches, ASSUMED_RELAY_MS, memory, architecture)
+    deliverer = function_lines("webhooks", batches, ASSUMED_DELIVERER_MS, memory, architecture)
     return [
         *relay,
         *deliverer,
         Line("webhooks", "dynamodb_writes", times * writes),
         Line("webhooks", "dynamodb_strong_reads", times * units(record_bytes, READ_UNIT_BYTES)),
-        Line("webhooks", "sqs_requests", times * QUEUE_CALLS),
+        Line("webhooks", "sqs_requests", batches * QUEUE_CALLS),
         Line("webhooks", "sqs_fair_requests", times * FAIR_SENDS),
-        Line("webhooks", "logs_gb", times * 2 * (LOG_BYTES + ASSUMED_PLATFORM_LOG_BYTES) / GB),
+        Line("webhooks", "logs_gb", 2 * (times * LOG_BYTES + batches * ASSUMED_PLATFORM_LOG_BYTES) / GB),
     ]
 
 

@@ -66,11 +66,13 @@ class QueueStatus:
 
 @dataclass(frozen=True)
 class Overview:
-    """Everything that was seen, by model; the queues of pools; and whether that is all."""
+    """Everything that was seen, by model; the queues of pools; and whether that is all. `webhook_dead_letters`: None
+    where the deployment has no webhooks."""
 
     models: Mapping[str, ModelStatus]
     pools: Mapping[str, QueueStatus]
     dead_letters: int
+    webhook_dead_letters: int | None
     requests: Sequence[OpenRequest]
     all_open_seen: bool
     all_failed_seen: bool
@@ -81,6 +83,7 @@ def look(
     queues: Mapping[str, RequestQueue],
     pools: Mapping[str, Sequence[str]],
     dead_letters: RequestQueue,
+    webhook_dead_letters: RequestQueue | None,
     model: str | None,
     now: int,
 ) -> Overview:
@@ -90,6 +93,7 @@ def look(
         queues: model name -> its request queue.
         pools: pool name -> the names of its models, which have one queue.
         dead_letters: the dead-letter queue.
+        webhook_dead_letters: that of webhooks, where the deployment has some.
         now: epoch milliseconds.
 
     Raises:
@@ -117,7 +121,8 @@ def look(
         if model in (None, record.model):
             code = json.loads(record.error or "{}").get("code", "unknown")
             models.setdefault(record.model, ModelStatus()).failed_last_hour[code] += 1
-    return Overview(models, shared, sum(dead_letters.counts()), requests, all_open, all_failed)
+    given_up = sum(webhook_dead_letters.counts()) if webhook_dead_letters else None
+    return Overview(models, shared, sum(dead_letters.counts()), given_up, requests, all_open, all_failed)
 
 
 def _of(queue: RequestQueue) -> ModelStatus:
@@ -157,6 +162,8 @@ def show(overview: Overview, with_list: bool) -> None:
         table.add_row(f"pool {name}", str(queue.waiting), str(queue.in_flight), "", "", "", "")
     console.print(table)
     console.print(f"messages in the dead-letter queue: {overview.dead_letters}")
+    if overview.webhook_dead_letters is not None:
+        console.print(f"webhooks that were given up: {overview.webhook_dead_letters}")
     if not with_list:
         return
     if not overview.requests:
@@ -211,9 +218,11 @@ def main() -> int:
     sqs = aws_session.client(args.env, "sqs", outputs)
     queues = {name: RequestQueue(sqs, url) for name, url in outputs["queue_urls"].items()}
     dead_letters = RequestQueue(sqs, outputs["dead_letter_queue_url"])
+    given_up = outputs["webhook_dead_letter_queue_url"]
     table = RequestTable(aws_session.client(args.env, "dynamodb", outputs), outputs["request_table"])
     try:
-        overview = look(table, queues, outputs["pools"], dead_letters, args.model, now_ms())
+        webhooks = RequestQueue(sqs, given_up) if given_up else None
+        overview = look(table, queues, outputs["pools"], dead_letters, webhooks, args.model, now_ms())
     except Unavailable as error:
         raise CommandError(describe_aws_error(error)) from error
     if args.model is not None and args.model not in overview.models:

@@ -24,7 +24,7 @@ module "monitoring" {
   dead_letter_queue         = local.dlq_name
   webhook_dead_letter_queue = one(module.webhooks[*].dead_letter_queue_name)
 
-  functions = local.function_names
+  functions = merge(local.function_names, module.webhooks[*].function_names...)
   api_id    = module.http_api.id
 
   error_codes            = local.error_codes

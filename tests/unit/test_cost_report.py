@@ -35,7 +35,7 @@ def test_the_price_of_a_pools_model_is_of_its_own_run_time(capsys: pytest.Captur
     assert rows["c"][-3] == "1,000", "requests"
 
 
-def test_how_results_come_is_compared(capsys: pytest.CaptureFixture[str]) -> None:
+def test_ways_of_calling_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
     estimate = Estimate(prices.load(), DEPLOYMENT, Traffic(run_ms={"mine": 85}, waits=3, webhooks=0.5), MEASURED)
     show(estimate, "dev", 4000, 5, 1000, Console(width=140))
     rows = dict(line.rsplit("  ", 1) for line in capsys.readouterr().out.splitlines() if line.strip().count("  "))
@@ -44,10 +44,11 @@ def test_how_results_come_is_compared(capsys: pytest.CaptureFixture[str]) -> Non
     ways = estimate.ways(name, load)
     assert {way: shown[way] for way in ways} == {way: f"{cost:,.2f}" for way, cost in ways.items()}
     # By hand: two status queries of the status that is shown below; 1 s at 1 GB and 17 reads of half a unit.
-    queries, waited = ways["by 2 status queries"], ways["the submit waits 1 s"]
+    queries, waited = ways["2 status queries"], ways["a submit that waits 1 s"]
     none = queries - 2 * estimate.status_query() * 1e6
     assert waited - none == pytest.approx(16.6667 + wait_reads(1) * 0.0625, abs=0.01)
-    assert none < ways["by a webhook"] < waited < ways["the submit waits 10 s"]
+    assert none < ways["a webhook"] < waited < ways["a submit that waits 10 s"]
+    assert ways["batches of 100, 2 status queries of each"] < ways["batches of 10, 2 status queries of each"] < none
 
 
 def test_ranges_and_dear_metrics_are_told(capsys: pytest.CaptureFixture[str]) -> None:

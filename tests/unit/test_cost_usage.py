@@ -127,6 +127,12 @@ def test_requests_with_a_webhook() -> None:
     assert "webhooks" not in month(deployed, Traffic(), 100_000)
     without = month(DEPLOYMENT, Traffic(webhooks=0.5), 100_000)
     assert without["webhooks"] == pytest.approx(bill["webhooks"]), "by the stack's default memory"
+    # Ten in a batch: a tenth of the invocations, the calls of SQS but for the surcharge, and of Lambda's own log lines.
+    full = month(deployed, Traffic(webhooks=0.5, fill=10), 100_000)
+    own_lines = 1.5e6 * 2 * 250 / 1024**3 * 0.5
+    assert full["webhooks"] == pytest.approx(
+        3.6 + 0.15 + 0.15 + own_lines + (0.825 + 0.6 + 1.8 + 0.83819 - own_lines) / 10, abs=1e-4
+    )
 
 
 def test_the_calls_of_a_delivery_are_those_that_the_deliverer_makes() -> None:

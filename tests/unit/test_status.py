@@ -29,9 +29,11 @@ class Setting:
         self.queues = {name: FakeQueue(self.clock) for name in ("other", "echo")}
         self.pools: dict[str, list[str]] = {}
         self.dead_letters = FakeQueue(self.clock)
+        self.webhook_dead_letters: FakeQueue | None = None
 
     def look(self, model: str | None = None) -> status.Overview:
-        return status.look(self.table, self.queues, self.pools, self.dead_letters, model, self.clock())  # type: ignore[arg-type]
+        dead = (self.dead_letters, self.webhook_dead_letters)
+        return status.look(self.table, self.queues, self.pools, *dead, model, self.clock())  # type: ignore[arg-type]
 
     def put(self, request_id: str, age_ms: int, **changes: Any) -> None:
         self.table.put(a_record(request_id, submitted_at=self.clock() - age_ms, **changes))
@@ -147,16 +149,29 @@ def test_the_models_of_a_pool_have_its_queue_in_common(setting: Setting, capsys:
     assert "pool small" in shown
 
 
+def test_webhooks_that_were_given_up_are_counted(setting: Setting, capsys: pytest.CaptureFixture[str]) -> None:
+    status.show(setting.look(), with_list=False)
+    assert "webhooks" not in capsys.readouterr().out
+    setting.webhook_dead_letters = FakeQueue(setting.clock)
+    setting.webhook_dead_letters.put("{}")
+    overview = setting.look()
+    assert (overview.dead_letters, overview.webhook_dead_letters) == (0, 1)
+    status.show(overview, with_list=False)
+    assert "webhooks that were given up: 1" in capsys.readouterr().out
+
+
 # The command
 
 
 @pytest.fixture
 def command(setting: Setting, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Run the command on the setting."""
-    by_url = {**setting.queues, "dlq": setting.dead_letters}
+    setting.webhook_dead_letters = FakeQueue(setting.clock)
+    by_url = {**setting.queues, "dlq": setting.dead_letters, "webhooks-dlq": setting.webhook_dead_letters}
     outputs = {
         "queue_urls": {name: name for name in setting.queues},
         "dead_letter_queue_url": "dlq",
+        "webhook_dead_letter_queue_url": "webhooks-dlq",
         "pools": setting.pools,
         "request_table": "requests",
     }
@@ -180,6 +195,7 @@ def test_json_has_everything(setting: Setting, command: Any, capsys: pytest.Capt
     assert shown["models"]["old"]["waiting"] is None
     assert shown["requests"][0]["request_id"] == "a1"
     assert shown["all_open_seen"] is True
+    assert shown["webhook_dead_letters"] == 0
 
 
 def test_a_model_asked_for_brings_its_list(setting: Setting, command: Any, capsys: pytest.CaptureFixture[str]) -> None:

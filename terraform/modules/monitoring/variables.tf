@@ -61,12 +61,14 @@ variable "webhook_dead_letter_queue" {
 }
 
 variable "functions" {
-  description = "Names of the functions that all models share; the authorizer's where there is one."
+  description = "Names of the functions that all models share; those of the authorizer and of webhooks where there are some."
   type = object({
     api          = string
     dead_letters = string
     sweeper      = string
     authorizer   = optional(string)
+    relay        = optional(string)
+    deliverer    = optional(string)
   })
   nullable = false
 }

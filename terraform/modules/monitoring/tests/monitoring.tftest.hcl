@@ -138,14 +138,19 @@ run "everything" {
   }
 }
 
-run "with_an_authorizer" {
+run "with_an_authorizer_and_webhooks" {
   variables {
-    functions = { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper", authorizer = "inference-test-authorizer" }
+    functions = { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper", authorizer = "inference-test-authorizer", relay = "inference-test-relay", deliverer = "inference-test-deliverer" }
   }
 
   assert {
     condition     = aws_cloudwatch_metric_alarm.throttles["authorizer"].dimensions == tomap({ FunctionName = "inference-test-authorizer" }) && contains([for line in local.shared_graphs["Functions: errors"] : line[3]], "inference-test-authorizer")
     error_message = "the authorizer's throttles and errors must be seen"
+  }
+
+  assert {
+    condition     = alltrue([for role in ["relay", "deliverer"] : aws_cloudwatch_metric_alarm.throttles[role].dimensions == tomap({ FunctionName = "inference-test-${role}" }) && contains([for line in local.shared_graphs["Functions: errors"] : line[3]], "inference-test-${role}")])
+    error_message = "throttles and errors of relay and deliverer must be seen"
   }
 }
 
