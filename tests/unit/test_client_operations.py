@@ -31,6 +31,13 @@ def test_a_submit_is_repeated_with_the_same_key(trouble: Answer) -> None:
     assert (found.request_id, found.model, found.retry_after) == ("r1", "m", 1.0)
 
 
+def test_a_webhook_is_named_in_the_submit_where_there_is_one() -> None:
+    for webhook in (None, "https://example.com/hook"):
+        runner = Runner([accepted()])
+        runner.run(runner.operations().submit(1, webhook=webhook))
+        assert runner.calls[0].headers.get("Webhook-URL") == webhook
+
+
 def test_each_submit_has_a_key_of_its_own_unless_it_is_given() -> None:
     runner = Runner(lambda _: accepted())
     for key in (None, None, 'a"b\\'):

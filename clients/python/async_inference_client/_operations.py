@@ -118,6 +118,7 @@ class Operations:
         *,
         model: str | None = None,
         idempotency_key: str | None = None,
+        webhook: str | None = None,
         retry_seconds: float | None = None,
         deadline: float | None = None,
         throttled_seconds: float = 0.0,
@@ -131,6 +132,8 @@ class Operations:
         """
         key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
         headers = {"Content-Type": "application/json", "Idempotency-Key": quoted(key)}
+        if webhook is not None:
+            headers["Webhook-URL"] = webhook
         path = "/predict" if model is None else f"/predict/{quote(model, safe='')}"
         content = encoded(value)
         submit = Call("POST", path, self.request_timeout, content, headers)

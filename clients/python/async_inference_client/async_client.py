@@ -65,10 +65,13 @@ class AsyncClient:
         *,
         model: str | None = None,
         idempotency_key: str | None = None,
+        webhook: str | None = None,
         retry_seconds: float | None = None,
     ) -> Accepted:
         """As `Client.submit`."""
-        plan = self._operations.submit(value, model=model, idempotency_key=idempotency_key, retry_seconds=retry_seconds)
+        plan = self._operations.submit(
+            value, model=model, idempotency_key=idempotency_key, webhook=webhook, retry_seconds=retry_seconds
+        )
         return await self._run(plan)
 
     async def get(self, request_id: str) -> Request:

@@ -80,6 +80,7 @@ class Client:
         *,
         model: str | None = None,
         idempotency_key: str | None = None,
+        webhook: str | None = None,
         retry_seconds: float | None = None,
     ) -> Accepted:
         """Send an input and return at once: the request's id.
@@ -89,6 +90,7 @@ class Client:
             model: the name of a model; None is the deployment's default model.
             idempotency_key: the same key and input give the same request, also in another process. By default each
                 submit has a key of its own.
+            webhook: the URL that the final request is sent to; "none" is nowhere. By default the deployment's.
             retry_seconds: in place of the client's.
 
         Raises:
@@ -96,7 +98,9 @@ class Client:
             ConnectionFailed, GatewayError, Unavailable: not accepted in `retry_seconds`.
             UnencodableInput: it is not JSON.
         """
-        plan = self._operations.submit(value, model=model, idempotency_key=idempotency_key, retry_seconds=retry_seconds)
+        plan = self._operations.submit(
+            value, model=model, idempotency_key=idempotency_key, webhook=webhook, retry_seconds=retry_seconds
+        )
         return self._run(plan)
 
     def get(self, request_id: str) -> Request:
