@@ -10,7 +10,6 @@ locals {
       decrypts_by = concat(["dynamodb"], var.webhooks == null ? [] : ["sqs"])
       encrypts_by = var.webhooks == null ? [] : ["sqs"]
     }
-    sweeper    = { decrypts_by = ["dynamodb"], encrypts_by = [] }
     authorizer = { decrypts_by = ["dynamodb"], encrypts_by = [] }
   } : function => var.kms_key_arn == null ? null : merge({ arn = var.kms_key_arn }, uses) }
 }
