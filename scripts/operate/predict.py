@@ -22,6 +22,7 @@ import os
 import sys
 import urllib.parse
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,9 @@ from scripts.operate.predict_journal import Journal
 from scripts.operate.predict_many import run_all
 
 OK = 0
+
+WAIT_SECONDS = 2
+"""For so long the API may wait with an answer: the result comes at once, and what a terminal shows is not older."""
 
 _MORE = f"""\
 An API key in {KEY} is sent, for an API_KEY authorizer; a bearer token in {TOKEN}, for a JWT authorizer.
@@ -64,8 +68,8 @@ def main() -> int:
     return asyncio.run(_many(open_client, args, inputs))
 
 
-async def _one(open_client: Callable[[], AsyncClient], args: argparse.Namespace, value: Any) -> int:
-    async with open_client() as client:
+async def _one(open_client: Callable[..., AsyncClient], args: argparse.Namespace, value: Any) -> int:
+    async with open_client(wait_seconds=WAIT_SECONDS) as client:
         try:
             if args.file:
                 value = await with_uploads(client, value, args.file)
@@ -75,8 +79,8 @@ async def _one(open_client: Callable[[], AsyncClient], args: argparse.Namespace,
             raise explain(error) from error
 
 
-async def _many(open_client: Callable[[], AsyncClient], args: argparse.Namespace, inputs: list[Any] | None) -> int:
-    async with open_client() as client:
+async def _many(open_client: Callable[..., AsyncClient], args: argparse.Namespace, inputs: list[Any] | None) -> int:
+    async with open_client(wait_seconds=0) as client:  # waiting calls would take the concurrency that the workers need
         if inputs is None:
             journal = Journal.read(Path(args.resume), client.base_url)
         else:
@@ -138,7 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _opener(args: argparse.Namespace) -> Callable[[], AsyncClient]:
+def _opener(args: argparse.Namespace) -> Callable[..., AsyncClient]:
     """Makes the client, in the event loop that uses it."""
     url, region, on_aws = args.url, args.region, False
     if not url:
@@ -158,7 +162,7 @@ def _opener(args: argparse.Namespace) -> Callable[[], AsyncClient]:
     auth = None if args.sign else credential()
     if auth is None and signs:
         auth = signer(required=args.sign, region=region)
-    return lambda: AsyncClient(url, auth=auth)
+    return partial(AsyncClient, url, auth=auth)
 
 
 def _input(args: argparse.Namespace) -> Any:

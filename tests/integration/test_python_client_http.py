@@ -69,7 +69,7 @@ def test_the_apis_errors_have_their_classes(served: tuple[HttpServer, str], call
     for error, method, arguments, more in (
         (errors.InvalidInput, "submit", ({"text": ""},), {}),
         (errors.UnknownModel, "submit", (TEXT,), {"model": "no such/model"}),
-        (errors.TooLarge, "submit", ({"text": "x" * 200_000},), {}),
+        (errors.TooLarge, "submit", ({"text": "x" * 4_600_000},), {}),
         (errors.UnknownRequest, "get", ("nobody's",), {}),
     ):
         with pytest.raises(error):

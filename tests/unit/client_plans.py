@@ -86,8 +86,12 @@ class Runner:
     def passed(self) -> float:
         return self.now - 1000.0
 
-    def operations(self, retry_seconds: float = 30.0, pauses: Pauses | None = None) -> Operations:
-        return Operations(BASE, retry_seconds, pauses=pauses or Pauses(), clock=lambda: self.now)
+    def operations(
+        self, retry_seconds: float = 30.0, pauses: Pauses | None = None, wait_seconds: float = 0.0
+    ) -> Operations:
+        return Operations(
+            BASE, retry_seconds, pauses=pauses or Pauses(), clock=lambda: self.now, wait_seconds=wait_seconds
+        )
 
     def run(self, plan: Plan[Any]) -> Any:
         try:

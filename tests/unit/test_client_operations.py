@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from async_inference_client import errors
-from async_inference_client._operations import OUTAGE_SECONDS, SHORTEST_CALL_SECONDS
+from async_inference_client._operations import OUTAGE_SECONDS, REQUEST_TIMEOUT_SECONDS, SHORTEST_CALL_SECONDS
 from async_inference_client._pauses import Pauses
 from async_inference_client.models import Accepted
 from inference.errors import AlreadyFinal, InvalidInput, RequestError, Unavailable, UnknownRequest
@@ -215,6 +215,25 @@ def test_the_id_is_there_before_any_waiting() -> None:
     assert runner.run(plan).unwrap() == 1
     assert [found.request_id for found in told] == ["r1"]
     assert runner.pauses == [3.0]
+
+
+def test_a_poll_asks_the_api_to_answer_when_the_request_is_final() -> None:
+    runner = Runner([accepted(), status("running", "2"), status("succeeded", result=1)])
+    plan = runner.operations(pauses=SHORTEST, wait_seconds=10).await_outcome(1)
+    assert runner.run(plan).unwrap() == 1
+    assert [call.headers.get("Prefer") for call in runner.calls] == [None, "wait=10", "wait=10"], "the id comes first"
+    assert [call.timeout for call in runner.calls[1:]] == [REQUEST_TIMEOUT_SECONDS + 10] * 2
+    assert runner.pauses == [2.0], "the first poll is at once; the API names the time of the others"
+
+
+def test_no_poll_asks_for_a_wait_past_the_deadline_or_at_a_pace_of_its_own() -> None:
+    runner = Runner(lambda _: status("running", "4"))
+    with pytest.raises(errors.WaitTimeout):
+        runner.run(runner.operations(pauses=SHORTEST, wait_seconds=10).wait("r1", timeout=9))
+    assert [call.headers.get("Prefer") for call in runner.calls] == ["wait=8", "wait=4", None, None]
+    runner = Runner([status("pending"), status("succeeded")])
+    runner.run(runner.operations(wait_seconds=10).wait("r1", poll_seconds=0.1))
+    assert {call.headers.get("Prefer") for call in runner.calls} == {None}
 
 
 def test_one_timeout_is_for_submit_and_wait_together() -> None:

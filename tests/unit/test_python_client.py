@@ -143,7 +143,7 @@ def test_a_sleep_that_is_interrupted_leaves_the_id_known(api: Api, monkeypatch: 
 
     monkeypatch.setattr("async_inference_client.client.time.sleep", interrupt)
     ids: list[str] = []
-    with sync_client(api) as talking, pytest.raises(KeyboardInterrupt):
+    with sync_client(api, wait_seconds=0) as talking, pytest.raises(KeyboardInterrupt):
         talking.predict(1, on_accepted=lambda found: ids.append(found.request_id))
     assert ids == ["r0"]
 

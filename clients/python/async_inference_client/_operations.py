@@ -31,6 +31,9 @@ from async_inference_client.models import Accepted, Request
 RETRY_SECONDS = 30.0
 REQUEST_TIMEOUT_SECONDS = 30.0
 
+WAIT_SECONDS = 10.0
+"""A poll of one request asks the API to answer when it is final, or after so long: `Prefer: wait=10`."""
+
 OUTAGE_SECONDS = 300.0
 """A wait ends when the API has not answered for so long, and `map` gives up an input that is throttled for so long."""
 
@@ -101,7 +104,8 @@ class Operations:
     Args:
         base_url: for the texts of errors.
         retry_seconds: how long a submit, get or cancel is repeated; 0 means one try.
-        request_timeout: of one HTTP call, in seconds.
+        request_timeout: of one HTTP call, in seconds; a poll that waits has its wait in addition.
+        wait_seconds: for how long a poll asks the API to wait; 0: not at all.
         clock: seconds; any zero.
     """
 
@@ -111,6 +115,7 @@ class Operations:
     pauses: Pauses = field(default_factory=Pauses)
     clock: Callable[[], float] = time.monotonic
     throttle: Throttle = field(default_factory=Throttle)
+    wait_seconds: float = WAIT_SECONDS
 
     def submit(
         self,
@@ -167,7 +172,8 @@ class Operations:
             timeout: seconds; None waits as long as the request is open, which its `expires_at` bounds.
             poll_seconds: between two polls, in place of what the API asks for.
         """
-        return (yield from self._wait(request_id, timeout, self.deadline(timeout), on_status, poll_seconds))
+        waits = self.wait_seconds if poll_seconds is None else 0.0
+        return (yield from self._wait(request_id, timeout, self.deadline(timeout), on_status, waits, poll_seconds))
 
     def _wait(
         self,
@@ -175,6 +181,7 @@ class Operations:
         timeout: float | None,
         deadline: float | None,
         on_status: OnStatus | None,
+        waits: float,
         poll_seconds: float | None = None,
     ) -> Plan[Request]:
         poll = Call("GET", f"/status/{quote(request_id, safe='')}", self.request_timeout)
@@ -182,7 +189,7 @@ class Operations:
         while True:
             pause: float | None
             try:
-                request = _request((yield from self.once(poll, deadline)))
+                request = _request((yield from self.once(self._waiting(poll, waits, deadline), deadline)))
             except InferenceError as error:
                 now = self.clock()
                 failing_since = failing_since if failures else now
@@ -213,8 +220,15 @@ class Operations:
         on_accepted: OnAccepted | None = None,
         on_status: OnStatus | None = None,
         throttled_seconds: float = 0.0,
+        waits: float | None = None,
     ) -> Plan[Request]:
-        """Submit and wait: `timeout` is for both together. `on_accepted` has the id before any waiting."""
+        """Submit and wait: `timeout` is for both together. `on_accepted` has the id before any waiting, so the submit
+        itself never waits.
+
+        Args:
+            waits: in place of the client's `wait_seconds`.
+        """
+        waits = self.wait_seconds if waits is None else waits
         deadline = self.deadline(timeout)
         accepted = yield from self.submit(
             value,
@@ -225,8 +239,9 @@ class Operations:
         )
         if on_accepted is not None:
             on_accepted(accepted)
-        yield self.pause(self.pauses.before_poll(accepted.retry_after), deadline)
-        return (yield from self._wait(accepted.request_id, timeout, deadline, on_status))
+        if not waits:
+            yield self.pause(self.pauses.before_poll(accepted.retry_after), deadline)
+        return (yield from self._wait(accepted.request_id, timeout, deadline, on_status, waits))
 
     def submitted(
         self,
@@ -312,6 +327,14 @@ class Operations:
         if not response.is_success:
             raise error_of(response)
         return response
+
+    def _waiting(self, poll: Call, waits: float, deadline: float | None) -> Call:
+        """The poll with a preference to wait, if its answer comes before the deadline then."""
+        seconds = int(waits if deadline is None else min(waits, deadline - self.clock() - SHORTEST_CALL_SECONDS))
+        if seconds < 1:
+            return poll
+        headers = {**poll.headers, "Prefer": f"wait={seconds}"}
+        return replace(poll, headers=headers, timeout=poll.timeout + seconds)
 
     def deadline(self, timeout: float | None) -> float | None:
         """When a time of so many seconds ends, on `clock`."""

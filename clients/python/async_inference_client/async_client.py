@@ -16,6 +16,7 @@ from async_inference_client._operations import (
     OUTAGE_SECONDS,
     REQUEST_TIMEOUT_SECONDS,
     RETRY_SECONDS,
+    WAIT_SECONDS,
     Call,
     OnAccepted,
     OnStatus,
@@ -43,11 +44,14 @@ class AsyncClient:
         auth: httpx2.Auth | None = None,
         retry_seconds: float = RETRY_SECONDS,
         request_timeout: float = REQUEST_TIMEOUT_SECONDS,
+        wait_seconds: float = WAIT_SECONDS,
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._http = httpx2.AsyncClient(**settings(self.base_url), auth=auth, transport=transport)
-        self._operations = Operations(self.base_url, retry_seconds, request_timeout, clock=_loop_time)
+        self._operations = Operations(
+            self.base_url, retry_seconds, request_timeout, clock=_loop_time, wait_seconds=wait_seconds
+        )
 
     async def __aenter__(self) -> Self:
         return self
@@ -199,7 +203,7 @@ class AsyncClient:
                     on_accepted(index, answer)
 
             plan = self._operations.await_outcome(
-                value, model=model, timeout=timeout, on_accepted=accepted, throttled_seconds=OUTAGE_SECONDS
+                value, model=model, timeout=timeout, on_accepted=accepted, throttled_seconds=OUTAGE_SECONDS, waits=0
             )
             try:
                 request = await self._run(with_result(self._operations, await self._run(plan)))

@@ -18,6 +18,7 @@ from async_inference_client._operations import (
     OUTAGE_SECONDS,
     REQUEST_TIMEOUT_SECONDS,
     RETRY_SECONDS,
+    WAIT_SECONDS,
     Call,
     OnAccepted,
     OnStatus,
@@ -45,6 +46,9 @@ class Client:
             pass; 0 means one try. Repeats have the first try's idempotency key. While
             one submit is throttled, the others pause too.
         request_timeout: of one HTTP call, in seconds.
+        wait_seconds: `predict`, `resume` and `wait` ask the API to answer when the request is final, or after so long,
+            so that the result is there at once. Each such call occupies an environment of the api function meanwhile:
+            0 for many at a time. `map` never asks for it.
         transport: for proxies, certificates and tests; see httpx2.
 
     Raises:
@@ -58,11 +62,14 @@ class Client:
         auth: httpx2.Auth | None = None,
         retry_seconds: float = RETRY_SECONDS,
         request_timeout: float = REQUEST_TIMEOUT_SECONDS,
+        wait_seconds: float = WAIT_SECONDS,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self.base_url = base_url.rstrip("/")
         self._http = httpx2.Client(**settings(self.base_url), auth=auth, transport=transport)
-        self._operations = Operations(self.base_url, retry_seconds, request_timeout, clock=lambda: time.monotonic())
+        self._operations = Operations(
+            self.base_url, retry_seconds, request_timeout, clock=lambda: time.monotonic(), wait_seconds=wait_seconds
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -324,7 +331,7 @@ class Client:
                     on_accepted(index, answer)
 
             plan = self._operations.await_outcome(
-                value, model=model, timeout=timeout, on_accepted=accepted, throttled_seconds=OUTAGE_SECONDS
+                value, model=model, timeout=timeout, on_accepted=accepted, throttled_seconds=OUTAGE_SECONDS, waits=0
             )
             try:
                 request = self._run(plan, lambda seconds: _sleep_until(stop, seconds))
