@@ -107,7 +107,7 @@ def serving(system: System) -> Iterator[tuple[HttpServer, str]]:
             self.end_headers()
             self.wfile.write(data)
 
-        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = _answer
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = do_HEAD = do_OPTIONS = do_TRACE = do_QUERY = _answer
 
         def log_message(self, *_: Any) -> None:
             pass

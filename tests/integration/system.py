@@ -143,6 +143,7 @@ class System:
         self.table = RequestTable(self.dynamodb, TABLE, batch=statements)
         self.keys = KeyTable(self.dynamodb, KEY_TABLE)
         self.model = Sentiment()
+        self.predictors: dict[str, Predictor] = {}  # of single models, instead of that one
         self.received: dict[str, str] = {}
 
     def _create_queues(self) -> None:
@@ -239,7 +240,14 @@ class System:
     def worker(self, model: str = "sentiment", predictor: Predictor | None = None) -> Worker:
         telemetry = Telemetry("worker")
         return Worker(
-            {model: Prediction(predictor or self.model, packaged_validator(model), telemetry, self.payloads)},
+            {
+                model: Prediction(
+                    predictor or self.predictors.get(model, self.model),
+                    packaged_validator(model),
+                    telemetry,
+                    self.payloads,
+                )
+            },
             self.table,
             RequestQueue(self.sqs, self.urls[model]),
             RetryDelay(2, 300),

@@ -176,7 +176,10 @@ class TestUploads:
         assert upload.link.headers == {"content-type": "image/png", "content-length": "7"}
         assert upload.expires_at == NOW + 900_000
 
-    @pytest.mark.parametrize("size", [0, -1, 1.5, "7", None, True])
+    def test_a_whole_number_may_be_written_as_a_decimal_one(self, api: Api) -> None:
+        assert api.payloads.new_upload(ME, "image/png", 7.0, NOW).link.headers["content-length"] == "7"
+
+    @pytest.mark.parametrize("size", [0, -1, 1.5, "7", None, True, float("inf")])
     def test_a_wrong_size(self, api: Api, size: Any) -> None:
         with pytest.raises(InvalidUpload, match="bytes"):
             api.payloads.new_upload(ME, "image/png", size, NOW)

@@ -182,6 +182,8 @@ class Payloads:
             InvalidUpload: the size or the type is not one.
             TooLarge: the size is above the limit.
         """
+        if isinstance(size, float) and size.is_integer():
+            size = int(size)  # 5.0 is an integer in JSON
         if type(size) is not int or size < 1:
             raise InvalidUpload("'bytes' must be the size of the upload: a whole number of at least 1.")
         if size > self._max_upload_bytes:
