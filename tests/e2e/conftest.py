@@ -33,6 +33,7 @@ from tests.e2e.edge import Edge
 from tests.e2e.faults.package import HANDLER, add_faults
 from tests.e2e.http_client import Api
 from tests.e2e.own import Own, own_deployment
+from tests.e2e.webhooks import webhooks
 
 ROOT = Path(__file__).parents[2]
 E2E_MODELS = Path(__file__).parent / "models"
@@ -105,6 +106,7 @@ def deployment(emulator: Emulator, tree: Path) -> Iterator[Deployment]:
     deployment = Deployment(tree / "terraform" / "environments" / "local", emulator, tree)
     with aimed_at(emulator):
         assert KEPT or deployment.left() == {}
+        deployment.override(webhooks=webhooks(deployment))
         deployment.apply()
         yield deployment
         if not KEPT:
@@ -176,7 +178,10 @@ def addition(deployment: Deployment, tree: Path, edge: Edge) -> Addition:
         "source": "wordcount",
         "warmth": {"warmer": {"environments": ENVIRONMENTS, "schedule": "rate(1 minute)"}},
     }
-    deployment.override(**with_models(wordcount=tiny, digest=tiny, kept=kept, **_faulty_models(tree, edge)))
+    deployment.override(
+        webhooks=webhooks(deployment),
+        **with_models(wordcount=tiny, digest=tiny, kept=kept, **_faulty_models(tree, edge)),
+    )
     changes = deployment.changes()
     deployment.apply()
     return Addition(deployment, changes)

@@ -90,18 +90,21 @@ class _Work:
     last_attempt: bool
 
 
-def worker_processes(emulator: Emulator, function: str) -> list[int]:
+def worker_processes(emulator: Emulator, function: str, up_seconds: float = START_SECONDS) -> list[int]:
     """The processes of a function (by the end of its name) that have started up: children of the emulator alone.
+
+    Args:
+        up_seconds: of those that have been there for so long.
 
     If one is killed while it starts, the emulator stops all other processes of the function too, which AWS does not do.
     """
     found = []
-    up_seconds = float(Path("/proc/uptime").read_text().split()[0])
+    uptime = float(Path("/proc/uptime").read_text().split()[0])
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
             parent, started = int(fields[1]), int(fields[19]) / os.sysconf("SC_CLK_TCK")
-            if parent != emulator.pid or up_seconds - started < START_SECONDS:
+            if parent != emulator.pid or uptime - started < up_seconds:
                 continue
             names = (folder / "environ").read_bytes().split(b"\0")
             name = next((n for n in names if n.startswith(b"AWS_LAMBDA_FUNCTION_NAME=")), b"")

@@ -1,5 +1,5 @@
 """A deployment with what is off by default: a VPC and a KMS key of the user's own, made with the documented key policy,
-alarms, API keys, and pages of another origin."""
+alarms, API keys, pages of another origin, and a default webhook."""
 
 from __future__ import annotations
 
@@ -16,19 +16,23 @@ from scripts.local.emulator import Emulator
 from scripts.operate import api_keys
 from tests.e2e.deployment import Deployment
 from tests.e2e.http_client import Api
+from tests.e2e.webhooks import Hooks, webhooks
+from tests.integration.receivers import Receiver
 
 PREFIX = "inference-own"
 ORIGIN = "https://app.example.com"
 CACHE_SECONDS = 2
+DEFAULT_PATH = "/default"
 
 
 @dataclass(frozen=True)
 class Own:
-    """The deployment, its KMS key's ARN and its VPC."""
+    """The deployment, its KMS key's ARN, its VPC, and the receiver of webhooks that no client has named."""
 
     deployment: Deployment
     kms_key_arn: str
     vpc: dict[str, list[str]]
+    hooks: Hooks
 
     def make_key(self, name: str) -> str:
         """A new API key, as `make api-key` makes it."""
@@ -48,18 +52,20 @@ def own_deployment(emulator: Emulator, tree: Path) -> Iterator[Own]:
     ignored = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*_override.tf*")
     shutil.copytree(folder.with_name("local"), folder, ignore=ignored, dirs_exist_ok=True)
     deployment = Deployment(folder, emulator, tree)
-    own = Own(deployment, _create_key(deployment), _create_vpc(deployment))
-    deployment.override(
-        name_prefix=PREFIX,
-        kms_key_arn=own.kms_key_arn,
-        vpc=own.vpc,
-        monitoring={"alarms": True},
-        authorizer={"type": "API_KEY", "cache_seconds": CACHE_SECONDS},
-        cors={"allow_origins": [ORIGIN]},
-    )
-    deployment.apply()
-    yield own
-    deployment.destroy()
+    with Receiver().running() as receiver:
+        own = Own(deployment, _create_key(deployment), _create_vpc(deployment), Hooks(receiver))
+        deployment.override(
+            name_prefix=PREFIX,
+            kms_key_arn=own.kms_key_arn,
+            vpc=own.vpc,
+            monitoring={"alarms": True},
+            authorizer={"type": "API_KEY", "cache_seconds": CACHE_SECONDS},
+            cors={"allow_origins": [ORIGIN]},
+            webhooks=webhooks(deployment, default_url=own.hooks.url(DEFAULT_PATH)),
+        )
+        deployment.apply()
+        yield own
+        deployment.destroy()
     assert PREFIX not in str(deployment.left())
 
 

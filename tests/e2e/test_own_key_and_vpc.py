@@ -18,7 +18,7 @@ def test_everything_that_keeps_data_has_the_key(own: Own) -> None:
         assert attributes.get("SqsManagedSseEnabled") != "true"
         return attributes["KmsMasterKeyId"]
 
-    queues = [*deployment.output("queue_urls").values(), deployment.output("dead_letter_queue_url")]
+    queues = sqs.list_queues(QueueNamePrefix=PREFIX)["QueueUrls"]
     names = [deployment.output("request_table"), deployment.output("api_keys")["table"]]
     tables = [client("dynamodb").describe_table(TableName=name)["Table"] for name in names]
     groups = [
@@ -33,7 +33,7 @@ def test_everything_that_keeps_data_has_the_key(own: Own) -> None:
         repository["encryptionConfiguration"]["kmsKey"],
         topic["KmsMasterKeyId"],
     ]
-    assert len(found) == 2 + 2 + 6 + 1 + 1
+    assert len(found) == 4 + 2 + 8 + 1 + 1
     assert set(found) == {key}
 
 
