@@ -25,6 +25,7 @@ from tests.unit.samples import WEBHOOK_URL
 from tests.unit.webhook_harness import LEASE_SECONDS, SECRET, Webhooks, stream_record
 
 W = WebhookState
+RESULTS = (transitions.WEBHOOK_END, transitions.WEBHOOK_RETRY)
 
 
 @pytest.fixture
@@ -322,6 +323,25 @@ def test_killed_at_each_step(webhooks: Webhooks, part: str, step: str, when: str
     unrecorded = sent_before and (part, step, when) != ("table", "apply 2", "after")
     assert extra == (1 if unrecorded and not answers else 0)
     assert webhooks.queue.messages == {}
+
+
+@pytest.mark.parametrize("answer", [Answer(status=200), Answer(status=503)], ids=["delivered", "rejected"])
+def test_a_result_whose_answer_was_lost_counts_when_the_client_repeats_it(webhooks: Webhooks, answer: Answer) -> None:
+    """The AWS client repeats a write that got no answer; the repeat is then rejected by what the first has written."""
+    webhooks.receiver.answers = [answer]
+    begun(webhooks)
+    apply = webhooks.table.apply
+
+    def twice(updates: Any) -> Any:
+        first = apply(updates)
+        return apply(updates) if updates[0].transition in RESULTS else first
+
+    webhooks.table.apply = twice
+    kept = webhooks.deliver()
+    assert not webhooks.log.events("webhook_result_dropped")
+    assert len(kept) == (answer.status != 200), "the message of a retry comes back"
+    webhooks.run(60)
+    assert webhooks.state() == W.DELIVERED
 
 
 def test_killed_after_the_send_each_time_it_ends_as_failed(webhooks: Webhooks) -> None:

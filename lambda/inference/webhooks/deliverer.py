@@ -214,10 +214,18 @@ class Deliverer:
         match self._table.apply([update])[0]:
             case Applied(record=record):
                 return record
+            case ConditionFailed(record=current) if current is not None and _has(current, update):
+                return current
             case ConditionFailed():
                 return None
             case error:
                 raise error
+
+
+def _has(current: Record, update: Update) -> bool:
+    """Whether a result that was rejected has been written all the same: the AWS client repeats a write that got no
+    answer. The log of attempts has this one's time and duration. What begins an attempt (claim, resend) has none."""
+    return "log" in update.values and current.webhook_log == update.values["log"]
 
 
 def _fields(record: Record, answer: Answer) -> dict[str, Any]:
