@@ -277,7 +277,7 @@ def test_the_authorizer_is_in_the_bill(plan_of: PlanOf) -> None:
     found = deployment.read(plan_of("dev", **API_KEYS).raw)
     assert found.authorizer is not None
     assert (found.authorizer.name, found.cache_seconds) == ("inference-dev-authorizer", 60)
-    assert [function.name for function in found.others] == ["inference-dev-dead-letters", "inference-dev-sweeper"]
+    assert {function.name for function in found.others} == {"inference-dev-dead-letters", "inference-dev-sweeper"}
     assert found.unpriced == ()
 
 
