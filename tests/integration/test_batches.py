@@ -74,6 +74,14 @@ def test_a_body_that_is_no_batch(system: System, body: str) -> None:
     assert response["json"]["type"] == "/problems/invalid-batch"
 
 
+def test_a_batch_takes_no_webhook(system: System) -> None:
+    event = golden("http_batch")
+    event["headers"]["webhook-url"] = "https://example.com/"
+    assert system.call(event)["json"]["type"] == "/problems/invalid-webhook"
+    event["headers"]["webhook-url"] = "none"
+    assert system.call(event)["statusCode"] == 202
+
+
 def test_the_batchs_record_is_no_request(system: System) -> None:
     accepted = submitted(system, LOVELY)
     assert system.status(f"batch/{accepted['batch_id']}")["statusCode"] == 404

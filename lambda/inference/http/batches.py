@@ -7,7 +7,7 @@ from typing import Any
 
 from inference.batches.description import describe_batch, poll_batch_after
 from inference.batches.service import Batches, Shown
-from inference.errors import InvalidBatch
+from inference.errors import InvalidBatch, InvalidWebhook
 from inference.http.caching import respond_unless_unchanged
 from inference.http.messages import HttpRequest, idempotency_key, read_body, require_json, respond
 from inference.http.queries import read_page_query
@@ -15,6 +15,7 @@ from inference.requests import Status
 from inference.store.payloads import Payloads
 from inference.strict_json import parse_input
 from inference.telemetry import Telemetry
+from inference.webhooks.options import NONE
 
 ENVELOPE_DEPTH = 2
 """The levels that a body has above each item."""
@@ -48,6 +49,9 @@ class BatchRoutes:
     def submit(self, request: HttpRequest) -> dict[str, Any]:
         """POST /batch, POST /batch/{model}."""
         require_json(request)
+        webhook = request.headers.get("webhook-url", request.query.get("webhook", NONE)).strip(" ")
+        if webhook != NONE:
+            raise InvalidWebhook("A batch has no webhook, and its items have none: poll the status of the batch.")
         key = idempotency_key(request)
         body = parse_input(read_body(request), self._max_body_bytes, self._max_body_depth + ENVELOPE_DEPTH)
         if not isinstance(body, dict) or body.keys() != {"items"} or not isinstance(body["items"], list):
