@@ -48,7 +48,7 @@ class HttpServer:
                 return _of_the_gateway(404, "Not Found")
             if route not in openapi.OPEN_ROUTES and not self.lets_in(method, path, headers, body):
                 return _of_the_gateway(403, "Forbidden")
-            if self.work and route.startswith("GET /status/"):
+            if self.work and route.startswith(("GET /status/", "GET /batches/")):
                 for model in self._system.models:
                     self._system.run_worker(model)
             event = golden(http_events()[route])

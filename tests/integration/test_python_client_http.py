@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -95,6 +97,28 @@ def test_a_response_that_is_lost_makes_no_second_request(
     assert len(submits) == 3
     assert len({headers["idempotency-key"] for headers in submits}) == 1
     assert len(system.model.passes) == 1
+
+
+def test_a_file_whose_submits_lose_their_responses_runs_once(
+    served: tuple[HttpServer, str], system: System, tmp_path: Path
+) -> None:
+    api, url = served
+    path = tmp_path / "inputs.jsonl"
+    texts = [f"what a lovely day {number}" for number in range(130)]
+    path.write_text("\n".join(json.dumps({"text": text}) for text in texts), encoding="utf-8")
+    api.faults.extend(["lose", "answer", "lose", "lose"])
+    with Client(url, request_timeout=20) as client:
+        first = client.batch_file(path)
+        assert [(start, batch.accepted.total) for start, batch in first.batches if batch.accepted] == [
+            (0, 100),
+            (100, 30),
+        ]
+        again = client.batch_file(path)  # as another process would after an interruption
+        assert [batch.batch_id for _, batch in again.batches] == [batch.batch_id for _, batch in first.batches]
+        items = list(again.results(timeout=120))
+    assert [item.index for item in items] == list(range(130))
+    assert {item.unwrap()["prediction"] for item in items} == {"positive"}
+    assert sorted(value["text"] for inputs in system.model.passes for value in inputs) == sorted(texts)
 
 
 def test_a_hanging_call_ends_at_the_deadline(served: tuple[HttpServer, str], call: Callable[..., Any]) -> None:
