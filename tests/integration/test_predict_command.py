@@ -3,49 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from scripts.console import ROOT
 from tests.integration.http_server import HttpServer, serving
 from tests.integration.system import System
+from tests.predict_process import DEADLINE_SECONDS, ended, journal_named_in, started
 
 COUNT = 100
 SENT_BEFORE = 30
-DEADLINE_SECONDS = 120.0
 
 
 @pytest.fixture
 def served(system: System) -> Iterator[tuple[HttpServer, str]]:
     with serving(system) as found:
         yield found
-
-
-def started(url: str, *arguments: str) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "scripts.operate.predict", "--url", url, *arguments],
-        cwd=ROOT,
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(("clients/python", "."))},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-    )
-
-
-def ended(process: subprocess.Popen[str]) -> tuple[int, list[dict[str, object]], str]:
-    """Exit code, lines of results, and what was said on stderr."""
-    with process:
-        out, said = process.communicate(timeout=DEADLINE_SECONDS)
-    return process.returncode, [json.loads(line) for line in out.splitlines()], said
 
 
 def test_many_inputs_interrupted_and_resumed_none_lost_none_computed_twice(
@@ -69,14 +45,14 @@ def test_many_inputs_interrupted_and_resumed_none_lost_none_computed_twice(
     assert (code, lines) == (130, [])
     assert "interrupted; requests that were sent continue" in said
     assert "Traceback" not in said
-    (journal,) = set(re.findall(r"--resume (\S+\.jsonl)", said))
+    journal = journal_named_in(said)
     assert sum(method == "POST" for method, *_ in api.seen) < COUNT
 
     api.work = True
     try:
-        code, lines, said = ended(started(url, "--resume", journal))
+        code, lines, said = ended(started(url, "--resume", str(journal)))
     finally:
-        Path(journal).unlink()
+        journal.unlink()
     assert code == 0, said
     assert [line["index"] for line in lines] == list(range(COUNT))
     assert len({line["request_id"] for line in lines}) == COUNT
