@@ -226,6 +226,7 @@ def test_a_list_has_no_results_and_says_where_they_are(system: System) -> None:
         assert calls == ["Query", "BatchGetItem"]
     shown = system.status(request_id)["json"]
     assert shown.pop("result")
+    assert shown.pop("files") == []
     assert listed == {**shown, "poll_url": f"/status/{request_id}"}
 
 
