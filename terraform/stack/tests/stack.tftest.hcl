@@ -491,12 +491,13 @@ run "with_a_key" {
   }
 
   assert {
-    condition = local.keys == {
+    # as JSON, since a list and a tuple with the same elements are not equal
+    condition = jsonencode(local.keys) == jsonencode({
       api          = { arn = var.kms_key_arn, decrypts_by = ["dynamodb", "s3", "sqs"], encrypts_by = ["s3", "sqs"] }
       dead_letters = { arn = var.kms_key_arn, decrypts_by = ["dynamodb", "sqs"], encrypts_by = [] }
       sweeper      = { arn = var.kms_key_arn, decrypts_by = ["dynamodb"], encrypts_by = [] }
       authorizer   = { arn = var.kms_key_arn, decrypts_by = ["dynamodb"], encrypts_by = [] }
-    }
+    })
     error_message = "only the api writes to an encrypted queue, and the sweeper reads no message"
   }
 }
