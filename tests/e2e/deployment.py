@@ -33,7 +33,7 @@ class Deployment:
         self._overrides = folder / "e2e_override.tf.json"
         self._terraform = Terraform(working_dir=str(folder), terraform_bin_path=terraform_binary())
         self._initialised = False
-        self._outputs: dict[str, Any] = {}
+        self.outputs: dict[str, Any] = {}
 
     def override(self, **settings: Any) -> None:
         """Override the environment's settings for the stack, from the next plan or apply on."""
@@ -43,7 +43,7 @@ class Deployment:
         """Apply what the environment and the overrides say."""
         self._init()
         self._run(self._terraform.apply(skip_plan=True))
-        self._outputs = self._terraform.output()["deployment"]["value"]
+        self.outputs = self._terraform.output()["deployment"]["value"]
 
     def plan(self) -> dict[str, Any]:
         """The plan, as JSON (`terraform show -json`)."""
@@ -82,7 +82,7 @@ class Deployment:
 
     def output(self, name: str) -> Any:
         """What the environment tells of itself, by its output's keys."""
-        return self._outputs[name]
+        return self.outputs[name]
 
     @property
     def base_url(self) -> str:

@@ -29,7 +29,6 @@ from tests.e2e.waiting import eventually
 CLIENTS = 3
 PAUSE_SECONDS = 0.2
 GRACE_SECONDS = 30
-OUTPUTS = ("queue_urls", "dead_letter_queue_url", "pools", "request_table", "replay_limits")
 PREFIX = "inference-changes"
 
 
@@ -137,7 +136,7 @@ def changing(tree: Path, emulator: Emulator) -> Iterator[Changing]:
 @pytest.fixture
 def tools(changing: Changing, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the commands work on this deployment."""
-    monkeypatch.setattr(terraform, "outputs", lambda _: {name: changing.deployment.output(name) for name in OUTPUTS})
+    monkeypatch.setattr(terraform, "outputs", lambda _: changing.deployment.outputs)
     monkeypatch.setattr(terraform, "environment_env", lambda _: emulator.env)
     monkeypatch.delenv("REMOVE", raising=False)
 

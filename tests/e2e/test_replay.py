@@ -31,9 +31,7 @@ def command(
     capsys: pytest.CaptureFixture[str],
 ) -> Command:
     """Run scripts/operate/dead_letters.py on this deployment: its exit code and what it printed."""
-    names = ("queue_urls", "pools", "request_table", "replay_limits")
-    outputs = {name: deployment.output(name) for name in names}
-    monkeypatch.setattr(terraform, "outputs", lambda _: outputs)
+    monkeypatch.setattr(terraform, "outputs", lambda _: deployment.outputs)
     monkeypatch.setattr(terraform, "environment_env", lambda _: emulator.env)
 
     def run(*arguments: str) -> tuple[int, str]:
