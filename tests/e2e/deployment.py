@@ -75,7 +75,11 @@ class Deployment:
             "log groups": [g["logGroupName"] for g in self.client("logs").describe_log_groups()["logGroups"]],
             "apis": [api["Name"] for api in self.client("apigatewayv2").get_apis()["Items"]],
             "repositories": [r["repositoryName"] for r in self.client("ecr").describe_repositories()["repositories"]],
-            "buckets": [bucket["Name"] for bucket in self.client("s3").list_buckets()["Buckets"]],
+            "buckets": [
+                bucket["Name"]
+                for bucket in self.client("s3").list_buckets()["Buckets"]
+                if bucket["Name"].startswith("inference-")  # that of test_bootstrap stays
+            ],
             "rules": [rule["Name"] for rule in self.client("events").list_rules()["Rules"]],
         }
         return {kind: names for kind, names in found.items() if names}

@@ -171,7 +171,9 @@ def test_a_canary_gets_its_share_beside_what_serves_until_it_is_promoted(
     assert deploying.alias("trials") == ("1", {"2": 0.25})
     assert deploying.version_of("trial") == "1.0.0"
     assert deploying.plan_is_empty(), "the canary waits for a decision"
-    (alarm,) = deploying.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    (alarm,) = deploying.client("cloudwatch").describe_alarms(AlarmNamePrefix=f"inference-{ENVIRONMENT}-")[
+        "MetricAlarms"
+    ]
     assert alarm["AlarmName"] == f"inference-{ENVIRONMENT}-worker-trials-canary"
     (found,) = deploying.client("logs").describe_metric_filters()["metricFilters"]
     assert '$.function_version = "2"' in found["filterPattern"]

@@ -7,6 +7,7 @@ Receivers are on this machine.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -86,9 +87,9 @@ def test_the_default_webhook_is_of_every_request_that_names_none(own: Own) -> No
         ended(api, request_id, "delivered")
     assert api.outcome(without)["webhook"] is None
     assert [verified(each)["request_id"] for each in own.hooks.got("/named")] == [named]
-    sent_by_default = {verified(each)["request_id"] for each in own.hooks.got(DEFAULT_PATH)}
-    assert by_default in sent_by_default
-    assert not sent_by_default & {without, named}
+    sent_by_default = {json.loads(each.body)["request_id"]: each for each in own.hooks.got(DEFAULT_PATH)}
+    assert verified(sent_by_default[by_default])["request_id"] == by_default
+    assert not sent_by_default.keys() & {without, named}
 
 
 def test_an_unavailable_receiver_is_tried_again_and_one_that_is_gone_when_asked(api: Api, hooks: Hooks) -> None:
