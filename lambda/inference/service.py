@@ -251,9 +251,8 @@ class Service:
             case Applied(record=taken) if taken is not None:
                 return self._send(taken, value, taken_over=True)
             case ConditionFailed(record=current) if current is not None:
-                return self._repeat(
-                    record, current, value, now, webhook
-                )  # confirmed, claimed, or taken over by another repeat
+                # Confirmed, claimed, or taken over by another repeat.
+                return self._repeat(record, current, value, now, webhook)
             case Unavailable() as error:
                 raise error
         raise Unavailable("the first request with this key was withdrawn")
