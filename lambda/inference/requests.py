@@ -106,9 +106,10 @@ class Record:
     webhook_attempt_limit: int | None = None  # set by webhook_start
     webhook_due: int | None = None  # set by webhook_retry, webhook_postpone, webhook_start; cleared by webhook_end
 
-    # Submit with an Idempotency-Key: random, names the one submit that may discard the record
+    # Submit with an Idempotency-Key: random, names the one submit that may discard the record. A failed record has it
+    # if the submit was never confirmed
 
-    submit_id: str | None = None  # set by take_over_submit; cleared by confirm_submit, outcome
+    submit_id: str | None = None  # set by take_over_submit; cleared by confirm_submit, outcome except fail_lost_keyed
     resubmitted_at: int | None = None  # set by take_over_submit
 
     # Attempt

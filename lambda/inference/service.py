@@ -8,15 +8,21 @@ object or a message without a record.
     new key or none    create -> (large: object) -> send -> (keyed: confirm) -> accepted
     same key again     message confirmed, or a worker had it: accepted, like the first
                        not confirmed: take the submit over -> send again -> confirm -> accepted
+                       not confirmed, and ended as lost: create again, as with a new key
     S3 or SQS rejects  discard the record, unless it was taken over; delete the object -> Unavailable
 
 Sending again is safe at any time, whether the first submit has failed or is in progress: a claim is conditional, so two
 messages of one record have one outcome. Taking a submit over changes its `submit_id`. From then on the record is not
 discarded, because each of the two submits may have been accepted.
+
+A record that the sweeper has ended as lost keeps its `submit_id` if its message was never confirmed: nothing was
+accepted then, and a repeat replaces the record by one conditional write. The new record has a later `submitted_at`,
+which each claim requires of its message, so the message of the first submit can't run it, should it still arrive.
 """
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +48,7 @@ from inference.references import upload_ids
 from inference.requests import (
     FINAL,
     OPEN,
+    ErrorCode,
     Record,
     Status,
     WebhookState,
@@ -184,19 +191,22 @@ class Service:
             value = check_input(entry, value, references, caller, now, self._payloads)
         except (InvalidInput, InvalidReference):
             first = self._table.get(record.request_id, consistent=True) if key else None
-            if first is None or first.deleted_at(now) or first.input_digest != digest:
+            if first is None or first.deleted_at(now) or first.input_digest != digest or _never_accepted(first):
                 raise
             # valid then: an upload was erased since, or the schema changed
             return self._repeat(record, first, value, now, webhook)
         record = placed(record, value)
-        try:
-            existing = self._table.create(record)
-        except Unavailable:
-            self._discard(record)  # it may have been written
-            raise
+        existing = self._create(record)
         if existing is not None:
             return self._repeat(record, existing, value, now, webhook)
         return self._send(record, value)
+
+    def _create(self, record: Record, lost: Record | None = None) -> Record | None:
+        try:
+            return self._table.create(record, lost)
+        except Unavailable:
+            self._discard(record)  # it may have been written
+            raise
 
     def _webhook(self, chosen: str | None, expires_at: int) -> dict[str, Any]:
         """The fields of a new record's webhook. When it is due is the deadline, by which the request is final: if the
@@ -237,7 +247,8 @@ class Service:
         return current is not None and _claimed(current)
 
     def _repeat(self, record: Record, existing: Record, value: Any, now: int, webhook: str | None) -> Record:
-        """The key was used before: the same request again, another one, or one whose message may not have been sent."""
+        """The key was used before: the same request again, another one, one whose message may not have been sent, or
+        one that was ended because it was not."""
         if existing.input_digest != record.input_digest:
             detail = "This idempotency key was used with another input. A new request needs a new key."
             raise KeyReused(detail, request_id=existing.request_id)
@@ -245,6 +256,8 @@ class Service:
         if webhook is not None and existing.webhook_url != record.webhook_url:
             detail = "This idempotency key was used with another webhook. A new request needs a new key."
             raise KeyReused(detail, request_id=existing.request_id)
+        if _never_accepted(existing):
+            return self._create_again(placed(record, value), existing, value, now, webhook)
         if existing.submit_id is None or _claimed(existing) or existing.status_at(now) is not Status.PENDING:
             return existing
         match self._table.apply([transitions.take_over_submit(existing, new_request_id(), now)])[0]:
@@ -256,6 +269,14 @@ class Service:
             case Unavailable() as error:
                 raise error
         raise Unavailable("the first request with this key was withdrawn")
+
+    def _create_again(self, record: Record, lost: Record, value: Any, now: int, webhook: str | None) -> Record:
+        """Accept a request in the place of one that was never accepted."""
+        existing = self._create(record, lost)
+        if existing is not None:
+            return self._repeat(record, existing, value, now, webhook)  # another repeat has created it
+        self._payloads.drop_input(lost)
+        return self._send(record, value)
 
     def status(self, request_id: str, caller: str, now: int, consistent: bool = False) -> Record:
         """A request's record; `consistent`: with every write before this call.
@@ -383,3 +404,13 @@ def _unknown_request() -> UnknownRequest:
 
 def _claimed(record: Record) -> bool:
     return record.status is not Status.PENDING or record.attempts > 0
+
+
+def _never_accepted(record: Record) -> bool:
+    """Whether the sweeper ended a keyed request as lost before its message was confirmed."""
+    return (
+        record.status is Status.FAILED
+        and record.submit_id is not None
+        and record.attempts == 0
+        and json.loads(record.error or "{}").get("code") == ErrorCode.LOST
+    )

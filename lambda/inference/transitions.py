@@ -7,6 +7,7 @@
     pending | running --expire (deadline passed)--> expired
     pending | running --fail_unleased, fail_lost (dead letter, sweep)--> failed
     failed --replay (an operator's decision)--> pending
+    failed --create again (its submit was never confirmed)--> pending
 
 A transition is data. `expressions.py` renders it for DynamoDB, once; the tests' fake table evaluates the same tree. The
 functions below bind a transition to one request and its values. They take `now`, the time in epoch milliseconds.
@@ -84,6 +85,15 @@ def _bound(*names: str) -> dict[str, Param]:
 # Submit. Creating and discarding a record are not updates, but their conditions are here too.
 
 CREATE_IF = Or(Missing("request_id"), Le("delete_at", Param("now_seconds")))
+CREATE_AGAIN_IF = Or(
+    *CREATE_IF.parts,
+    And(
+        Eq("status", Status.FAILED),
+        Eq("attempts", 0),
+        Eq("submit_id", Param("seen")),
+        Eq("finished_at", Param("finished_at")),
+    ),
+)
 
 _NEVER_CLAIMED = (Eq("status", Status.PENDING), Eq("attempts", 0), Eq("submitted_at", Param("submitted_at")))
 DISCARD_IF = Or(Missing("request_id"), And(*_NEVER_CLAIMED, Missing("submit_id")))
@@ -191,7 +201,11 @@ FAIL_LOST = Transition(
     OPEN, Status.FAILED, only_if=(*_UNCHANGED, Missing("submit_id")), sets=_WITH_ERROR, removes=_OPEN_ONLY
 )
 FAIL_LOST_KEYED = Transition(
-    OPEN, Status.FAILED, only_if=(*_UNCHANGED, _SAME_SUBMIT), sets=_WITH_ERROR, removes=_OPEN_ONLY
+    OPEN,
+    Status.FAILED,
+    only_if=(*_UNCHANGED, _SAME_SUBMIT),
+    sets=_WITH_ERROR,
+    removes=tuple(name for name in _OPEN_ONLY if name != "submit_id"),  # says that the submit was not confirmed
 )
 
 # An operator's decisions on a failed request.
@@ -215,10 +229,13 @@ REPLAY_WITH_WEBHOOK = Transition(
 FORGET_INPUT = Transition(FAILED, None, removes=("input",))
 
 
-def create_if(record: Record) -> tuple[Condition, Mapping[str, Value]]:
+def create_if(record: Record, lost: Record | None = None) -> tuple[Condition, Mapping[str, Value]]:
     """The condition for creating a record, and its values. It may replace a record past its retention, since DynamoDB's
-    TTL deletes late."""
-    return CREATE_IF, {"now_seconds": record.submitted_at // 1000}
+    TTL deletes late, and `lost` as it was read: a failed record whose keyed submit was never confirmed."""
+    values: dict[str, Value] = {"now_seconds": record.submitted_at // 1000}
+    if lost is None:
+        return CREATE_IF, values
+    return CREATE_AGAIN_IF, {**values, "seen": lost.submit_id or "", "finished_at": lost.finished_at or 0}
 
 
 def discard_if(record: Record) -> tuple[Condition, Mapping[str, Value]]:

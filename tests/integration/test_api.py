@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from inference.store.request_queue import RequestQueue
 from scripts.stack_defaults import CODE_DIGEST
 from tests.events import golden
 from tests.integration.system import Sentiment, System, calls_of, sentiment_of
@@ -512,6 +513,30 @@ def test_a_lost_message_makes_its_request_failed(system: System) -> None:
     assert system.sweep() == {"expired": 0, "lost": 1, "model_removed": 0, "possibly_lost": 0, "seen": 1}
     assert system.status(request_id)["json"]["error"]["code"] == "lost"
     assert system.sweep()["seen"] == 0
+
+
+def test_a_keyed_submit_that_died_is_accepted_again_after_its_request_was_lost(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(RequestQueue, "send", die)
+        system.predict(TEXT, key="k")
+    for _ in range(2):
+        system.clock.advance(1000)
+        system.sweep()
+    (lost,) = system.call(golden("http_requests") | {"queryStringParameters": {}})["json"]["requests"]
+    assert (lost["status"], lost["error"]["code"]) == ("failed", "lost")
+    again = system.predict(TEXT, key="k")
+    assert (again["statusCode"], again["json"]["request_id"]) == (202, lost["request_id"])
+    system.run_worker()
+    final = system.status(lost["request_id"])["json"]
+    assert (final["status"], final["attempts"], final["error"]) == ("succeeded", 1, None)
+    assert system.predict(TEXT, key="k")["json"]["request_id"] == lost["request_id"]
+    system.run_worker()
+    assert system.status(lost["request_id"])["json"] == final
 
 
 def test_a_message_that_is_waiting_loses_nothing(system: System) -> None:

@@ -37,12 +37,12 @@ class FakeTable(Faulty):
     def record(self, request_id: str) -> Record:
         return _record(self.items[request_id])
 
-    def create(self, record: Record) -> Record | None:
+    def create(self, record: Record, lost: Record | None = None) -> Record | None:
         self.calls.append("create")
-        return self._step("create", lambda: self._create(record))
+        return self._step("create", lambda: self._create(record, lost))
 
-    def _create(self, record: Record) -> Record | None:
-        condition, values = create_if(record)
+    def _create(self, record: Record, lost: Record | None = None) -> Record | None:
+        condition, values = create_if(record, lost)
         existing = self.items.get(record.request_id, {})
         if holds(condition, existing, values):
             self.put(record)

@@ -152,6 +152,37 @@ class TableContract:
         assert subject.table.get(old.request_id, consistent=True) == (new if free else old)
 
     @pytest.mark.parametrize(
+        ("changes", "replaced"),
+        [
+            ({}, True),
+            ({"attempts": 1}, False),
+            ({"status": Status.PENDING}, False),
+            ({"submit_id": "another"}, False),
+            ({"submit_id": None}, False),
+            ({"finished_at": NOW + 1}, False),
+        ],
+        ids=["as_read", "claimed", "created_again", "taken_over", "confirmed", "lost_again"],
+    )
+    def test_a_request_that_was_lost_before_it_was_accepted_gives_its_place(
+        self, subject: Subject, changes: dict[str, Any], replaced: bool
+    ) -> None:
+        lost = fresh(status=Status.FAILED, error="{}", submit_id="s", finished_at=NOW, submitted_at=NOW - 10**6)
+        current = dataclasses.replace(lost, **changes)
+        subject.put(current)
+        new = dataclasses.replace(a_record(), request_id=lost.request_id, submit_id="t")
+        assert subject.table.create(new, lost) == (None if replaced else current)
+        assert subject.table.get(lost.request_id, consistent=True) == (new if replaced else current)
+        assert (lost.request_id in list(subject.table.open_request_ids(NOW + 1))) == (
+            (new if replaced else current).status is Status.PENDING
+        )
+
+    def test_a_lost_request_that_is_gone_is_created(self, subject: Subject) -> None:
+        new = fresh(submit_id="t")
+        lost = dataclasses.replace(new, status=Status.FAILED, submit_id="s", finished_at=NOW)
+        assert subject.table.create(new, lost) is None
+        assert subject.table.get(new.request_id, consistent=True) == new
+
+    @pytest.mark.parametrize(
         ("changes", "gone"),
         [
             ({}, True),

@@ -145,6 +145,12 @@ def test_the_conditions_of_other_calls() -> None:
         "ExpressionAttributeNames": {"#request_id": "request_id", "#delete_at": "delete_at"},
         "ExpressionAttributeValues": {":now_seconds": {"N": "7"}},
     }
+    again = condition_arguments(*create_if(a_record(), lost=a_record(submit_id="s", finished_at=9)))
+    assert again["ConditionExpression"] == (
+        "attribute_not_exists(#request_id) OR #delete_at <= :now_seconds OR (#status = :status_failed"
+        " AND #attempts = :attempts_0 AND #submit_id = :seen AND #finished_at = :finished_at)"
+    )
+    assert again["ExpressionAttributeValues"][":finished_at"] == {"N": "9"}
     keyed = condition_arguments(*discard_if(a_record(submit_id="s")))
     assert keyed["ConditionExpression"] == (
         "attribute_not_exists(#request_id) OR (#status = :status_pending AND #attempts = :attempts_0"

@@ -37,9 +37,9 @@ from inference.errors import InferenceError
 from inference.listing import Listing
 from inference.requests import Message
 from inference.service import Limits, Service
-from inference.store.payloads import Payloads
+from inference.store.payloads import Payloads, message_of
 from inference.store.request_table import Applied
-from inference.sweep import Sweeper
+from inference.sweep import SETTLE_MS, Sweeper
 from scripts.stack_defaults import CODE_DIGEST
 from tests.unit.actors import TIMEOUT_MS, Actor, EchoModel, LaggingQueue, ScheduledTimeout, go_on
 from tests.unit.fake_bucket import FakeBucket
@@ -151,6 +151,32 @@ class Interleavings(RuleBasedStateMachine):
             if fault:
                 actor.step(fault)
         self._reap()
+
+    @precondition(lambda self: len(self.actors) + 2 <= MOST_ACTORS and len(self.table.items) < MOST_REQUESTS)
+    @rule(
+        text=st.sampled_from(TEXTS),
+        until=st.lists(st.sampled_from(["start", "create", "send", "confirm", "end"]), min_size=2, max_size=2),
+        arrives=st.sampled_from([None, "before", "between", "after"]),
+    )
+    def submit_again_what_was_lost(self, text: str, until: list[str], arrives: str | None) -> None:
+        """A submit with a new key dies before it sends, its request is ended as lost, and two others repeat it. Its
+        message may arrive all the same.
+        """
+        submission = self._submission(text, f"k{next(self.keys)}")
+        known = set(self.table.items)
+        self._act("submit", submission, "send", API_TIMEOUT_MS)
+        self.actors.pop().kill()
+        (request_id,) = self.table.items.keys() - known
+        message = message_of(self.table.record(request_id), {"text": text, "threshold": 0.5})
+        for _ in range(2):
+            self._advance(GRACE_MS + SETTLE_MS)
+            self._act("sweep", lambda: self.sweeper.sweep(self.clock, lambda: True), "end")
+        for moment, step in zip(("before", "between"), until, strict=True):
+            if arrives == moment:
+                self.queue.send(message)
+            self._act("submit", submission, step, API_TIMEOUT_MS)
+        if arrives == "after":
+            self.queue.send(message)
 
     def _submission(self, text: str, key: str | None) -> Callable[[], None]:
         def operation() -> None:

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from inference import transitions
 from inference.errors import InvalidInput, InvalidReference, KeyReused, Unavailable
 from inference.requests import Record, Status
 from inference.store.payloads import REFERABLE_MS
-from tests.unit.api_harness import ME, YOU, Api
+from inference.store.request_table import Applied, ConditionFailed
+from inference.sweep import LOST
+from tests.unit.api_harness import INPUT, ME, YOU, Api
 from tests.unit.fakes import NOW, Fault, Killed
 from tests.unit.samples import DEADLINE, RETENTION, updates_of
 
@@ -120,13 +123,13 @@ def _between(api: Api, operation: str, interlude: Callable[[], object]) -> None:
     api.table.before = api.queue.before = before
 
 
-def _killed_at(api: Api, operation: str) -> None:
+def _killed_at(api: Api, operation: str, value: Any = None) -> None:
     def kill() -> None:
         raise Killed
 
     _between(api, operation, kill)
     with pytest.raises(Killed):
-        api.submit(key="k")
+        api.submit(None if value is None else dict(value), key="k")
 
 
 @pytest.mark.parametrize(("died_at", "messages"), [("send", 1), ("apply", 2)])
@@ -246,6 +249,143 @@ def test_a_first_that_withdraws_under_a_second_makes_it_unavailable(api: Api) ->
     with pytest.raises(Unavailable, match="withdrawn"):
         api.submit(key="k")
     assert api.messages() == []
+
+
+LARGE = {"text": "x" * 300_000}
+
+
+class TestASubmitThatDiedAndWasEndedAsLost:
+    """Nothing was accepted, so a repeat is accepted as if it were the first."""
+
+    @staticmethod
+    def lose(api: Api, value: Any = None, died_at: str = "send") -> Record:
+        """Submit with a key, die at a step, and have the sweeper end the request. Returns its record."""
+        _killed_at(api, died_at, value)
+        (request_id,) = api.table.items
+        api.clock.advance(seconds=1000)
+        lost = transitions.fail_lost(api.table.record(request_id), LOST, api.clock())
+        assert isinstance(api.table.apply([lost])[0], Applied)
+        api.clock.advance(seconds=1000)
+        api.table.calls.clear()
+        return api.table.record(request_id)
+
+    @pytest.mark.parametrize("value", [INPUT, LARGE], ids=["inline", "large"])
+    @pytest.mark.parametrize("died_at", ["send", "apply"])
+    def test_a_repeat_is_a_new_request_with_the_same_id(self, api: Api, value: dict[str, Any], died_at: str) -> None:
+        """`apply`: SQS had accepted the message, and lost it."""
+        lost = self.lose(api, value, died_at)
+        api.queue.messages.clear()
+        record = api.submit(dict(value), key="k")
+        current = api.table.record(record.request_id)
+        assert current.request_id == lost.request_id
+        assert (current.status, current.submit_id, current.error, current.finished_at) == (
+            Status.PENDING,
+            None,
+            None,
+            None,
+        )
+        assert (current.submitted_at, current.expires_at) == (api.clock.now, api.clock.now + DEADLINE * 1000)
+        assert [message.submitted_at for message in api.messages()] == [current.submitted_at]
+        assert len(api.bucket.objects) == (1 if value is LARGE else 0), "the first's is deleted"
+        api.submit(dict(value), key="k")
+        assert len(api.messages()) == 1
+
+    def test_the_first_message_runs_nothing_if_it_arrives_after_all(self, api: Api) -> None:
+        lost = self.lose(api)
+        record = api.submit(key="k")
+        assert isinstance(api.table.apply([updates_of(lost, api.clock.now)["claim_first"]])[0], ConditionFailed)
+        api.claim(record)
+
+    def test_the_first_submit_removes_nothing_if_it_lives(self, api: Api) -> None:
+        lost = self.lose(api)
+        record = api.submit(key="k")
+        assert not api.table.discard(replace(lost, status=Status.PENDING))
+        api.table.apply([transitions.confirm_submit(lost)])
+        assert api.table.record(record.request_id).status is Status.PENDING
+
+    def test_two_repeats_at_once_are_one_request(self, api: Api) -> None:
+        self.lose(api)
+        answers: list[Record] = []
+        api.table.calls.clear()
+
+        def repeat(operation: str) -> None:
+            if api.table.calls == ["create", "create"]:  # about to replace the lost one
+                api.table.before = lambda _: None
+                answers.append(api.submit(key="k"))
+
+        api.table.before = repeat
+        answers.append(api.submit(key="k"))
+        assert {(each.request_id, each.submitted_at) for each in answers} == {(answers[0].request_id, api.clock.now)}
+        assert len(answers) == 2
+        assert len(api.table.items) == len(api.messages()) == 1
+
+    @pytest.mark.parametrize("killed", ["before", "after"])
+    @pytest.mark.parametrize("step", ["create", "delete", "put", "send", "apply"])
+    def test_a_repeat_that_dies_at_a_step_is_repeated(self, api: Api, step: str, killed: str) -> None:
+        self.lose(api, LARGE)
+        steps: list[str] = []
+
+        def kill(operation: str) -> None:
+            steps.append(operation)
+            if operation == step and steps.count("create") == 2:
+                raise Killed
+
+        for target in (api.table, api.bucket, api.queue):
+            setattr(target, killed, kill)
+        with pytest.raises(Killed):
+            api.submit(dict(LARGE), key="k")
+        for target in (api.table, api.bucket, api.queue):
+            setattr(target, killed, lambda _: None)
+        api.clock.advance(seconds=1)
+        record = api.submit(dict(LARGE), key="k")
+        current = api.table.record(record.request_id)
+        assert (current.status, current.submit_id) == (Status.PENDING, None)
+        assert current.submitted_at in (api.clock.now, api.clock.now - 1000)
+        assert {(each.submitted_at, each.stored_input) for each in api.messages()} == {
+            (current.submitted_at, current.stored_input)
+        }
+        assert any(str(current.stored_input) in key for key in api.bucket.objects)
+
+    @pytest.mark.parametrize("fault", [Fault("create", skip=1), Fault("create", skip=1, done=True), Fault("send")])
+    def test_a_repeat_that_is_unavailable_leaves_nothing_pending(self, api: Api, fault: Fault) -> None:
+        self.lose(api)
+        target = api.queue if fault.operation == "send" else api.table
+        target.faults = [replace(fault)]
+        with pytest.raises(Unavailable):
+            api.submit(key="k")
+        assert {item["status"] for item in api.table.items.values()} <= {"failed"}
+        assert api.submit(key="k").status is Status.PENDING
+        assert len(api.messages()) == 1
+
+    def test_what_is_not_valid_any_more_is_rejected(self, api: Api) -> None:
+        lost = self.lose(api)
+        api.reject_inputs()
+        with pytest.raises(InvalidInput):
+            api.submit(key="k")
+        assert api.table.record(lost.request_id) == lost
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"submit_id": None},
+            {"attempts": 1},
+            {"error": '{"code": "model_removed", "message": "it was removed"}'},
+            {"status": "cancelled"},
+        ],
+        ids=["confirmed", "tried", "another_error", "cancelled"],
+    )
+    def test_another_final_request_is_what_it_is(self, api: Api, changes: dict[str, Any]) -> None:
+        lost = self.lose(api)
+        item = api.table.items[lost.request_id] | changes
+        api.table.items[lost.request_id] = {name: value for name, value in item.items() if value is not None}
+        before = api.table.record(lost.request_id)
+        assert api.submit(key="k") == before
+        assert api.messages() == []
+
+    def test_another_input_with_its_key_is_rejected(self, api: Api) -> None:
+        self.lose(api)
+        with pytest.raises(KeyReused):
+            api.submit({"text": "other"}, key="k")
 
 
 def test_two_submits_in_the_same_millisecond_are_told_apart(api: Api) -> None:

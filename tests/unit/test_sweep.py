@@ -167,6 +167,7 @@ def test_what_happens_between_the_look_and_the_end_wins(floor: Floor, changes: d
 
 def test_a_keyed_submit_that_died_is_lost_too(floor: Floor) -> None:
     assert floor.status_after(an_old_one(submit_id="s")) is Status.FAILED
+    assert floor.table.record("a1").submit_id == "s", "by which a repeat knows that it was not accepted"
 
 
 def test_a_queue_that_does_not_answer_loses_nothing(floor: Floor) -> None:

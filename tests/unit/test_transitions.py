@@ -103,10 +103,13 @@ def test_the_comments_of_a_records_fields_name_the_transitions_that_set_and_clea
 
     def named(comment: str, verb: str) -> set[str]:
         listed = re.search(rf"{verb} by ([a-z_, ]+)", comment)
-        words = listed[1].split(", ") if listed else []
-        return set().union(
-            *(families.get(word, {n for n in TRANSITIONS if f"{n}_".startswith(f"{word}_")}) for word in words)
+        words, _, exception = (listed[1] if listed else "").partition(" except ")
+        found = (
+            families.get(word, {n for n in TRANSITIONS if f"{n}_".startswith(f"{word}_")})
+            for word in words.split(", ")
+            if word
         )
+        return set().union(*found) - {exception}
 
     commented = dict(re.findall(r"^    (\w+): [^#\n]*(?:# (.*))?$", inspect.getsource(Record), re.MULTILINE))
     assert commented.keys() >= {field.name for field in dataclasses.fields(Record)}

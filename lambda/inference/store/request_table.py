@@ -89,11 +89,12 @@ class RequestTable:
 
     # Submit
 
-    def create(self, record: Record) -> Record | None:
+    def create(self, record: Record, lost: Record | None = None) -> Record | None:
         """Write a new record. Returns None, or the record that already has this id.
 
-        A record past its retention is replaced: DynamoDB's TTL deletes late. If the table has exactly this record, the
-        client's first attempt succeeded and only its response was lost.
+        A record past its retention is replaced: DynamoDB's TTL deletes late. So is `lost`, a record whose request ended
+        before its submit was accepted, if nothing has happened to it since it was read. If the table has exactly this
+        record, the client's first attempt succeeded and only its response was lost.
 
         Raises:
             Unavailable: DynamoDB did not confirm the write; the record may still have been written.
@@ -103,7 +104,7 @@ class RequestTable:
             self._client.put_item(
                 TableName=self._name,
                 Item=item,
-                **condition_arguments(*create_if(record)),
+                **condition_arguments(*create_if(record, lost)),
                 ReturnValuesOnConditionCheckFailure="ALL_OLD",
             )
         except ClientError as error:
