@@ -13,7 +13,11 @@ locals {
     if !contains(local.paths_without_route, path)
   ]])
 
-  paths_without_route = concat(local.requests.list_by_caller ? [] : ["/requests"], local.api.docs == "off" ? ["/docs", "/openapi.json"] : [])
+  paths_without_route = concat(
+    local.requests.list_by_caller ? [] : ["/requests"],
+    local.api.docs == "off" ? ["/docs", "/openapi.json"] : [],
+    var.webhooks == null ? ["/requests/{request_id}/webhook"] : [],
+  )
 
   # Those that the description asks no credentials for.
   opened_paths = local.api.docs == "open" ? ["/openapi.json"] : []

@@ -32,6 +32,9 @@ PlanOf = Callable[..., Plan]
 
 MODELS = ("sentiment", "tiny")
 
+ROUTES = openapi.ROUTES - {"POST /requests/{request_id}/webhook"}
+"""Of an environment without webhooks."""
+
 KEY, ARTIFACT_KEY = (f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}" for name in ("stack", "artifacts"))
 API_KEYS: dict[str, Any] = {"authorizer": {"type": "API_KEY"}}
 JWT: dict[str, Any] = {"authorizer": {"type": "JWT", "issuer": "https://issuer.example", "audience": ["inference"]}}
@@ -74,6 +77,11 @@ def test_each_function_has_exactly_its_rights(plan_of: PlanOf, settings: Any, mo
         assert all(right in found[role] for right in allowed), f"{role}: {found[role]}"
 
 
+def test_a_webhook_is_sent_again_where_there_are_webhooks(plan_of: PlanOf) -> None:
+    routes = plan_of("dev", *MODELS, webhooks={"secret_arn": SECRETS[0]}).of("aws_apigatewayv2_route").values()
+    assert {route["route_key"] for route in routes} == openapi.ROUTES
+
+
 def test_without_lists_there_is_no_right_route_or_index_for_them(plan_of: PlanOf) -> None:
     plan = plan_of("dev", *MODELS, requests={"list_by_caller": False})
     rights_of_api = [actions for actions, _ in plan.rights()["api"]]
@@ -92,7 +100,8 @@ def test_who_may_read_the_description(plan_of: PlanOf, docs: str, description: s
     (environment,) = plan.of("aws_lambda_function")["module.stack.module.api.aws_lambda_function.this"]["environment"]
     deployed = json.loads(environment["variables"]["DEPLOYED"])
     assert deployed["authorizer"] == "AWS_IAM"
-    assert deployed["without"] == (["/docs", "/openapi.json"] if docs == "off" else [])
+    off = ["/docs", "/openapi.json"] if docs == "off" else []
+    assert deployed["without"] == [*off, "/requests/{request_id}/webhook"]
     assert deployed["open_paths"] == (["/openapi.json"] if docs == "open" else [])
 
 
@@ -232,9 +241,9 @@ def test_queues_reject_what_does_not_come_by_tls(plan_of: PlanOf, environment: s
 def test_the_api_is_closed_throttled_and_logged(plan_of: PlanOf, environment: str, authorization: str) -> None:
     plan = plan_of(environment)
     routes = plan.of("aws_apigatewayv2_route").values()
-    assert {route["route_key"] for route in routes} == openapi.ROUTES
+    assert {route["route_key"] for route in routes} == ROUTES
     open_routes = {route["route_key"] for route in routes if route["authorization_type"] == "NONE"}
-    assert open_routes == (openapi.ROUTES if authorization == "NONE" else openapi.OPEN_ROUTES)
+    assert open_routes == (ROUTES if authorization == "NONE" else openapi.OPEN_ROUTES)
     closed = {route["authorization_type"] for route in routes if route["route_key"] not in openapi.OPEN_ROUTES}
     assert closed == {authorization}
     (api,) = plan.of("aws_apigatewayv2_api").values()
@@ -257,7 +266,7 @@ def test_each_authorizer_closes_every_route_that_is_not_open(
 ) -> None:
     plan = plan_of("dev", **settings)
     routes = {route["route_key"]: route["authorization_type"] for route in plan.of("aws_apigatewayv2_route").values()}
-    assert routes == {key: "NONE" if key in openapi.OPEN_ROUTES else authorization for key in openapi.ROUTES}
+    assert routes == {key: "NONE" if key in openapi.OPEN_ROUTES else authorization for key in ROUTES}
     found = [values["authorizer_type"] for values in plan.of("aws_apigatewayv2_authorizer").values()]
     assert found == ([authorizer] if authorizer else [])
     functions = [values["function_name"] for values in plan.of("aws_lambda_function").values()]

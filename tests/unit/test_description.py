@@ -121,6 +121,25 @@ def test_references_lead_somewhere_and_nothing_is_left_over() -> None:
     assert "ModelFilter" not in description["components"]["parameters"]
 
 
+@pytest.mark.parametrize("webhooks", [True, False])
+def test_where_there_are_no_webhooks_nothing_asks_for_one(webhooks: bool) -> None:
+    path = "/requests/{request_id}/webhook"
+    description = described(without=[] if webhooks else [path])
+    assert (path in description["paths"]) == webhooks
+    names = {each["name"].lower() for each in description["components"]["parameters"].values()}
+    assert ("webhook" in names, "webhook-url" in names) == (webhooks, webhooks)
+    for submit in ("/predict", "/predict/double", "/predict/other-one"):
+        used = [each["$ref"].rpartition("/")[2] for each in description["paths"][submit]["post"]["parameters"]]
+        assert {"Webhook", "WebhookUrl"} & set(used) == ({"Webhook", "WebhookUrl"} if webhooks else set())
+        assert "IdempotencyKey" in used
+
+
+def test_a_parameters_path_is_one() -> None:
+    named = {each["x-path"] for each in openapi.DOCUMENT["components"]["parameters"].values() if "x-path" in each}
+    assert named == {"/requests/{request_id}/webhook"}
+    assert named <= openapi.DOCUMENT["paths"].keys()
+
+
 def test_a_batch_of_each_model() -> None:
     """Whatever holds an input, at any depth, becomes the model's."""
     description = described()

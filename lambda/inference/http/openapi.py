@@ -3,6 +3,8 @@
 In openapi.json the schemas `ModelInput` and `ModelResult` stand for those of a model. An operation whose body depends
 on ModelInput becomes one for each model: at a path of its own where the path has `{model}`, else for the default model.
 What it refers to, and depends on a model, is copied for the model, so a new route needs no change here.
+
+A parameter with `x-path` belongs to a feature, as that path does: where the path is switched off, it is left out too.
 """
 
 from __future__ import annotations
@@ -52,6 +54,7 @@ def describe_deployment(document: Mapping[str, Any], deployed: Deployed, models:
             continue
         for method, operation in operations.items():
             body = operation.get("requestBody")
+            operation = {**operation, "parameters": _switched_on(operation["parameters"], components, deployed.without)}
             if path in deployed.open_paths:
                 operation = {**operation, "security": []}
             if body is None or _INPUT not in _reachable(body, document["components"]):
@@ -68,6 +71,11 @@ def describe_deployment(document: Mapping[str, Any], deployed: Deployed, models:
     described = {key: value for key, value in document.items() if key != _PRICES}
     security: list[Node] = [{name: []} for name in schemes]
     return {**described, "security": security, "paths": paths, "components": _used(paths, components)}
+
+
+def _switched_on(parameters: Sequence[Node], components: Mapping[str, Any], without: Sequence[str]) -> list[Node]:
+    named = components["parameters"]
+    return [each for each in parameters if named[each["$ref"].rpartition("/")[2]].get("x-path") not in without]
 
 
 def _of_one_model(operation: Mapping[str, Any], model: Mapping[str, Any], price: float) -> Node:
