@@ -233,6 +233,9 @@ def test_the_routes_are_those_of_the_description(page: Page, served: Served) -> 
     shown = {route.locator(".path").inner_text() for route in routes.all()}
     assert shown == set(description["paths"])
     assert {"/predict/order", "/predict/sentiment"} <= shown
+    listed = routes.filter(has=page.locator(".path", has_text=re.compile(r"^/requests$")))
+    assert listed.locator("summary .say code").inner_text() == "requests.list_by_caller"
+    assert "`" not in page.locator("#routes").inner_text()
     predict = routes.filter(has=page.get_by_text("/predict/order", exact=True))
     predict.locator("summary").first.click()
     expect(predict.get_by_role("cell", name="Idempotency-Key", exact=True)).to_be_visible()

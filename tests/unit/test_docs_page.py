@@ -53,6 +53,11 @@ def test_nothing_that_is_read_becomes_markup_or_code() -> None:
     assert not re.findall(r"<[^>]+\s(?:style|on\w+)=", PAGE), "the policy would block it"
 
 
+def test_each_description_is_shown_with_its_code_as_code() -> None:
+    others = re.sub(r"prose\([\w.]+\)|if \([\w.]+\)|\b[\w.]+ \?", "", PAGE)
+    assert re.findall(r"[\w.]+\.(?:description|summary)\b", others) == []
+
+
 def test_no_secret_is_stored() -> None:
     assert not re.findall(r"localStorage|sessionStorage|indexedDB|cookie", PAGE)
 
