@@ -5,8 +5,9 @@ from typing import Any
 
 import httpx2
 
-from async_inference_client._operations import Call, Operations, Pause, Plan, Transfer
+from async_inference_client._operations import Operations
 from async_inference_client._pauses import Pauses
+from async_inference_client._steps import Call, Pause, Plan, Transfer
 from inference.errors import InferenceError
 from inference.http.problems import INTERNAL_ERROR, PROBLEMS
 

@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 import async_inference_client
-from async_inference_client import AsyncClient, Client, _pauses, errors
+from async_inference_client import AsyncClient, Client, Progress, _pauses, errors
 from async_inference_client._version import VERSION
 from inference.errors import InvalidInput
 from inference.requests import FINAL
@@ -154,6 +154,21 @@ def test_members_that_are_not_known_are_kept() -> None:
     assert found.document["webhook"] == {"attempts": 1}
     assert "batch_id" not in repr(found)
     assert found.attempts == 0, "of another type: as if it was not there"
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({"fraction": 0.4, "message": "page 4"}, Progress(0.4, "page 4")),
+        ({"fraction": 1, "message": ""}, Progress(1.0)),
+        (None, None),
+        ({"message": "page 4"}, None),
+        ("half", None),
+    ],
+)
+def test_the_progress_of_a_request(found: Any, expected: Progress | None) -> None:
+    document = client_plans.document("running", progress=found)
+    assert async_inference_client.Request.from_document(document).progress == expected
 
 
 def test_the_readmes_examples_use_names_that_are_there() -> None:

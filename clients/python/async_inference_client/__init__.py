@@ -12,16 +12,16 @@ from async_inference_client import errors, webhooks
 from async_inference_client.async_client import AsyncClient
 from async_inference_client.auth import ApiKey, BearerToken, SigV4
 from async_inference_client.batch import AsyncBatch, AsyncBatchFile, Batch, BatchFile
+from async_inference_client.batch_models import BatchItem, BatchStatus
 from async_inference_client.client import Client
 from async_inference_client.errors import InferenceError
 from async_inference_client.models import (
     FINAL,
     Accepted,
-    BatchItem,
-    BatchStatus,
     Failure,
     File,
     Outcome,
+    Progress,
     Request,
 )
 
@@ -42,6 +42,7 @@ __all__ = [
     "File",
     "InferenceError",
     "Outcome",
+    "Progress",
     "Request",
     "SigV4",
     "errors",

@@ -7,11 +7,13 @@ from urllib.parse import quote
 
 import httpx2
 
+from async_inference_client._encoding import encoded, quoted
 from async_inference_client._lines import Chunk
-from async_inference_client._operations import OUTAGE_SECONDS, Call, Operations, Plan, encoded, quoted
+from async_inference_client._operations import OUTAGE_SECONDS, Operations
 from async_inference_client._responses import body_of, retry_after, unreadable
+from async_inference_client._steps import Call, Plan
+from async_inference_client.batch_models import BatchItem, BatchStatus
 from async_inference_client.errors import InferenceError, InvalidItems, InvalidLines, WaitTimeout
-from async_inference_client.models import BatchItem, BatchStatus
 
 OnBatchStatus = Callable[[BatchStatus], None]
 PAGE_ITEMS = 100

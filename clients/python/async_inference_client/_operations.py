@@ -5,27 +5,21 @@ A plan does no I/O, so that the sync client, the async client and the tests run 
 response of each call into it, or throws the httpx2.RequestError.
 """
 
-import json
 import time
 import uuid
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import httpx2
 
-from async_inference_client._content import Content
+from async_inference_client._encoding import encoded, quoted
 from async_inference_client._pauses import Pauses
 from async_inference_client._responses import body_of, error_of, no_response, retry_after, unreadable
-from async_inference_client.errors import (
-    ConnectionFailed,
-    InferenceError,
-    ResponseError,
-    UnencodableInput,
-    WaitTimeout,
-)
+from async_inference_client._steps import Call, Pause, Plan
+from async_inference_client.errors import ConnectionFailed, InferenceError, ResponseError, WaitTimeout
 from async_inference_client.models import Accepted, Request
 
 RETRY_SECONDS = 30.0
@@ -40,45 +34,6 @@ OUTAGE_SECONDS = 300.0
 SHORTEST_CALL_SECONDS = 1.0
 """The timeout of a call at the end of a deadline."""
 
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """An HTTP call; `timeout` is in seconds."""
-
-    method: str
-    path: str
-    timeout: float
-    content: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Transfer:
-    """A call of a presigned link: nothing of the client's authentication goes with it.
-
-    Attributes:
-        timeout: in seconds, of each part.
-        content: what is sent; None sends nothing.
-        receive: takes the parts of a success; None leaves it in the response.
-    """
-
-    method: str
-    url: str
-    timeout: float
-    headers: Mapping[str, str] = field(default_factory=dict)
-    content: Content | None = None
-    receive: Callable[[bytes], None] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """Time without a call."""
-
-    seconds: float
-
-
-T = TypeVar("T")
-Plan = Generator[Call | Transfer | Pause, httpx2.Response | None, T]
 
 OnAccepted = Callable[[Accepted], None]
 OnStatus = Callable[[Request], None]
@@ -353,19 +308,3 @@ def _request(response: httpx2.Response) -> Request:
         return Request.from_document(found, retry_after(response))
     except ValueError as error:
         raise unreadable(response, str(error)) from error
-
-
-def encoded(value: Any) -> bytes:
-    """A value as JSON."""
-    try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UnencodableInput(f"the input can't be sent as JSON: {error}") from error
-
-
-def quoted(key: str) -> str:
-    """The key as a String of RFC 8941."""
-    if not key or not key.isascii() or not key.isprintable():
-        raise ValueError(f"an idempotency key has printable ASCII characters only: {key!r}")
-    escaped = key.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'

@@ -10,8 +10,9 @@ from urllib.parse import quote
 import httpx2
 
 from async_inference_client._content import Content
-from async_inference_client._operations import Operations, Pause, Plan, Transfer
+from async_inference_client._operations import Operations
 from async_inference_client._responses import body_of, no_response, storage_error, unreadable
+from async_inference_client._steps import Pause, Plan, Transfer
 from async_inference_client.errors import CorruptDownload, InferenceError, UnknownRequest
 from async_inference_client.models import File, Request
 

@@ -17,14 +17,11 @@ from async_inference_client._operations import (
     REQUEST_TIMEOUT_SECONDS,
     RETRY_SECONDS,
     WAIT_SECONDS,
-    Call,
     OnAccepted,
     OnStatus,
     Operations,
-    Pause,
-    Plan,
-    Transfer,
 )
+from async_inference_client._steps import Call, Pause, Plan, Transfer
 from async_inference_client._transfers import delete, download, download_bytes, result, upload, with_result
 from async_inference_client._turns import Turns
 from async_inference_client.batch import AsyncBatch, AsyncBatchFile

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from async_inference_client import _batches
 from async_inference_client._batches import OnBatchStatus
+from async_inference_client.batch_models import BatchItem, BatchStatus
 from async_inference_client.errors import AlreadyFinal
-from async_inference_client.models import BatchItem, BatchStatus
 
 if TYPE_CHECKING:
     from async_inference_client.async_client import AsyncClient

@@ -1,10 +1,8 @@
 """The sync client."""
 
 import os
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -15,22 +13,19 @@ from async_inference_client._content import Uploadable, content_of, from_the_beg
 from async_inference_client._http import settings
 from async_inference_client._lines import chunks_of
 from async_inference_client._operations import (
-    OUTAGE_SECONDS,
     REQUEST_TIMEOUT_SECONDS,
     RETRY_SECONDS,
     WAIT_SECONDS,
-    Call,
     OnAccepted,
     OnStatus,
     Operations,
-    Pause,
-    Plan,
-    Transfer,
 )
-from async_inference_client._transfers import delete, download, download_bytes, result, upload, with_result
+from async_inference_client._steps import Plan
+from async_inference_client._sync import outcomes, run
+from async_inference_client._transfers import delete, download, download_bytes, result, upload
 from async_inference_client._turns import Turns
 from async_inference_client.batch import Batch, BatchFile
-from async_inference_client.errors import InferenceError, InvalidLines
+from async_inference_client.errors import InvalidLines
 from async_inference_client.models import Accepted, File, Outcome, Request
 
 T = TypeVar("T")
@@ -265,7 +260,8 @@ class Client:
         Raises:
             ValueError: concurrency is less than 1.
         """
-        return self._map(iter(values), Turns(concurrency, ordered), concurrency, model, timeout, on_accepted)
+        turns = Turns(concurrency, ordered)
+        return outcomes(self._http, self._operations, iter(values), turns, concurrency, model, timeout, on_accepted)
 
     def batch(self, items: Iterable[Any], *, model: str | None = None, idempotency_key: str | None = None) -> Batch:
         """Submit many inputs as one batch, and return at once. If one is not valid, none is accepted.
@@ -311,98 +307,5 @@ class Client:
             accepted.append((chunk.first, Batch(self, status.batch_id, status)))
         return BatchFile(accepted)
 
-    def _map(
-        self,
-        values: Iterator[Any],
-        turns: Turns,
-        concurrency: int,
-        model: str | None,
-        timeout: float | None,
-        on_accepted: Callable[[int, Accepted], None] | None,
-    ) -> Iterator[Outcome]:
-        stop = threading.Event()
-
-        def outcome(index: int, value: Any) -> Outcome:
-            found: list[Accepted] = []
-
-            def accepted(answer: Accepted) -> None:
-                found.append(answer)
-                if on_accepted is not None:
-                    on_accepted(index, answer)
-
-            plan = self._operations.await_outcome(
-                value, model=model, timeout=timeout, on_accepted=accepted, throttled_seconds=OUTAGE_SECONDS, waits=0
-            )
-            try:
-                request = self._run(plan, lambda seconds: _sleep_until(stop, seconds))
-                request = self._run(with_result(self._operations, request))
-            except InferenceError as error:
-                return Outcome(index, value, found[0] if found else None, None, error)
-            return Outcome(index, value, found[0], request, None)
-
-        running: set[Future[Outcome]] = set()
-        more = True
-        with ThreadPoolExecutor(concurrency, thread_name_prefix="async-inference-map") as pool:
-            try:
-                while more or running:
-                    while more and turns.may_start:
-                        try:
-                            value = next(values)
-                        except StopIteration:
-                            more = False
-                            break
-                        running.add(pool.submit(outcome, turns.start(), value))
-                    done, running = wait(running, return_when=FIRST_COMPLETED)
-                    for future in done:
-                        turns.end(future.result())
-                    yield from turns.ready()
-            finally:
-                stop.set()
-                pool.shutdown(wait=False, cancel_futures=True)
-
-    def _run(self, plan: Plan[T], sleep: Callable[[float], None] | None = None) -> T:
-        """Run a plan to its end."""
-        try:
-            step = next(plan)
-            while True:
-                if isinstance(step, Pause):
-                    (sleep or time.sleep)(step.seconds)
-                    step = plan.send(None)
-                    continue
-                try:
-                    response = self._call(step) if isinstance(step, Call) else self._transfer(step)
-                except httpx2.RequestError as error:
-                    step = plan.throw(error)
-                else:
-                    step = plan.send(response)
-        except StopIteration as end:
-            value: T = end.value
-            return value
-
-    def _call(self, step: Call) -> httpx2.Response:
-        timeout = httpx2.Timeout(step.timeout, pool=None)
-        content = step.content or None
-        return self._http.request(step.method, step.path, content=content, headers=step.headers, timeout=timeout)
-
-    def _transfer(self, step: Transfer) -> httpx2.Response:
-        timeout = httpx2.Timeout(step.timeout, pool=None)
-        content = None if step.content is None else step.content.parts()
-        call = self._http.stream(
-            step.method, step.url, content=content, headers=step.headers, auth=None, timeout=timeout
-        )
-        with call as response:
-            if step.receive is None or not response.is_success:
-                response.read()
-            else:
-                for part in response.iter_bytes():
-                    step.receive(part)
-        return response
-
-
-class _Stopped(Exception):
-    """The iteration has ended, so nobody waits for this input."""
-
-
-def _sleep_until(stop: threading.Event, seconds: float) -> None:
-    if stop.wait(seconds):
-        raise _Stopped
+    def _run(self, plan: Plan[T]) -> T:
+        return run(self._http, plan)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
 
+from async_inference_client._members import number_of, time_of
 from async_inference_client.errors import (
     InferenceError,
     RequestCancelled,
@@ -52,6 +53,19 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an attempt is, where the model reports it.
+
+    Attributes:
+        fraction: from 0 to 1.
+        message: for people; may be empty.
+    """
+
+    fraction: float
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class File:
     """A file of a result.
 
@@ -88,6 +102,7 @@ class Request:
         finished_at: when it became final.
         expires_at: when it becomes `expired` unless it is final.
         files: what the result refers to: `{"$ref": "#/files/0"}` is the first one.
+        progress: of the attempt that is running; None before its first report, and when none is running.
         retry_after: seconds until the next poll that the API asks for; None if it names none, as for a final request.
         document: the whole JSON document.
     """
@@ -105,6 +120,7 @@ class Request:
     finished_at: datetime | None
     expires_at: datetime | None
     files: Sequence[File] = ()
+    progress: Progress | None = None
     retry_after: float | None = None
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -126,12 +142,13 @@ class Request:
             code_digest=document.get("code_digest"),
             result=document.get("result"),
             error=_failure(document.get("error")),
-            attempts=_number(document.get("attempts")) or 0,
-            submitted_at=_time(document, "submitted_at"),
-            started_at=_time(document, "started_at"),
-            finished_at=_time(document, "finished_at"),
-            expires_at=_time(document, "expires_at"),
+            attempts=number_of(document.get("attempts")) or 0,
+            submitted_at=time_of(document, "submitted_at"),
+            started_at=time_of(document, "started_at"),
+            finished_at=time_of(document, "finished_at"),
+            expires_at=time_of(document, "expires_at"),
             files=tuple(_file(each) for each in document.get("files") or ()),
+            progress=_progress(document.get("progress")),
             retry_after=retry_after,
             document=document,
         )
@@ -193,87 +210,6 @@ class Outcome:
         return self.request.unwrap()
 
 
-@dataclass(frozen=True, slots=True)
-class BatchStatus:
-    """A batch as the API described it at one moment. Times are in UTC; None if not known yet.
-
-    Attributes:
-        batch_id: its id.
-        status: `running`, or `finished` when all items are final.
-        model: the name of its model.
-        total: how many items it has.
-        counts: items by status; of the answer to a submit, none.
-        submitted_at: when it was accepted.
-        cancelled_at: when it was cancelled.
-        finished_at: when its last item became final.
-        retry_after: seconds until the next poll that the API asks for; None if it names none.
-        document: the whole JSON document.
-    """
-
-    batch_id: str
-    status: str
-    model: str
-    total: int
-    counts: Mapping[str, int]
-    submitted_at: datetime | None
-    cancelled_at: datetime | None
-    finished_at: datetime | None
-    retry_after: float | None = None
-    document: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-    @classmethod
-    def from_document(cls, document: Mapping[str, Any], retry_after: float | None = None) -> Self:
-        """Read a batch's document.
-
-        Raises:
-            ValueError: it is none; the text names the member.
-        """
-        for name in ("batch_id", "status"):
-            if not isinstance(document.get(name), str):
-                raise ValueError(f"the batch has no {name}")
-        return cls(
-            batch_id=document["batch_id"],
-            status=document["status"],
-            model=str(document.get("model") or ""),
-            total=_number(document.get("total")) or 0,
-            counts=dict(document.get("counts") or {}),
-            submitted_at=_time(document, "submitted_at"),
-            cancelled_at=_time(document, "cancelled_at"),
-            finished_at=_time(document, "finished_at"),
-            retry_after=retry_after,
-            document=document,
-        )
-
-    @property
-    def finished(self) -> bool:
-        """Whether all items are final."""
-        return self.status == "finished"
-
-
-@dataclass(frozen=True, slots=True)
-class BatchItem:
-    """An item of a batch: its place, from 0, and its request as the batch shows it, without times."""
-
-    index: int
-    request: Request
-
-    @classmethod
-    def from_document(cls, document: Any) -> Self:
-        """Read an item of a batch's document.
-
-        Raises:
-            ValueError: it is none; the text names the member.
-        """
-        index = _number(document.get("index")) if isinstance(document, Mapping) else None
-        if index is None:
-            raise ValueError("an item of the batch has no index")
-        return cls(index, Request.from_document(document))
-
-    def unwrap(self) -> Any:
-        """The result; else raises as `Request.unwrap`."""
-        return self.request.unwrap()
-
-
 def _file(found: Any) -> File:
     try:
         return File(
@@ -281,27 +217,19 @@ def _file(found: Any) -> File:
             int(found["bytes"]),
             str(found["sha256"]),
             str(found["content_type"]),
-            _time(found, "expires_at"),
+            time_of(found, "expires_at"),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError("files of the status document is not a list of files") from error
 
 
+def _progress(found: Any) -> Progress | None:
+    if not isinstance(found, Mapping) or not isinstance(found.get("fraction"), int | float):
+        return None
+    return Progress(float(found["fraction"]), str(found.get("message") or ""))
+
+
 def _failure(found: Any) -> Failure | None:
     if not isinstance(found, Mapping):
         return None
-    return Failure(str(found.get("code") or ""), str(found.get("message") or ""), _number(found.get("attempt")))
-
-
-def _number(found: Any) -> int | None:
-    return found if isinstance(found, int) else None
-
-
-def _time(document: Mapping[str, Any], name: str) -> datetime | None:
-    found = document.get(name)
-    if found is None:
-        return None
-    try:
-        return datetime.fromisoformat(found)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{name} of the status document is not a time: {found!r}") from error
+    return Failure(str(found.get("code") or ""), str(found.get("message") or ""), number_of(found.get("attempt")))
