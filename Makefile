@@ -36,13 +36,13 @@ demo: up ## deploy to the emulator and send it a few texts; it stays up
 	@$(RUN).local.demo
 
 .PHONY: predict
-predict: $(if $(wildcard .venv/bin/python),,venv) ## TEXT="..." or INPUT='{"key": ...}'|@file or FILE=place=path or INPUTS=file.jsonl [MODEL=name] [SAVE=folder], or RESUME=id|journal
+predict: $(if $(wildcard .venv/bin/python),,venv) ## TEXT="..." or INPUT='{"key": ...}'|@file or FILE=place=path or INPUTS=file.jsonl [FILE=place] [MODEL=name] [SAVE=folder], or RESUME=id|journal
 	@if [ -n "$${RESUME:-}" ]; then set -- --resume "$$RESUME"; \
 	elif [ -n "$${INPUTS:-}" ]; then set -- --inputs "$$INPUTS"; \
 	elif [ -n "$${INPUT:-}" ]; then set -- --input "$$INPUT"; \
 	elif [ -n "$${TEXT:-}" ]; then set -- "$$TEXT"; \
 	elif [ -n "$${FILE:-}" ]; then set --; \
-	else echo "usage: make predict TEXT=\"...\" or INPUT='{\"key\": ...}' or FILE=place=path or INPUTS=file.jsonl [MODEL=name] [SAVE=folder] [ENV=local], or RESUME=id|journal" >&2; \
+	else echo "usage: make predict TEXT=\"...\" or INPUT='{\"key\": ...}' or FILE=place=path or INPUTS=file.jsonl [FILE=place] [MODEL=name] [SAVE=folder] [ENV=local], or RESUME=id|journal" >&2; \
 	exit 2; fi; \
 	$(RUN).operate.predict --env $(ENV) $${MODEL:+--model "$$MODEL"} $${FILE:+--file "$$FILE"} $${SAVE:+--save "$$SAVE"} "$$@"
 

@@ -5,6 +5,7 @@
     cat texts.txt | python scripts/operate/predict.py -
     python scripts/operate/predict.py --file image=cat.png --model captions --save results
     python scripts/operate/predict.py --inputs measurements.jsonl --model mine
+    python scripts/operate/predict.py --inputs pictures.jsonl --file image --model captions
     python scripts/operate/predict.py --resume 0123abcd
 
 The request's id is printed at once on stderr: if this command is interrupted, --resume gets the result. One input
@@ -12,7 +13,8 @@ prints its result as JSON; many print one JSON line each, in their order, with i
 result and error. All are sent before the results are waited for, and their ids are in a journal, whose name is printed
 first: after Ctrl-C, a crash or a timeout, --resume JOURNAL sends the inputs that were not sent and prints all results.
 
-A file of an input is uploaded, and stands in the input by its reference. Files of a result are written with --save.
+A file of an input is uploaded, and stands in the input by its reference. With --inputs each line has a path there, such
+as {"image": "cat.png"}. Files of a result are written with --save.
 """
 
 import argparse
@@ -31,7 +33,7 @@ from async_inference_client.auth import region_in
 from async_inference_client.errors import InferenceError
 from scripts.console import CommandError, argument_text, as_json, note, run
 from scripts.operate.connection import FAILED, KEY, TOKEN, USAGE, credential, explain, signer
-from scripts.operate.predict_files import parse, save, with_uploads
+from scripts.operate.predict_files import check_paths, parse, parse_place, save, with_uploads
 from scripts.operate.predict_journal import Journal
 from scripts.operate.predict_many import run_all
 
@@ -84,7 +86,7 @@ async def _many(open_client: Callable[..., AsyncClient], args: argparse.Namespac
         if inputs is None:
             journal = Journal.read(Path(args.resume), client.base_url)
         else:
-            journal = Journal.begin(inputs, args.model, client.base_url)
+            journal = Journal.begin(inputs, args.model, client.base_url, places=args.places)
             inputs.clear()  # accepted inputs are kept in the file only
         return await run_all(client, journal, args.timeout, args.save)
 
@@ -99,11 +101,12 @@ def _arguments() -> argparse.Namespace:
     parser = _parser()
     args = parser.parse_args()
     many = args.text == "-" or args.inputs or args.resume
-    if args.file and many:
-        parser.error("--file is for one input")
+    if args.file and many and not args.inputs:
+        parser.error("--file is for one input, or for --inputs")
     if not (args.file or many or args.text is not None or args.input is not None):
         parser.error("one of TEXT, --input, --inputs, --file and --resume is needed")
-    args.file = [parse(argument) for argument in args.file]
+    args.places = [parse_place(argument) for argument in args.file] if args.inputs else []
+    args.file = [] if args.inputs else [parse(argument) for argument in args.file]
     return args
 
 
@@ -125,7 +128,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         metavar="PLACE=PATH",
         help="upload a file that stands at this place of the input, such as image=cat.png, document.image=cat.png or"
-        " pages[]=page-1.png; can be repeated",
+        " pages[]=page-1.png; with --inputs PLACE alone, where each line has the path of a file; can be repeated",
     )
     parser.add_argument("--save", metavar="FOLDER", type=Path, help="write the files of results to this folder")
     parser.add_argument("--model", help="name of the model (default: the deployment's default model)")
@@ -186,11 +189,13 @@ def _inputs(args: argparse.Namespace) -> Iterator[Any]:
             yield {"text": line.rstrip("\r")}
             continue
         try:
-            yield json.loads(line)
+            value = json.loads(line)
         except ValueError as error:
             raise CommandError(
                 f"line {number} of {args.inputs} is not JSON, so nothing was sent: {error}", USAGE
             ) from error
+        check_paths(value, args.places, f"line {number} of {args.inputs}")
+        yield value
 
 
 async def _wait(client: AsyncClient, request_id: str, seconds: float) -> Request:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Sequence
+from collections.abc import Iterator, MutableMapping, MutableSequence, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,19 @@ def parse(argument: str) -> tuple[str, Path]:
     return place, Path(path)
 
 
+def parse_place(argument: str) -> str:
+    """The PLACE of many inputs, each of which has its own path there.
+
+    Raises:
+        CommandError: it is not one.
+    """
+    place = argument_text(argument)
+    if "=" in place or not place.removesuffix(EACH):
+        text = f"--file {argument}: with --inputs write the PLACE alone, such as image; each line has its path there"
+        raise CommandError(text, USAGE)
+    return place
+
+
 def media_type(path: Path) -> str:
     """By the file's name."""
     return mimetypes.guess_type(path.name)[0] or "application/octet-stream"
@@ -39,6 +52,45 @@ async def with_uploads(client: AsyncClient, value: Any, files: Sequence[tuple[st
     for place, path in files:
         put(value, place, await client.upload(path, media_type(path)))
     return value
+
+
+async def with_paths_uploaded(client: AsyncClient, value: Any, places: Sequence[str]) -> Any:
+    """The input with a reference to an upload in the place of each path. Raises as `AsyncClient.upload`."""
+    for place in places:
+        for holder, key in _paths(value, place):
+            path = Path(holder[key])
+            holder[key] = await client.upload(path, media_type(path))
+    return value
+
+
+def check_paths(value: Any, places: Sequence[str], line: str) -> None:
+    """Check that there is a file for each path of an input.
+
+    Raises:
+        CommandError: there is none; `line` says in which input.
+    """
+    for place in places:
+        for holder, key in _paths(value, place):
+            if not Path(holder[key]).is_file():
+                text = f"{line} has no file at '{place}', so nothing was sent: {holder[key]}"
+                raise CommandError(text, USAGE)
+
+
+def _paths(value: Any, place: str) -> Iterator[tuple[Any, Any]]:
+    """The texts at a place of an input, as what has them and by which key: one at `member` or `member.member`, or each
+    of the list at `member[]`. Anything else there, such as a reference, is left alone."""
+    *outer, last = place.removesuffix(EACH).split(".")
+    for name in outer:
+        value = value.get(name) if isinstance(value, dict) else None
+    holder: MutableMapping[str, Any] | MutableSequence[Any] | None = value if isinstance(value, dict) else None
+    keys: Sequence[Any] = (last,) if holder is not None and last in holder else ()
+    if place.endswith(EACH):
+        listed = value.get(last) if isinstance(value, dict) else None
+        holder, keys = (listed, range(len(listed))) if isinstance(listed, list) else (None, ())
+    for key in keys:
+        assert holder is not None
+        if isinstance(holder[key], str):
+            yield holder, key
 
 
 def put(value: Any, place: str, reference: dict[str, str]) -> None:

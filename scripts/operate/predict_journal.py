@@ -2,6 +2,9 @@
 
 Before anything is sent, it has a line for each input with its Idempotency-Key; a line with the request's id is added as
 soon as it is accepted. A resumed run sends the inputs without an id, with the same keys: nothing is accepted twice.
+
+An input with files gets a line with the references to its uploads before it is sent: a key belongs to one input, so a
+resumed run must not upload them again.
 """
 
 import json
@@ -19,35 +22,51 @@ from scripts.console import BUILD, CommandError
 
 @dataclass
 class Item:
-    """One input: its index from 0, its key, and the request's id once it is accepted."""
+    """One input: its index from 0, its key, and the request's id once it is accepted. `has_paths`: what stands at the
+    places of files is still to be uploaded."""
 
     index: int
     payload: Any
     key: str
     request_id: str | None = None
+    has_paths: bool = False
 
 
 class Journal:
-    """The file. Lines are JSON objects; an incomplete last line, left by a crash, is ignored."""
+    """The file. Lines are JSON objects; an incomplete last line, left by a crash, is ignored.
 
-    def __init__(self, path: Path, model: str | None, items: Sequence[Item]) -> None:
+    Attributes:
+        places: where each input has the paths of files.
+    """
+
+    def __init__(self, path: Path, model: str | None, items: Sequence[Item], places: Sequence[str] = ()) -> None:
         self.path = path
         self.model = model
         self.items = items
+        self.places = places
         self._lock = Lock()
 
     @classmethod
-    def begin(cls, inputs: Sequence[Any], model: str | None, url: str, path: Path | None = None) -> Self:
+    def begin(
+        cls,
+        inputs: Sequence[Any],
+        model: str | None,
+        url: str,
+        path: Path | None = None,
+        places: Sequence[str] = (),
+    ) -> Self:
         """Write the inputs to a file that only this user can read."""
         path = path or BUILD / "predict" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
-        items = [Item(index, payload, str(uuid.uuid4())) for index, payload in enumerate(inputs)]
+        items = [
+            Item(index, payload, str(uuid.uuid4()), has_paths=bool(places)) for index, payload in enumerate(inputs)
+        ]
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            _write(file, {"url": url, "model": model, "inputs": len(items)})
+            _write(file, {"url": url, "model": model, "inputs": len(items), "places": list(places)})
             for item in items:
                 _write(file, {"index": item.index, "key": item.key, "input": item.payload})
-        return cls(path, model, items)
+        return cls(path, model, items, places)
 
     @classmethod
     def read(cls, path: Path, url: str) -> Self:
@@ -63,8 +82,15 @@ class Journal:
         try:
             found: list[dict[str, Any]] = [json.loads(text) for text in whole.splitlines()]
             head = found[0]
-            sent_to, model = head["url"], head["model"]
-            items = {line["index"]: Item(line["index"], line["input"], line["key"]) for line in found if "key" in line}
+            sent_to, model, places = head["url"], head["model"], head.get("places", [])
+            items = {
+                line["index"]: Item(line["index"], line["input"], line["key"], has_paths=bool(places))
+                for line in found
+                if "key" in line
+            }
+            for uploaded in (line for line in found if "input" in line and "key" not in line):
+                items[uploaded["index"]].payload = uploaded["input"]
+                items[uploaded["index"]].has_paths = False
             for sent in (line for line in found if "request_id" in line):
                 items[sent["index"]].request_id = sent["request_id"]
             if list(items) != list(range(head["inputs"])):
@@ -76,13 +102,21 @@ class Journal:
         if sent_to != url:
             raise CommandError(f"{path} belongs to {sent_to}, not to {url}: give its --env or --url", 2)
         os.truncate(path, len(whole))  # the next line must not be appended to the incomplete one
-        return cls(path, model, list(items.values()))
+        return cls(path, model, list(items.values()), places)
+
+    def uploaded(self, item: Item, payload: Any) -> None:
+        """Write an input whose files are uploaded, before it is sent."""
+        item.payload, item.has_paths = payload, False
+        self._add({"index": item.index, "input": payload})
 
     def accepted(self, item: Item, request_id: str) -> None:
         """Write a request's id at once."""
         item.request_id = request_id
+        self._add({"index": item.index, "request_id": request_id})
+
+    def _add(self, line: Mapping[str, Any]) -> None:
         with self._lock, self.path.open("a", encoding="utf-8") as file:
-            _write(file, {"index": item.index, "request_id": request_id})
+            _write(file, line)
 
 
 def _write(file: TextIO, line: Mapping[str, Any]) -> None:

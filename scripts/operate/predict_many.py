@@ -14,7 +14,7 @@ from async_inference_client import AsyncClient, Request
 from async_inference_client.errors import ConnectionFailed, InferenceError, UnknownRequest, WaitTimeout
 from scripts.console import as_json, note
 from scripts.operate.connection import FAILED, explain
-from scripts.operate.predict_files import save
+from scripts.operate.predict_files import save, with_paths_uploaded
 from scripts.operate.predict_journal import Item, Journal
 from scripts.operate.predict_progress import progress
 
@@ -137,6 +137,9 @@ class _Run:
         while True:
             progress = self._last_progress
             try:
+                if item.has_paths:
+                    payload = await with_paths_uploaded(self._client, item.payload, self._journal.places)
+                    self._journal.uploaded(item, payload)
                 # If the API has accepted nothing for this time, each of the other inputs is tried only once.
                 accepted = await self._client.submit(
                     item.payload,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import httpx2
 import pytest
 
 from inference.errors import InvalidUpload
+from scripts.operate import predict_journal
 from scripts.operate.predict_files import put
 from tests.unit.client_plans import Answer, accepted, problem, response, status
 from tests.unit.predict_server import lines, main, serve
@@ -58,7 +60,8 @@ class Deployment:
 
 
 @pytest.fixture
-def deployment(monkeypatch: pytest.MonkeyPatch) -> Deployment:
+def deployment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Deployment:
+    monkeypatch.setattr(predict_journal, "BUILD", tmp_path / "build")  # of each test alone: names have seconds only
     found = Deployment()
     serve(monkeypatch, found)
     return found
@@ -89,13 +92,88 @@ def test_a_wrong_file_is_said_before_anything_is_sent(
     assert (deployment.uploads, deployment.inputs) == ([], [])
 
 
-@pytest.mark.parametrize("others", [[], ["-"], ["--inputs", "x"], ["--resume", "x"]])
+@pytest.mark.parametrize("others", [[], ["-"], ["--resume", "x"]])
 def test_one_input_is_needed_for_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, others: list[str]) -> None:
     (tmp_path / "cat.png").write_bytes(b"cat")
     files = ["--file", f"image={tmp_path / 'cat.png'}"] if others else []
     with pytest.raises(SystemExit) as ended:
         main(monkeypatch, *others, *files)
     assert ended.value.code == 2
+
+
+def many(folder: Path, *values: Any) -> list[str]:
+    """The arguments for these inputs."""
+    inputs = folder / "inputs.jsonl"
+    inputs.write_text("".join(json.dumps(value) + "\n" for value in values), encoding="utf-8")
+    return ["--inputs", str(inputs)]
+
+
+def test_each_line_has_its_own_files(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [str(tmp_path / name) for name in ("a.png", "b.txt")]
+    for path in paths:
+        Path(path).write_bytes(Path(path).name.encode())
+    reference = {"$ref": "/uploads/x"}
+    values = [
+        {"doc": {"image": paths[0]}, "pages": [paths[1], paths[0]]},
+        {"doc": {"image": reference}, "pages": []},
+        {"text": paths[0]},
+    ]
+    places = ["--file", "doc.image", "--file", "pages[]"]
+    assert main(monkeypatch, *many(tmp_path, *values), *places) == 0
+    assert sorted(deployment.uploads) == [("image/png", b"a.png"), ("image/png", b"a.png"), ("text/plain", b"b.txt")]
+    assert len(lines(capsys)) == 3
+    sent = {json.dumps(value) for value in deployment.inputs}
+    assert {json.dumps(value) for value in values[1:]} <= sent, "a reference stays, and so does what is at no place"
+    (with_files,) = [value for value in deployment.inputs if value.get("pages")]
+    assert with_files == {
+        "doc": {"image": {"$ref": "/uploads/1"}},
+        "pages": [{"$ref": "/uploads/2"}, {"$ref": "/uploads/3"}],
+    }
+
+
+def test_a_resumed_run_sends_the_same_input_without_another_upload(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first submit may have been accepted, and its key belongs to that input."""
+    path = tmp_path / "cat.png"
+    path.write_bytes(b"cat")
+    arguments = [*many(tmp_path, {"image": str(path)}), "--file", "image"]
+
+    def loses_its_answers(request: httpx2.Request) -> httpx2.Response:
+        answer = deployment(request)
+        if request.url.path == "/predict":
+            raise httpx2.ReadError("reset")
+        return answer
+
+    serve(monkeypatch, loses_its_answers)
+    assert main(monkeypatch, *arguments) == 2
+    assert {json.dumps(value) for value in deployment.inputs} == {'{"image": {"$ref": "/uploads/1"}}'}
+    deployment.inputs.clear()
+    (name,) = set(re.findall(r"--resume (\S+\.jsonl)", capsys.readouterr().err))
+    path.unlink()
+    serve(monkeypatch, deployment)
+    assert main(monkeypatch, "--resume", name) == 0
+    assert deployment.inputs == [{"image": {"$ref": "/uploads/1"}}]
+    assert len(deployment.uploads) == 1
+
+
+@pytest.mark.parametrize("place", ["image=cat.png", "[]", ""])
+def test_many_inputs_take_a_place_alone(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, place: str
+) -> None:
+    assert main(monkeypatch, *many(tmp_path, {"image": "x"}), "--file", place) == 2
+    assert deployment.inputs == []
+
+
+def test_a_line_whose_file_is_missing_stops_all_before_anything_is_sent(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = many(tmp_path, {"image": __file__}, {"image": "none.png"})
+    assert main(monkeypatch, *arguments, "--file", "image") == 2
+    assert "line 2 of " in capsys.readouterr().err
+    assert (deployment.uploads, deployment.inputs) == ([], [])
 
 
 def test_an_upload_that_is_rejected(
