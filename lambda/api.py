@@ -33,6 +33,7 @@ from inference.references import reference_to
 from inference.requests import FINAL, Record
 from inference.service import Limits, Service
 from inference.settings import ApiSettings
+from inference.store.batch_queue import BatchQueue
 from inference.store.batch_table import BatchTable
 from inference.store.caller_index import CallerIndex
 from inference.store.payloads import Payloads
@@ -86,6 +87,7 @@ batches = Batches(
     catalog=catalog,
     limits=_limits,
     payloads=payloads,
+    queue=BatchQueue(clients.lean_client("sqs", deadline), settings.batch_queue_url),
     max_items=settings.max_batch_items,
     deadline=deadline,
 )

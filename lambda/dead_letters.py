@@ -10,6 +10,7 @@ from inference.aws import clients
 from inference.aws.log_reader import read_lines
 from inference.dead_letter_handler import DeadLetterHandler
 from inference.settings import DeadLettersSettings
+from inference.store.batch_table import BatchTable
 from inference.store.request_table import RequestTable
 from inference.telemetry import Telemetry, function_name, now_ms
 
@@ -25,6 +26,7 @@ def _read_lines(group: str, invocation_id: str, since: int) -> Sequence[str]:
 
 dead_letter_handler = DeadLetterHandler(
     RequestTable(clients.client("dynamodb"), settings.request_table),
+    BatchTable(clients.client("dynamodb"), settings.request_table),
     {name: settings.worker_log_group_prefix + settings.pools.get(name, name) for name in settings.models},
     _read_lines,
     telemetry,

@@ -39,8 +39,15 @@ def api_environment() -> dict[str, str]:
         "LINK_SECONDS": str(requests["link_seconds"]),
         "MAX_UPLOAD_BYTES": str(requests["max_upload_bytes"]),
         "MAX_BATCH_ITEMS": str(requests["max_batch_items"]),
+        "BATCH_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/inference-batches",
         "DEPLOYED": json.dumps(DEPLOYED),
     }
+
+
+def batches_environment() -> dict[str, str]:
+    """The batches function's environment variables that Terraform makes from the defaults, without those that the api
+    function has too."""
+    return {"MAX_BATCH_LINES": str(defaults("requests")["max_batch_lines"])}
 
 
 def worker_environment() -> dict[str, str]:

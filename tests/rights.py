@@ -57,7 +57,7 @@ def rights(
     logs = f"arn:aws:logs:{region}:{account}:log-group:/aws/lambda/{prefix}-"
     roles: Rights = {
         "api": [
-            ({"sqs:SendMessage"}, {queues + worker for worker in workers}),
+            ({"sqs:SendMessage"}, {queues + name for name in (*workers, "batches")}),
             (
                 {
                     *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"),
@@ -68,6 +68,20 @@ def rights(
             ({"dynamodb:Query"}, {table + "/index/caller"}),
             ({"s3:GetObject", "s3:DeleteObject"}, {requests, uploads}),
             ({"s3:PutObject"}, {f"{requests}/input-*.json", uploads}),
+            ({"s3:ListBucket"}, {payloads}),
+        ],
+        "batches": [
+            (CONSUME | {"sqs:ChangeMessageVisibility", "sqs:ChangeMessageVisibilityBatch"}, {queues + "batches"}),
+            ({"sqs:SendMessage"}, {queues + worker for worker in workers}),
+            (
+                {
+                    *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem"),
+                    *("dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"),
+                },
+                {table},
+            ),
+            ({"s3:GetObject", "s3:DeleteObject"}, {uploads}),
+            ({"s3:PutObject"}, {f"{requests}/input-*.json"}),
             ({"s3:ListBucket"}, {payloads}),
         ],
         "dead-letters": [
@@ -130,7 +144,8 @@ def rights(
         if key and role.startswith("worker-"):
             statements.append(({"kms:GenerateDataKey"}, {via(key, "s3", region)}))
     if key:
-        roles["api"].append(({"kms:GenerateDataKey"}, {via(key, service, region) for service in ("s3", "sqs")}))
+        for role in ("api", "batches"):
+            roles[role].append(({"kms:GenerateDataKey"}, {via(key, service, region) for service in ("s3", "sqs")}))
         for role in ("sweeper", "relay", "deliverer") if secret else ():
             roles[role].append(({"kms:GenerateDataKey"}, {via(key, "sqs", region)}))
     own_log = {"logs:CreateLogStream", "logs:PutLogEvents"}

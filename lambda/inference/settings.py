@@ -160,7 +160,8 @@ class ApiSettings(RequestSettings):
         pools: model name -> the pool that it is in.
         payload_bucket: its name.
         link_seconds: for how long the links to uploads and files are valid.
-        max_batch_items: of one batch.
+        max_batch_items: of one batch that is not from a file.
+        batch_queue_url: the queue of the batches function.
         webhooks: None where the deployment has none.
     """
 
@@ -179,8 +180,29 @@ class ApiSettings(RequestSettings):
     link_seconds: int = _setting(_positive)
     max_upload_bytes: int = _setting(_positive)
     max_batch_items: int = _setting(_positive)
+    batch_queue_url: str = _setting()
     deployed: Deployed = _setting(_deployed)  # noqa: RUF009 - a field, as the others
     webhooks: WebhookOptions | None = _optional(_webhooks, default=lambda: None)  # noqa: RUF009
+
+
+@dataclass(frozen=True, kw_only=True)
+class BatchesSettings(RequestSettings):
+    """Settings of the batches function.
+
+    Attributes:
+        max_batch_lines: of the file of a batch.
+        max_body_bytes, max_body_depth: of each line, as of an input that the api function takes.
+    """
+
+    models: Mapping[str, str] = _setting(_models)
+    pools: Mapping[str, str] = _setting(_pools)
+    default_model: str = _setting()
+    queue_url_prefix: str = _setting()
+    batch_queue_url: str = _setting()
+    payload_bucket: str = _setting()
+    max_batch_lines: int = _setting(_positive)
+    max_body_bytes: int = _setting(_positive)
+    max_body_depth: int = _setting(_positive)
 
 
 @dataclass(frozen=True, kw_only=True)

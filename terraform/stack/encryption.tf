@@ -10,6 +10,7 @@ locals {
       decrypts_by = concat(["dynamodb"], var.webhooks == null ? [] : ["sqs"])
       encrypts_by = var.webhooks == null ? [] : ["sqs"]
     }
+    batches    = { decrypts_by = ["dynamodb", "s3", "sqs"], encrypts_by = ["s3", "sqs"] }
     authorizer = { decrypts_by = ["dynamodb"], encrypts_by = [] }
   } : function => var.kms_key_arn == null ? null : merge({ arn = var.kms_key_arn }, uses) }
 }

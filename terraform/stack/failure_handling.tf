@@ -5,7 +5,7 @@ module "dead_letter_queue" {
   source = "../modules/dead_letter_queue"
 
   name                     = local.dlq_name
-  source_names             = values(local.queue_names)
+  source_names             = concat(values(local.queue_names), [local.batch_queue_name])
   consumer_timeout_seconds = local.dead_letters.timeout_seconds
   tls_only                 = var.tls_only
   kms_key_arn              = var.kms_key_arn
@@ -15,7 +15,7 @@ module "dead_letters" {
   source = "../modules/function"
 
   name                 = local.function_names.dead_letters
-  description          = "Ends requests whose messages are in a dead-letter queue."
+  description          = "Ends requests, and the creation of batches, whose messages are in a dead-letter queue."
   package              = { zip = { path = local.lambda_package, handler = "dead_letters.handler", runtime = local.defaults.zip.runtime } }
   architecture         = var.architecture
   memory_mb            = local.dead_letters.memory_mb

@@ -138,6 +138,7 @@ module "api" {
     LINK_SECONDS             = tostring(local.requests.link_seconds)
     MAX_UPLOAD_BYTES         = tostring(local.requests.max_upload_bytes)
     MAX_BATCH_ITEMS          = tostring(local.requests.max_batch_items)
+    BATCH_QUEUE_URL          = module.batches.environment.BATCH_QUEUE_URL # the batches function must know a model before the api takes a file for it
 
     # What GET /openapi.json says of this deployment.
     DEPLOYED = jsonencode({

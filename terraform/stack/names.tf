@@ -25,11 +25,14 @@ locals {
     api          = "${var.name_prefix}-api"
     dead_letters = "${var.name_prefix}-dead-letters"
     sweeper      = "${var.name_prefix}-sweeper"
+    batches      = "${var.name_prefix}-batches"
     authorizer   = local.has_api_keys ? "${var.name_prefix}-authorizer" : null
   }
-  key_table_name = "${var.name_prefix}-api-keys"
+  batch_queue_name = "${var.name_prefix}-batches"
+  key_table_name   = "${var.name_prefix}-api-keys"
 
   queue_arns      = [for name in values(local.queue_names) : "arn:${local.partition}:sqs:${local.region_and_account}:${name}"]
+  batch_queue_arn = "arn:${local.partition}:sqs:${local.region_and_account}:${local.batch_queue_name}"
   dlq_arn         = "arn:${local.partition}:sqs:${local.region_and_account}:${local.dlq_name}"
   worker_logs_arn = "arn:${local.partition}:logs:${local.region_and_account}:log-group:/aws/lambda/${var.name_prefix}-worker-*"
   table_arn       = "arn:${local.partition}:dynamodb:${local.region_and_account}:table/${local.table_name}"
@@ -38,6 +41,8 @@ locals {
   # A queue's URL is this and the worker's name, in the form SQS gives it. Clients send it as a parameter and call the
   # endpoint they are configured with, so it holds for an emulator too.
   queue_url_prefix = "https://${data.aws_service.sqs.dns_name}/${data.aws_caller_identity.current.account_id}/${var.name_prefix}-"
+
+  batch_queue_url = "${local.queue_url_prefix}batches"
 
   # Lambda's environment is limited to 4 KB; the validation of `models` checks this.
   pools_json  = jsonencode({ for pool in keys(var.pools) : pool => [for name, worker in local.worker_of : name if worker == pool] })

@@ -5,7 +5,7 @@ output "deployment" {
     default_model: what POST /predict goes to. request_table, payload_bucket: their names.
     queue_urls: by model; the models of a pool have one queue. dead_letter_queue_url: of all. pools: the models of each.
     webhook_dead_letter_queue_url: of the webhooks that could not be delivered; null without webhooks.
-    function_names: by role, which is api, dead_letters, sweeper, worker/<model or pool>, with webhooks relay and deliverer,
+    function_names: by role, which is api, dead_letters, sweeper, batches, worker/<model or pool>, with webhooks relay and deliverer,
       and authorizer where there are API keys.
     api_keys: their table, and for how many seconds a revoked one may work; null where the authorizer is another.
     worker_role_arns: by model or pool; whom the policy of a bucket or key in another account has to let in.
@@ -32,6 +32,7 @@ output "deployment" {
         api          = module.api.name
         dead_letters = module.dead_letters.name
         sweeper      = module.sweeper.name
+        batches      = module.batches.name
       },
       { for name, worker in module.worker : "worker/${name}" => worker.function_name },
       { for authorizer in module.authorizer : "authorizer" => authorizer.name },

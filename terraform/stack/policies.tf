@@ -22,7 +22,7 @@ data "aws_iam_policy_document" "api_table" {
 data "aws_iam_policy_document" "api_queue" {
   statement {
     actions   = ["sqs:SendMessage"]
-    resources = local.queue_arns
+    resources = concat(local.queue_arns, [local.batch_queue_arn])
   }
 }
 

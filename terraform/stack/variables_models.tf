@@ -31,6 +31,11 @@ variable "models" {
   }
 
   validation {
+    condition     = !contains(concat(keys(var.models), keys(var.pools)), "batches")
+    error_message = "models: no model and no pool can be called batches: the batches function's queue has that name."
+  }
+
+  validation {
     condition     = alltrue([for model in values(var.models) : can(keys(model))])
     error_message = "models: ${join(", ", [for name, model in var.models : name if !can(keys(model))])} must be an object, such as {}."
   }

@@ -6,7 +6,7 @@ variable "requests" {
     Limits and times of a request.
     max_body_bytes and max_body_depth: what POST accepts. max_upload_bytes: of one upload. link_seconds: for how long a
     link to an upload or to a file of a result is valid.
-    max_batch_items: of one POST /batch.
+    max_batch_items: of one POST /batch. max_batch_lines: of the uploaded file of a batch.
     max_attempts: tries by a worker before the request fails;
     max_receive_count: receives before SQS moves its message to the dead-letter queue; two more than a batch has messages, since
     each other request that stops the worker uses up one. deadline_seconds: after the submit, when it expires.
@@ -52,6 +52,11 @@ variable "requests" {
   validation {
     condition     = try(var.requests.max_batch_items >= 1 && var.requests.max_batch_items <= 100 && floor(var.requests.max_batch_items) == var.requests.max_batch_items, true)
     error_message = "requests.max_batch_items must be a whole number from 1 to 100: a submit writes all records and messages before it answers."
+  }
+
+  validation {
+    condition     = try(var.requests.max_batch_lines >= 1 && var.requests.max_batch_lines <= 10000 && floor(var.requests.max_batch_lines) == var.requests.max_batch_lines, true)
+    error_message = "requests.max_batch_lines must be a whole number from 1 to 10000: the record of a batch has the counts of each hundred."
   }
 
   validation {

@@ -26,7 +26,7 @@ class HttpServer:
         faults: for each next call: `lose` (processed, but the connection ends without a response), `hang` (the response
             comes when the server ends) or `answer`.
         seen: method and path of each call, with its headers.
-        work: whether a worker runs before each status is answered.
+        work: whether the batches function and a worker run before each status is answered.
         lets_in: whether a call has credentials, from its method, path, headers and body.
     """
 
@@ -49,6 +49,7 @@ class HttpServer:
             if route not in openapi.OPEN_ROUTES and not self.lets_in(method, path, headers, body):
                 return _of_the_gateway(403, "Forbidden")
             if self.work and route.startswith(("GET /status/", "GET /batches/")):
+                self._system.run_batches()
                 for model in self._system.models:
                     self._system.run_worker(model)
             event = golden(http_events()[route])

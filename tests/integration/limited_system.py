@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from inference.aws import clients
 from scripts.stack_defaults import PAYLOAD_BUCKET
-from tests.integration.system import PREFIX, System
+from tests.integration.system import PREFIX, Context, System
 from tests.rights import Rights, under, via
 from worker.model import artifact as artifacts
 
@@ -155,6 +155,10 @@ class LimitedSystem(System):
         with self._as("dead-letters"):
             super().run_dead_letters()
 
+    def run_batches(self, context: Context | None = None) -> None:
+        with self._as("batches"):
+            super().run_batches(context)
+
     def sweep(self) -> dict[str, int]:
         with self._as("sweeper"):
             return super().sweep()
@@ -162,7 +166,7 @@ class LimitedSystem(System):
     def receive(self, queue: str) -> list[dict[str, Any]]:
         """Lambda's poll of a queue, with the role of the function that it invokes. It also reads the queue's
         attributes."""
-        with self._as("dead-letters" if queue == "dlq" else f"worker-{queue}"):
+        with self._as({"dlq": "dead-letters", "batches": "batches"}.get(queue, f"worker-{queue}")):
             self.sqs.get_queue_attributes(QueueUrl=self.urls[queue], AttributeNames=["VisibilityTimeout"])
             return super().receive(queue)
 

@@ -25,7 +25,7 @@ from inference.store.key_table import KeyTable
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
 from inference.telemetry import Telemetry
-from scripts.stack_defaults import CODE_DIGEST, PAYLOAD_BUCKET, api_environment
+from scripts.stack_defaults import CODE_DIGEST, PAYLOAD_BUCKET, api_environment, batches_environment
 from tests import openapi
 from tests.events import golden
 from tests.integration.terraform_definition import (
@@ -45,6 +45,7 @@ TABLE = f"{PREFIX}-requests"
 KEY_TABLE = f"{PREFIX}-api-keys"
 MODELS = {"sentiment": "sentiment", "wordcount": "wordcount"}
 WORKER_TIMEOUT_SECONDS = 30
+BATCHES_TIMEOUT_SECONDS = 120
 GRACE_SECONDS = 900
 
 
@@ -70,6 +71,18 @@ class Context:
     def get_remaining_time_in_millis(self) -> int:
         """Of a worker; more than the api function has."""
         return WORKER_TIMEOUT_SECONDS * 1000
+
+
+class BatchesContext(Context):
+    """Of the batches function. `steps`: for so many it has time."""
+
+    def __init__(self, steps: int = 10**9) -> None:
+        super().__init__(0)
+        self._steps = steps + 1  # the lease asks first
+
+    def get_remaining_time_in_millis(self) -> int:
+        self._steps -= 1
+        return BATCHES_TIMEOUT_SECONDS * 1000 if self._steps >= 0 else 1000
 
 
 class Sentiment(ReadyModel):
@@ -119,17 +132,22 @@ class System:
         create_key_table(self.dynamodb, KEY_TABLE)
         self.urls: dict[str, str] = {}
         self._create_queues()
-        environment = {
-            "REQUEST_TABLE": TABLE,
-            "KEY_TABLE": KEY_TABLE,
-            "MODELS": json.dumps(models),
-            "DEFAULT_MODEL": next(iter(models)),
-            "QUEUE_URL_PREFIX": self.urls["sentiment"].removesuffix("sentiment"),
-            "WORKER_LOG_GROUP_PREFIX": f"/aws/lambda/{PREFIX}-worker-",
-            "SWEEP_GRACE_SECONDS": str(GRACE_SECONDS),
-            "METRICS_ENVIRONMENT": PREFIX,
-            "WEBHOOKS": self.webhooks,
-        } | api_environment()
+        environment = (
+            {
+                "REQUEST_TABLE": TABLE,
+                "KEY_TABLE": KEY_TABLE,
+                "MODELS": json.dumps(models),
+                "DEFAULT_MODEL": next(iter(models)),
+                "QUEUE_URL_PREFIX": self.urls["sentiment"].removesuffix("sentiment"),
+                "WORKER_LOG_GROUP_PREFIX": f"/aws/lambda/{PREFIX}-worker-",
+                "SWEEP_GRACE_SECONDS": str(GRACE_SECONDS),
+                "METRICS_ENVIRONMENT": PREFIX,
+                "WEBHOOKS": self.webhooks,
+            }
+            | api_environment()
+            | batches_environment()
+            | {"BATCH_QUEUE_URL": self.urls["batches"]}
+        )
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
         monkeypatch.setattr(telemetry, "now_ms", self.clock)
@@ -139,6 +157,8 @@ class System:
         self.api.batches._table._batch = statements
         self.dead_letters = load(package / "dead_letters.py")
         self.sweeper = load(package / "sweeper.py")
+        self.batches = load(package / "batches.py")
+        self.batches.creation._table._batch = statements
         self.payloads = WorkerPayloads(clients.bucket(PAYLOAD_BUCKET))
         self.table = RequestTable(self.dynamodb, TABLE, batch=statements)
         self.keys = KeyTable(self.dynamodb, KEY_TABLE)
@@ -150,6 +170,8 @@ class System:
         self.urls["dlq"] = create_dead_letter_queue(self.sqs, f"{PREFIX}-dlq")
         for model in self.models:
             self.urls[model] = create_queue(self.sqs, f"{PREFIX}-{model}", WORKER_TIMEOUT_SECONDS, self.urls["dlq"])
+        name = f"{PREFIX}-batches"
+        self.urls["batches"] = create_queue(self.sqs, name, BATCHES_TIMEOUT_SECONDS, self.urls["dlq"])
 
     def deploy(self, deployed: Mapping[str, Any]) -> None:
         """The api function again, with what it is told of the deployment."""
@@ -195,6 +217,14 @@ class System:
 
     def submit_batch(self, *items: Any, key: str | None = None) -> dict[str, Any]:
         event = golden("http_batch") | {"body": json.dumps({"items": items})}
+        if key is not None:
+            event["headers"]["idempotency-key"] = key
+        return self.call(event)
+
+    def submit_file(self, content: bytes, *, key: str | None = None) -> dict[str, Any]:
+        """Upload lines, and submit them as a batch."""
+        reference = self.upload(content, "application/jsonl")
+        event = golden("http_batch") | {"body": json.dumps({"items": reference})}
         if key is not None:
             event["headers"]["idempotency-key"] = key
         return self.call(event)
@@ -315,6 +345,13 @@ class System:
         if records:
             answer = self.dead_letters.handler({"Records": records}, self._context())
             self.settle("dlq", records, [item["itemIdentifier"] for item in answer["batchItemFailures"]])
+
+    def run_batches(self, context: Context | None = None) -> None:
+        """One invocation of the batches function, if there is a message."""
+        records = self.receive("batches")
+        if records:
+            answer = self.batches.handler({"Records": records}, context or BatchesContext())
+            self.settle("batches", records, [item["itemIdentifier"] for item in answer["batchItemFailures"]])
 
     def sweep(self) -> dict[str, int]:
         ended: dict[str, int] = self.sweeper.handler({}, self._context())

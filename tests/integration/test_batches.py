@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
+from inference.requests import new_request_id
+from scripts.stack_defaults import PAYLOAD_BUCKET
 from tests.events import golden
 from tests.integration.aws_faults import ALWAYS, KINDS, AwsFault, injected
-from tests.integration.system import System
+from tests.integration.system import BatchesContext, System
 
 LOVELY, WORST = {"text": "what a lovely day"}, {"text": "worst delay of my life"}
 
@@ -133,3 +136,97 @@ def test_an_unchanged_batch_has_no_body(system: System) -> None:
     assert first["headers"]["Cache-Control"] == "private, no-cache"
     system.run_worker()
     assert system.batch(accepted["poll_url"])["headers"]["ETag"] != first["headers"]["ETag"]
+
+
+def lines_of(*items: Any) -> bytes:
+    return "".join(json.dumps(item) + "\n" for item in items).encode()
+
+
+def test_a_file_from_its_upload_to_its_results(system: System) -> None:
+    accepted = system.submit_file(lines_of(*[LOVELY, WORST] * 6))
+    assert (accepted["statusCode"], accepted["json"]["status"], accepted["json"]["request_ids"]) == (
+        202,
+        "checking",
+        None,
+    )
+    url = accepted["json"]["poll_url"]
+    assert system.batch(url)["json"]["total"] is None
+    system.run_batches()
+    assert (counts(system, accepted["json"]), system.messages()) == ({"pending": 12}, 12)
+    assert not [key for key in system.objects() if key.startswith("uploads/")]
+    for _ in range(2):
+        system.run_worker()
+    shown = system.batch(url)["json"]
+    assert (shown["status"], shown["total"], shown["counts"]["succeeded"]) == ("finished", 12, 12)
+    assert [item["result"]["prediction"] for item in shown["items"]] == ["positive", "negative"] * 6
+    assert system.status(shown["items"][0]["request_id"])["json"]["batch_id"] == shown["batch_id"]
+    assert system.receive("batches") == []
+
+
+def test_a_file_is_continued_by_the_next_invocation(system: System) -> None:
+    accepted = system.submit_file(lines_of(*[LOVELY] * 230))["json"]
+    for _ in range(12):
+        system.run_batches(BatchesContext(steps=2))
+    assert system.batch(f"{accepted['poll_url']}?limit=0")["json"]["status"] == "running"
+    assert (counts(system, accepted), system.messages()) == ({"pending": 230}, 230)
+
+
+def test_lines_that_are_not_valid(system: System) -> None:
+    accepted = system.submit_file(lines_of(LOVELY, {"text": ""}, LOVELY) + b"{\n")["json"]
+    system.run_batches()
+    shown = system.batch(accepted["poll_url"])["json"]
+    assert (shown["status"], shown["error_count"]) == ("rejected", 2)
+    assert [(error["index"], error["line"]) for error in shown["errors"]] == [(1, 2), (3, 4)]
+    assert (shown["items"], counts(system, accepted), system.messages()) == ([], {}, 0)
+    again = system.cancel_batch(accepted["batch_id"])
+    assert (again["statusCode"], again["json"]["batch_status"]) == (409, "rejected")
+
+
+def test_a_file_that_is_erased_before_it_is_read(system: System) -> None:
+    accepted = system.submit_file(lines_of(LOVELY))["json"]
+    for key in system.objects():
+        system.s3.delete_object(Bucket=PAYLOAD_BUCKET, Key=key)
+    system.run_batches()
+    shown = system.batch(accepted["poll_url"])["json"]
+    assert (shown["status"], "The uploaded file is gone" in shown["reason"]) == ("failed", True)
+
+
+def test_a_file_is_cancelled(system: System) -> None:
+    accepted = system.submit_file(lines_of(*[LOVELY] * 120))["json"]
+    system.run_batches(BatchesContext(steps=3))
+    assert system.cancel_batch(accepted["batch_id"])["json"]["status"] == "creating"
+    for _ in range(3):
+        system.run_batches()
+    shown = system.batch(f"{accepted['poll_url']}?limit=0")["json"]
+    assert (shown["status"], counts(system, accepted)) == ("finished", {"cancelled": 100, "not_created": 20})
+
+
+def test_a_file_in_the_dead_letter_queue_ends_with_a_reason(system: System) -> None:
+    accepted = system.submit_file(lines_of(LOVELY))["json"]
+    (record,) = system.receive("batches")
+    system.sqs.send_message(QueueUrl=system.urls["dlq"], MessageBody=record["body"])
+    system.run_dead_letters()
+    shown = system.batch(accepted["poll_url"])["json"]
+    assert (shown["status"], "could not work on the file" in shown["reason"]) == ("failed", True)
+
+
+def test_a_file_again_with_its_key(system: System) -> None:
+    reference = system.upload(lines_of(LOVELY), "application/x-ndjson")
+    event = golden("http_batch") | {"body": json.dumps({"items": reference})}
+    event["headers"]["idempotency-key"] = "k"
+    first = system.call(event)["json"]
+    system.run_batches()
+    assert system.call(event)["json"] == first
+    assert (counts(system, first), system.messages("batches")) == ({"pending": 1}, 0)
+
+
+@pytest.mark.parametrize("reference", [{"$ref": 1}, {"$ref": "/uploads/x"}, {"$ref": f"/uploads/{new_request_id()}"}])
+def test_a_reference_to_no_upload(system: System, reference: Any) -> None:
+    response = system.call(golden("http_batch") | {"body": json.dumps({"items": reference})})
+    assert (response["statusCode"], response["json"]["type"]) == (422, "/problems/invalid-reference")
+
+
+def test_an_upload_that_is_no_file_of_lines(system: System) -> None:
+    reference = system.upload(b"[]", "application/json")
+    response = system.call(golden("http_batch") | {"body": json.dumps({"items": reference})})
+    assert "application/jsonl or application/x-ndjson" in response["json"]["detail"]

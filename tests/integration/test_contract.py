@@ -88,6 +88,11 @@ def with_the_key_of_another(system: System, route: str) -> Response:
     return system.call(event_of(route, {"items": [another]} if "/batch" in route else another, idempotency_key="k"))
 
 
+def with_a_reference_to_no_upload(system: System, route: str) -> Response:
+    reference = {"$ref": "http://169.254.169.254/"}
+    return system.call(event_of(route, {"items": reference} if "/batch" in route else {"text": reference}))
+
+
 def with_an_unknown_model(system: System, route: str) -> Response:
     return system.call(event_of(route) | {"pathParameters": {"model": "nope"}})
 
@@ -127,7 +132,7 @@ PRODUCERS: dict[int | str, Produce] = {
     "/problems/not-final": of_a_request_with_a_webhook(False),
     "/problems/invalid-batch": sends({"items": []}),
     "/problems/invalid-items": sends({"items": [TEXT, {"text": ""}]}),
-    "/problems/invalid-reference": sends({"text": {"$ref": "http://169.254.169.254/"}}),
+    "/problems/invalid-reference": with_a_reference_to_no_upload,
     "/problems/invalid-upload": sends({}),
     "/problems/not-json": sends("{"),
     "/problems/too-large": sends("1" * 4_600_000),

@@ -104,19 +104,15 @@ def test_a_file_whose_submits_lose_their_responses_runs_once(
 ) -> None:
     api, url = served
     path = tmp_path / "inputs.jsonl"
-    texts = [f"what a lovely day {number}" for number in range(130)]
+    texts = [f"what a lovely day {number}" for number in range(90)]
     path.write_text("\n".join(json.dumps({"text": text}) for text in texts), encoding="utf-8")
-    api.faults.extend(["lose", "answer", "lose", "lose"])
+    api.faults.extend(["lose", "lose"])
     with Client(url, request_timeout=20) as client:
         first = client.batch_file(path)
-        assert [(start, batch.accepted.total) for start, batch in first.batches if batch.accepted] == [
-            (0, 100),
-            (100, 30),
-        ]
         again = client.batch_file(path)  # as another process would after an interruption
-        assert [batch.batch_id for _, batch in again.batches] == [batch.batch_id for _, batch in first.batches]
+        assert again.batch_id == first.batch_id
         items = list(again.results(timeout=120))
-    assert [item.index for item in items] == list(range(130))
+    assert [item.index for item in items] == list(range(90))
     assert {item.unwrap()["prediction"] for item in items} == {"positive"}
     assert sorted(value["text"] for inputs in system.model.passes for value in inputs) == sorted(texts)
 

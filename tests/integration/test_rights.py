@@ -14,13 +14,14 @@ from botocore.exceptions import ClientError
 
 from inference.aws import clients
 from inference.aws.boto3_bucket import Boto3Bucket
+from inference.batches import creation
 from inference.errors import Unavailable
 from inference.store import payloads
 from inference.sweep import SETTLE_MS
 from scripts.operate import api_keys
 from scripts.stack_defaults import PAYLOAD_BUCKET
 from tests.integration.limited_system import LimitedSystem, Right
-from tests.integration.system import GRACE_SECONDS, PREFIX, Sentiment, calls_of
+from tests.integration.system import GRACE_SECONDS, PREFIX, BatchesContext, Sentiment, calls_of
 from tests.rights import Rights, rights, via
 from worker.model.errors import ArtifactError
 
@@ -41,6 +42,7 @@ RIGHTS = rights(
 )
 PAYLOADS = f"arn:aws:s3:::{PAYLOAD_BUCKET}"
 REQUESTS, UPLOADS = f"{PAYLOADS}/requests/*", f"{PAYLOADS}/uploads/*"
+BATCH_QUEUE = f"arn:aws:sqs:{REGION}:{ACCOUNT}:{PREFIX}-batches"
 TEXT = {"text": "what a lovely day"}
 
 
@@ -152,6 +154,38 @@ def a_batch_is_accepted_and_cancelled_with_batch_calls(system: LimitedSystem) ->
     assert [call for call in calls if "Get" not in call] == ["UpdateItem", "BatchExecuteStatement"]
 
 
+FILE = b'{"text": "lovely"}\n' * 3
+
+
+def a_file_becomes_a_batch_and_is_cancelled(system: LimitedSystem) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(payloads, "MAX_MESSAGE_BYTES", 0)
+        patch.setattr(creation, "CHUNK", 2)
+        accepted = system.submit_file(FILE)["json"]
+        system.run_batches(BatchesContext(steps=1))
+        with calls_of(system) as calls:
+            system.run_batches()
+        written = [call for call in calls if call in ("BatchExecuteStatement", "PutItem")]
+        assert written == ["BatchExecuteStatement", "PutItem"]
+        assert system.batch(f"{accepted['poll_url']}?limit=0")["json"]["counts"]["pending"] == 3
+        assert not [key for key in system.objects() if key.startswith("uploads/")]
+        system.cancel_batch(accepted["batch_id"])
+        with calls_of(system) as calls:
+            system.run_batches()
+        assert calls.count("BatchExecuteStatement") == 1
+        assert calls.count("UpdateItem") == 1 + 2 + 1, "claim, two steps, and the item that is alone in its step"
+    assert system.batch(f"{accepted['poll_url']}?limit=0")["json"]["counts"]["cancelled"] == 3
+
+
+def a_file_that_was_erased_is_called_so(system: LimitedSystem) -> None:
+    accepted = system.submit_file(FILE)["json"]
+    with system._as(None):
+        for key in system.objects():
+            system.s3.delete_object(Bucket=PAYLOAD_BUCKET, Key=key)
+    system.run_batches()
+    assert system.batch(accepted["poll_url"])["json"]["status"] == "failed"
+
+
 class Maker(Sentiment):
     """Makes a file, after it has done something else."""
 
@@ -238,6 +272,8 @@ SCENARIOS: list[Scenario] = [
     a_caller_lists_its_requests,
     a_submit_that_sqs_rejects_leaves_no_record,
     a_batch_is_accepted_and_cancelled_with_batch_calls,
+    a_file_becomes_a_batch_and_is_cancelled,
+    a_file_that_was_erased_is_called_so,
     one_request_succeeds,
     a_batch_is_three_calls,
     a_dead_letter_ends_its_request_with_the_reason,
@@ -256,6 +292,7 @@ SCENARIOS: list[Scenario] = [
 NEEDED_BY: dict[str, dict[str, Scenario]] = {
     "api": {
         "sqs:SendMessage": a_request_is_accepted_and_cancelled,
+        f"sqs:SendMessage {BATCH_QUEUE}": a_file_becomes_a_batch_and_is_cancelled,
         "dynamodb:PartiQLInsert": a_batch_is_accepted_and_cancelled_with_batch_calls,
         "dynamodb:PartiQLUpdate": a_batch_is_accepted_and_cancelled_with_batch_calls,
         "dynamodb:PutItem": a_request_is_accepted_and_cancelled,
@@ -291,6 +328,13 @@ NEEDED_BY: dict[str, dict[str, Scenario]] = {
         "s3:PutObject": payloads_are_kept_and_erased,
         "s3:DeleteObject": files_of_a_dropped_outcome_are_deleted,
         f"s3:ListBucket {PAYLOADS}": an_input_that_was_erased_is_called_so,
+    },
+    "batches": {
+        **dict.fromkeys(
+            {action for actions, _ in RIGHTS["batches"] for action in actions},
+            a_file_becomes_a_batch_and_is_cancelled,
+        ),
+        "s3:ListBucket": a_file_that_was_erased_is_called_so,
     },
     "dead-letters": dict.fromkeys(
         {action for actions, _ in RIGHTS["dead-letters"] for action in actions},

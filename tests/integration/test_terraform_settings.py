@@ -11,6 +11,7 @@ import pytest
 from inference.settings import (
     ApiSettings,
     AuthorizerSettings,
+    BatchesSettings,
     DeadLettersSettings,
     DelivererSettings,
     RelaySettings,
@@ -47,6 +48,7 @@ def block(file: Path, start: str) -> str:
     ("file", "start", "settings"),
     [
         (STACK / "main.tf", 'module "api"', ApiSettings),
+        (STACK / "batches.tf", 'module "batches"', BatchesSettings),
         (STACK / "api_keys.tf", 'module "authorizer"', AuthorizerSettings),
         (STACK / "failure_handling.tf", 'module "dead_letters"', DeadLettersSettings),
         (STACK / "failure_handling.tf", 'module "sweeper"', SweeperSettings),
@@ -54,7 +56,7 @@ def block(file: Path, start: str) -> str:
         (TERRAFORM / "modules" / "webhooks" / "main.tf", 'module "deliverer"', DelivererSettings),
         (TERRAFORM / "modules" / "worker" / "main.tf", "", WorkerSettings),
     ],
-    ids=["api", "authorizer", "dead_letters", "sweeper", "relay", "deliverer", "worker"],
+    ids=["api", "batches", "authorizer", "dead_letters", "sweeper", "relay", "deliverer", "worker"],
 )
 def test_the_environment_is_what_the_settings_read(file: Path, start: str, settings: type[Settings]) -> None:
     text = block(file, start) if start else file.read_text()

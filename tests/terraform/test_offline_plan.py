@@ -95,12 +95,14 @@ def test_prods_plan_has_a_price(
     assert (worker.function.memory_mb, worker.batch_size) == (manifest["memory_mb"], manifest["batch_size"])
     assert (worker.maximum_concurrency, worker.function.image, worker.function.provisioned) == (50, True, 0)
     assert found.api.name == "inference-prod-api"
-    assert {function.name for function in found.others} == {"inference-prod-dead-letters", "inference-prod-sweeper"}
-    assert (found.polled_queues, found.record_days, found.log_days, found.backups) == (2, 7, 90, True)
+    assert {function.name for function in found.others} == {
+        f"inference-prod-{role}" for role in ("batches", "dead-letters", "sweeper")
+    }
+    assert (found.polled_queues, found.record_days, found.log_days, found.backups) == (3, 7, 90, True)
     assert found.payload_days == 9, "a day for referring to it, one for the deadline, seven of retention"
     assert found.sweeps_per_month == 8640
-    # 11 alarms; those on the model's failures, on the API's 5xx and on the sweeper read two metrics each
-    assert found.per_resource == {"cloudwatch_alarm_month": 14, "cloudwatch_dashboard_month": 1}
+    # 12 alarms; those on the model's failures, on the API's 5xx and on the sweeper read two metrics each
+    assert found.per_resource == {"cloudwatch_alarm_month": 15, "cloudwatch_dashboard_month": 1}
     assert found.unpriced == (), "give the new type a price, or a place among those that have none"
 
     path = tmp_path / "plan.json"
@@ -133,7 +135,7 @@ def test_fifty_models_of_a_pool_cost_as_much_as_one_while_nobody_calls(clone: Pa
     assert found.models == tuple(names)
     pool = found.workers["experiments"]
     assert (pool.function.image, pool.function.metrics, found.api.metrics) == (True, True, True)
-    assert found.polled_queues == 2, "the pool's and the one of dead letters"
+    assert found.polled_queues == 3, "the pool's, the one of batches and the one of dead letters"
     assert found.unpriced == ()
     assert found.per_resource == {}
     estimate = Estimate(prices.load(), found, Traffic(), measured.load())

@@ -12,6 +12,7 @@ import pytest
 from inference.settings import (
     ApiSettings,
     AuthorizerSettings,
+    BatchesSettings,
     DeadLettersSettings,
     DelivererSettings,
     RelaySettings,
@@ -168,7 +169,7 @@ def test_each_function_has_a_role_and_a_log_group_of_its_own(plan_of: PlanOf, en
     plan = plan_of(environment)
     functions = {values["function_name"] for values in plan.of("aws_lambda_function").values()}
     prefix = f"inference-{environment}-"
-    assert functions == {prefix + role for role in ("api", "dead-letters", "sweeper", "worker-sentiment")}
+    assert functions == {prefix + role for role in ("api", "batches", "dead-letters", "sweeper", "worker-sentiment")}
     assert {values["name"] for values in plan.of("aws_iam_role").values()} == functions
     groups = {values["name"]: values["retention_in_days"] for values in plan.of("aws_cloudwatch_log_group").values()}
     own = {f"/aws/lambda/{name}" for name in functions}
@@ -286,7 +287,9 @@ def test_the_authorizer_is_in_the_bill(plan_of: PlanOf) -> None:
     found = deployment.read(plan_of("dev", **API_KEYS).raw)
     assert found.authorizer is not None
     assert (found.authorizer.name, found.cache_seconds) == ("inference-dev-authorizer", 60)
-    assert {function.name for function in found.others} == {"inference-dev-dead-letters", "inference-dev-sweeper"}
+    assert {function.name for function in found.others} == {
+        f"inference-dev-{role}" for role in ("batches", "dead-letters", "sweeper")
+    }
     assert found.unpriced == ()
 
 
@@ -358,7 +361,9 @@ def test_a_model_that_is_added_changes_nothing_of_another(plan_of: PlanOf) -> No
     assert all('["tiny"]' in address for address in added)
     shared = {a: r["change"] for a, r in before.resources.items() if '["sentiment"]' not in a}
     changed = {a for a, change in shared.items() if after.resources[a]["change"] != change}
-    functions = r"module\.stack\.module\.(api|dead_letters|sweeper)\.(aws_lambda_function|aws_iam_role_policy)\b"
+    functions = (
+        r"module\.stack\.module\.(api|batches|dead_letters|sweeper)\.(aws_lambda_function|aws_iam_role_policy)\b"
+    )
     allowed = functions + r"|module\.stack\.module\.dead_letter_queue\.aws_sqs_queue\b"
     assert all(re.match(allowed, address) for address in changed), changed
 
@@ -375,6 +380,7 @@ def test_fifty_models_fit(plan_of: PlanOf) -> None:
 
 SETTINGS: dict[str, type[Settings]] = {
     "api": ApiSettings,
+    "batches": BatchesSettings,
     "dead-letters": DeadLettersSettings,
     "authorizer": AuthorizerSettings,
     "deliverer": DelivererSettings,

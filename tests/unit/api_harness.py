@@ -6,8 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from inference import transitions
+from inference.batches.counting import Shown
 from inference.batches.record import BatchRecord
-from inference.batches.service import Batches, Shown
+from inference.batches.service import Batches
 from inference.errors import InvalidInput
 from inference.listing import Listing
 from inference.references import owner_of, reference_to
@@ -17,7 +18,7 @@ from inference.store.payloads import JSON, Payloads, upload_key
 from inference.store.request_table import Applied, WriteResult
 from tests.unit.fake_batch_table import FakeBatchTable
 from tests.unit.fake_bucket import FakeBucket
-from tests.unit.fake_queue import FakeQueue
+from tests.unit.fake_queue import FakeBatchQueue, FakeQueue
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import Clock
 from tests.unit.samples import DEADLINE, RETENTION, a_catalog, updates_of, validate_text
@@ -51,8 +52,16 @@ class Api:
             self.table, self.queues.__getitem__, a_catalog(validate), listing, limits, self.payloads, pause=self._pause
         )
         self.batch_table = FakeBatchTable()
+        self.batch_queue = FakeBatchQueue(self.clock, visibility=720)
         self.batches = Batches(
-            self.batch_table, self.table, self.queues.__getitem__, a_catalog(validate), limits, self.payloads, MAX_ITEMS
+            self.batch_table,
+            self.table,
+            self.queues.__getitem__,
+            a_catalog(validate),
+            limits,
+            self.payloads,
+            self.batch_queue,  # type: ignore[arg-type]
+            MAX_ITEMS,
         )
 
     def _pause(self, seconds: float) -> None:

@@ -9,7 +9,7 @@ from inference.batches.record import BatchRecord
 from inference.batches.transitions import discard_if
 from inference.conditions import Value
 from inference.transitions import CREATE_IF, Update
-from tests.unit.conditions import bound, holds
+from tests.unit.conditions import bound, holds, plain
 from tests.unit.fakes import Faulty
 
 
@@ -71,7 +71,7 @@ class FakeBatchTable(Faulty):
 
 
 def _item(batch: BatchRecord) -> dict[str, Value]:
-    item = {name: value for name, value in asdict(batch).items() if value is not None}
+    item = {name: plain(value) for name, value in asdict(batch).items() if value is not None}
     return item | {"request_id": f"batch/{batch.batch_id}"}
 
 

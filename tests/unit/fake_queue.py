@@ -9,6 +9,7 @@ from typing import Any
 
 from inference.errors import Unavailable
 from inference.requests import Message
+from inference.store.batch_queue import to_body
 from tests.unit.fakes import NOW, Faulty
 
 
@@ -115,6 +116,14 @@ class FakeQueue(Faulty):
         for record in records:
             if record["messageId"] not in failed:
                 self.messages.pop(record["messageId"], None)
+
+
+class FakeBatchQueue(FakeQueue):
+    """The queue of the batches function, with the consumer's side."""
+
+    def send(self, batch_id: str) -> None:  # type: ignore[override]
+        self.calls.append("send_batch")
+        self._step("send_batch", lambda: self.put(to_body(batch_id)))
 
 
 def sqs_record(message_id: str, body: str, receive_count: int = 1, sent_at: int = NOW) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from inference.store.payloads import Payloads
 from inference.sweep import SETTLE_MS, Sweeper
 from tests.unit.api_harness import MAX_ITEMS, ME
 from tests.unit.fake_batch_table import FakeBatchTable
+from tests.unit.fake_queue import FakeBatchQueue
 from tests.unit.fakes import Fault, Killed, Recorder
 from tests.unit.samples import DEADLINE, RETENTION, a_catalog
 from tests.unit.test_payload_faults import Step, kill
@@ -48,6 +49,7 @@ class Both:
             a_catalog(),
             limits,
             Payloads(self.worker.bucket, link_seconds=900, max_upload_bytes=10**9),
+            FakeBatchQueue(self.clock),  # type: ignore[arg-type]
             MAX_ITEMS,
         )
         self.sweeper = Sweeper(

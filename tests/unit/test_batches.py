@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from inference import transitions
+from inference.batches.counting import CHUNKS_READ, Shown
 from inference.batches.description import MAX_PAGE_BYTES, describe_batch, poll_batch_after
 from inference.batches.record import CHUNK
-from inference.batches.service import Batches, Shown
+from inference.batches.service import Batches
 from inference.errors import (
     AlreadyFinal,
     InvalidBatch,
@@ -281,7 +284,8 @@ class TestALargeBatch:
             api.batches._catalog,
             api.batches._limits,
             api.payloads,
-            1000,
+            api.batch_queue,  # type: ignore[arg-type]
+            10_000,
         )
         return api
 
@@ -310,6 +314,32 @@ class TestALargeBatch:
             assert count(large.show(batch)) == {"succeeded": 150}
         stale = large.batches.get(batch.batch_id, ME, NOW)
         assert count(large.batches.show(stale, NOW)) == count(large.show(batch)) == {"succeeded": 150}
+
+    def test_a_query_reads_a_bounded_number_of_items(self, large: Api) -> None:
+        batch = large.submit_batch(*["x"] * 10_000)
+        large.table.calls.clear()
+        shown = large.show(batch)
+        assert large.table.calls == ["get_many"] * CHUNKS_READ
+        assert (shown.counted, sum(count(shown).values()), shown.finished) == (2_000, 2_000, False)
+
+    def test_an_open_item_in_each_of_the_first_chunks_keeps_no_other_from_being_counted(self, large: Api) -> None:
+        batch = large.submit_batch(*["x"] * 4_000)
+        records = items_of(large, batch)
+        slow = records[: 30 * CHUNK : CHUNK]
+        for record in records:
+            if record not in slow:
+                large.table.put(replace(record, status=Status.SUCCEEDED, finished_at=NOW))
+        ended, queries = 0, 0
+        while ended < 10:
+            large.show(batch)
+            stored = large.batch_table.items[batch.batch_id].get("ended", "{}")
+            ended, queries = len(json.loads(str(stored))), queries + 1
+            assert queries < 100
+        for record in slow:
+            large.table.put(replace(record, status=Status.SUCCEEDED, finished_at=NOW))
+        shown = [large.show(batch) for _ in range(2)]
+        assert [each.finished for each in shown] == [False, True]
+        assert count(shown[1]) == {"succeeded": 4_000}
 
     def test_expired_items_are_not_kept_before_that_is_written(self, large: Api) -> None:
         batch = large.submit_batch(*["x"] * 101)

@@ -13,7 +13,7 @@ import pytest
 
 from async_inference_client import AsyncClient, Batch, BatchItem, Client, _pauses, errors
 from async_inference_client._batches import PAGE_ITEMS
-from inference.errors import InvalidItems, Unavailable
+from inference.errors import InvalidItems, KeyReused, RequestError, Unavailable
 from inference.http.problems import PROBLEMS
 from tests.unit.client_plans import BASE, problem, response
 
@@ -145,38 +145,65 @@ def test_what_is_no_batch(api: Api, body: Any) -> None:
         of_sync(api, [1], page)
 
 
+def told(error: type[RequestError], **facts: Any) -> httpx2.Response:
+    """The API's answer to an error, with its facts."""
+    answer = PROBLEMS[error]
+    return response(answer.status, {"type": answer.type, "title": "", "status": answer.status, "detail": "d", **facts})
+
+
 class Files(Api):
-    """Several batches, by their keys; a text `bad` is not valid."""
+    """Batches by key, of lines in a body or in an upload; what is uploaded is at its link."""
 
     def __init__(self) -> None:
         super().__init__()
         self.batches: dict[str, list[Any]] = {}
-        self.keys: list[str] = []
-        self.cancels: list[str] = []
-        self.dies_at: int | None = None
+        self.uploads: dict[str, bytes] = {}
+        self.used: dict[str, str] = {}
+        self.final = "finished"
+        self.loses_an_answer = False
 
     def __call__(self, request: httpx2.Request) -> httpx2.Response:
-        if request.url.path == "/batch":
-            if self.dies_at == len(self.batches):
-                raise KeyboardInterrupt
-            items = json.loads(request.content)["items"]
-            bad = [{"index": index, "detail": "no"} for index, item in enumerate(items) if item == "bad"]
-            if bad:
-                answer = PROBLEMS[InvalidItems]
-                return response(422, {"type": answer.type, "title": "", "status": 422, "detail": "d", "errors": bad})
-            key = request.headers["Idempotency-Key"].strip('"')
-            self.batches.setdefault(key, items)
-            return self._answer(key, 202)
-        key = list(self.batches)[int(request.url.path.split("/")[2])]
-        if request.url.path.endswith("/cancel"):
-            self.cancels.append(key)
-            return self._answer(key)
-        return self._answer(key)
+        path = request.url.path
+        if path == "/uploads":
+            name = f"/uploads/{len(self.uploads)}"
+            self.uploads[name] = b""
+            link = {"url": f"{BASE}/link{name}", "headers": {"content-type": "application/jsonl"}}
+            assert json.loads(request.content)["content_type"] == "application/jsonl"
+            return response(201, {"reference": {"$ref": name}, **link})
+        if path.startswith("/link"):
+            self.uploads[path.removeprefix("/link")] = request.read()
+            return response(200, {})
+        if path == "/batch":
+            return self._submit(request)
+        key = list(self.batches)[int(path.split("/")[2])]
+        return self._answer(key, request.url.params)
 
-    def _answer(self, key: str, status: int = 200) -> httpx2.Response:
+    def _submit(self, request: httpx2.Request) -> httpx2.Response:
+        items = json.loads(request.content)["items"]
+        key = request.headers["Idempotency-Key"].strip('"')
+        if isinstance(items, dict):
+            name = items["$ref"]
+            if self.used.setdefault(key, name) != name:
+                return told(KeyReused, batch_id=str(list(self.batches).index(key)))
+            items = [json.loads(line) for line in self.uploads[name].split(b"\n") if line.strip()]
+        bad = [{"index": index, "detail": "no"} for index, item in enumerate(items) if item == "bad"]
+        if bad and len(items) <= 100:
+            return told(InvalidItems, errors=bad)
+        self.batches.setdefault(key, items)
+        if self.loses_an_answer:
+            raise KeyboardInterrupt
+        return self._answer(key, {"limit": "0"}, 202)
+
+    def _answer(self, key: str, query: Any, status: int = 200) -> httpx2.Response:
         self.items = self.batches[key]
-        items = [self._item(index) for index in range(len(self.items))]
-        return response(status, self._body("finished", items=items) | {"batch_id": str(list(self.batches).index(key))})
+        start, limit = int(query.get("cursor", 0)), int(query["limit"])
+        items = [self._item(index) for index in range(start, len(self.items))][:limit]
+        bad = [{"index": index, "detail": "no"} for index, item in enumerate(self.items) if item == "bad"]
+        body = self._body("rejected" if bad else self.final, items=items, errors=bad, error_count=len(bad))
+        body |= {"batch_id": str(list(self.batches).index(key)), "reason": "it is gone"}
+        if limit and start + limit < len(self.items):
+            body["next"] = f"/batches/0?cursor={start + limit}&limit={limit}"
+        return response(status, body)
 
 
 def file_of(tmp_path: Path, *lines: str) -> Path:
@@ -200,25 +227,34 @@ def run_file(kind: str, api: Api, path: Path, **more: Any) -> list[BatchItem]:
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
 class TestAFile:
-    def test_its_lines_are_batches_and_its_results_are_in_order(self, tmp_path: Path, kind: str) -> None:
+    def test_a_small_one_is_sent_in_a_body(self, tmp_path: Path, kind: str) -> None:
         api = Files()
-        lines = [json.dumps({"n": number}) for number in range(250)]
+        lines = [json.dumps({"n": number}) for number in range(100)]
         found = run_file(kind, api, file_of(tmp_path, *lines[:7], "", "  ", *lines[7:], ""))
-        assert [(item.index, item.unwrap()) for item in found] == [(n, {"n": n}) for n in range(250)]
-        assert [len(items) for items in api.batches.values()] == [100, 100, 50]
+        assert [(item.index, item.unwrap()) for item in found] == [(n, {"n": n}) for n in range(100)]
+        assert (len(api.batches), api.uploads) == (1, {})
 
-    def test_after_an_interruption_the_same_file_gives_the_same_batches(self, tmp_path: Path, kind: str) -> None:
+    def test_a_large_one_is_uploaded(self, tmp_path: Path, kind: str) -> None:
+        api = Files()
+        found = run_file(kind, api, file_of(tmp_path, *map(str, range(250))))
+        assert [(item.index, item.unwrap()) for item in found] == [(n, n) for n in range(250)]
+        assert (len(api.batches), len(api.uploads)) == (1, 1)
+
+    def test_large_lines_are_uploaded(self, tmp_path: Path, kind: str) -> None:
+        api = Files()
+        run_file(kind, api, file_of(tmp_path, *[json.dumps("x" * 1_500_000)] * 3))
+        assert len(api.uploads) == 1
+
+    def test_after_an_interruption_the_same_file_gives_the_same_batch(self, tmp_path: Path, kind: str) -> None:
         api = Files()
         path = file_of(tmp_path, *map(str, range(450)))
-        api.dies_at = 3
+        api.loses_an_answer = True
         with pytest.raises(KeyboardInterrupt):
             run_file(kind, api, path)
-        assert len(api.batches) == 3
-        api.dies_at = None
-        assert [item.unwrap() for item in run_file(kind, api, path)] == list(range(450))
-        assert len(api.batches) == 5
-        run_file(kind, api, path)
-        assert len(api.batches) == 5
+        api.loses_an_answer = False
+        for _ in range(2):
+            assert [item.unwrap() for item in run_file(kind, api, path)] == list(range(450))
+        assert len(api.batches) == 1
 
     def test_another_file_model_or_key_is_others(self, tmp_path: Path, kind: str) -> None:
         api = Files()
@@ -227,12 +263,7 @@ class TestAFile:
         run_file(kind, api, file_of(tmp_path, "2"), key="k")
         run_file(kind, api, file_of(tmp_path, "2"), key="k")
         assert len(api.batches) == 3
-        assert list(api.batches)[-1] == "k/0"
-
-    def test_large_lines_make_smaller_batches(self, tmp_path: Path, kind: str) -> None:
-        api = Files()
-        run_file(kind, api, file_of(tmp_path, *[json.dumps("x" * 1_500_000)] * 5))
-        assert [len(items) for items in api.batches.values()] == [2, 2, 1]
+        assert list(api.batches)[-1] == "k"
 
     def test_a_file_with_lines_that_are_no_json_is_not_sent(self, tmp_path: Path, kind: str) -> None:
         api = Files()
@@ -243,11 +274,15 @@ class TestAFile:
             run_file(kind, api, file_of(tmp_path, ""))
         assert api.batches == {}
 
-    def test_what_was_accepted_before_an_invalid_line_is_cancelled(self, tmp_path: Path, kind: str) -> None:
+    @pytest.mark.parametrize("more", [5, 250])
+    def test_lines_that_the_api_finds_not_valid(self, tmp_path: Path, kind: str, more: int) -> None:
         api = Files()
-        lines = [*map(str, range(250)), '"bad"', "1", '"bad"']
         with pytest.raises(errors.InvalidLines) as raised:
-            run_file(kind, api, file_of(tmp_path, *lines))
-        assert raised.value.errors == [(250, "no"), (252, "no")]
-        assert api.cancels == list(api.batches)
-        assert len(api.batches) == 2
+            run_file(kind, api, file_of(tmp_path, '"bad"', *map(str, range(more)), '"bad"'))
+        assert raised.value.errors == [(0, "no"), (more + 1, "no")]
+
+    def test_a_batch_that_failed(self, tmp_path: Path, kind: str) -> None:
+        api = Files()
+        api.final = "failed"
+        with pytest.raises(errors.BatchFailed, match="it is gone"):
+            run_file(kind, api, file_of(tmp_path, *map(str, range(250))))

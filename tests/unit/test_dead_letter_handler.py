@@ -10,6 +10,7 @@ import pytest
 from inference.dead_letter_handler import DeadLetterHandler
 from inference.requests import FINAL, Record, Status
 from inference.store.request_table import Applied
+from tests.unit.fake_batch_table import FakeBatchTable
 from tests.unit.fake_queue import sqs_record
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW, Clock, Fault, Recorder
@@ -20,11 +21,16 @@ class DeadLetterHarness:
     def __init__(self) -> None:
         self.clock = Clock()
         self.table = FakeTable()
+        self.batches = FakeBatchTable()
         self.log = Recorder()
         self.lines: list[str] = []
         self.asked: list[str] = []
         self.dead_letter_handler = DeadLetterHandler(
-            self.table, {"echo": "/aws/lambda/p-worker-echo"}, self.read, self.log
+            self.table,
+            self.batches,
+            {"echo": "/aws/lambda/p-worker-echo"},
+            self.read,
+            self.log,  # type: ignore[arg-type]
         )
 
     def read(self, group: str, text: str, since: int) -> list[str]:

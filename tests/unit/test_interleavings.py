@@ -42,6 +42,7 @@ from inference.store.request_table import Applied
 from inference.sweep import SETTLE_MS, Sweeper
 from scripts.stack_defaults import CODE_DIGEST
 from tests.unit.actors import TIMEOUT_MS, Actor, EchoModel, LaggingQueue, ScheduledTimeout, go_on
+from tests.unit.fake_batch_table import FakeBatchTable
 from tests.unit.fake_bucket import FakeBucket
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import Clock, Fault, Faulty, Recorder
@@ -79,7 +80,9 @@ class Interleavings(RuleBasedStateMachine):
         payloads = Payloads(bucket, link_seconds=900, max_upload_bytes=10**9)
         self.payloads = WorkerPayloads(bucket)
         self.service = Service(self.table, lambda _: self.queue, a_catalog(), listing, limits, payloads)
-        self.dead_letter_handler = DeadLetterHandler(self.table, {"echo": "/p-echo"}, lambda *_: [], self.log)
+        self.dead_letter_handler = DeadLetterHandler(
+            self.table, FakeBatchTable(), {"echo": "/p-echo"}, lambda *_: [], self.log
+        )
         queues = (self.queue, self.dead_letters)
         self.sweeper = Sweeper(self.table, ("echo",), lambda _: queues, GRACE_MS, self.log)
         for target in (self.table, self.queue, self.dead_letters):

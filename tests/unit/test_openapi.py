@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -46,6 +47,15 @@ def nodes(node: Any) -> Iterator[Any]:
 
 
 # The document
+
+
+def test_no_name_is_there_twice() -> None:
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        assert len(names) == len(set(names)), f"Terraform can't read it: a name is twice among {names}"
+        return dict(pairs)
+
+    json.loads(openapi.PATH.read_text(encoding="utf-8"), object_pairs_hook=unique)
 
 
 def test_references_lead_somewhere_and_nothing_is_left_over() -> None:

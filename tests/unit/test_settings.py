@@ -33,6 +33,7 @@ API = {
     "LINK_SECONDS": "900",
     "MAX_UPLOAD_BYTES": "5000",
     "MAX_BATCH_ITEMS": "20",
+    "BATCH_QUEUE_URL": "https://sqs/batches",
     "DEPLOYED": json.dumps(DEPLOYED),
 }
 WORKER = {

@@ -11,7 +11,7 @@
 from async_inference_client import errors, webhooks
 from async_inference_client.async_client import AsyncClient
 from async_inference_client.auth import ApiKey, BearerToken, SigV4
-from async_inference_client.batch import AsyncBatch, AsyncBatchFile, Batch, BatchFile
+from async_inference_client.batch import AsyncBatch, Batch
 from async_inference_client.batch_models import BatchItem, BatchStatus
 from async_inference_client.client import Client
 from async_inference_client.errors import InferenceError
@@ -30,10 +30,8 @@ __all__ = [
     "Accepted",
     "ApiKey",
     "AsyncBatch",
-    "AsyncBatchFile",
     "AsyncClient",
     "Batch",
-    "BatchFile",
     "BatchItem",
     "BatchStatus",
     "BearerToken",

@@ -7,13 +7,22 @@ from urllib.parse import quote
 
 import httpx2
 
+from async_inference_client._content import content_of
 from async_inference_client._encoding import encoded, quoted
-from async_inference_client._lines import Chunk
+from async_inference_client._lines import MEDIA_TYPE, LinesFile
 from async_inference_client._operations import OUTAGE_SECONDS, Operations
 from async_inference_client._responses import body_of, retry_after, unreadable
 from async_inference_client._steps import Call, Plan
+from async_inference_client._transfers import upload
 from async_inference_client.batch_models import BatchItem, BatchStatus
-from async_inference_client.errors import InferenceError, InvalidItems, InvalidLines, WaitTimeout
+from async_inference_client.errors import (
+    BatchFailed,
+    IdempotencyKeyReused,
+    InferenceError,
+    InvalidItems,
+    InvalidLines,
+    WaitTimeout,
+)
 
 OnBatchStatus = Callable[[BatchStatus], None]
 PAGE_ITEMS = 100
@@ -25,18 +34,49 @@ def submit(
     """Send many inputs. All tries have the same key, so that a lost response makes no second batch."""
     key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
     headers = {"Content-Type": "application/json", "Idempotency-Key": quoted(key)}
+    return (yield from _submitted(operations, list(items), model, headers))
+
+
+def submit_file(operations: Operations, file: LinesFile, model: str | None) -> Plan[BatchStatus]:
+    """Send the lines of a file, in the body or by an upload. All tries, in this process and in others, have the same
+    key."""
+    headers = {"Content-Type": "application/json", "Idempotency-Key": quoted(file.key)}
+    if file.items is not None:
+        try:
+            return (yield from _submitted(operations, file.items, model, headers))
+        except InvalidItems as error:
+            found = error.body.get("errors", ()) if isinstance(error.body, dict) else ()
+            raise InvalidLines([(each["index"], each["detail"]) for each in found]) from error
+    reference = yield from upload(operations, content_of(file.path), MEDIA_TYPE)
+    try:
+        return (yield from _submitted(operations, reference, model, headers))
+    except IdempotencyKeyReused as error:
+        # An earlier run has sent these lines, by another upload.
+        batch_id = error.body.get("batch_id") if isinstance(error.body, dict) else None
+        if not isinstance(batch_id, str):
+            raise
+        return (yield from get(operations, batch_id))
+
+
+def _submitted(
+    operations: Operations, items: list[Any] | dict[str, str], model: str | None, headers: dict[str, str]
+) -> Plan[BatchStatus]:
     path = "/batch" if model is None else f"/batch/{quote(model, safe='')}"
-    call = Call("POST", path, operations.request_timeout, encoded({"items": list(items)}), headers)
+    call = Call("POST", path, operations.request_timeout, encoded({"items": items}), headers)
     return _read((yield from operations.submitted(call)))
 
 
-def submit_chunk(operations: Operations, chunk: Chunk, model: str | None) -> Plan[BatchStatus]:
-    """Send some lines of a file. All tries, in this process and in others, have the same key."""
-    try:
-        return (yield from submit(operations, chunk.items, model, chunk.key))
-    except InvalidItems as error:
-        found = error.body.get("errors", ()) if isinstance(error.body, dict) else ()
-        raise InvalidLines([(chunk.first + each["index"], each["detail"]) for each in found]) from error
+def check(status: BatchStatus) -> None:
+    """Raise for a batch that has no results of all items.
+
+    Raises:
+        InvalidLines: lines of its file are not valid.
+        BatchFailed: not all of its items could be created.
+    """
+    if status.status == "rejected":
+        raise InvalidLines([(each["index"], each["detail"]) for each in status.errors], status.error_count)
+    if status.status == "failed":
+        raise BatchFailed(status)
 
 
 def get(operations: Operations, batch_id: str) -> Plan[BatchStatus]:
@@ -70,7 +110,7 @@ def wait(
     timeout: float | None,
     on_status: OnBatchStatus | None,
 ) -> Plan[BatchStatus]:
-    """Poll until all items are final, at once for the first time."""
+    """Poll until the batch is final, at once for the first time."""
     deadline = operations.deadline(timeout)
     poll = Call("GET", _path(batch_id), operations.request_timeout)
     failures, failing_since = 0, 0.0

@@ -1,8 +1,7 @@
-"""A JSONL file as batches that each call of the API takes, always the same ones for the same file."""
+"""A JSONL file: small enough for one body, or to be uploaded."""
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,21 +10,27 @@ from async_inference_client.errors import InvalidLines
 
 MAX_ITEMS = 100
 MAX_BYTES = 4_000_000
-"""Of the inputs of one batch, below what the API takes in one body."""
+"""Of the inputs in one body, below what the API takes."""
+
+MEDIA_TYPE = "application/jsonl"
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """Some lines of a file, as one batch: the number of the first one, from 0, blank lines not counted; the inputs; and
-    the idempotency key."""
+class LinesFile:
+    """A file of inputs, one in each line, blank lines not counted.
 
-    first: int
-    items: list[Any]
+    Attributes:
+        items: the inputs, if one body takes them; None: the file has to be uploaded.
+        key: the idempotency key.
+    """
+
+    path: Path
+    items: list[Any] | None
     key: str
 
 
-def chunks_of(path: Path, model: str | None, key: str | None) -> list[Chunk]:
-    """Read a file. Without `key`, the keys follow from the content and the model: the same file is the same batches.
+def read_file(path: Path, model: str | None, key: str | None) -> LinesFile:
+    """Read a file. Without `key`, the key follows from the content and the model: the same file is the same batch.
 
     Raises:
         InvalidLines: lines are not JSON; nothing was sent.
@@ -40,17 +45,6 @@ def chunks_of(path: Path, model: str | None, key: str | None) -> list[Chunk]:
             errors.append((number, str(error)))
     if errors or not lines:
         raise InvalidLines(errors)
-    name = (
-        key or hashlib.sha256(json.dumps(model).encode() + b"".join(line.strip() + b"\n" for line in lines)).hexdigest()
-    )
-    return [Chunk(start, values[start:end], f"{name}/{start}") for start, end in _ranges([len(line) for line in lines])]
-
-
-def _ranges(sizes: list[int]) -> Iterator[tuple[int, int]]:
-    start = size = 0
-    for end, each in enumerate(sizes):
-        if end > start and (end - start == MAX_ITEMS or size + each > MAX_BYTES):
-            yield start, end
-            start, size = end, 0
-        size += each
-    yield start, len(sizes)
+    fits = len(lines) <= MAX_ITEMS and sum(map(len, lines)) <= MAX_BYTES
+    content = json.dumps(model).encode() + b"".join(line.strip() + b"\n" for line in lines)
+    return LinesFile(path, values if fits else None, key or hashlib.sha256(content).hexdigest())

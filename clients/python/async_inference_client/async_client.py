@@ -11,7 +11,7 @@ import httpx2
 from async_inference_client import _batches
 from async_inference_client._content import Uploadable, content_of, from_the_beginning, replacing
 from async_inference_client._http import settings
-from async_inference_client._lines import chunks_of
+from async_inference_client._lines import read_file
 from async_inference_client._operations import (
     OUTAGE_SECONDS,
     REQUEST_TIMEOUT_SECONDS,
@@ -24,8 +24,8 @@ from async_inference_client._operations import (
 from async_inference_client._steps import Call, Pause, Plan, Transfer
 from async_inference_client._transfers import delete, download, download_bytes, result, upload, with_result
 from async_inference_client._turns import Turns
-from async_inference_client.batch import AsyncBatch, AsyncBatchFile
-from async_inference_client.errors import InferenceError, InvalidLines
+from async_inference_client.batch import AsyncBatch
+from async_inference_client.errors import InferenceError
 from async_inference_client.models import Accepted, File, Outcome, Request
 
 T = TypeVar("T")
@@ -171,17 +171,11 @@ class AsyncClient:
         """As `Client.open_batch`."""
         return AsyncBatch(self, batch_id)
 
-    async def batch_file(self, path: str | Path, *, model: str | None = None, key: str | None = None) -> AsyncBatchFile:
+    async def batch_file(self, path: str | Path, *, model: str | None = None, key: str | None = None) -> AsyncBatch:
         """As `Client.batch_file`."""
-        accepted: list[tuple[int, AsyncBatch]] = []
-        for chunk in chunks_of(Path(path), model, key):
-            try:
-                status = await self._run(_batches.submit_chunk(self._operations, chunk, model))
-            except InvalidLines:
-                await AsyncBatchFile(accepted).cancel()
-                raise
-            accepted.append((chunk.first, AsyncBatch(self, status.batch_id, status)))
-        return AsyncBatchFile(accepted)
+        file = read_file(Path(path), model, key)
+        status = await self._run(_batches.submit_file(self._operations, file, model))
+        return AsyncBatch(self, status.batch_id, status)
 
     async def _map(
         self,

@@ -1,14 +1,11 @@
 """Handles of batches: a batch continues on the server, whatever happens to its handle."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 from async_inference_client import _batches
 from async_inference_client._batches import OnBatchStatus
 from async_inference_client.batch_models import BatchItem, BatchStatus
-from async_inference_client.errors import AlreadyFinal
 
 if TYPE_CHECKING:
     from async_inference_client.async_client import AsyncClient
@@ -37,7 +34,7 @@ class Batch:
         return self._client._run(_batches.get(self._client._operations, self.batch_id))
 
     def wait(self, *, timeout: float | None = None, on_status: OnBatchStatus | None = None) -> BatchStatus:
-        """Poll until all items are final. `timeout` in seconds; None waits as long as an item is open.
+        """Poll until the batch is final. `timeout` in seconds; None waits as long as an item is open.
 
         Raises:
             WaitTimeout: not all are final in time; they continue.
@@ -52,8 +49,14 @@ class Batch:
             yield from found
 
     def results(self, *, timeout: float | None = None) -> Iterator[BatchItem]:
-        """Wait for all items, and yield them in the order of the inputs; `unwrap()` of each is its result."""
-        self.wait(timeout=timeout)
+        """Wait for all items, and yield them in the order of the inputs; `unwrap()` of each is its result.
+
+        Raises:
+            WaitTimeout: as `wait`.
+            InvalidLines: lines of the batch's file are not valid, and nothing ran.
+            BatchFailed: not all lines of the file became items; `items()` has those that did.
+        """
+        _batches.check(self.wait(timeout=timeout))
         yield from self.items()
 
     def cancel(self) -> BatchStatus:
@@ -91,53 +94,10 @@ class AsyncBatch:
 
     async def results(self, *, timeout: float | None = None) -> AsyncIterator[BatchItem]:
         """As `Batch.results`."""
-        await self.wait(timeout=timeout)
+        _batches.check(await self.wait(timeout=timeout))
         async for item in self.items():
             yield item
 
     async def cancel(self) -> BatchStatus:
         """As `Batch.cancel`."""
         return await self._client._run(_batches.cancel(self._client._operations, self.batch_id))
-
-
-class BatchFile:
-    """The lines of a file, as batches of a `Client`: the number of the first line of each, and its handle."""
-
-    def __init__(self, batches: Sequence[tuple[int, Batch]]) -> None:
-        self.batches = batches
-
-    def results(self, *, timeout: float | None = None) -> Iterator[BatchItem]:
-        """Wait for the lines, and yield what became of each, in their order; `index` is the number of the line, from 0,
-        blank lines not counted. `timeout`: seconds for each batch.
-
-        Raises:
-            WaitTimeout: a batch has not ended in time; it continues.
-        """
-        for first, batch in self.batches:
-            for item in batch.results(timeout=timeout):
-                yield replace(item, index=first + item.index)
-
-    def cancel(self) -> None:
-        """Cancel all lines that are not final."""
-        for _, batch in self.batches:
-            with suppress(AlreadyFinal):
-                batch.cancel()
-
-
-class AsyncBatchFile:
-    """`BatchFile` of an `AsyncClient`."""
-
-    def __init__(self, batches: Sequence[tuple[int, AsyncBatch]]) -> None:
-        self.batches = batches
-
-    async def results(self, *, timeout: float | None = None) -> AsyncIterator[BatchItem]:
-        """As `BatchFile.results`."""
-        for first, batch in self.batches:
-            async for item in batch.results(timeout=timeout):
-                yield replace(item, index=first + item.index)
-
-    async def cancel(self) -> None:
-        """As `BatchFile.cancel`."""
-        for _, batch in self.batches:
-            with suppress(AlreadyFinal):
-                await batch.cancel()

@@ -1,6 +1,6 @@
 """What the API answers about batches, as typed values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Self
@@ -15,10 +15,14 @@ class BatchStatus:
 
     Attributes:
         batch_id: its id.
-        status: `running`, or `finished` when all items are final.
+        status: `checking` or `creating` (the lines of a file), `running`, or a final one: `finished` (all items are
+            final), `rejected` (lines are not valid, and nothing ran) or `failed` (not all items could be created).
         model: the name of its model.
-        total: how many items it has.
+        total: how many items it has; 0 while the lines of a file are checked.
         counts: items by status; of the answer to a submit, none.
+        counted: how many items are in `counts`; of a batch of more than 2,000 maybe not all.
+        reason: why items of a file were not created.
+        error_count: how many lines of a file are not valid; `errors` has the first ones: index, line and detail.
         submitted_at: when it was accepted.
         cancelled_at: when it was cancelled.
         finished_at: when its last item became final.
@@ -34,6 +38,10 @@ class BatchStatus:
     submitted_at: datetime | None
     cancelled_at: datetime | None
     finished_at: datetime | None
+    counted: int = 0
+    reason: str | None = None
+    error_count: int = 0
+    errors: Sequence[Mapping[str, Any]] = ()
     retry_after: float | None = None
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -56,14 +64,18 @@ class BatchStatus:
             submitted_at=time_of(document, "submitted_at"),
             cancelled_at=time_of(document, "cancelled_at"),
             finished_at=time_of(document, "finished_at"),
+            counted=number_of(document.get("counted")) or 0,
+            reason=document.get("reason"),
+            error_count=number_of(document.get("error_count")) or 0,
+            errors=tuple(document.get("errors") or ()),
             retry_after=retry_after,
             document=document,
         )
 
     @property
     def finished(self) -> bool:
-        """Whether all items are final."""
-        return self.status == "finished"
+        """Whether its status is final: all items that it has are."""
+        return self.status in ("finished", "rejected", "failed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import httpx2
 from async_inference_client import _batches
 from async_inference_client._content import Uploadable, content_of, from_the_beginning, replacing
 from async_inference_client._http import settings
-from async_inference_client._lines import chunks_of
+from async_inference_client._lines import read_file
 from async_inference_client._operations import (
     REQUEST_TIMEOUT_SECONDS,
     RETRY_SECONDS,
@@ -24,8 +24,7 @@ from async_inference_client._steps import Plan
 from async_inference_client._sync import outcomes, run
 from async_inference_client._transfers import delete, download, download_bytes, result, upload
 from async_inference_client._turns import Turns
-from async_inference_client.batch import Batch, BatchFile
-from async_inference_client.errors import InvalidLines
+from async_inference_client.batch import Batch
 from async_inference_client.models import Accepted, File, Outcome, Request
 
 T = TypeVar("T")
@@ -282,30 +281,26 @@ class Client:
         """A batch that was submitted before, by this process or another one. No call is made."""
         return Batch(self, batch_id)
 
-    def batch_file(self, path: str | Path, *, model: str | None = None, key: str | None = None) -> BatchFile:
-        """Submit a JSONL file, one input in each line, as batches of up to 100, and return when all are accepted.
+    def batch_file(self, path: str | Path, *, model: str | None = None, key: str | None = None) -> Batch:
+        """Submit a JSONL file, one input in each line, as a batch. A file of more than 100 lines is uploaded; its
+        lines are checked, and its items are created, after this returns.
 
-        The same file, or the same `key`, gives the same batches, from any process: after an interruption, call it
-        again. No line is accepted twice.
+        The same file, or the same `key`, gives the same batch, from any process: after an interruption, call it again.
+        No line is accepted twice.
 
         Args:
             path: the file, in UTF-8; blank lines are skipped. It is read as a whole.
             model: as `submit`.
-            key: names the file in place of its content: at most 200 printable ASCII characters.
+            key: names the file in place of its content: at most 255 printable ASCII characters.
 
         Raises:
-            InvalidLines: lines are not valid. Those that were accepted before are cancelled.
-            UnknownModel, TooLarge, Unavailable, ...: as `submit`; what was accepted goes on, and a repeat finds it.
+            InvalidLines: lines are not valid; nothing was accepted. `Batch.results` raises it for what the API finds
+                in a file that was uploaded.
+            UnknownModel, TooLarge, Unavailable, ...: as `submit` and `upload`.
         """
-        accepted: list[tuple[int, Batch]] = []
-        for chunk in chunks_of(Path(path), model, key):
-            try:
-                status = self._run(_batches.submit_chunk(self._operations, chunk, model))
-            except InvalidLines:
-                BatchFile(accepted).cancel()
-                raise
-            accepted.append((chunk.first, Batch(self, status.batch_id, status)))
-        return BatchFile(accepted)
+        file = read_file(Path(path), model, key)
+        status = self._run(_batches.submit_file(self._operations, file, model))
+        return Batch(self, status.batch_id, status)
 
     def _run(self, plan: Plan[T]) -> T:
         return run(self._http, plan)

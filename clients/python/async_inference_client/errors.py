@@ -3,6 +3,7 @@
     InferenceError
     ├── UnencodableInput             the input is not JSON: NaN, a set, ...
     ├── InvalidLines                 lines of a file are not valid
+    ├── BatchFailed                  not all lines of a file became items: see `batch`
     ├── CredentialsError             the call can't be signed
     ├── ConnectionFailed             no HTTP response
     ├── ResponseError                an HTTP response that is not a success
@@ -30,6 +31,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    from async_inference_client.batch_models import BatchStatus
     from async_inference_client.models import Request
 
 
@@ -63,14 +65,27 @@ class InvalidLines(InferenceError, ValueError):
     """Lines of a file are not valid, and nothing of it runs.
 
     Attributes:
-        errors: number of a line, from 0, blank lines not counted, and why it is not valid. From the API, those of the
-            first batch that has some.
+        errors: number of a line, from 0, blank lines not counted, and why it is not valid.
+        count: how many lines are not valid; of many, `errors` has the first ones.
     """
 
-    def __init__(self, errors: list[tuple[int, str]]) -> None:
+    def __init__(self, errors: list[tuple[int, str]], count: int | None = None) -> None:
+        self.count = len(errors) if count is None else count
         shown = "; ".join(f"line {number + 1}: {reason}" for number, reason in errors[:5])
-        super().__init__(f"{len(errors)} lines are not valid: {shown}" if errors else "the file has no lines")
+        super().__init__(f"{self.count} lines are not valid: {shown}" if errors else "the file has no lines")
         self.errors = errors
+
+
+class BatchFailed(InferenceError):
+    """Not all lines of a file became items; those that did are final.
+
+    Attributes:
+        batch: the batch as it was then; `reason` says what happened.
+    """
+
+    def __init__(self, batch: BatchStatus) -> None:
+        super().__init__(f"the batch {batch.batch_id} has failed: {batch.reason}")
+        self.batch = batch
 
 
 class CredentialsError(InferenceError):

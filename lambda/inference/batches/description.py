@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from inference.batches.counting import Shown
+from inference.batches.progress import ERASED, NOT_CREATED
 from inference.batches.record import CHUNK, BatchRecord
-from inference.batches.service import Shown
 from inference.description import MAX_POLL_SECONDS, describe, iso_time
 from inference.requests import Record
 
@@ -23,14 +25,18 @@ def describe_batch(shown: Shown, now: int, links: Links) -> tuple[Mapping[str, A
     items, after = _page(shown, now, links)
     body = {
         "batch_id": batch.batch_id,
-        "status": "finished" if shown.finished else "running",
+        "status": shown.status,
         "model": batch.model,
-        "total": batch.total,
+        "total": batch.total or None,
         "counts": shown.tally.counts,
+        "counted": shown.counted,
         "submitted_at": iso_time(batch.submitted_at),
         "cancelled_at": iso_time(batch.cancelled_at),
-        "finished_at": iso_time(shown.tally.finished_at or None) if shown.finished else None,
+        "finished_at": iso_time(shown.finished_at),
         "expires_at": iso_time(batch.expires_at),
+        "reason": batch.failure_at(now),
+        "error_count": batch.error_count,
+        "errors": json.loads(batch.errors or "[]"),
         "items": items,
     }
     return body, after
@@ -53,13 +59,14 @@ def _page(shown: Shown, now: int, links: Links) -> tuple[list[Mapping[str, Any]]
         items.append(_item(shown.batch, index, record, now, links))
         size += len(record.result or "") if record else 0
     after = shown.items[-1][0] + 1 if shown.items else shown.batch.total
-    return items, after if after < shown.batch.total else None
+    return items, after if after < shown.batch.created_to else None
 
 
 def _item(batch: BatchRecord, index: int, record: Record | None, now: int, links: Links) -> Mapping[str, Any]:
     request_id = batch.item_id(index)
     if record is None:
-        shown: Mapping[str, Any] = {"request_id": request_id, "status": "erased", "result": None, "error": None}
+        status = ERASED if batch.stage is None or index < batch.accepted else NOT_CREATED
+        shown: Mapping[str, Any] = {"request_id": request_id, "status": status, "result": None, "error": None}
         return {"index": index, **shown, "files": [], "poll_url": f"/status/{request_id}"}
     described = describe(record, now, links(record, now))
     kept = ("request_id", "status", "result", "error", "files")

@@ -17,7 +17,10 @@ from inference.requests import FINAL, OPEN, Record, Status
 ERASED = "erased"
 """Counted like a status: of items whose record was erased."""
 
-OUTCOMES = (*Status, ERASED)
+NOT_CREATED = "not_created"
+"""Counted like a status: of lines of a file whose item was not created, yet or at all."""
+
+OUTCOMES = (*Status, ERASED, NOT_CREATED)
 
 
 @dataclass
@@ -39,15 +42,17 @@ class Tally:
         self.finished_at = max(self.finished_at, other.finished_at)
 
 
-def tally_of(records: Iterable[Record], items: int, now: int) -> tuple[Tally, bool]:
-    """The tally of some items of which these records exist, and whether it is the last one: all records are final."""
+def tally_of(records: Iterable[Record], items: int, now: int, not_created: int = 0) -> tuple[Tally, bool]:
+    """The tally of some items of which these records exist, and whether it is the last one: all records are final.
+    `not_created`: how many of those that do not exist were never created, at most."""
     tally, last = Tally(), True
     for record in records:
         tally.counts[record.status_at(now)] += 1
         tally.finished_at = max(tally.finished_at, record.finished_at or 0)
         last = last and record.status in FINAL
         items -= 1
-    tally.counts[ERASED] = items
+    tally.counts[NOT_CREATED] = min(items, not_created)
+    tally.counts[ERASED] = items - tally.counts[NOT_CREATED]
     return tally, last
 
 
@@ -66,5 +71,5 @@ def ended_to_json(ended: dict[int, Tally]) -> str:
 
 
 def chunks_of(batch: BatchRecord) -> range:
-    """The numbers of a batch's chunks."""
-    return range((batch.total + CHUNK - 1) // CHUNK)
+    """The numbers of the chunks of a batch that may have items."""
+    return range((batch.created_to + CHUNK - 1) // CHUNK)

@@ -6,11 +6,28 @@ The record does not change when an item does: what became of the items is read f
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from inference.requests import derived_id
 
 CHUNK = 100
 """Items that are read, and kept as ended, together: what one BatchGetItem takes."""
+
+
+class Stage(StrEnum):
+    """Where the items of a batch from a file stand. In `checking` and `creating` the batches function has work to do;
+    in the others it has none, unless the batch is cancelled after them."""
+
+    CHECKING = "checking"
+    CREATING = "creating"
+    CREATED = "created"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+
+UNFINISHED = frozenset({Stage.CHECKING, Stage.CREATING})
+DEADLINE_PASSED = "The items were not all created before the deadline of the batch. Send the file again."
 
 
 @dataclass(frozen=True)
@@ -19,12 +36,24 @@ class BatchRecord:
 
     Attributes:
         seed: random; the items' ids are derived from it and their index.
-        total: how many items it has.
+        total: how many items it has; 0 while its file is being checked.
         expires_at, delete_at, attempt_limit: of each item.
         input_digest: of the items, if it was submitted with an Idempotency-Key.
         submit_id: random, names the one submit that may discard the batch; removed when its messages are confirmed.
         cancelled_at: when it was cancelled.
         ended: JSON, chunk -> tally, of chunks whose items are all final (`progress.py`).
+
+    Of a batch from a file (`creation.py`), None in others:
+        upload, upload_bytes: the id of the file, and its size.
+        stage: a `Stage`.
+        position, line: the byte of the file where the next step begins, and how many lines are before it.
+        accepted: how many items the lines before it have; while it is creating, these are created.
+        error_count, errors: how many lines are not valid, and the first of them (JSON).
+        failure: why the items are not, or not all, created; for a person.
+        settled_at: when it was created, rejected, failed or stopped.
+        cancelled_to: up to, and without, this index items were cancelled.
+        lease_id, lease_until: the invocation that works on it, and until when.
+        runs: invocations in a row that began a step and did not come to its end, nor gave the lease back.
     """
 
     batch_id: str
@@ -40,6 +69,44 @@ class BatchRecord:
     submit_id: str | None = None
     cancelled_at: int | None = None
     ended: str | None = None
+    upload: str | None = None
+    upload_bytes: int = 0
+    stage: str | None = None
+    position: int = 0
+    line: int = 0
+    accepted: int = 0
+    error_count: int = 0
+    errors: str | None = None
+    failure: str | None = None
+    settled_at: int | None = None
+    cancelled_to: int = 0
+    lease_id: str | None = None
+    lease_until: int | None = None
+    runs: int = 0
+
+    def stage_at(self, now: int) -> str | None:
+        """The stage for a reader: past the deadline no item is created, also before the batches function writes it."""
+        return Stage.FAILED if self.stage in UNFINISHED and self.expires_at <= now else self.stage
+
+    def failure_at(self, now: int) -> str | None:
+        """The failure for a reader."""
+        return DEADLINE_PASSED if self.stage != self.stage_at(now) else self.failure
+
+    @property
+    def has_work(self) -> bool:
+        """Whether the batches function has something to do: check, create, or cancel."""
+        return self.stage in UNFINISHED or (
+            self.cancelled_at is not None and self.stage in (Stage.CREATED, Stage.FAILED)
+        )
+
+    @property
+    def created_to(self) -> int:
+        """Items from this index on were not created. Of one that was stopped some items of the last chunk may be."""
+        if self.stage is None or self.stage == Stage.CREATED:
+            return self.total
+        if self.stage in UNFINISHED:
+            return 0 if self.stage == Stage.CHECKING else self.accepted
+        return min(self.accepted + CHUNK, self.total)
 
     def item_id(self, index: int) -> str:
         """The request id of an item, from 0."""

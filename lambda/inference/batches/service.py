@@ -7,6 +7,8 @@ A submit checks all items, and then writes the batch's record, the items' record
                        not confirmed: take the submit over -> create, send, confirm again -> accepted
     AWS rejects        discard the batch, unless it was taken over -> cancel the items -> Unavailable
 
+A batch from a file is its record and one message to the batches function, which does the rest (`creation.py`).
+
 The items' ids follow from the batch's seed, so a repeat writes the same records, and what is there already stays. An
 item is an ordinary request from then on: workers, dead letters and sweeps know no batches. docs/adr/0014-batches.md has
 what a process that is killed between two steps leaves.
@@ -14,16 +16,16 @@ what a process that is killed between two steps leaves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from inference import transitions as request_transitions
 from inference.aws.deadline import Deadline
 from inference.batches import transitions
-from inference.batches.progress import Tally, chunks_of, ended_chunks, ended_to_json, tally_of
-from inference.batches.record import CHUNK, BatchRecord
+from inference.batches.counting import Counting, Shown
+from inference.batches.items import MAX_ERROR_CHARACTERS, Item, cancel_items, checked_item, create_items
+from inference.batches.record import BatchRecord, Stage
 from inference.catalog import Catalog, CatalogEntry
 from inference.errors import (
     AlreadyFinal,
@@ -35,48 +37,14 @@ from inference.errors import (
     Unavailable,
     UnknownBatch,
 )
-from inference.references import upload_ids
-from inference.requests import (
-    OPEN,
-    Record,
-    Status,
-    can_be_id,
-    derived_id,
-    digest_of_input,
-    message_group,
-    new_request_id,
-)
+from inference.references import reference_to
+from inference.requests import can_be_id, derived_id, digest_of_input, new_request_id
 from inference.service import Limits
+from inference.store.batch_queue import BatchQueue
 from inference.store.batch_table import BatchTable
-from inference.store.payloads import Payloads, message_of, placed
+from inference.store.payloads import Payloads
 from inference.store.request_queue import RequestQueue
-from inference.store.request_table import Applied, ConditionFailed, RequestTable
-from inference.submission import check_input
-
-MAX_ERROR_CHARACTERS = 300
-"""Of one item's error: a hundred of them are told at once."""
-
-
-@dataclass(frozen=True)
-class Item:
-    """An item of a batch, checked: its input and the uploads that it refers to."""
-
-    value: Any
-    uploads: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A batch as it is at one moment, and the items that were asked for: index and record, None if it was erased."""
-
-    batch: BatchRecord
-    tally: Tally
-    items: Sequence[tuple[int, Record | None]]
-
-    @property
-    def finished(self) -> bool:
-        """Whether all items are final."""
-        return self.tally.open == 0
+from inference.store.request_table import RequestTable
 
 
 class Batches:
@@ -87,7 +55,8 @@ class Batches:
         table: where the items' records are.
         queues: model name -> its queue.
         limits: of each item.
-        max_items: of one batch.
+        queue: of the batches function.
+        max_items: of one batch that is not from a file.
         deadline: reserves time for a discard.
     """
 
@@ -99,6 +68,7 @@ class Batches:
         catalog: Catalog,
         limits: Limits,
         payloads: Payloads,
+        queue: BatchQueue,
         max_items: int,
         deadline: Deadline | None = None,
     ) -> None:
@@ -108,7 +78,9 @@ class Batches:
         self._catalog = catalog
         self._limits = limits
         self._payloads = payloads
+        self._queue = queue
         self._max_items = max_items
+        self._counting = Counting(batches, table)
         self._deadline = deadline or Deadline()
 
     # Submit
@@ -135,17 +107,53 @@ class Batches:
             items = self._checked(entry, values, caller, now)
         except InvalidItems:
             # Valid then: an upload was erased since, or the schema has changed.
-            first = self._batches.get(batch_id, consistent=True) if key else None
-            if first is None or first.submit_id or first.input_digest != digest or first.delete_at * 1000 <= now:
+            first = self._confirmed(batch_id, digest, now) if key else None
+            if first is None:
                 raise
             return first
+        return self._accept(self._new(batch_id, entry, caller, now, digest, len(items)), items)
+
+    def submit_file(
+        self, model: str | None, upload_id: str, caller: str, now: int, key: str | None = None
+    ) -> BatchRecord:
+        """Accept a file of lines, each an input; the batches function checks them and creates the items.
+
+        Raises:
+            UnknownModel: there is none of this name.
+            InvalidReference: there is no such upload of this caller, or it is no file of lines.
+            KeyReused: the key was used with another upload or other items, or another model.
+            Unavailable: AWS failed; a repeat with the key completes the submit.
+        """
+        entry = self._catalog.entry(model)
+        digest = digest_of_input(entry.name, reference_to(upload_id)) if key else None
+        batch_id = derived_id("batch", caller, key) if key else new_request_id()
+        try:
+            size = self._payloads.check_file(upload_id, caller, now)
+        except InvalidReference:
+            first = self._confirmed(batch_id, digest, now) if key else None
+            if first is None:
+                raise
+            return first  # which has deleted it, or it is too old by now
+        batch = self._new(batch_id, entry, caller, now, digest, 0)
+        return self._accept(replace(batch, upload=upload_id, upload_bytes=size, stage=Stage.CHECKING), ())
+
+    def _confirmed(self, batch_id: str, digest: str | None, now: int) -> BatchRecord | None:
+        """The batch of an earlier submit with the same key and the same items, if that was completed."""
+        first = self._batches.get(batch_id, consistent=True)
+        if first is None or first.submit_id or first.input_digest != digest or first.delete_at * 1000 <= now:
+            return None
+        return first
+
+    def _new(
+        self, batch_id: str, entry: CatalogEntry, caller: str, now: int, digest: str | None, total: int
+    ) -> BatchRecord:
         expires_at = now + self._limits.deadline * 1000
-        batch = BatchRecord(
+        return BatchRecord(
             batch_id=batch_id,
             caller=caller,
             model=entry.name,
             seed=new_request_id(),
-            total=len(items),
+            total=total,
             submitted_at=now,
             expires_at=expires_at,
             delete_at=expires_at // 1000 + self._limits.retention,
@@ -153,6 +161,9 @@ class Batches:
             input_digest=digest,
             submit_id=new_request_id(),
         )
+
+    def _accept(self, batch: BatchRecord, items: Sequence[Item]) -> BatchRecord:
+        """Write a batch, or take over the one of an earlier submit with the same key. A keyed one has a digest."""
         try:
             existing = self._batches.create(batch)
         except Unavailable:
@@ -160,15 +171,14 @@ class Batches:
             raise
         if existing is not None:
             return self._repeat(batch, existing, items)
-        return self._send(batch, items, confirmed=key is not None)
+        return self._send(batch, items, confirmed=batch.input_digest is not None)
 
     def _checked(self, entry: CatalogEntry, values: Sequence[Any], caller: str, now: int) -> list[Item]:
         items: list[Item] = []
         errors: list[dict[str, Any]] = []
         for index, value in enumerate(values):
             try:
-                uploads = upload_ids(value)
-                items.append(Item(check_input(entry, value, uploads, caller, now, self._payloads), uploads))
+                items.append(checked_item(entry, value, caller, now, self._payloads))
             except (InvalidInput, InvalidReference) as error:
                 errors.append({"index": index, "detail": str(error)[:MAX_ERROR_CHARACTERS]})
         if errors:
@@ -179,16 +189,16 @@ class Batches:
     def _send(
         self, batch: BatchRecord, items: Sequence[Item], confirmed: bool, taken_over: bool = False
     ) -> BatchRecord:
-        records = [_record_of(batch, index, item) for index, item in enumerate(items)]
         try:
-            self._table.create_many(records)
-            for record, item in zip(records, items, strict=True):
-                self._payloads.keep_input(record, item.value)
-            messages = [message_of(record, item.value) for record, item in zip(records, items, strict=True)]
-            self._queues(batch.model).send_many(messages, message_group(batch.model, batch.caller))
+            if batch.upload is not None:
+                self._queue.send(batch.batch_id)
+            else:
+                create_items(batch, list(enumerate(items)), self._table, self._payloads, self._queues(batch.model))
         except Unavailable:
             if not taken_over and self._discard(batch):
-                self._cancel_items(batch, batch.submitted_at)
+                cancel_items(self._table, batch.item_ids(0, batch.total), batch.submitted_at)
+            elif batch.upload is not None and batch.input_digest is None:
+                return batch  # the batches function has it, so SQS did take the message
             raise
         if confirmed:
             with suppress(Unavailable):  # a repeat with the key sends again
@@ -231,47 +241,14 @@ class Batches:
         return batch
 
     def show(self, batch: BatchRecord, now: int, start: int = 0, limit: int = 0) -> Shown:
-        """What became of a batch's items, and some of them from an index on. Chunks that have ended are kept, so that
-        they are read once.
-
-        Raises:
-            Unavailable: the table did not answer.
-        """
-        ids = batch.item_ids(start, start + limit)
-        found = self._records(ids, with_results=True)
-        ended = ended_chunks(batch)
-        known = len(ended)
-        total = Tally()
-        for chunk in chunks_of(batch):
-            tally = ended.get(chunk)
-            if tally is None:
-                tally, last = self._tally(batch.item_ids(chunk * CHUNK, (chunk + 1) * CHUNK), found, now)
-                if last:
-                    ended[chunk] = tally
-            total.add(tally)
-        if len(ended) > known and batch.total > CHUNK:
-            with suppress(Unavailable):  # they are read again with the next query
-                self._batches.apply(transitions.keep_ended(batch, ended_to_json(ended)))
-        return Shown(batch, total, [(start + place, found.get(request_id)) for place, request_id in enumerate(ids)])
-
-    def _tally(self, ids: Sequence[str], found: Mapping[str, Record], now: int) -> tuple[Tally, bool]:
-        records = found if found.keys() >= set(ids) else self._records(ids)
-        return tally_of([records[request_id] for request_id in ids if request_id in records], len(ids), now)
-
-    def _records(self, ids: Sequence[str], with_results: bool = False) -> dict[str, Record]:
-        """The records of some items; one that an eventually consistent read did not find is read again."""
-        found = {record.request_id: record for record in self._table.get_many(ids, with_results)}
-        missing = [request_id for request_id in ids if request_id not in found]
-        if missing:
-            again = self._table.get_many(missing, with_results, consistent=True)
-            found |= {record.request_id: record for record in again}
-        return found
+        """See `Counting.show`."""
+        return self._counting.show(batch, now, start, limit)
 
     # Cancel
 
     def cancel(self, batch_id: str, caller: str, now: int) -> tuple[Shown, int]:
         """Cancel the items that are not final; cancelling again changes nothing. Returns the batch, and how many items
-        this call has cancelled.
+        this call has cancelled: none of a batch from a file, which the batches function cancels.
 
         Raises:
             UnknownBatch: as in `get`.
@@ -280,44 +257,14 @@ class Batches:
         """
         batch = self.get(batch_id, caller, now)
         if batch.cancelled_at is None:
-            if self.show(batch, now).finished:
+            shown = self.show(batch, now)
+            if shown.finished:
                 detail = "All items of the batch are final already; their outcomes do not change."
-                raise AlreadyFinal(detail, batch_id=batch_id, batch_status="finished")
+                raise AlreadyFinal(detail, batch_id=batch_id, batch_status=shown.status)
             batch = self._batches.apply(transitions.cancel(batch, now)) or batch
-        cancelled = self._cancel_items(batch, now)
+        cancelled = 0
+        if batch.upload is None:
+            cancelled = cancel_items(self._table, batch.item_ids(0, batch.total), now)
+        else:
+            self._queue.send(batch.batch_id)
         return self.show(replace(batch, cancelled_at=batch.cancelled_at or now), now), cancelled
-
-    def _cancel_items(self, batch: BatchRecord, now: int) -> int:
-        """Returns the number of items that this call has cancelled.
-
-        Raises:
-            Unavailable: an item may not be cancelled.
-        """
-        ids = batch.item_ids(0, batch.total)
-        together = self._table.apply([request_transitions.cancel_pending(request_id, now) for request_id in ids])
-        running = [
-            request_id
-            for request_id, result in zip(ids, together, strict=True)
-            if isinstance(result, ConditionFailed) and result.record is not None and result.record.status in OPEN
-        ]
-        results = together + self._table.apply([request_transitions.cancel(request_id, now) for request_id in running])
-        for result in results:
-            if isinstance(result, Unavailable):
-                raise result
-        return sum(isinstance(result, Applied) for result in results)
-
-
-def _record_of(batch: BatchRecord, index: int, item: Item) -> Record:
-    record = Record(
-        request_id=batch.item_id(index),
-        status=Status.PENDING,
-        model=batch.model,
-        caller=batch.caller,
-        submitted_at=batch.submitted_at,
-        expires_at=batch.expires_at,
-        delete_at=batch.delete_at,
-        attempt_limit=batch.attempt_limit,
-        uploads=" ".join(item.uploads) or None,
-        batch_id=batch.batch_id,
-    )
-    return placed(record, item.value)

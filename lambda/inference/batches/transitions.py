@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from inference.batches.record import BatchRecord
-from inference.conditions import Condition, Eq, Missing, Or, Param, Value
+from inference.batches.record import BatchRecord, Stage
+from inference.conditions import Condition, Eq, Lt, Missing, Or, Param, Value
 from inference.transitions import ANY, Transition, Update
 
 DISCARD_IF = Or(Missing("request_id"), Eq("submit_id", Param("submit_id")))
@@ -18,6 +18,80 @@ _SAME = Eq("seed", Param("seed"))
 CONFIRM = Transition(ANY, None, only_if=(Eq("submit_id", Param("seen")),), removes=("submit_id",))
 TAKE_OVER = Transition(ANY, None, only_if=(Eq("submit_id", Param("seen")),), sets={"submit_id": Param("submit_id")})
 CANCEL = Transition(ANY, None, only_if=(_SAME, Missing("cancelled_at")), sets={"cancelled_at": Param("now")})
+_HELD = (_SAME, Eq("lease_id", Param("lease_id")))
+"""By the invocation that has the lease."""
+
+CLAIM = Transition(
+    ANY,
+    None,
+    only_if=(_SAME, Or(Missing("lease_until"), Lt("lease_until", Param("now")))),
+    sets={"lease_id": Param("lease_id"), "lease_until": Param("lease_until"), "runs": Param("runs")},
+    removes=("submit_id",),  # its message has come: the submit is confirmed, and can't discard it any more
+)
+RELEASE = Transition(ANY, None, only_if=_HELD, sets={"runs": 0}, removes=("lease_id", "lease_until"))
+CHECKED = Transition(
+    ANY,
+    None,
+    only_if=_HELD,
+    sets={name: Param(name) for name in ("position", "line", "accepted", "error_count", "errors", "runs")},
+)
+CHECKED_ALL = Transition(
+    ANY,
+    None,
+    only_if=_HELD,
+    sets={
+        "stage": Stage.CREATING,
+        "total": Param("total"),
+        **{name: Param(name) for name in ("position", "line", "accepted", "runs")},
+    },
+)
+CREATED_SOME = Transition(
+    ANY, None, only_if=_HELD, sets={name: Param(name) for name in ("position", "line", "accepted", "runs")}
+)
+CREATED_ALL = Transition(
+    ANY,
+    None,
+    only_if=_HELD,
+    sets={**CREATED_SOME.sets, "stage": Stage.CREATED, "settled_at": Param("now")},
+    removes=("lease_id", "lease_until"),
+)
+REJECT = Transition(
+    ANY,
+    None,
+    only_if=_HELD,
+    sets={
+        "stage": Stage.REJECTED,
+        "settled_at": Param("now"),
+        **{name: Param(name) for name in ("line", "accepted", "error_count", "errors", "failure")},
+    },
+    removes=("lease_id", "lease_until"),
+)
+FAIL = Transition(
+    ANY,
+    None,
+    only_if=_HELD,
+    sets={"stage": Stage.FAILED, "failure": Param("failure"), "settled_at": Param("now")},
+    removes=("lease_id", "lease_until"),
+)
+GIVE_UP = Transition(
+    ANY,
+    None,
+    only_if=(
+        _SAME,
+        Or(Eq("stage", Stage.CHECKING), Eq("stage", Stage.CREATING)),
+        Or(Missing("lease_until"), Lt("lease_until", Param("now"))),
+    ),
+    sets={"stage": Stage.FAILED, "failure": Param("failure"), "settled_at": Param("now")},
+    removes=("lease_id", "lease_until"),
+)
+CANCELLED_SOME = Transition(ANY, None, only_if=_HELD, sets={name: Param(name) for name in ("cancelled_to", "runs")})
+CANCELLED_ALL = Transition(
+    ANY,
+    None,
+    only_if=_HELD,
+    sets={**CANCELLED_SOME.sets, "stage": Stage.STOPPED, "settled_at": Param("now")},
+    removes=("lease_id", "lease_until"),
+)
 KEEP_ENDED = Transition(ANY, None, only_if=(_SAME,), sets={"ended": Param("ended")})
 
 
@@ -45,3 +119,64 @@ def keep_ended(batch: BatchRecord, ended: str) -> Update:
     """Keep the tallies of chunks whose items are all final. Of two that are written at once one is lost, and is counted
     again with the next read."""
     return Update(KEEP_ENDED, batch.batch_id, {"seed": batch.seed, "ended": ended})
+
+
+def claim(batch: BatchRecord, lease_id: str, lease_until: int, now: int) -> Update:
+    """An invocation's exclusive right to work on the batch, until `lease_until` (epoch ms)."""
+    values: dict[str, Value] = {"lease_id": lease_id, "lease_until": lease_until, "runs": batch.runs + 1}
+    return Update(CLAIM, batch.batch_id, {"seed": batch.seed, "now": now, **values})
+
+
+def release(batch: BatchRecord) -> Update:
+    """Give the lease back: the next invocation may begin at once."""
+    return Update(RELEASE, batch.batch_id, _held(batch))
+
+
+def checked(batch: BatchRecord, position: int, line: int, accepted: int, error_count: int, errors: str) -> Update:
+    """Some lines more are checked; the file goes on at `position`."""
+    values: dict[str, Value] = {"position": position, "line": line, "accepted": accepted, "runs": 0}
+    return Update(CHECKED, batch.batch_id, {**_held(batch), **values, "error_count": error_count, "errors": errors})
+
+
+def checked_all(batch: BatchRecord, total: int) -> Update:
+    """All lines are valid: creating items begins with the first line."""
+    values: dict[str, Value] = {"total": total, "position": 0, "line": 0, "accepted": 0, "runs": 0}
+    return Update(CHECKED_ALL, batch.batch_id, {**_held(batch), **values})
+
+
+def created(batch: BatchRecord, position: int, line: int, accepted: int, now: int) -> Update:
+    """Some items more are created, and their messages sent; with the last one the batch is."""
+    values: dict[str, Value] = {"position": position, "line": line, "accepted": accepted, "runs": 0}
+    if accepted == batch.total:
+        return Update(CREATED_ALL, batch.batch_id, {**_held(batch), **values, "now": now})
+    return Update(CREATED_SOME, batch.batch_id, {**_held(batch), **values})
+
+
+def reject(
+    batch: BatchRecord, line: int, accepted: int, error_count: int, errors: str, failure: str, now: int
+) -> Update:
+    """Lines are not valid: no item is created. `line` and `accepted`: how many lines and items were looked at."""
+    values: dict[str, Value] = {"line": line, "accepted": accepted, "error_count": error_count, "errors": errors}
+    return Update(REJECT, batch.batch_id, {**_held(batch), **values, "failure": failure, "now": now})
+
+
+def fail(batch: BatchRecord, failure: str, now: int) -> Update:
+    """No more items can be created; those that are go on."""
+    return Update(FAIL, batch.batch_id, {**_held(batch), "failure": failure, "now": now})
+
+
+def give_up(batch: BatchRecord, failure: str, now: int) -> Update:
+    """The same, by a function that has no lease, if nobody has one."""
+    return Update(GIVE_UP, batch.batch_id, {"seed": batch.seed, "failure": failure, "now": now})
+
+
+def cancelled(batch: BatchRecord, cancelled_to: int, last: bool, now: int) -> Update:
+    """Some items more are cancelled; `last`: all of them."""
+    values: dict[str, Value] = {"cancelled_to": cancelled_to, "runs": 0}
+    if last:
+        return Update(CANCELLED_ALL, batch.batch_id, {**_held(batch), **values, "now": now})
+    return Update(CANCELLED_SOME, batch.batch_id, {**_held(batch), **values})
+
+
+def _held(batch: BatchRecord) -> Mapping[str, Value]:
+    return {"seed": batch.seed, "lease_id": batch.lease_id or ""}

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from inference.batches.counting import Shown
 from inference.batches.description import describe_batch, poll_batch_after
-from inference.batches.service import Batches, Shown
+from inference.batches.record import BatchRecord
+from inference.batches.service import Batches
 from inference.errors import InvalidBatch, InvalidWebhook
 from inference.http.caching import respond_unless_unchanged
 from inference.http.messages import HttpRequest, idempotency_key, read_body, require_json, respond
 from inference.http.queries import read_page_query
+from inference.references import is_reference, upload_id_of
 from inference.requests import Status
 from inference.store.payloads import Payloads
 from inference.strict_json import parse_input
@@ -54,19 +57,26 @@ class BatchRoutes:
             raise InvalidWebhook("A batch has no webhook, and its items have none: poll the status of the batch.")
         key = idempotency_key(request)
         body = parse_input(read_body(request), self._max_body_bytes, self._max_body_depth + ENVELOPE_DEPTH)
-        if not isinstance(body, dict) or body.keys() != {"items"} or not isinstance(body["items"], list):
-            raise InvalidBatch("The body must be an object with 'items', a list of inputs, and nothing else.")
-        batch = self._batches.submit(request.path.get("model"), body["items"], request.caller, self._clock(), key)
-        self._telemetry.info("batch_accepted", batch_id=batch.batch_id, model=batch.model, items=batch.total)
+        items = body["items"] if isinstance(body, dict) and body.keys() == {"items"} else None
+        model, now = request.path.get("model"), self._clock()
+        if is_reference(items):
+            return self._accepted(self._batches.submit_file(model, upload_id_of(items), request.caller, now, key))
+        if not isinstance(items, list):
+            detail = "The body must be an object with 'items', a list of inputs or a reference to an upload"
+            raise InvalidBatch(f"{detail}, and nothing else.")
+        return self._accepted(self._batches.submit(model, items, request.caller, now, key))
+
+    def _accepted(self, batch: BatchRecord) -> dict[str, Any]:
+        self._telemetry.info(
+            "batch_accepted", batch_id=batch.batch_id, model=batch.model, items=batch.total, upload_id=batch.upload
+        )
         poll_url = f"/batches/{batch.batch_id}"
-        answer = {
-            "batch_id": batch.batch_id,
-            "status": "running",
-            "model": batch.model,
-            "total": batch.total,
-            "request_ids": batch.item_ids(0, batch.total),
-            "poll_url": poll_url,
-        }
+        answer: dict[str, Any] = {"batch_id": batch.batch_id, "model": batch.model, "poll_url": poll_url}
+        if batch.upload is None:
+            ids = batch.item_ids(0, batch.total)
+            answer |= {"status": "running", "total": batch.total, "request_ids": ids}
+        else:
+            answer |= {"status": "checking", "total": None, "request_ids": None}
         return respond(202, answer, {"Location": poll_url, "Retry-After": "1"})
 
     def show(self, request: HttpRequest) -> dict[str, Any]:

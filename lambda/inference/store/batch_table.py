@@ -22,6 +22,7 @@ KEY_PREFIX = "batch/"
 _OWN_NAMES = {"caller": "batch_caller"}
 """Field -> attribute, where they differ: the index of callers has what has a `caller`."""
 
+_DEFAULTS = {field.name: field.default for field in fields(BatchRecord)}
 _FIELDS = {_OWN_NAMES.get(field.name, field.name): field.name for field in fields(BatchRecord)}
 
 
@@ -108,7 +109,9 @@ def _key(batch_id: str) -> dict[str, Any]:
 def _to_item(batch: BatchRecord) -> dict[str, Any]:
     values = {attribute: getattr(batch, name) for attribute, name in _FIELDS.items() if name != "batch_id"}
     return _key(batch.batch_id) | {
-        attribute: to_attribute(value) for attribute, value in values.items() if value is not None
+        attribute: to_attribute(value)
+        for attribute, value in values.items()
+        if value is not None and value != _DEFAULTS[_FIELDS[attribute]]
     }
 
 

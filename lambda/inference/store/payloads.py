@@ -32,6 +32,9 @@ REFERABLE_MS = 86_400_000
 (terraform/stack/payloads.tf), so that an object outlives every request that refers to it."""
 
 JSON = "application/json"
+JSON_LINES = ("application/jsonl", "application/x-ndjson")
+"""The media types of a file that a batch is made of."""
+
 MAX_ERASE_ROUNDS = 10
 _MAX_TYPE_CHARACTERS = 127
 
@@ -203,17 +206,45 @@ class Payloads:
             InvalidReference: one is not there, not the caller's, or too old.
             Unavailable: S3 did not answer.
         """
-        owner, found_json = owner_of(caller), False
+        found_json = False
         for upload_id in upload_ids:
-            stored = self._bucket.get(upload_key(owner, upload_id), last=0)
-            path = reference_to(upload_id)["$ref"]
-            if stored is None:
-                raise InvalidReference(f"There is no upload {path}: it was not made yet, was erased, or is not yours.")
-            if stored.modified + REFERABLE_MS <= now:
-                hours = REFERABLE_MS // 3_600_000
-                raise InvalidReference(f"{path} is more than {hours} hours old: upload it again.")
-            found_json = found_json or stored.content_type == JSON
+            found_json = self._referable(upload_id, caller, now).content_type == JSON or found_json
         return found_json
+
+    def _referable(self, upload_id: str, caller: str, now: int) -> StoredObject:
+        """The first byte of an upload that can be referred to, with the facts of the whole."""
+        stored = self._bucket.get(upload_key(owner_of(caller), upload_id), last=0)
+        path = reference_to(upload_id)["$ref"]
+        if stored is None:
+            raise InvalidReference(f"There is no upload {path}: it was not made yet, was erased, or is not yours.")
+        if stored.modified + REFERABLE_MS <= now:
+            hours = REFERABLE_MS // 3_600_000
+            raise InvalidReference(f"{path} is more than {hours} hours old: upload it again.")
+        return stored
+
+    # Files of batches
+
+    def check_file(self, upload_id: str, caller: str, now: int) -> int:
+        """Check that an upload can become a batch. Returns its size in bytes.
+
+        Raises:
+            InvalidReference: it is not there, not the caller's, too old, or of another media type.
+            Unavailable: S3 did not answer.
+        """
+        stored = self._referable(upload_id, caller, now)
+        if stored.content_type not in JSON_LINES:
+            path, kind = reference_to(upload_id)["$ref"], stored.content_type
+            detail = f"{path} is '{kind}'; the file of a batch has to be uploaded as {' or '.join(JSON_LINES)}."
+            raise InvalidReference(detail)
+        return stored.bytes
+
+    def read_file(self, upload_id: str, caller: str, first: int, last: int | None) -> StoredObject | None:
+        """A part of an upload, from its first byte to its last one, inclusive; None: it is gone. Raises Unavailable."""
+        return self._bucket.get(upload_key(owner_of(caller), upload_id), first, last)
+
+    def delete_file(self, upload_id: str, caller: str) -> None:
+        """Delete an upload whose batch has its items. Raises Unavailable."""
+        self._bucket.delete(upload_key(owner_of(caller), upload_id))
 
     # Inputs
 

@@ -66,6 +66,7 @@ variable "functions" {
     api          = string
     dead_letters = string
     sweeper      = string
+    batches      = string
     authorizer   = optional(string)
     relay        = optional(string)
     deliverer    = optional(string)

@@ -28,7 +28,7 @@ run "one_model" {
   }
 
   assert {
-    condition     = output.deployment.function_names == { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper", "worker/sentiment" = "inference-test-worker-sentiment" }
+    condition     = output.deployment.function_names == { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper", batches = "inference-test-batches", "worker/sentiment" = "inference-test-worker-sentiment" }
     error_message = "every function is named after its role"
   }
 
@@ -40,6 +40,11 @@ run "one_model" {
   assert {
     condition     = endswith(aws_lambda_event_source_mapping.dead_letters.function_name, ":live") && aws_lambda_event_source_mapping.dead_letters.function_response_types == toset(["ReportBatchItemFailures"])
     error_message = "the dead-letter queue must invoke the alias, and one bad message must not return its batch"
+  }
+
+  assert {
+    condition     = endswith(aws_lambda_event_source_mapping.batches.function_name, ":live") && aws_lambda_event_source_mapping.batches.function_response_types == toset(["ReportBatchItemFailures"]) && aws_lambda_event_source_mapping.batches.batch_size == 1
+    error_message = "the batches function must be invoked by its alias, for one file at a time, and be able to return its message"
   }
 
   assert {
@@ -496,9 +501,10 @@ run "with_a_key" {
       api          = { arn = var.kms_key_arn, decrypts_by = ["dynamodb", "s3", "sqs"], encrypts_by = ["s3", "sqs"] }
       dead_letters = { arn = var.kms_key_arn, decrypts_by = ["dynamodb", "sqs"], encrypts_by = [] }
       sweeper      = { arn = var.kms_key_arn, decrypts_by = ["dynamodb"], encrypts_by = [] }
+      batches      = { arn = var.kms_key_arn, decrypts_by = ["dynamodb", "s3", "sqs"], encrypts_by = ["s3", "sqs"] }
       authorizer   = { arn = var.kms_key_arn, decrypts_by = ["dynamodb"], encrypts_by = [] }
     })
-    error_message = "only the api writes to an encrypted queue, and the sweeper reads no message"
+    error_message = "only the api and the batches function write to an encrypted queue, and the sweeper reads no message"
   }
 }
 

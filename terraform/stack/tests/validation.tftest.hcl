@@ -174,6 +174,25 @@ run "batch_of_more_items_than_one_call_writes" {
   }
 }
 
+run "batch_file_of_more_lines_than_are_counted" {
+  command         = plan
+  expect_failures = [var.requests]
+
+  variables {
+    requests = { max_batch_lines = 10001 }
+  }
+}
+
+run "model_with_the_name_of_another_queue" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    models        = { batches = { source = "sentiment" } }
+    default_model = "batches"
+  }
+}
+
 run "link_too_short" {
   command         = plan
   expect_failures = [var.requests]

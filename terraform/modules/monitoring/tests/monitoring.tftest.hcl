@@ -13,7 +13,7 @@ variables {
   }
   dead_letter_queue         = "inference-test-dlq"
   webhook_dead_letter_queue = null
-  functions                 = { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper" }
+  functions                 = { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper", batches = "inference-test-batches" }
   api_id                    = "mockapi"
   metrics                   = true
   error_codes               = ["invalid_input", "model_error", "out_of_memory"]
@@ -34,7 +34,7 @@ run "everything" {
   }
 
   assert {
-    condition     = toset(keys(aws_cloudwatch_metric_alarm.throttles)) == toset(["api", "dead-letters", "sweeper", "worker-sentiment"])
+    condition     = toset(keys(aws_cloudwatch_metric_alarm.throttles)) == toset(["api", "batches", "dead-letters", "sweeper", "worker-sentiment"])
     error_message = "a throttled function must be seen, a worker where it has alarms"
   }
 
@@ -101,7 +101,7 @@ run "everything" {
   }
 
   assert {
-    condition     = aws_sns_topic_subscription.email["team@example.com"].protocol == "email" && length(output.alarm_names) == 11 && contains(output.alarm_names, "inference-test-sentiment-oldest-message") && output.topic_arn == aws_sns_topic.alarms[0].arn
+    condition     = aws_sns_topic_subscription.email["team@example.com"].protocol == "email" && length(output.alarm_names) == 12 && contains(output.alarm_names, "inference-test-sentiment-oldest-message") && output.topic_arn == aws_sns_topic.alarms[0].arn
     error_message = "the alarms must be told, and reach the addresses"
   }
 
@@ -140,7 +140,7 @@ run "everything" {
 
 run "with_an_authorizer_and_webhooks" {
   variables {
-    functions = { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper", authorizer = "inference-test-authorizer", relay = "inference-test-relay", deliverer = "inference-test-deliverer" }
+    functions = { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper", batches = "inference-test-batches", authorizer = "inference-test-authorizer", relay = "inference-test-relay", deliverer = "inference-test-deliverer" }
   }
 
   assert {

@@ -1,0 +1,97 @@
+"""An item of a batch: its check, its record, and how many are cancelled together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from inference import transitions
+from inference.batches.record import BatchRecord
+from inference.catalog import CatalogEntry
+from inference.errors import Unavailable
+from inference.references import upload_ids
+from inference.requests import OPEN, Record, Status, message_group
+from inference.store.payloads import Payloads, message_of, placed
+from inference.store.request_queue import RequestQueue
+from inference.store.request_table import Applied, ConditionFailed, RequestTable
+from inference.submission import check_input
+
+MAX_ERROR_CHARACTERS = 300
+"""Of one item's error: many of them are told at once."""
+
+
+class Item(NamedTuple):
+    """An item of a batch, checked: its input and the uploads that it refers to."""
+
+    value: Any
+    uploads: tuple[str, ...]
+
+
+def checked_item(entry: CatalogEntry, value: Any, caller: str, now: int, payloads: Payloads) -> Item:
+    """An item, if its input is valid.
+
+    Raises:
+        InvalidInput, InvalidReference: it is not.
+        Unavailable: S3 did not answer.
+    """
+    uploads = upload_ids(value)
+    return Item(check_input(entry, value, uploads, caller, now, payloads), uploads)
+
+
+def record_of(batch: BatchRecord, index: int, item: Item, created_at: int | None = None) -> Record:
+    """The record of an item. `created_at`: epoch milliseconds, if that is long after the batch's submit: a sweep takes
+    a request without activity for a lost one."""
+    record = Record(
+        request_id=batch.item_id(index),
+        status=Status.PENDING,
+        model=batch.model,
+        caller=batch.caller,
+        submitted_at=batch.submitted_at,
+        expires_at=batch.expires_at,
+        delete_at=batch.delete_at,
+        attempt_limit=batch.attempt_limit,
+        uploads=" ".join(item.uploads) or None,
+        batch_id=batch.batch_id,
+        resubmitted_at=created_at,
+    )
+    return placed(record, item.value)
+
+
+def create_items(
+    batch: BatchRecord,
+    items: Sequence[tuple[int, Item]],
+    table: RequestTable,
+    payloads: Payloads,
+    queue: RequestQueue,
+    created_at: int | None = None,
+) -> None:
+    """Write the records, objects and messages of items, with their indexes. Those that are there already stay.
+
+    Raises:
+        Unavailable: not all may be written.
+    """
+    records = [(record_of(batch, index, item, created_at), item.value) for index, item in items]
+    table.create_many([record for record, _ in records])
+    for record, value in records:
+        payloads.keep_input(record, value)
+    messages = [message_of(record, value) for record, value in records]
+    queue.send_many(messages, message_group(batch.model, batch.caller))
+
+
+def cancel_items(table: RequestTable, ids: Sequence[str], now: int) -> int:
+    """Cancel the requests that are not final. Returns how many this call has cancelled; unknown ones are left alone.
+
+    Raises:
+        Unavailable: an item may not be cancelled.
+    """
+    together = table.apply([transitions.cancel_pending(request_id, now) for request_id in ids])
+    running = [
+        request_id
+        for request_id, result in zip(ids, together, strict=True)
+        if isinstance(result, ConditionFailed) and result.record is not None and result.record.status in OPEN
+    ]
+    results = together + table.apply([transitions.cancel(request_id, now) for request_id in running])
+    for result in results:
+        if isinstance(result, Unavailable):
+            raise result
+    return sum(isinstance(result, Applied) for result in results)
