@@ -73,13 +73,23 @@ service = Service(
 )
 
 
-def _models_with_memory() -> list[dict[str, Any]]:
-    manifests = {name: catalog.packaged(name).memory_mb for name in catalog.names}
-    memory_mb = {**manifests, **settings.deployed.memory_mb}
-    return [{**service.model(name), "memory_mb": memory_mb[name]} for name in catalog.names]
+def _described_models() -> list[dict[str, Any]]:
+    found = {name: catalog.packaged(name) for name in catalog.names}
+    memory_mb = {**{name: model.memory_mb for name, model in found.items()}, **settings.deployed.memory_mb}
+    return [
+        {**service.model(name), "memory_mb": memory_mb[name], "input_files": model.input_files}
+        for name, model in found.items()
+    ]
 
 
-documents = Documents(Path(__file__).parent, settings.deployed, _models_with_memory)
+_described_limits = {
+    "max_body_bytes": settings.max_body_bytes,
+    "max_upload_bytes": settings.max_upload_bytes,
+    "max_batch_items": settings.max_batch_items,
+}
+documents = Documents(
+    Path(__file__).parent, settings.deployed, _described_models, _described_limits, payloads.uploads_url
+)
 batches = Batches(
     batches=BatchTable(_dynamodb, settings.request_table),
     table=_table,

@@ -33,7 +33,8 @@ class CatalogEntry(NamedTuple):
 
 class PackagedModel(NamedTuple):
     """What a package knows of a model folder, from its manifest. Schemas are JSON Schema; `example` is an input that
-    satisfies the schema, or None if the manifest has none; `memory_mb` is what its worker has by default."""
+    satisfies the schema, or None if the manifest has none; `memory_mb` is what its worker has by default;
+    `input_files`: place of a file in the input -> how the model gets it."""
 
     version: str
     description: str
@@ -41,6 +42,7 @@ class PackagedModel(NamedTuple):
     output_schema: Mapping[str, Any]
     example: Any
     memory_mb: int
+    input_files: Mapping[str, str]
 
 
 class Catalog:
@@ -121,6 +123,7 @@ def _packaged(manifest: Mapping[str, Any]) -> PackagedModel:
         manifest["output_schema"],
         examples[0],
         manifest["memory_mb"],
+        manifest.get("input_files", {}),
     )
 
 

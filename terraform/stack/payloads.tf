@@ -10,6 +10,14 @@ locals {
   # The names are shared by all accounts.
   payload_bucket_name = "${var.name_prefix}-payloads-${data.aws_caller_identity.current.account_id}-${data.aws_service.sqs.region}"
   payload_bucket_arn  = "arn:${local.partition}:s3:::${local.payload_bucket_name}"
+
+  # The page GET /docs uploads files. It can be opened at API Gateway's own URL, and at the domain before it. As browsers write
+  # an origin: in lower case, and without the port that https has anyway. How many there are is known before the URLs are.
+  page_urls = local.api.docs == "off" ? [] : concat([module.http_api.url], var.api_url == null ? [] : [lower(var.api_url)])
+  upload_origins = concat(
+    [for url in local.page_urls : trimsuffix(regex("^https?://[^/]+", url), ":443")],
+    try(local.cors.allow_origins, []),
+  )
 }
 
 module "payload_bucket" {
@@ -17,7 +25,7 @@ module "payload_bucket" {
 
   name           = local.payload_bucket_name
   retention_days = local.payload_retention_days
-  cors_origins   = try(local.cors.allow_origins, [])
+  cors_origins   = local.upload_origins
   force_destroy  = !var.deletion_protection
   tls_only       = var.tls_only
   kms_key_arn    = var.kms_key_arn

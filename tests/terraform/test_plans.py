@@ -104,6 +104,8 @@ def test_who_may_read_the_description(plan_of: PlanOf, docs: str, description: s
     off = ["/docs", "/openapi.json"] if docs == "off" else []
     assert deployed["without"] == [*off, "/requests/{request_id}/webhook"]
     assert deployed["open_paths"] == (["/openapi.json"] if docs == "open" else [])
+    may_upload = plan.of("aws_s3_bucket_cors_configuration")
+    assert len(may_upload) == (0 if docs == "off" else 1), "the page uploads, from an origin that no first plan knows"
 
 
 def test_the_key_encrypts_everything(plan_of: PlanOf) -> None:

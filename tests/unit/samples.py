@@ -67,7 +67,7 @@ def validate_text(value: Any) -> Any:
 
 def a_packaged_model(version: str = "1.0.0", example: Any = None) -> PackagedModel:
     """What a package knows of a model."""
-    return PackagedModel(version, "Says it again.", {"type": "object"}, {"type": "object"}, example, 512)
+    return PackagedModel(version, "Says it again.", {"type": "object"}, {"type": "object"}, example, 512, {})
 
 
 def a_catalog(validate: Validate = validate_text) -> Catalog:

@@ -47,16 +47,21 @@ def test_a_default_that_is_no_model_stops_the_function() -> None:
 
 
 @pytest.mark.parametrize(("examples", "example"), [({}, None), ({"examples": [{"n": 1}, {"n": 2}]}, {"n": 1})])
-def test_a_model_is_described_by_its_manifest(tmp_path: Path, examples: dict[str, object], example: object) -> None:
+@pytest.mark.parametrize("files", [{}, {"input_files": {"image": "path"}}])
+def test_a_model_is_described_by_its_manifest(
+    tmp_path: Path, examples: dict[str, object], example: object, files: dict[str, dict[str, str]]
+) -> None:
     manifest = {
         "version": "1.2",
         "description": "Adds one.",
         "input_schema": {"type": "object", **examples},
         "output_schema": {"type": "object"},
         "memory_mb": 256,
+        **files,
     }
     (tmp_path / "models.json").write_text(json.dumps({"one": {"version": "1.2", "manifest": manifest}}))
-    described = PackagedModel("1.2", "Adds one.", {"type": "object", **examples}, {"type": "object"}, example, 256)
+    schemas = ({"type": "object", **examples}, {"type": "object"})
+    described = PackagedModel("1.2", "Adds one.", *schemas, example, 256, files.get("input_files", {}))
     assert packaged_models(tmp_path) == {"one": described}
 
 

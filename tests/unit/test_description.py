@@ -27,7 +27,7 @@ INPUT = {
 
 
 def a_model(name: str, **more: Any) -> dict[str, Any]:
-    """As `GET /models/{model}` has it, with its worker's memory."""
+    """As `GET /models/{model}` has it, with its worker's memory and its files."""
     return {
         "name": name,
         "version": "1.2.0",
@@ -36,15 +36,17 @@ def a_model(name: str, **more: Any) -> dict[str, Any]:
         "input_schema": INPUT,
         "output_schema": {"type": "object", "properties": {name: {"type": "integer"}}, "required": [name]},
         "memory_mb": 512,
+        "input_files": {},
         **more,
     }
 
 
-MODELS = [a_model("double"), a_model("other-one")]
+MODELS = [a_model("double"), a_model("other-one", input_files={"image": "bytes", "pages[]": "path"})]
+LIMITS = {"max_body_bytes": 1_000, "max_upload_bytes": 2_000, "max_batch_items": 3}
 
 
 def described(document: dict[str, Any] = openapi.DOCUMENT, **changes: Any) -> dict[str, Any]:
-    return describe_deployment(document, DEPLOYED._replace(**changes), MODELS)
+    return describe_deployment(document, DEPLOYED._replace(**changes), MODELS, LIMITS)
 
 
 def validator(description: dict[str, Any], schema: Any) -> Draft202012Validator:
@@ -74,6 +76,8 @@ def test_each_model_has_its_path() -> None:
     (predict,) = paths["/predict/other-one"].values()
     assert predict["description"] == "other-one 1.2.0: Doubles."
     assert "404" not in predict["responses"]
+    assert predict["x-input-files"] == {"image": "bytes", "pages[]": "path"}
+    assert paths["/predict"]["post"]["x-input-files"] == {}
     assert predict["x-worker"] == {"memory_mb": 512, "dollars_per_gb_second": 0.0000133334}
 
 
@@ -96,6 +100,10 @@ def test_a_response_has_the_schema_of_the_models_result(path: str, model: str) -
     assert "$.result" in errors
     assert "$.result" not in [error.json_path for error in result.iter_errors({"result": {model: 1}})]
     assert "$.result" not in [error.json_path for error in result.iter_errors({"result": None})]
+
+
+def test_the_limits_of_the_deployment() -> None:
+    assert described()["x-limits"] == LIMITS
 
 
 def test_a_status_is_of_any_model() -> None:

@@ -13,10 +13,12 @@ import pytest
 
 from inference.http.documents import Documents, content_security_policy
 from inference.http.messages import read_event
+from inference.references import MAX_REFERENCES
 from inference.settings import Deployed
 from scripts.console import ROOT
 from scripts.stack_defaults import DEPLOYED
 from tests.unit.test_description import MODELS
+from worker.payloads import MAX_BYTES as MAX_BYTES_IN_MEMORY
 
 FOLDER = ROOT / "lambda"
 PAGE = (FOLDER / "docs.html").read_text(encoding="utf-8")
@@ -30,8 +32,13 @@ ON = {"text": ("page", "card", "code", "field"), "faint": ("page", "card"), "on-
 """Colour of text -> the backgrounds that it is on."""
 
 
+LIMITS = {"max_body_bytes": 4_500_000, "max_upload_bytes": 10_000_000, "max_batch_items": 100}
+UPLOADS = "https://bucket.s3.eu-west-1.amazonaws.com/uploads/"
+
+
 def documents(authorizer: str = "NONE", folder: Path = FOLDER) -> Documents:
-    return Documents(folder, Deployed(**(DEPLOYED | {"authorizer": authorizer})), lambda: MODELS)
+    deployed = Deployed(**(DEPLOYED | {"authorizer": authorizer}))
+    return Documents(folder, deployed, lambda: MODELS, LIMITS, lambda: UPLOADS)
 
 
 def request(**headers: str) -> Any:
@@ -65,7 +72,8 @@ def test_no_secret_is_stored() -> None:
 def test_the_policy_names_script_and_style_by_their_content() -> None:
     headers = documents().page(request())["headers"]
     policy = headers["Content-Security-Policy"]
-    assert policy == content_security_policy(PAGE)
+    assert policy == content_security_policy(PAGE, UPLOADS)
+    assert f"connect-src 'self' {UPLOADS};" in policy
     for tag in ("script", "style"):
         (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", PAGE, re.DOTALL)
         digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()
@@ -79,6 +87,12 @@ def test_the_page_knows_how_to_authenticate(authorizer: str, names: list[str]) -
     page = documents(authorizer).page(request())["body"]
     (text,) = re.findall(r'<script type="application/json" id="schemes">(.*?)</script>', page)
     assert list(json.loads(text)) == names
+
+
+def test_the_page_knows_the_limits_that_no_setting_changes() -> None:
+    found = dict(re.findall(r"^const (MAX_\w+) = (\d+);", PAGE, re.MULTILINE))
+    assert int(found["MAX_BYTES_IN_MEMORY"]) == MAX_BYTES_IN_MEMORY
+    assert int(found["MAX_UPLOADS"]) == MAX_REFERENCES
 
 
 def test_a_scheme_cannot_end_its_element(tmp_path: Path) -> None:

@@ -28,13 +28,25 @@ class Documents:
     Args:
         folder: of openapi.json and docs.html.
         deployed: what differs between deployments.
-        models: returns every model as `GET /models/{model}` has it, and its worker's `memory_mb`.
+        models: returns every model as `GET /models/{model}` has it, with its worker's `memory_mb` and its
+            `input_files`.
+        limits: name of a setting -> its value, for the description.
+        uploads_url: returns what the link of every upload begins with.
     """
 
-    def __init__(self, folder: Path, deployed: Deployed, models: Callable[[], Sequence[Mapping[str, Any]]]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        deployed: Deployed,
+        models: Callable[[], Sequence[Mapping[str, Any]]],
+        limits: Mapping[str, int],
+        uploads_url: Callable[[], str],
+    ) -> None:
         self._folder = folder
         self._deployed = deployed
         self._models = models
+        self._limits = limits
+        self._uploads_url = uploads_url
 
     def openapi(self, request: HttpRequest) -> dict[str, Any]:
         """The response with the description."""
@@ -56,7 +68,7 @@ class Documents:
     def _description(self) -> str:
         from inference.http.openapi import as_text, describe_deployment
 
-        return as_text(describe_deployment(self._document, self._deployed, self._models()))
+        return as_text(describe_deployment(self._document, self._deployed, self._models(), self._limits))
 
     @cached_property
     def _page(self) -> tuple[str, str]:
@@ -65,7 +77,9 @@ class Documents:
 
         text = (self._folder / "docs.html").read_text(encoding="utf-8")
         schemes = json.dumps(security_schemes(self._document, self._deployed.authorizer)).replace("<", "\\u003c")
-        return text.replace(_SCHEMES, _SCHEMES.replace("{}", schemes)), content_security_policy(text)
+        return text.replace(_SCHEMES, _SCHEMES.replace("{}", schemes)), content_security_policy(
+            text, self._uploads_url()
+        )
 
     @property
     def _document(self) -> Mapping[str, Any]:
@@ -73,15 +87,17 @@ class Documents:
         return document
 
 
-def content_security_policy(page: str) -> str:
-    """A policy by which a page runs its own script and style, calls its own origin, and does nothing else."""
+def content_security_policy(page: str, uploads_url: str) -> str:
+    """A policy by which a page runs its own script and style, calls its own origin and URLs that begin with
+    `uploads_url`, and does nothing else.
+    """
     hashes = {
         tag: " ".join(_hash(text) for text in re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL))
         for tag in ("script", "style")
     }
     return (
-        f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; connect-src 'self'; "
-        "img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; connect-src 'self' "
+        f"{uploads_url}; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 
 

@@ -36,13 +36,19 @@ def security_schemes(document: Mapping[str, Any], authorizer: str) -> Node:
     return {name: scheme for name, scheme in schemes.items() if scheme.get("x-authorizer") == authorizer}
 
 
-def describe_deployment(document: Mapping[str, Any], deployed: Deployed, models: Sequence[Mapping[str, Any]]) -> Node:
+def describe_deployment(
+    document: Mapping[str, Any],
+    deployed: Deployed,
+    models: Sequence[Mapping[str, Any]],
+    limits: Mapping[str, int],
+) -> Node:
     """The description of a deployment.
 
     Args:
         document: openapi.json.
         deployed: what differs between deployments.
-        models: every model as `GET /models/{model}` has it, and its worker's `memory_mb`.
+        models: every model as `GET /models/{model}` has it, with its worker's `memory_mb` and its `input_files`.
+        limits: name of a setting -> its value.
     """
     schemes = security_schemes(document, deployed.authorizer)
     components: Node = {**document["components"], "securitySchemes": schemes}
@@ -70,7 +76,8 @@ def describe_deployment(document: Mapping[str, Any], deployed: Deployed, models:
                 paths.setdefault(path.replace("{model}", model["name"]), {})[method] = made
     described = {key: value for key, value in document.items() if key != _PRICES}
     security: list[Node] = [{name: []} for name in schemes]
-    return {**described, "security": security, "paths": paths, "components": _used(paths, components)}
+    used = _used(paths, components)
+    return {**described, "security": security, "x-limits": dict(limits), "paths": paths, "components": used}
 
 
 def _switched_on(parameters: Sequence[Node], components: Mapping[str, Any], without: Sequence[str]) -> list[Node]:
@@ -85,6 +92,7 @@ def _of_one_model(operation: Mapping[str, Any], model: Mapping[str, Any], price:
         "parameters": [each for each in operation["parameters"] if each != _MODEL],
         "responses": {status: each for status, each in operation["responses"].items() if each != _UNKNOWN_MODEL},
         "x-model": model["name"],
+        "x-input-files": dict(model["input_files"]),
         "x-worker": {"memory_mb": model["memory_mb"], "dollars_per_gb_second": price},
     }
 

@@ -178,6 +178,10 @@ class Payloads:
 
     # Uploads
 
+    def uploads_url(self) -> str:
+        """What the link of every upload begins with. Raises Unavailable."""
+        return self._bucket.download_link("uploads/", self._link_seconds).partition("?")[0]
+
     def new_upload(self, caller: str, content_type: Any, size: Any, now: int) -> Upload:
         """A presigned upload of exactly this size and media type. It can be made once.
 

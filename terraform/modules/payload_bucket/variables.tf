@@ -22,7 +22,7 @@ variable "retention_days" {
 }
 
 variable "cors_origins" {
-  description = "Origins of web pages that may use the presigned links, such as https://example.com; [] is none."
+  description = "Origins of web pages that may use the presigned links, such as https://example.com; [] is none. They need not be known in a plan, but how many there are."
   type        = list(string)
   nullable    = false
 }

@@ -90,6 +90,11 @@ run "one_model" {
     condition     = local.cors == null && var.tls_only && var.deletion_protection
     error_message = "the defaults must be the safe ones"
   }
+
+  assert {
+    condition     = jsonencode(local.upload_origins) == jsonencode(["https://mockapi.execute-api.eu-west-1.amazonaws.com"])
+    error_message = "the page GET /docs, and no page of another origin, must be able to upload"
+  }
 }
 
 run "monitored" {
@@ -277,10 +282,8 @@ run "artifact_in_s3" {
 }
 
 run "own_domain" {
-  command = plan
-
   variables {
-    api_url             = "https://inference.example.com"
+    api_url             = "https://inference.Example.com:443/v1"
     deletion_protection = false
     cors                = { allow_origins = ["https://app.example.com"] }
   }
@@ -291,8 +294,13 @@ run "own_domain" {
   }
 
   assert {
-    condition     = output.deployment.api_url == "https://inference.example.com" && length(output.deployment.protected) == 0
+    condition     = output.deployment.api_url == "https://inference.Example.com:443/v1" && length(output.deployment.protected) == 0
     error_message = "clients must be sent to the domain that was given"
+  }
+
+  assert {
+    condition     = jsonencode(local.upload_origins) == jsonencode(["https://mockapi.execute-api.eu-west-1.amazonaws.com", "https://inference.example.com", "https://app.example.com"])
+    error_message = "the page must be able to upload wherever it is opened, and the pages of other origins"
   }
 }
 

@@ -16,7 +16,7 @@ from moto import mock_aws
 from inference.aws.boto3_bucket import Boto3Bucket
 from inference.aws.bucket import LeanBucket
 from inference.errors import Unavailable
-from inference.store.payloads import Bucket, Link
+from inference.store.payloads import Bucket, Link, Payloads
 from tests.integration.clients.s3_relay import S3Relay
 
 NAME = "payloads-of-tests"
@@ -123,6 +123,13 @@ def test_links(bucket: Bucket, relay: S3Relay) -> None:
     assert (found.content, found.content_type) == (b"png", "image/png")
     assert exchange(relay, "PUT", link, b"gnp")[0] == 412, "an upload is made once"
     assert exchange(relay, "GET", Link(bucket.download_link("uploads/o/2", 900), {})) == (200, b"png")
+
+
+def test_every_upload_begins_with_the_uploads_url(bucket: Bucket) -> None:
+    payloads = Payloads(bucket, 900, 1_000)
+    url = payloads.uploads_url()
+    assert url.endswith("/uploads/")
+    assert payloads.new_upload("me", "image/png", 7, 0).link.url.startswith(url)
 
 
 def test_the_lean_one_retries(relay: S3Relay) -> None:
