@@ -6,11 +6,13 @@ import threading
 from collections.abc import Callable, Iterator
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scripts.deployment.terraform import terraform_env
+from tests.provider_process import install_provider, running_provider
 from tests.terraform.plans import ACCOUNT, DIGEST, PARTITIONS, REGION, Json, Plan
 from tests.terraform.runner import ENVIRONMENTS, SOURCE, Terraform
 
@@ -38,18 +40,26 @@ ZONES = """\
 
 
 @pytest.fixture(scope="session")
-def terraform(tmp_path_factory: pytest.TempPathFactory, sts: str) -> Terraform:
-    """Terraform in a fresh copy: the checkout stays as it is."""
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The AWS provider that the environments pin."""
+    return install_provider(tmp_path_factory.mktemp("provider"), terraform_env())
+
+
+@pytest.fixture(scope="session")
+def terraform(tmp_path_factory: pytest.TempPathFactory, sts: str, provider: Path) -> Iterator[Terraform]:
+    """Terraform in a fresh copy: the checkout stays as it is. All its commands share one process of the provider."""
     copy = tmp_path_factory.mktemp("repository") / "terraform"
     shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "*_override.tf*"))
     (copy.parent / "worker").symlink_to(SOURCE.parent / "worker")  # the manifests, which the stack reads
     (copy.parent / "lambda").symlink_to(SOURCE.parent / "lambda")  # openapi.json, from which it takes the routes
     own = {name: value for name, value in terraform_env().items() if not name.startswith(("AWS_", "TF_VAR_"))}
     credentials = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION}
-    terraform = Terraform(copy, own | credentials | {"AWS_ENDPOINT_URL": sts, "AWS_EC2_METADATA_DISABLED": "true"})
-    for environment in ENVIRONMENTS:
-        terraform.override(f"environments/{environment}", {})  # no bucket is there
-    return terraform
+    env = own | credentials | {"AWS_ENDPOINT_URL": sts, "AWS_EC2_METADATA_DISABLED": "true"}
+    with running_provider(provider, copy / "environments" / "local", env) as attached:
+        terraform = Terraform(copy, env | attached)
+        for environment in ENVIRONMENTS:
+            terraform.override(f"environments/{environment}", {})  # no bucket is there
+        yield terraform
 
 
 @pytest.fixture(scope="session")

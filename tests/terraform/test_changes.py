@@ -6,7 +6,7 @@ import json
 import re
 import socket
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from inference.requests import FINAL
 from inference.telemetry import MEASURED, NAMESPACE
 from scripts.deployment.terraform import terraform_env
 from scripts.local.emulator import Emulator
+from tests.provider_process import running_provider
 from tests.terraform.plans import DIGEST, REGION, Json
 from tests.terraform.runner import SOURCE, Terraform
 
@@ -53,9 +54,9 @@ IMAGE = {"image": {"uri": f"repository@{DIGEST}"}}
 class Changing:
     """Modules that are applied again and again: a function with or without an API, or any others."""
 
-    def __init__(self, folder: Path, emulator: Emulator) -> None:
+    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
         self._folder = folder
-        self._terraform = Terraform(folder, emulator.client_env(terraform_env()))
+        self._terraform = Terraform(folder, env)
 
     def apply(
         self,
@@ -134,7 +135,7 @@ class Changing:
 
 
 @pytest.fixture
-def changing(tmp_path: Path) -> Iterator[Changing]:
+def changing(tmp_path: Path, provider: Path) -> Iterator[Changing]:
     """A folder of Terraform's with an emulator of its own."""
     with zipfile.ZipFile(tmp_path / "api.zip", "w") as archive:
         archive.writestr("api.py", "def handler(event, context): ...")
@@ -143,7 +144,9 @@ def changing(tmp_path: Path) -> Iterator[Changing]:
         port = probe.getsockname()[1]
     emulator = Emulator(port, tmp_path / "emulator", lifetime_seconds=300)
     emulator.start()
-    yield Changing(tmp_path, emulator)
+    env = emulator.client_env(terraform_env())
+    with running_provider(provider, tmp_path, env) as attached:
+        yield Changing(tmp_path, env | attached)
     emulator.stop()
 
 
