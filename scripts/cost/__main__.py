@@ -16,6 +16,7 @@ from rich.console import Console
 
 from scripts.console import BUILD, ROOT, CommandError, note, run
 from scripts.cost import capacity, deployment, measured, plot, prices, report, usage
+from scripts.cost.files import MOST_LINES
 from scripts.cost.requests import ASSUMED_POLLS
 from scripts.deployment import terraform
 from scripts.deployment.terraform_process import capture
@@ -108,7 +109,7 @@ def main() -> int:
     parser.add_argument("--fill", help="requests in a batch, on average; default: what the batch window collects")
     parser.add_argument("--polls", type=float, default=ASSUMED_POLLS, help="status queries per request")
     parser.add_argument(
-        "--items", type=int, default=1, help="requests that are submitted together, as a batch; 1 to 100"
+        "--items", type=int, default=1, help="requests that are submitted together, as a batch; above 100, in a file"
     )
     parser.add_argument("--waits", type=float, default=0.0, help="seconds that a submit waits for its result")
     parser.add_argument("--webhooks", type=float, default=0.0, help="webhooks per request: the share that has one")
@@ -125,7 +126,7 @@ def main() -> int:
         run_ms=run_times(args.run_ms, planned.models),
         fill=None if args.fill is None else _positive(args.fill, f"FILL={args.fill}"),
         polls=max(0.0, args.polls),
-        items=min(max(1, args.items), 100),
+        items=min(max(1, args.items), MOST_LINES),
         waits=max(0.0, args.waits),
         webhooks=max(0.0, args.webhooks),
         keys=max(1, args.keys),

@@ -107,7 +107,15 @@ class Deployment:
     @property
     def deliverer(self) -> Function | None:
         """The function that sends webhooks, where there are some."""
-        return next((function for function in self.others if function.name.endswith("-deliverer")), None)
+        return self._other("-deliverer")
+
+    @property
+    def batches(self) -> Function | None:
+        """The function that makes the items of batches from files."""
+        return self._other("-batches")
+
+    def _other(self, ending: str) -> Function | None:
+        return next((function for function in self.others if function.name.endswith(ending)), None)
 
 
 def read(plan: Json) -> Deployment:

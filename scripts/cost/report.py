@@ -10,6 +10,7 @@ from rich.table import Table
 
 from scripts.cost import alternatives, capacity, usage
 from scripts.cost.deployment import Deployment
+from scripts.cost.files import MOST_LINES
 from scripts.cost.measured import Measured
 from scripts.cost.prices import DAYS_PER_MONTH, Prices
 from scripts.cost.requests import ASSUMED_POLLS, MILLION, status_lines
@@ -85,6 +86,8 @@ class Estimate:
         traffics["a webhook"] = replace(plain, webhooks=1.0)
         for items in ITEMS:
             traffics[f"batches of {items}, {polls:g} status queries of each"] = replace(plain, items=items, polls=polls)
+        by_file = f"files of {MOST_LINES:,} lines, {polls:g} status queries of each"
+        traffics[by_file] = replace(plain, items=MOST_LINES, polls=polls)
         return {way: replace(self, traffic=traffic).per_million(name, load) for way, traffic in traffics.items()}
 
 

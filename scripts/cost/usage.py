@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scripts.cost.deployment import Deployment, Function, Worker
+from scripts.cost.files import BODY_ITEMS, file_lines
 from scripts.cost.measured import Measured
 from scripts.cost.prices import DAYS_PER_MONTH, HOURS_PER_MONTH, SECONDS_PER_MONTH, Line
 from scripts.cost.requests import (
@@ -79,7 +80,8 @@ class Traffic:
         run_ms: model -> how long the worker runs for one request, at its memory; for others what was measured counts.
         fill: requests in one batch, on average; None: what the batch window collects.
         polls: status queries per request.
-        items: requests that are submitted together, as a batch; then `polls` are of each batch. 1: each alone.
+        items: requests that are submitted together, as a batch; then `polls` are of each batch. 1: each alone; above
+            100: in a file.
         waits: seconds that a submit waits for the result (Prefer: wait), on average.
         webhooks: webhooks per request.
         keys: API keys in use at the same time, each by as many calls.
@@ -223,7 +225,9 @@ def requests_of(deployment: Deployment, worker: Worker, load: Load, traffic: Tra
     warm = api.provisioned > 0
     listed = [Line("list of requests", "dynamodb_writes", requests * LIST_WRITES)] if deployment.listed else []
     large = large_lines(requests * traffic.large, traffic.large_bytes) if traffic.large else []
-    if traffic.items > 1:
+    if traffic.items > BODY_ITEMS:
+        calls = file_lines(deployment, load.work, requests, traffic.items, traffic.polls, warm)
+    elif traffic.items > 1:
         calls = batch_lines(load.work, requests, traffic.items, traffic.polls, api.architecture, warm)
     else:
         calls = [

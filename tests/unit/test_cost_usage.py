@@ -91,6 +91,26 @@ def test_requests_in_batches() -> None:
     assert bill["api function"] < alone["api function"] / 5
 
 
+def test_requests_in_files() -> None:
+    deployed = replace(DEPLOYMENT, others=(Function("p-batches", 512, 120, "x86_64"),))
+    bill = month(deployed, Traffic(items=10_000), 100_000)
+    alone = month(deployed, Traffic(), 100_000)
+    # 300 files. Each: an upload, a submit, two status queries, a hundred pages.
+    assert bill["HTTP API"] == pytest.approx(300 * 104e-6)
+    # A check of a hundred lines is one call, their creation 1 + 4 + 10; with 2 reads of the file, 2 more writes and its
+    # deletion 1,605 calls of 5 ms, and 1.5 s of CPU at 512 / 1,769 of a vCPU: 13.208 s of 0.5 GB
+    assert bill["batches function"] == pytest.approx(300 * (13.208 * 0.5 * 0.00001 + 0.2e-6), rel=1e-4)
+    # One write for each step of the two passes, two of the submit, two more; half a unit for each record and item
+    assert bill["DynamoDB writes"] - alone["DynamoDB writes"] == pytest.approx(300 * 204 * 0.6e-6)
+    assert bill["DynamoDB reads"] == pytest.approx(300 * (2 * 1000.5 + 100 * 50.5) * 0.1e-6)
+    assert bill["S3"] == pytest.approx(300 * (5e-6 + 3 * 0.4e-6))
+    # Ten messages in a send, and three calls for the batch's own message
+    assert alone["SQS"] - bill["SQS"] == pytest.approx((2.7e6 - 900) * 0.4e-6)
+    assert bill["worker"] == alone["worker"]
+    without = month(DEPLOYMENT, Traffic(items=10_000), 100_000)
+    assert without["batches function"] == bill["batches function"]
+
+
 def test_a_key_is_asked_for_once_in_the_time_that_it_is_remembered() -> None:
     keyed = replace(DEPLOYMENT, authorizer=replace(API, name="authorizer"), cache_seconds=60)
     # 8,640,000 calls a day are 100 a second, 10 of each key: asked for every 60.1 s, so 10 x 43,128 times a month.
