@@ -124,8 +124,8 @@ def test_the_key_encrypts_everything(plan_of: PlanOf) -> None:
         ),
     ]
     for kind, argument, count in (
-        ("aws_sqs_queue", "kms_master_key_id", len(MODELS) + 1),
-        ("aws_cloudwatch_log_group", "kms_key_id", len(MODELS) + 5),
+        ("aws_sqs_queue", "kms_master_key_id", len(MODELS) + 2),
+        ("aws_cloudwatch_log_group", "kms_key_id", len(MODELS) + 6),
         ("aws_sns_topic", "kms_master_key_id", 1),
     ):
         found = [values[argument] for values in plan.of(kind).values()]
@@ -224,6 +224,10 @@ def test_queues_follow_the_timeouts_of_their_functions(plan_of: PlanOf, environm
     assert queue["visibility_timeout_seconds"] == 6 * timeouts[f"{prefix}worker-sentiment"] + 3
     assert dlq["visibility_timeout_seconds"] >= 6 * timeouts[f"{prefix}dead-letters"]
     assert dlq["message_retention_seconds"] >= queue["message_retention_seconds"]
+    batches = queues[f"{prefix}batches"]
+    assert batches["visibility_timeout_seconds"] == 6 * timeouts[f"{prefix}batches"]
+    grace = defaults("sweeper")["grace_seconds"]
+    assert batches["visibility_timeout_seconds"] < grace, "a step is repeated before its items count as lost"
     mapping = plan.of("aws_lambda_event_source_mapping")[
         'module.stack.module.worker["sentiment"].aws_lambda_event_source_mapping.queue'
     ]
