@@ -145,6 +145,20 @@ class Record:
 
     replayed_at: int | None = None  # set by replay
 
+    @property
+    def claimed(self) -> bool:
+        """Whether a worker has had it, or it is final."""
+        return self.status is not Status.PENDING or self.attempts > 0
+
+    @property
+    def ended_as_lost(self) -> bool:
+        """Whether the sweeper ended it, and no worker has had it."""
+        return (
+            self.status is Status.FAILED
+            and self.attempts == 0
+            and json.loads(self.error or "{}").get("code") == ErrorCode.LOST
+        )
+
     def status_at(self, now: int) -> Status:
         """The status for a reader: past its deadline an unclaimed request is expired, also before the sweeper writes
         it."""

@@ -22,7 +22,6 @@ which each claim requires of its message, so the message of the first submit can
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,7 +47,6 @@ from inference.references import upload_ids
 from inference.requests import (
     FINAL,
     OPEN,
-    ErrorCode,
     Record,
     Status,
     WebhookState,
@@ -244,7 +242,7 @@ class Service:
     def _was_claimed(self, request_id: str) -> bool:
         """Whether a worker has claimed the request, so that it must not be discarded."""
         current = self._table.get(request_id, consistent=True)
-        return current is not None and _claimed(current)
+        return current is not None and current.claimed
 
     def _repeat(self, record: Record, existing: Record, value: Any, now: int, webhook: str | None) -> Record:
         """The key was used before: the same request again, another one, one whose message may not have been sent, or
@@ -258,7 +256,7 @@ class Service:
             raise KeyReused(detail, request_id=existing.request_id)
         if _never_accepted(existing):
             return self._create_again(placed(record, value), existing, value, now, webhook)
-        if existing.submit_id is None or _claimed(existing) or existing.status_at(now) is not Status.PENDING:
+        if existing.submit_id is None or existing.claimed or existing.status_at(now) is not Status.PENDING:
             return existing
         match self._table.apply([transitions.take_over_submit(existing, new_request_id(), now)])[0]:
             case Applied(record=taken) if taken is not None:
@@ -402,15 +400,6 @@ def _unknown_request() -> UnknownRequest:
     return UnknownRequest("There is no request with this id, or it is past its retention.")
 
 
-def _claimed(record: Record) -> bool:
-    return record.status is not Status.PENDING or record.attempts > 0
-
-
 def _never_accepted(record: Record) -> bool:
     """Whether the sweeper ended a keyed request as lost before its message was confirmed."""
-    return (
-        record.status is Status.FAILED
-        and record.submit_id is not None
-        and record.attempts == 0
-        and json.loads(record.error or "{}").get("code") == ErrorCode.LOST
-    )
+    return record.submit_id is not None and record.ended_as_lost

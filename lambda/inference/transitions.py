@@ -85,15 +85,9 @@ def _bound(*names: str) -> dict[str, Param]:
 # Submit. Creating and discarding a record are not updates, but their conditions are here too.
 
 CREATE_IF = Or(Missing("request_id"), Le("delete_at", Param("now_seconds")))
-CREATE_AGAIN_IF = Or(
-    *CREATE_IF.parts,
-    And(
-        Eq("status", Status.FAILED),
-        Eq("attempts", 0),
-        Eq("submit_id", Param("seen")),
-        Eq("finished_at", Param("finished_at")),
-    ),
-)
+_FAILED_AS_SEEN = (Eq("status", Status.FAILED), Eq("attempts", 0), Eq("finished_at", Param("finished_at")))
+CREATE_AGAIN_IF = Or(*CREATE_IF.parts, And(*_FAILED_AS_SEEN, Eq("submit_id", Param("seen"))))
+CREATE_ITEM_AGAIN_IF = Or(*CREATE_IF.parts, And(*_FAILED_AS_SEEN, Missing("submit_id")))  # its batch has one
 
 _NEVER_CLAIMED = (Eq("status", Status.PENDING), Eq("attempts", 0), Eq("submitted_at", Param("submitted_at")))
 DISCARD_IF = Or(Missing("request_id"), And(*_NEVER_CLAIMED, Missing("submit_id")))
@@ -231,11 +225,15 @@ FORGET_INPUT = Transition(FAILED, None, removes=("input",))
 
 def create_if(record: Record, lost: Record | None = None) -> tuple[Condition, Mapping[str, Value]]:
     """The condition for creating a record, and its values. It may replace a record past its retention, since DynamoDB's
-    TTL deletes late, and `lost` as it was read: a failed record whose keyed submit was never confirmed."""
+    TTL deletes late, and `lost` as it was read: a failed record whose keyed submit, or whose batch's, was never
+    confirmed."""
     values: dict[str, Value] = {"now_seconds": record.submitted_at // 1000}
     if lost is None:
         return CREATE_IF, values
-    return CREATE_AGAIN_IF, {**values, "seen": lost.submit_id or "", "finished_at": lost.finished_at or 0}
+    values["finished_at"] = lost.finished_at or 0
+    if lost.submit_id is None:
+        return CREATE_ITEM_AGAIN_IF, values
+    return CREATE_AGAIN_IF, {**values, "seen": lost.submit_id}
 
 
 def discard_if(record: Record) -> tuple[Condition, Mapping[str, Value]]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from inference.requests import new_request_id
+from inference.store.request_queue import RequestQueue
 from scripts.stack_defaults import PAYLOAD_BUCKET
 from tests.events import golden
 from tests.integration.aws_faults import ALWAYS, KINDS, AwsFault, injected
@@ -128,6 +129,29 @@ def test_cancel(system: System) -> None:
     assert system.cancel_batch(accepted["batch_id"])["statusCode"] == 200
     system.run_worker()
     assert (counts(system, accepted), system.model.passes) == ({"cancelled": 2}, [])
+
+
+def test_a_keyed_batch_that_died_is_accepted_again_after_its_items_were_lost(
+    system: System, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit):
+        patch.setattr(RequestQueue, "send_many", die)
+        system.submit_batch(LOVELY, WORST, key="k")
+    for _ in range(2):
+        system.clock.advance(1000)
+        system.sweep()
+    lost = system.requests()["json"]["requests"]
+    assert [request["error"]["code"] for request in lost] == ["lost", "lost"]
+    accepted = submitted(system, LOVELY, WORST, key="k")
+    assert {request["request_id"] for request in lost} == set(accepted["request_ids"])
+    system.run_worker()
+    shown = system.batch(accepted["poll_url"])["json"]
+    assert [item["result"]["prediction"] for item in shown["items"]] == ["positive", "negative"]
+    assert submitted(system, LOVELY, WORST, key="k") == accepted
+    assert system.messages() == 0
 
 
 def test_an_unchanged_batch_has_no_body(system: System) -> None:

@@ -176,6 +176,27 @@ class TableContract:
             (new if replaced else current).status is Status.PENDING
         )
 
+    @pytest.mark.parametrize(
+        ("changes", "replaced"),
+        [
+            ({}, True),
+            ({"attempts": 1}, False),
+            ({"status": Status.PENDING}, False),
+            ({"submit_id": "s"}, False),
+            ({"finished_at": NOW + 1}, False),
+        ],
+        ids=["as_read", "claimed", "created_again", "keyed", "lost_again"],
+    )
+    def test_an_item_that_was_lost_before_its_batch_was_accepted_gives_its_place(
+        self, subject: Subject, changes: dict[str, Any], replaced: bool
+    ) -> None:
+        lost = fresh(status=Status.FAILED, error="{}", finished_at=NOW, submitted_at=NOW - 10**6, batch_id="b")
+        current = dataclasses.replace(lost, **changes)
+        subject.put(current)
+        new = dataclasses.replace(a_record(), request_id=lost.request_id, batch_id="b")
+        assert subject.table.create(new, lost) == (None if replaced else current)
+        assert subject.table.get(lost.request_id, consistent=True) == (new if replaced else current)
+
     def test_a_lost_request_that_is_gone_is_created(self, subject: Subject) -> None:
         new = fresh(submit_id="t")
         lost = dataclasses.replace(new, status=Status.FAILED, submit_id="s", finished_at=NOW)

@@ -120,6 +120,117 @@ class TestAKilledSubmit:
         assert len(both.computed()) == len(set(both.computed()))
 
 
+def killed_and_swept(number: int, after: bool) -> Both:
+    """A keyed submit that was killed, and whose items were swept."""
+    both = Both()
+    step = Step(number, kill)
+    both.when(step, after)
+    with suppress(Killed):
+        both.submit("k")
+    assert step.done
+    both.when(lambda _: None, after)
+    both.work()
+    return both
+
+
+class TestAKilledSubmitWhoseItemsWereEndedAsLost:
+    @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+    @pytest.mark.parametrize("number", range(len(SUBMIT)), ids=lambda number: f"{number}_{SUBMIT[number]}")
+    def test_its_repeat_runs_each_item_once(self, number: int, after: bool) -> None:
+        both = killed_and_swept(number, after)
+        batch = both.submit("k")
+        both.work()
+        assert both.counts(batch) == {"succeeded": 3}
+        assert both.computed() == sorted(TEXTS)
+        assert both.submit("k").seed == batch.seed
+        both.work()
+        assert both.computed() == sorted(TEXTS)
+
+    @pytest.mark.parametrize("swept", [False, True], ids=["soon", "swept again"])
+    @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+    @pytest.mark.parametrize("number", range(16))
+    @pytest.mark.parametrize("first", [5, 6], ids=["nothing sent", "one sent"])
+    def test_a_repeat_that_is_killed_is_repeated(self, first: int, number: int, after: bool, swept: bool) -> None:
+        both = killed_and_swept(first, after=False)
+        both.when(Step(number, kill), after)
+        with suppress(Killed):
+            both.submit("k")
+        both.when(lambda _: None, after)
+        if swept:
+            both.work()
+        batch = both.submit("k")
+        both.work()
+        assert both.counts(batch) == {"succeeded": 3}
+        assert both.computed() == sorted(TEXTS)
+
+    @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+    @pytest.mark.parametrize("number", range(12))
+    def test_two_repeats_at_once(self, number: int, after: bool) -> None:
+        both = killed_and_swept(5, after=False)
+
+        def repeat() -> None:
+            both.when(lambda _: None, after)
+            both.clock.advance(ms=1)
+            both.submit("k")
+
+        both.when(Step(number, repeat), after)
+        batch = both.submit("k")
+        both.work()
+        assert both.counts(batch) == {"succeeded": 3}
+        assert both.computed() == sorted(TEXTS)
+
+    @pytest.mark.parametrize("operation", ["create_batch", "apply_batch", "get_many", "create", "put", "send_many"])
+    @pytest.mark.parametrize("took_effect", [False, True])
+    def test_a_repeat_that_aws_rejects_is_repeated(self, operation: str, took_effect: bool) -> None:
+        both = killed_and_swept(5, after=False)
+        targets = (both.batch_table, both.worker.table, both.worker.bucket, both.worker.queue)
+        for target in targets:
+            target.faults = [Fault(operation, done=took_effect)]
+        with suppress(Unavailable):
+            both.submit("k")
+        for target in targets:
+            target.faults = []
+        batch = both.submit("k")
+        both.work()
+        assert both.counts(batch) == {"succeeded": 3}
+        assert both.computed() == sorted(TEXTS)
+
+    @pytest.mark.parametrize("when", ["before", "after"])
+    def test_a_message_of_the_first_submit_that_arrives_after_all_runs_nothing_twice(self, when: str) -> None:
+        both = Both()
+        both.when(Step(SUBMIT.index("apply_batch"), kill))
+        with suppress(Killed):
+            both.submit("k")
+        both.when(lambda _: None)
+        messages, both.worker.queue.messages = both.worker.queue.messages, {}
+        both.work()
+        assert both.computed() == []
+        batch = both.submit("k")
+        if when == "before":
+            both.worker.queue.messages = messages | both.worker.queue.messages
+        both.work()
+        if when == "after":
+            both.worker.queue.messages = messages
+            both.work()
+        assert both.counts(batch) == {"succeeded": 3}
+        assert both.computed() == sorted(TEXTS)
+
+    def test_the_input_object_of_the_lost_item_is_deleted(self) -> None:
+        both = killed_and_swept(5, after=False)
+        (before,) = both.worker.bucket.objects
+        both.submit("k")
+        (after,) = both.worker.bucket.objects
+        assert before != after
+
+    def test_other_ends_than_lost_stay(self) -> None:
+        both = killed_and_swept(5, after=False)
+        both.clock.advance(ms=DEADLINE * 1000)
+        batch = both.submit("k")
+        both.work()
+        assert both.counts(batch) == {"failed": 3}, "past the deadline of the batch"
+        assert both.computed() == []
+
+
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("number", range(len(SUBMIT) - 1), ids=lambda number: f"{number}_{SUBMIT[number]}")
 def test_a_submit_without_a_key_that_is_killed_leaves_nothing_open(number: int, after: bool) -> None:

@@ -146,10 +146,13 @@ def test_the_conditions_of_other_calls() -> None:
         "ExpressionAttributeValues": {":now_seconds": {"N": "7"}},
     }
     again = condition_arguments(*create_if(a_record(), lost=a_record(submit_id="s", finished_at=9)))
-    assert again["ConditionExpression"] == (
+    item_again = condition_arguments(*create_if(a_record(), lost=a_record(finished_at=9)))
+    as_seen = (
         "attribute_not_exists(#request_id) OR #delete_at <= :now_seconds OR (#status = :status_failed"
-        " AND #attempts = :attempts_0 AND #submit_id = :seen AND #finished_at = :finished_at)"
+        " AND #attempts = :attempts_0 AND #finished_at = :finished_at AND "
     )
+    assert again["ConditionExpression"] == as_seen + "#submit_id = :seen)"
+    assert item_again["ConditionExpression"] == as_seen + "attribute_not_exists(#submit_id))"
     assert again["ExpressionAttributeValues"][":finished_at"] == {"N": "9"}
     keyed = condition_arguments(*discard_if(a_record(submit_id="s")))
     assert keyed["ConditionExpression"] == (

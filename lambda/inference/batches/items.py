@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from inference import transitions
@@ -70,8 +71,50 @@ def create_items(
     Raises:
         Unavailable: not all may be written.
     """
-    records = [(record_of(batch, index, item, created_at), item.value) for index, item in items]
+    records = _records(batch, items, created_at)
     table.create_many([record for record, _ in records])
+    _send(batch, [(record, item.value) for record, item in records], payloads, queue)
+
+
+def complete_items(
+    batch: BatchRecord,
+    items: Sequence[tuple[int, Item]],
+    table: RequestTable,
+    payloads: Payloads,
+    queue: RequestQueue,
+    now: int,
+) -> None:
+    """The same for a batch of which an earlier submit, that was not accepted, may have written a part.
+
+    Items that are there stay, and get their messages again if no worker has had them. One that was ended as lost
+    meanwhile is created again: its new record has a later `submitted_at`, which each claim requires of its message, so
+    a message of the earlier submit can't run it.
+
+    Raises:
+        Unavailable: not all may be written.
+    """
+    wanted = {record.request_id: (record, item.value) for record, item in _records(batch, items, now)}
+    there = {record.request_id: record for record in table.get_many([*wanted], consistent=True)}
+    if batch.expires_at > now:
+        for request_id, lost in there.items():
+            if lost.ended_as_lost:
+                record = replace(wanted[request_id][0], submitted_at=now, resubmitted_at=None)
+                if table.create(record, lost) is None:
+                    payloads.drop_input(lost)
+    table.create_many([record for request_id, (record, _) in wanted.items() if request_id not in there])
+    current = table.get_many([*wanted], consistent=True)  # others may have created them
+    waiting = [(record, wanted[record.request_id][1]) for record in current if not record.claimed]
+    _send(batch, waiting, payloads, queue)
+
+
+def _records(
+    batch: BatchRecord, items: Sequence[tuple[int, Item]], created_at: int | None
+) -> list[tuple[Record, Item]]:
+    return [(record_of(batch, index, item, created_at), item) for index, item in items]
+
+
+def _send(batch: BatchRecord, records: Sequence[tuple[Record, Any]], payloads: Payloads, queue: RequestQueue) -> None:
+    """Write the objects and the messages of items: records with their inputs."""
     for record, value in records:
         payloads.keep_input(record, value)
     messages = [message_of(record, value) for record, value in records]

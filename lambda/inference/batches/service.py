@@ -4,7 +4,8 @@ A submit checks all items, and then writes the batch's record, the items' record
 
     new key or none    create batch -> create items -> (large: objects) -> send -> (keyed: confirm) -> accepted
     same key again     confirmed: accepted, like the first
-                       not confirmed: take the submit over -> create, send, confirm again -> accepted
+                       not confirmed: take the submit over -> create what is missing, or was ended as lost
+                                      -> send, confirm again -> accepted
     AWS rejects        discard the batch, unless it was taken over -> cancel the items -> Unavailable
 
 A batch from a file is its record and one message to the batches function, which does the rest (`creation.py`).
@@ -24,7 +25,14 @@ from typing import Any
 from inference.aws.deadline import Deadline
 from inference.batches import transitions
 from inference.batches.counting import Counting, Shown
-from inference.batches.items import MAX_ERROR_CHARACTERS, Item, cancel_items, checked_item, create_items
+from inference.batches.items import (
+    MAX_ERROR_CHARACTERS,
+    Item,
+    cancel_items,
+    checked_item,
+    complete_items,
+    create_items,
+)
 from inference.batches.record import BatchRecord, Stage
 from inference.catalog import Catalog, CatalogEntry
 from inference.errors import (
@@ -187,15 +195,18 @@ class Batches:
         return items
 
     def _send(
-        self, batch: BatchRecord, items: Sequence[Item], confirmed: bool, taken_over: bool = False
+        self, batch: BatchRecord, items: Sequence[Item], confirmed: bool, taken_over_at: int | None = None
     ) -> BatchRecord:
+        arguments = (batch, list(enumerate(items)), self._table, self._payloads, self._queues(batch.model))
         try:
             if batch.upload is not None:
                 self._queue.send(batch.batch_id)
+            elif taken_over_at is None:
+                create_items(*arguments)
             else:
-                create_items(batch, list(enumerate(items)), self._table, self._payloads, self._queues(batch.model))
+                complete_items(*arguments, taken_over_at)
         except Unavailable:
-            if not taken_over and self._discard(batch):
+            if taken_over_at is None and self._discard(batch):
                 cancel_items(self._table, batch.item_ids(0, batch.total), batch.submitted_at)
             elif batch.upload is not None and batch.input_digest is None:
                 return batch  # the batches function has it, so SQS did take the message
@@ -218,7 +229,7 @@ class Batches:
             return existing
         taken = self._batches.apply(transitions.take_over(existing, new_request_id()))
         if taken is not None:
-            return self._send(taken, items, confirmed=True, taken_over=True)
+            return self._send(taken, items, confirmed=True, taken_over_at=batch.submitted_at)
         current = self._batches.get(batch.batch_id, consistent=True)
         if current is None:
             raise Unavailable("the first batch with this key was withdrawn")
