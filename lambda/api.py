@@ -60,6 +60,7 @@ catalog = Catalog(settings.models, settings.default_model, packaged_models(Path(
 _dynamodb = clients.lean_client("dynamodb", deadline)
 _table = RequestTable(_dynamodb, settings.request_table, telemetry=telemetry)
 _limits = Limits(settings.max_attempts, settings.request_deadline_seconds, settings.retention_seconds)
+_webhook_url = settings.webhooks.default_url if settings.webhooks else None
 payloads = Payloads(clients.bucket(settings.payload_bucket, deadline), settings.link_seconds, settings.max_upload_bytes)
 service = Service(
     table=_table,
@@ -69,7 +70,7 @@ service = Service(
     limits=_limits,
     payloads=payloads,
     deadline=deadline,
-    webhook_url=settings.webhooks.default_url if settings.webhooks else None,
+    webhook_url=_webhook_url,
 )
 
 
@@ -100,8 +101,11 @@ batches = Batches(
     queue=BatchQueue(clients.lean_client("sqs", deadline), settings.batch_queue_url),
     max_items=settings.max_batch_items,
     deadline=deadline,
+    webhook_url=_webhook_url,
 )
-_of_batches = BatchRoutes(batches, payloads, telemetry, settings.max_body_bytes, settings.max_body_depth, now_ms)
+_of_batches = BatchRoutes(
+    batches, payloads, telemetry, settings.max_body_bytes, settings.max_body_depth, settings.webhooks, now_ms
+)
 snapshot.register(telemetry)
 
 
@@ -254,6 +258,7 @@ ROUTES = {
     "POST /batch/{model}": _of_batches.submit,
     "GET /batches/{batch_id}": _of_batches.show,
     "POST /batches/{batch_id}/cancel": _of_batches.cancel,
+    "POST /batches/{batch_id}/webhook": _of_batches.resend_webhook,
     "GET /requests": _requests,
     "GET /models": _models,
     "GET /models/{model}": _model,

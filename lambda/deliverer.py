@@ -1,4 +1,4 @@
-"""The deliverer function: sends the webhooks of final requests, with retries over a day."""
+"""The deliverer function: sends the webhooks of final requests and batches, with retries over a day."""
 
 from __future__ import annotations
 
@@ -6,13 +6,16 @@ import os
 from typing import Any
 
 from inference.aws import clients
+from inference.batches.counting import Counting
 from inference.settings import DelivererSettings
+from inference.store.batch_table import BatchTable
 from inference.store.payloads import file_links
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
 from inference.store.webhook_queue import WebhookQueue
 from inference.telemetry import Telemetry, function_name, now_ms
 from inference.webhooks.deliverer import Deliverer
+from inference.webhooks.outcomes import Batches, Requests
 from inference.webhooks.secrets import Secrets
 from inference.webhooks.sender import Sender
 
@@ -20,9 +23,14 @@ LEASE_MARGIN_MS = 2_000
 
 settings = DelivererSettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment, settings.pools)
+table = RequestTable(clients.client("dynamodb"), settings.request_table)
+batches = BatchTable(clients.client("dynamodb"), settings.request_table)
+requests = Requests(
+    table, lambda record, now: file_links(clients.bucket(settings.payload_bucket), record, settings.link_seconds, now)
+)
 deliverer = Deliverer(
-    RequestTable(clients.client("dynamodb"), settings.request_table),
-    lambda record, now: file_links(clients.bucket(settings.payload_bucket), record, settings.link_seconds, now),
+    requests,
+    Batches(batches, Counting(batches, table)),
     Sender(settings.webhooks.allow_loopback),
     Secrets(settings.webhook_secret_arn, clients.client),
     RequestQueue(clients.client("sqs"), settings.webhook_queue_url),

@@ -1,5 +1,5 @@
-"""The relay function: from the table's stream to the deliverer's queue, for requests that became final with a
-webhook."""
+"""The relay function: from the table's stream to the deliverer's queue, for requests and batches that became final with
+a webhook."""
 
 from __future__ import annotations
 
@@ -7,14 +7,22 @@ import os
 from typing import Any
 
 from inference.aws import clients
+from inference.batches.finishing import Finishing
 from inference.settings import RelaySettings
+from inference.store.batch_table import BatchTable
+from inference.store.request_table import RequestTable
 from inference.store.webhook_queue import WebhookQueue
-from inference.telemetry import Telemetry, function_name
+from inference.telemetry import Telemetry, function_name, now_ms
 from inference.webhooks.relay import Relay
 
 settings = RelaySettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment)
-relay = Relay(WebhookQueue(clients.client("sqs"), settings.webhook_queue_url), telemetry)
+finishing = Finishing(
+    BatchTable(clients.client("dynamodb"), settings.request_table),
+    RequestTable(clients.client("dynamodb"), settings.request_table),
+    telemetry,
+)
+relay = Relay(WebhookQueue(clients.client("sqs"), settings.webhook_queue_url), finishing, telemetry, now_ms)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -7,7 +7,9 @@ import os
 from typing import Any
 
 from inference.aws import clients
+from inference.batches.finishing import Finishing
 from inference.settings import SweeperSettings
+from inference.store.batch_table import BatchTable
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
 from inference.store.webhook_queue import WebhookQueue
@@ -37,8 +39,15 @@ sweeper = Sweeper(
     settings.sweep_grace_seconds * 1000,
     telemetry,
 )
+batches = BatchTable(clients.client("dynamodb"), settings.request_table)
 webhook_sweeper = (
-    WebhookSweeper(table, WebhookQueue(clients.client("sqs"), settings.webhook_queue_url), telemetry)
+    WebhookSweeper(
+        table,
+        batches,
+        Finishing(batches, table, telemetry),
+        WebhookQueue(clients.client("sqs"), settings.webhook_queue_url),
+        telemetry,
+    )
     if settings.webhook_queue_url
     else None
 )

@@ -103,14 +103,16 @@ def rights(
         reading_streams = {
             f"dynamodb:{name}" for name in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
         }
+        roles["sweeper"][1][0].add("dynamodb:BatchGetItem")
         roles["sweeper"][-1] = ({"dynamodb:Query"}, {table + "/index/open", table + "/index/webhooks"})
         roles["sweeper"].append(({"sqs:SendMessage"}, {queues + "webhooks"}))
         roles["relay"] = [
             (reading_streams, {table + "/stream/*"}),
+            ({"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"}, {table}),
             ({"sqs:SendMessage"}, {queues + "webhooks"}),
         ]
         roles["deliverer"] = [
-            ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {table}),
+            ({"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"}, {table}),
             (CONSUME | {"sqs:ChangeMessageVisibility", "sqs:ChangeMessageVisibilityBatch"}, {queues + "webhooks"}),
             ({"sqs:SendMessage"}, {queues + "webhooks-dlq"}),
             ({"s3:GetObject"}, {f"{requests}/attempt-*"}),

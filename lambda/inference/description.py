@@ -10,6 +10,7 @@ from typing import Any
 
 from inference.requests import OPEN, Record, Status, WebhookState
 from inference.run_times import RunTime
+from inference.webhooks.transitions import Announced
 
 MAX_POLL_SECONDS = 30
 
@@ -33,11 +34,12 @@ def describe(record: Record, now: int, files: Sequence[Mapping[str, Any]] = ()) 
         "started_at": iso_time(record.started_at),
         "finished_at": iso_time(record.finished_at),
         "expires_at": iso_time(record.expires_at),
-        "webhook": _describe_webhook(record),
+        "webhook": describe_webhook(record),
     }
 
 
-def _describe_webhook(record: Record) -> Mapping[str, Any] | None:
+def describe_webhook(record: Announced) -> Mapping[str, Any] | None:
+    """The webhook of a request or a batch as the API shows it; None: it has none."""
     if record.webhook_url is None:
         return None
     waits = record.webhook_state == WebhookState.RETRYING

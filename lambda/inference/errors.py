@@ -101,11 +101,11 @@ class InvalidWebhook(RequestError):
 
 
 class NoWebhook(RequestError):
-    """The request was submitted without a webhook, so there is none to send again."""
+    """The request or batch was submitted without a webhook, so there is none to send again."""
 
 
 class NotFinal(RequestError):
-    """The request is still `request_status`: its webhook is sent when it is final."""
+    """The request is still `request_status`, or the batch `batch_status`: its webhook is sent when it is final."""
 
 
 class Unavailable(InferenceError):

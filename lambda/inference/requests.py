@@ -26,7 +26,8 @@ class Status(StrEnum):
 
 
 class WebhookState(StrEnum):
-    """Where a request's webhook stands. The deliverer leaves `delivered` and `failed` alone; a resend does not."""
+    """Where the webhook of a request or a batch stands. The deliverer leaves `delivered` and `failed` alone; a resend
+    does not."""
 
     WAITING = "waiting"
     DELIVERING = "delivering"
@@ -34,6 +35,9 @@ class WebhookState(StrEnum):
     DELIVERED = "delivered"
     FAILED = "failed"
 
+
+BATCH = "batch"
+"""Of an item, as the stream's filter knows it: its end may be the end of a batch with a webhook."""
 
 MAX_ID_CHARACTERS = 64
 
@@ -97,6 +101,7 @@ class Record:
     stored_input: str | None = None  # the name of the input's object; None: the message has the input
     uploads: str | None = None  # the ids of those that the input refers to, with spaces between them
     batch_id: str | None = None  # of the batch that it is an item of
+    webhook_of: str | None = None  # `BATCH`: the batch has a webhook, which this item has a part in
 
     # Submit with a webhook. Attempts are counted through resends and replays, so that no two have one number
 
@@ -144,6 +149,11 @@ class Record:
     # Replay
 
     replayed_at: int | None = None  # set by replay
+
+    @property
+    def id(self) -> str:
+        """What the API calls it by."""
+        return self.request_id
 
     @property
     def claimed(self) -> bool:

@@ -49,7 +49,6 @@ from inference.requests import (
     OPEN,
     Record,
     Status,
-    WebhookState,
     can_be_id,
     digest_of_input,
     keyed_request_id,
@@ -63,8 +62,7 @@ from inference.store.request_queue import RequestQueue
 from inference.store.request_table import Applied, ConditionFailed, RequestTable
 from inference.submission import check_input
 from inference.webhooks import transitions as webhook_transitions
-from inference.webhooks.options import NONE
-from inference.webhooks.retries import MAX_DELIVERIES, MESSAGE_GRACE_MS
+from inference.webhooks.options import new_webhook
 
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 0.5
@@ -183,7 +181,7 @@ class Service:
             submit_id=new_request_id() if key else None,
             input_digest=digest,
             uploads=" ".join(references) or None,
-            **self._webhook(webhook, expires_at),
+            **new_webhook(webhook, self._webhook_url, expires_at),
         )
         try:
             value = check_input(entry, value, references, caller, now, self._payloads)
@@ -205,20 +203,6 @@ class Service:
         except Unavailable:
             self._discard(record)  # it may have been written
             raise
-
-    def _webhook(self, chosen: str | None, expires_at: int) -> dict[str, Any]:
-        """The fields of a new record's webhook. When it is due is the deadline, by which the request is final: if the
-        webhook was not sent by then, a message about it was lost."""
-        url = self._webhook_url if chosen is None else chosen
-        if url is None or url == NONE:
-            return {}
-        return {
-            "webhook_url": url,
-            "webhook_state": WebhookState.WAITING,
-            "webhook_attempts": 0,
-            "webhook_attempt_limit": MAX_DELIVERIES,
-            "webhook_due": expires_at + MESSAGE_GRACE_MS,
-        }
 
     def _send(self, record: Record, value: Any, taken_over: bool = False) -> Record:
         try:

@@ -16,7 +16,7 @@ locals {
   paths_without_route = concat(
     local.requests.list_by_caller ? [] : ["/requests"],
     local.api.docs == "off" ? ["/docs", "/openapi.json"] : [],
-    var.webhooks == null ? ["/requests/{request_id}/webhook"] : [],
+    var.webhooks == null ? ["/requests/{request_id}/webhook", "/batches/{batch_id}/webhook"] : [],
   )
 
   # Those that the description asks no credentials for.

@@ -51,7 +51,7 @@ data "aws_iam_policy_document" "dead_letters_logs" {
 
 data "aws_iam_policy_document" "sweeper_table" {
   statement {
-    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    actions   = concat(["dynamodb:GetItem", "dynamodb:UpdateItem"], var.webhooks == null ? [] : ["dynamodb:BatchGetItem"])
     resources = [local.table_arn]
   }
 

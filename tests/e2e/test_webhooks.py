@@ -35,6 +35,8 @@ TEXT = {"text": "what a lovely day"}
 QUEUE, DEAD_LETTERS = "inference-local-webhooks", "inference-local-webhooks-dlq"
 SEED = 20_261_126
 REQUESTS = 24
+ITEMS = 30
+"""Of the batch."""
 KILLING_SECONDS = 12
 VISIBILITY_SECONDS = 5
 """Of the queue, while processes are killed: a killed deliverer's messages come back after it."""
@@ -92,6 +94,40 @@ def test_the_default_webhook_is_of_every_request_that_names_none(own: Own) -> No
     assert not sent_by_default.keys() & {without, named}
 
 
+def test_a_batch_is_sent_once_when_all_its_items_are_final(api: Api, hooks: Hooks) -> None:
+    hooks.first("/batch", (410, {}))
+    items = [TEXT] * (ITEMS - 1) + [{"text": "worse"}]
+    accepted = api.call(
+        "POST",
+        f"/batch?webhook={hooks.url('/batch')}",
+        json.dumps({"items": items}).encode(),
+        content_type="application/json",
+    ).body
+    batch = f"/batches/{accepted['batch_id']}"
+
+    def shown(state: str) -> dict[str, Any]:
+        def read() -> Any:
+            return api.call("GET", f"{batch}?limit=0").body
+
+        eventually(f"the webhook is {state}", 90, lambda: read()["webhook"]["state"] == state)
+        body: dict[str, Any] = read()
+        return body
+
+    shown("failed")
+    (received,) = hooks.got("/batch")
+    document = verified(received)
+    assert (document["status"], document["counts"]["succeeded"], document["items"]) == ("finished", ITEMS, [])
+    answer = api.call("POST", f"{batch}/webhook", b"")
+    assert (answer.status, answer.body["webhook"]["state"]) == (202, "waiting")
+    as_documented("POST /batches/{batch_id}/webhook", answer)
+    last = shown("delivered")
+    assert statuses(last) == [410, 200]
+    first, second = hooks.got("/batch")
+    assert first.headers["webhook-id"] == second.headers["webhook-id"]
+    assert {**verified(second), "webhook": None} == {**last, "webhook": None}
+    assert webhook_of(api, accepted["request_ids"][0]) is None
+
+
 def test_an_unavailable_receiver_is_tried_again_and_one_that_is_gone_when_asked(api: Api, hooks: Hooks) -> None:
     hooks.first("/down", (503, {}))
     hooks.first("/gone", (410, {}))
@@ -126,7 +162,7 @@ def test_a_webhook_without_attempts_left_is_a_dead_letter_and_can_be_redriven(
     assert statuses(ended(api, request_id, "failed")) == [500]
     url = deployment.output("webhook_dead_letter_queue_url")
     (letter,) = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5)["Messages"]
-    assert WebhookMessage.from_body(letter["Body"]).request_id == request_id
+    assert WebhookMessage.from_body(letter["Body"]).id == request_id
     # What `aws sqs start-message-move-task` does, which the emulator does not have.
     sqs.send_message(QueueUrl=url_of(sqs, QUEUE), MessageBody=letter["Body"])
     sqs.delete_message(QueueUrl=url, ReceiptHandle=letter["ReceiptHandle"])

@@ -78,12 +78,14 @@ def test_a_body_that_is_no_batch(system: System, body: str) -> None:
     assert response["json"]["type"] == "/problems/invalid-batch"
 
 
-def test_a_batch_takes_no_webhook(system: System) -> None:
+def test_the_webhook_of_a_batch(system: System) -> None:
     event = golden("http_batch")
-    event["headers"]["webhook-url"] = "https://example.com/"
-    assert system.call(event)["json"]["type"] == "/problems/invalid-webhook"
-    event["headers"]["webhook-url"] = "none"
-    assert system.call(event)["statusCode"] == 202
+    for url, status in (("http://example.com/", 400), ("none", 202), ("https://example.com/", 202)):
+        event["headers"]["webhook-url"] = url
+        answer = system.call(event)
+        assert answer["statusCode"] == status
+    shown = system.batch(answer["json"]["poll_url"])["json"]["webhook"]
+    assert shown == {"url": "https://example.com/", "state": "waiting", "attempts": [], "next_attempt_at": None}
 
 
 def test_the_batchs_record_is_no_request(system: System) -> None:

@@ -17,7 +17,7 @@ from tests.integration.terraform_definition import MAX_RECEIVE_COUNT
 UNKNOWN = "6f1c2b1e-5d0a-4c57-9a3e-0d6b7f3a9c11"
 TEXT = {"text": "worst delay of my life, never again"}
 
-RESEND = "POST /requests/{request_id}/webhook"
+RESENDS = {"POST /requests/{request_id}/webhook", "POST /batches/{batch_id}/webhook"}
 
 Response = dict[str, Any]
 Produce = Callable[[System, str], Response]
@@ -57,12 +57,15 @@ def of_a_final_request(system: System, route: str) -> Response:
     return system.call(event_of(route, request_id=request_id))
 
 
-def of_a_request_with_a_webhook(final: bool) -> Produce:
+def of_one_with_a_webhook(final: bool) -> Produce:
+    """A request, or a batch where the route is about one."""
+
     def produce(system: System, route: str) -> Response:
-        accepted = system.call(event_of("POST /predict", webhook_url="https://example.com/hook"))
+        submit, name = ("POST /batch", "batch_id") if "{batch_id}" in route else ("POST /predict", "request_id")
+        accepted = system.call(event_of(submit, webhook_url="https://example.com/hook"))
         if final:
             system.run_worker()
-        return system.call(event_of(route, request_id=accepted["json"]["request_id"]))
+        return system.call(event_of(route, request_id=accepted["json"][name]))
 
     return produce
 
@@ -119,7 +122,7 @@ def while_the_service_raises(error: Exception) -> Produce:
 PRODUCERS: dict[int | str, Produce] = {
     200: of_what_the_route_is_about,
     201: sends(),
-    202: lambda system, route: (of_a_request_with_a_webhook(True) if route == RESEND else sends())(system, route),
+    202: lambda system, route: (of_one_with_a_webhook(True) if route in RESENDS else sends())(system, route),
     304: with_the_tag_of_an_earlier_answer,
     "/problems/already-final": of_a_final_request,
     "/problems/idempotency-key-reused": with_the_key_of_another,
@@ -129,7 +132,7 @@ PRODUCERS: dict[int | str, Produce] = {
     "/problems/invalid-input": sends({"text": ""}),
     "/problems/invalid-webhook": sends(webhook_url="http://example.com/"),
     "/problems/no-webhook": of_a_final_request,
-    "/problems/not-final": of_a_request_with_a_webhook(False),
+    "/problems/not-final": of_one_with_a_webhook(False),
     "/problems/invalid-batch": sends({"items": []}),
     "/problems/invalid-items": sends({"items": [TEXT, {"text": ""}]}),
     "/problems/invalid-reference": with_a_reference_to_no_upload,

@@ -21,7 +21,7 @@ from scripts.stack_defaults import PAYLOAD_BUCKET
 from tests.integration.limited_system import LimitedSystem, Right
 from tests.integration.receivers import Receiver
 from tests.integration.system import PREFIX, TABLE, Sentiment
-from tests.integration.webhook_system import DEAD_LETTERS, WEBHOOKS, WebhookSystem
+from tests.integration.webhook_system import DEAD_LETTERS, TEXT, WEBHOOKS, WebhookSystem
 from tests.rights import Rights, rights, via
 
 ACCOUNT, REGION = "123456789012", "us-east-1"
@@ -38,6 +38,7 @@ RIGHTS = rights(
     secret=SECRET_ARN,
     secret_key=SECRET_KEY,
 )
+TABLE_AND_ITS_KEY = {f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/{TABLE}", via(KEY, "dynamodb", REGION)}
 OWN_LOG = {"logs:CreateLogStream", "logs:PutLogEvents"}  # test_rights.py
 
 
@@ -187,6 +188,23 @@ def a_lost_message_is_sent_again(system: LimitedWebhooks, receiver: Receiver) ->
     assert system.messages(WEBHOOKS) == 1
 
 
+def one_of_a_batch_is_delivered(system: LimitedWebhooks, receiver: Receiver) -> None:
+    accepted = system.submit_batch_to(f"http://127.0.0.1:{receiver.port}/", TEXT)
+    assert system.cancel_batch(accepted["batch_id"])["statusCode"] == 200
+    for _ in range(2):
+        system.run_relay()
+    assert system.run_deliverer() == []
+    assert system.batch(accepted["poll_url"])["json"]["webhook"]["state"] == "delivered"
+
+
+def one_of_a_batch_whose_stream_was_lost(system: LimitedWebhooks, receiver: Receiver) -> None:
+    accepted = system.submit_batch_to(f"http://127.0.0.1:{receiver.port}/", TEXT)
+    assert system.cancel_batch(accepted["batch_id"])["statusCode"] == 200
+    system.changes()
+    system.time_passes(2 * 86_400)
+    assert system.sweep()["webhooks_sent"] == 1
+
+
 Scenario = Callable[[LimitedWebhooks, Receiver], None]
 SCENARIOS: list[Scenario] = [
     a_webhook_is_delivered,
@@ -194,12 +212,16 @@ SCENARIOS: list[Scenario] = [
     one_is_retried,
     one_is_given_up,
     a_lost_message_is_sent_again,
+    one_of_a_batch_is_delivered,
+    one_of_a_batch_whose_stream_was_lost,
 ]
 
 
 def needed_by(role: str, right: Right) -> Scenario:
     """What fails without a right."""
     action, resource = right
+    if action == "dynamodb:BatchGetItem" or (role == "relay" and resource in TABLE_AND_ITS_KEY):
+        return one_of_a_batch_whose_stream_was_lost if role == "sweeper" else one_of_a_batch_is_delivered
     if role == "sweeper":
         return a_lost_message_is_sent_again
     if action == "s3:GetObject" or resource == via(KEY, "s3", REGION):

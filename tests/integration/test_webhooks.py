@@ -137,3 +137,79 @@ def test_what_can_not_be_sent_again(system: WebhookSystem, receiver: Receiver) -
     answer = system.resend(waiting)
     assert (answer["statusCode"], answer["json"]["type"]) == (409, "/problems/not-final")
     assert answer["json"]["request_status"] == "pending"
+
+
+def drained(system: WebhookSystem) -> None:
+    """Relay and deliverer, until nothing passes the stream's filters any more."""
+    while system.run_relay():
+        system.run_deliverer()
+
+
+def test_one_webhook_for_a_batch(system: WebhookSystem, receiver: Receiver) -> None:
+    accepted = system.submit_batch_to(url_of(receiver), *[TEXT] * 12)
+    system.run_worker()
+    drained(system)
+    assert receiver.received == []
+    assert system.batch(accepted["poll_url"])["json"]["webhook"]["state"] == "waiting"
+    system.run_worker()
+    drained(system)
+    (received,) = receiver.received
+    document = Webhook(SECRET).verify(received.body, dict(received.headers))
+    shown = system.batch(f"{accepted['poll_url']}?limit=0")["json"]
+    assert {**document, "webhook": None} == {**shown, "webhook": None}
+    assert (document["status"], document["counts"]["succeeded"], document["items"]) == ("finished", 12, [])
+    assert received.headers["webhook-id"].startswith(f"{accepted['batch_id']}_")
+    assert shown["webhook"]["state"] == "delivered"
+    assert [attempt["status"] for attempt in shown["webhook"]["attempts"]] == [200]
+    assert system.status(accepted["request_ids"][0])["json"]["webhook"] is None
+    assert system.messages(WEBHOOKS) == 0
+
+
+def test_a_batch_without_a_webhook_passes_no_filter(system: WebhookSystem) -> None:
+    accepted = system.submit_batch(TEXT, TEXT)["json"]
+    system.run_worker()
+    assert system.batch(accepted["poll_url"])["json"]["status"] == "finished"
+    assert system.run_relay() == 0
+
+
+@pytest.mark.parametrize(("line", "status"), [(b'{"text": "fine"}', "finished"), (b"{}", "rejected")])
+def test_a_batch_from_a_file(system: WebhookSystem, receiver: Receiver, line: bytes, status: str) -> None:
+    system.submit_file_to(url_of(receiver), b'{"text": "fine"}\n' * 2 + line)
+    system.run_batches()
+    drained(system)
+    while system.messages():
+        system.run_worker()
+        drained(system)
+    (received,) = receiver.received
+    document = Webhook(SECRET).verify(received.body, dict(received.headers))
+    assert (document["status"], document["counts"]["succeeded"]) == (status, 3 if status == "finished" else 0)
+
+
+def test_a_batch_whose_stream_was_lost(system: WebhookSystem, receiver: Receiver) -> None:
+    system.submit_batch_to(url_of(receiver), TEXT)
+    system.run_worker()
+    system.changes()
+    assert system.sweep()["webhooks_sent"] == 0
+    system.time_passes(2 * 86_400)
+    assert system.sweep()["webhooks_sent"] == 1
+    assert system.sweep()["webhooks_sent"] == 0
+    assert system.run_deliverer() == []
+    drained(system)
+    assert len(receiver.received) == 1
+
+
+def test_a_resend_of_a_batch(system: WebhookSystem, receiver: Receiver) -> None:
+    receiver.answer = lambda _: (410, {})
+    accepted = system.submit_batch_to(url_of(receiver), TEXT)
+    answer = system.resend_batch(accepted["batch_id"])
+    assert (answer["statusCode"], answer["json"]["batch_status"]) == (409, "running")
+    system.run_worker()
+    drained(system)
+    receiver.answer = lambda _: (200, {})
+    answer = system.resend_batch(accepted["batch_id"])
+    assert (answer["statusCode"], answer["json"]["webhook"]["state"]) == (202, "waiting")
+    drained(system)
+    attempts = system.batch(accepted["poll_url"])["json"]["webhook"]["attempts"]
+    assert [attempt["status"] for attempt in attempts] == [410, 200]
+    assert len({received.headers["webhook-id"] for received in receiver.received}) == 1
+    assert system.resend_batch("nobody")["json"]["type"] == "/problems/unknown-batch"

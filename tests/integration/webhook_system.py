@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,20 +23,27 @@ SECRET = "whsec_" + base64.b64encode(b"1" * 24).decode()
 WEBHOOKS, DEAD_LETTERS = "webhooks", "webhooks-dlq"
 
 
-def stream_filter() -> dict[str, Any]:
-    """The filter of the stream's mapping, from the Terraform module."""
+def stream_filters() -> list[dict[str, Any]]:
+    """The filters of the stream's mapping, from the Terraform module."""
     text = (MODULES / "webhooks" / "main.tf").read_text(encoding="utf-8")
-    code = text.partition("pattern = jsonencode(")[2].partition("\n      })")[0] + "\n}\n"
+    final = re.search(r"  final = (\[.*\])", text)
+    assert final is not None
+    listed = text.partition("  stream_patterns = ")[2].partition("\n  ]")[0]
     options = SerializationOptions(with_comments=False, explicit_blocks=False, strip_string_quotes=True)
-    found: dict[str, Any] = hcl2.loads(f"pattern = {code}", serialization_options=options)["pattern"]
+    code = f"stream_patterns = {listed}\n]\n".replace("local.final", final[1])
+    found: list[dict[str, Any]] = hcl2.loads(code, serialization_options=options)["stream_patterns"]
+    assert len(found) == 3
     return found
 
 
 def passes(pattern: Any, value: Any) -> bool:
-    """Whether Lambda's filter lets a record through: each leaf is a list of allowed values."""
+    """Whether one of Lambda's filters lets a record through: each leaf is a list of allowed values."""
     if isinstance(pattern, Mapping):
         return isinstance(value, Mapping) and all(passes(inner, value.get(name)) for name, inner in pattern.items())
-    return value in pattern
+    return any(
+        isinstance(value, str) and value.startswith(each["prefix"]) if isinstance(each, Mapping) else value == each
+        for each in pattern
+    )
 
 
 class WebhookSystem(System):
@@ -75,6 +83,22 @@ class WebhookSystem(System):
     def resend(self, request_id: str) -> dict[str, Any]:
         return self.call(golden("http_resend_webhook") | {"pathParameters": {"request_id": request_id}})
 
+    def submit_batch_to(self, url: str, *items: Any) -> dict[str, Any]:
+        event = golden("http_batch") | {"body": json.dumps({"items": items})}
+        event["headers"] = event["headers"] | {"webhook-url": url}
+        accepted: dict[str, Any] = self.call(event)["json"]
+        return accepted
+
+    def submit_file_to(self, url: str, content: bytes) -> dict[str, Any]:
+        reference = self.upload(content, "application/jsonl")
+        event = golden("http_batch") | {"body": json.dumps({"items": reference})}
+        event["headers"] = event["headers"] | {"webhook-url": url}
+        accepted: dict[str, Any] = self.call(event)["json"]
+        return accepted
+
+    def resend_batch(self, batch_id: str) -> dict[str, Any]:
+        return self.call(golden("http_resend_batch_webhook") | {"pathParameters": {"batch_id": batch_id}})
+
     def changes(self) -> list[dict[str, Any]]:
         """The stream's records that were not read before."""
         arn = self.dynamodb.describe_table(TableName=TABLE)["Table"]["LatestStreamArn"]
@@ -88,8 +112,9 @@ class WebhookSystem(System):
         return new
 
     def run_relay(self) -> int:
-        """What the stream's mapping does. Returns how many records its filter let through."""
-        records = [record for record in self.changes() if passes(stream_filter(), record)]
+        """What the stream's mapping does. Returns how many records its filters let through."""
+        filters = stream_filters()
+        records = [record for record in self.changes() if any(passes(pattern, record) for pattern in filters)]
         if records:
             assert self.relay.handler({"Records": records}, self._context()) == {"batchItemFailures": []}
         return len(records)

@@ -33,7 +33,7 @@ PlanOf = Callable[..., Plan]
 
 MODELS = ("sentiment", "tiny")
 
-ROUTES = openapi.ROUTES - {"POST /requests/{request_id}/webhook"}
+ROUTES = openapi.ROUTES - {"POST /requests/{request_id}/webhook", "POST /batches/{batch_id}/webhook"}
 """Of an environment without webhooks."""
 
 KEY, ARTIFACT_KEY = (f"arn:aws:kms:{REGION}:{ACCOUNT}:key/{name}" for name in ("stack", "artifacts"))
@@ -102,7 +102,7 @@ def test_who_may_read_the_description(plan_of: PlanOf, docs: str, description: s
     deployed = json.loads(environment["variables"]["DEPLOYED"])
     assert deployed["authorizer"] == "AWS_IAM"
     off = ["/docs", "/openapi.json"] if docs == "off" else []
-    assert deployed["without"] == [*off, "/requests/{request_id}/webhook"]
+    assert deployed["without"] == [*off, "/requests/{request_id}/webhook", "/batches/{batch_id}/webhook"]
     assert deployed["open_paths"] == (["/openapi.json"] if docs == "open" else [])
     may_upload = plan.of("aws_s3_bucket_cors_configuration")
     assert len(may_upload) == (0 if docs == "off" else 1), "the page uploads, from an origin that no first plan knows"

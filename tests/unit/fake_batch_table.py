@@ -19,6 +19,8 @@ class FakeBatchTable(Faulty):
     def __init__(self) -> None:
         super().__init__()
         self.items: dict[str, dict[str, Value]] = {}
+        self.written: list[tuple[str, dict[str, Value]]] = []
+        """Every update that applied: the batch's id, and the item after it."""
 
     def create(self, batch: BatchRecord) -> BatchRecord | None:
         self.calls.append("create_batch")
@@ -67,14 +69,16 @@ class FakeBatchTable(Faulty):
         for name in update.transition.removes:
             changed.pop(name, None)
         self.items[update.request_id] = changed
+        self.written.append((update.request_id, changed))
         return _batch(changed)
 
 
 def _item(batch: BatchRecord) -> dict[str, Value]:
     item = {name: plain(value) for name, value in asdict(batch).items() if value is not None}
-    return item | {"request_id": f"batch/{batch.batch_id}"}
+    shard: dict[str, Value] = {} if batch.webhook_due is None else {"webhook_shard": batch.batch_id[0]}
+    return item | {"request_id": f"batch/{batch.batch_id}"} | shard
 
 
 def _batch(item: dict[str, Value]) -> BatchRecord:
-    known: dict[str, Any] = {name: value for name, value in item.items() if name != "request_id"}
+    known: dict[str, Any] = {name: value for name, value in item.items() if name not in ("request_id", "webhook_shard")}
     return BatchRecord(**known)

@@ -29,10 +29,12 @@ class FakeTable(Faulty):
         self.applying: Update | None = None
         self.not_yet_read: set[str] = set()  # what an eventually consistent read of many does not find
         self.caller_index = FakeCallerIndex(self)
+        self.batches: Mapping[str, Mapping[str, Value]] = {}
+        """The batches' records in the same table, by their keys: see `FakeBatchTable`."""
 
     def put(self, record: Record) -> None:
         """Put a record in its place, whatever was there."""
-        self.items[record.request_id] = _item(record)
+        self.items[record.request_id] = item_of(record)
 
     def record(self, request_id: str) -> Record:
         return _record(self.items[request_id])
@@ -89,14 +91,14 @@ class FakeTable(Faulty):
     def open_request_ids(self, submitted_before: int, first_shard: int = 0) -> Iterator[str]:
         yield from self._ids_in("open_request_ids", "open_shard", "submitted_at", submitted_before, first_shard)
 
-    def due_webhook_ids(self, due_before: int, first_shard: int = 0) -> Iterator[str]:
-        yield from self._ids_in("due_webhook_ids", "webhook_shard", "webhook_due", due_before, first_shard)
+    def due_webhook_keys(self, due_before: int, first_shard: int = 0) -> Iterator[str]:
+        yield from self._ids_in("due_webhook_keys", "webhook_shard", "webhook_due", due_before, first_shard)
 
     def _ids_in(self, call: str, shard: str, key: str, before: int, first_shard: int) -> Iterator[str]:
         self.calls.append(call)
         found = [
             ((SHARDS.index(str(item[shard])) - first_shard) % len(SHARDS), int(item[key]), request_id)
-            for request_id, item in self.items.items()
+            for request_id, item in {**self.items, **self.batches}.items()
             if shard in item and key in item and int(item[key]) < before
         ]
         yield from self._step(call, lambda: [request_id for _, _, request_id in sorted(found)])
@@ -187,7 +189,7 @@ class FakeCallerIndex:
 _FIELDS = [field.name for field in fields(Record)]
 
 
-def _item(record: Record) -> dict[str, Value]:
+def item_of(record: Record) -> dict[str, Value]:
     item = {name: value for name in _FIELDS if (value := getattr(record, name)) not in (None, False) or value == 0}
     item = {name: plain(value) for name, value in item.items() if value is not False}
     if record.status in (Status.PENDING, Status.RUNNING):

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from inference import transitions
-from inference.requests import FINAL, ErrorCode, Failure, Record, Status, WebhookState
+from inference.requests import BATCH, FINAL, ErrorCode, Failure, Record, Status, WebhookState
 from inference.store.request_table import Applied, ConditionFailed
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW
@@ -40,6 +40,7 @@ FULL = Record(
     replayed_at=8,
     possibly_lost_at=9,
     input_digest="d",
+    webhook_of=BATCH,
     input='{"text": ""}',
     result="{}",
     error="",
@@ -257,20 +258,20 @@ class TableContract:
             for name, age in ages.items()
         }
         subject.put(*records.values(), a_record("c-none", status=Status.FAILED))
-        assert list(subject.table.due_webhook_ids(early, 12)) == ["c-w2", "c-w1", "f-w3", "0-w5"]
+        assert list(subject.table.due_webhook_keys(early, 12)) == ["c-w2", "c-w1", "f-w3", "0-w5"]
         subject.table.apply([updates_of(records["c-w2"])["webhook_postpone"]])
         delivering = dataclasses.replace(records["c-w1"], webhook_state=WebhookState.DELIVERING)
         subject.put(delivering)
         assert isinstance(subject.table.apply([updates_of(delivering)["webhook_end"]])[0], Applied)
-        assert list(subject.table.due_webhook_ids(early)) == ["0-w5", "f-w3"]
+        assert list(subject.table.due_webhook_keys(early)) == ["0-w5", "f-w3"]
 
     def test_a_new_request_with_a_webhook_is_in_the_index(self, subject: Subject) -> None:
         early = NOW - 30_000_000
         record = with_webhook(fresh(), webhook_due=early)
         subject.table.create(record)
-        assert list(subject.table.due_webhook_ids(early + 1)) == [record.request_id]
+        assert list(subject.table.due_webhook_keys(early + 1)) == [record.request_id]
         subject.table.discard(record)
-        assert list(subject.table.due_webhook_ids(early + 1)) == []
+        assert list(subject.table.due_webhook_keys(early + 1)) == []
 
     def test_the_failed_requests_that_can_be_replayed(self, subject: Subject) -> None:
         kept = fresh(status=Status.FAILED, input="{}")

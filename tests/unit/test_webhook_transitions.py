@@ -56,7 +56,7 @@ def test_of_two_claims_one_applies() -> None:
         {"webhook_state": W.DELIVERED},
         {"webhook_attempts": 1},
         {"finished_at": NOW},
-        {"status": Status.PENDING},
+        {"status": Status.PENDING, "finished_at": None},
     ],
 )
 def test_a_claim_of_what_has_changed_since_is_rejected(changes: dict[str, Any]) -> None:
@@ -118,7 +118,7 @@ def test_a_resend_gives_new_attempts_and_counts_on() -> None:
 
 def test_a_resend_of_a_request_that_is_not_final_is_rejected() -> None:
     record = final(webhook_state=W.FAILED)
-    pending = replace(record, status=Status.PENDING)
+    pending = replace(record, status=Status.PENDING, finished_at=None)
     assert not applies(webhook_transitions.resend(record, NOW), pending)
 
 

@@ -42,7 +42,10 @@ class Shown(NamedTuple):
 
     @property
     def finished(self) -> bool:
-        """Whether nothing of the batch changes any more: all items that it will ever have are final."""
+        """Whether nothing of the batch changes any more: all items that it will ever have are final. What was announced
+        as finished stays so, also while an operator's replay runs an item again."""
+        if self.batch.finished_at is not None:
+            return True
         stage = self.batch.stage_at(self.now)
         return stage not in UNFINISHED and self.tally.open == 0 and self.counted == self.batch.total
 
@@ -61,7 +64,11 @@ class Shown(NamedTuple):
     @property
     def finished_at(self) -> int | None:
         """When it was finished, in epoch milliseconds."""
-        return max(self.tally.finished_at, self.batch.settled_at or 0) or None if self.finished else None
+        if not self.finished:
+            return None
+        if self.tally.open or self.counted != self.batch.total:
+            return self.batch.finished_at
+        return max(self.tally.finished_at, self.batch.settled_at or 0) or self.batch.finished_at
 
 
 class Counting:
@@ -72,23 +79,24 @@ class Counting:
         self._table = table
         self._choose = choose
 
-    def show(self, batch: BatchRecord, now: int, start: int = 0, limit: int = 0) -> Shown:
-        """What became of a batch's items, and some of them from an index on.
+    def show(self, batch: BatchRecord, now: int, start: int = 0, limit: int = 0, exact: bool = False) -> Shown:
+        """What became of a batch's items, and some of them from an index on. `exact`: all items are counted, and as
+        they are after every write before this call.
 
         Raises:
             Unavailable: the table did not answer.
         """
         end = min(start + limit, batch.created_to)
         ids = batch.item_ids(start, end) if start < end else []
-        found = self._records(ids, with_results=True)
+        found = self._records(ids, with_results=True, consistent=exact)
         ended = ended_chunks(batch)
         known = len(ended)
         total, counted = Tally(), 0
         missing = [chunk for chunk in chunks_of(batch) if chunk not in ended]
-        for chunk in sorted({*ended, *self._chosen(missing)}):
+        for chunk in sorted({*ended, *(missing if exact else self._chosen(missing))}):
             tally = ended.get(chunk)
             if tally is None:
-                tally, last = self._tally(batch, chunk, found, now)
+                tally, last = self._tally(batch, chunk, found, now, exact)
                 if last:
                     ended[chunk] = tally
             total.add(tally)
@@ -107,21 +115,23 @@ class Counting:
         first = CHUNKS_READ // 2
         return [*chunks[:first], *self._choose(chunks[first:], CHUNKS_READ - first)]
 
-    def _tally(self, batch: BatchRecord, chunk: int, found: Mapping[str, Record], now: int) -> tuple[Tally, bool]:
+    def _tally(
+        self, batch: BatchRecord, chunk: int, found: Mapping[str, Record], now: int, exact: bool
+    ) -> tuple[Tally, bool]:
         start, end = chunk * CHUNK, min((chunk + 1) * CHUNK, batch.created_to)
         ids = batch.item_ids(start, end)
-        records = found if found.keys() >= set(ids) else self._records(ids)
+        records = found if found.keys() >= set(ids) else self._records(ids, consistent=exact)
         there = [records[request_id] for request_id in ids if request_id in records]
         not_created = max(end - max(start, batch.accepted), 0) if batch.stage is not None else 0
         tally, last = tally_of(there, len(ids), now, not_created)
         # While items are created, the last chunk may get more.
         return tally, last and (batch.stage not in UNFINISHED or len(ids) == CHUNK)
 
-    def _records(self, ids: Sequence[str], with_results: bool = False) -> dict[str, Record]:
+    def _records(self, ids: Sequence[str], with_results: bool = False, consistent: bool = False) -> dict[str, Record]:
         """The records of some items; one that an eventually consistent read did not find is read again."""
-        found = {record.request_id: record for record in self._table.get_many(ids, with_results)}
+        found = {record.request_id: record for record in self._table.get_many(ids, with_results, consistent)}
         missing = [request_id for request_id in ids if request_id not in found]
-        if missing:
+        if missing and not consistent:
             again = self._table.get_many(missing, with_results, consistent=True)
             found |= {record.request_id: record for record in again}
         return found

@@ -9,7 +9,7 @@ from typing import Any
 from inference.batches.counting import Shown
 from inference.batches.progress import ERASED, NOT_CREATED
 from inference.batches.record import CHUNK, BatchRecord
-from inference.description import MAX_POLL_SECONDS, describe, iso_time
+from inference.description import MAX_POLL_SECONDS, describe, describe_webhook, iso_time
 from inference.requests import Record
 
 MAX_PAGE_BYTES = 1_000_000
@@ -37,6 +37,7 @@ def describe_batch(shown: Shown, now: int, links: Links) -> tuple[Mapping[str, A
         "reason": batch.failure_at(now),
         "error_count": batch.error_count,
         "errors": json.loads(batch.errors or "[]"),
+        "webhook": describe_webhook(batch),
         "items": items,
     }
     return body, after

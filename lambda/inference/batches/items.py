@@ -11,7 +11,7 @@ from inference.batches.record import BatchRecord
 from inference.catalog import CatalogEntry
 from inference.errors import Unavailable
 from inference.references import upload_ids
-from inference.requests import OPEN, Record, Status, message_group
+from inference.requests import BATCH, OPEN, Record, Status, message_group
 from inference.store.payloads import Payloads, message_of, placed
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import Applied, ConditionFailed, RequestTable
@@ -53,6 +53,7 @@ def record_of(batch: BatchRecord, index: int, item: Item, created_at: int | None
         attempt_limit=batch.attempt_limit,
         uploads=" ".join(item.uploads) or None,
         batch_id=batch.batch_id,
+        webhook_of=BATCH if batch.webhook_url is not None else None,
         resubmitted_at=created_at,
     )
     return placed(record, item.value)

@@ -54,6 +54,10 @@ class BatchRecord:
         cancelled_to: up to, and without, this index items were cancelled.
         lease_id, lease_until: the invocation that works on it, and until when.
         runs: invocations in a row that began a step and did not come to its end, nor gave the lease back.
+
+    Of a batch with a webhook, None in others; the `webhook_` fields are those of a request:
+        finished_at: when it was found that all items are final, and that no more will be created.
+        open_to: items from this index on are final.
     """
 
     batch_id: str
@@ -83,6 +87,21 @@ class BatchRecord:
     lease_id: str | None = None
     lease_until: int | None = None
     runs: int = 0
+    webhook_url: str | None = None
+    webhook_state: str | None = None
+    webhook_attempts: int | None = None
+    webhook_attempt_limit: int | None = None
+    webhook_due: int | None = None
+    webhook_lease_until: int | None = None
+    webhook_retry_at: int | None = None
+    webhook_log: str | None = None
+    finished_at: int | None = None
+    open_to: int | None = None
+
+    @property
+    def id(self) -> str:
+        """What the API calls it by."""
+        return self.batch_id
 
     def stage_at(self, now: int) -> str | None:
         """The stage for a reader: past the deadline no item is created, also before the batches function writes it."""

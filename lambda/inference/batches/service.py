@@ -42,6 +42,8 @@ from inference.errors import (
     InvalidItems,
     InvalidReference,
     KeyReused,
+    NotFinal,
+    NoWebhook,
     Unavailable,
     UnknownBatch,
 )
@@ -53,6 +55,8 @@ from inference.store.batch_table import BatchTable
 from inference.store.payloads import Payloads
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
+from inference.webhooks import transitions as webhook_transitions
+from inference.webhooks.options import NONE, new_webhook
 
 
 class Batches:
@@ -66,6 +70,7 @@ class Batches:
         queue: of the batches function.
         max_items: of one batch that is not from a file.
         deadline: reserves time for a discard.
+        webhook_url: of batches whose client gives none.
     """
 
     def __init__(
@@ -79,6 +84,7 @@ class Batches:
         queue: BatchQueue,
         max_items: int,
         deadline: Deadline | None = None,
+        webhook_url: str | None = None,
     ) -> None:
         self._batches = batches
         self._table = table
@@ -88,20 +94,28 @@ class Batches:
         self._payloads = payloads
         self._queue = queue
         self._max_items = max_items
+        self._webhook_url = webhook_url
         self._counting = Counting(batches, table)
         self._deadline = deadline or Deadline()
 
     # Submit
 
     def submit(
-        self, model: str | None, values: Sequence[Any], caller: str, now: int, key: str | None = None
+        self,
+        model: str | None,
+        values: Sequence[Any],
+        caller: str,
+        now: int,
+        key: str | None = None,
+        webhook: str | None = None,
     ) -> BatchRecord:
-        """Accept a batch: all records and messages are written when this returns.
+        """Accept a batch: all records and messages are written when this returns. `webhook`: the client's choice, as
+        `webhooks.options.chosen_url` returns it.
 
         Raises:
             UnknownModel, InvalidBatch: the batch is not valid.
             InvalidItems: items are not valid; all of them are told.
-            KeyReused: the key was used with other items or another model.
+            KeyReused: the key was used with other items, another model or another webhook.
             Unavailable: AWS failed. No item is left `pending`, unless it could not be ended or another submit with the
                 same key has taken the batch over: a repeat sends it, or a sweep ends it.
         """
@@ -115,21 +129,28 @@ class Batches:
             items = self._checked(entry, values, caller, now)
         except InvalidItems:
             # Valid then: an upload was erased since, or the schema has changed.
-            first = self._confirmed(batch_id, digest, now) if key else None
+            first = self._confirmed(batch_id, digest, now, webhook) if key else None
             if first is None:
                 raise
             return first
-        return self._accept(self._new(batch_id, entry, caller, now, digest, len(items)), items)
+        return self._accept(self._new(batch_id, entry, caller, now, digest, len(items), webhook), items, webhook)
 
     def submit_file(
-        self, model: str | None, upload_id: str, caller: str, now: int, key: str | None = None
+        self,
+        model: str | None,
+        upload_id: str,
+        caller: str,
+        now: int,
+        key: str | None = None,
+        webhook: str | None = None,
     ) -> BatchRecord:
-        """Accept a file of lines, each an input; the batches function checks them and creates the items.
+        """Accept a file of lines, each an input; the batches function checks them and creates the items. `webhook` as
+        in `submit`.
 
         Raises:
             UnknownModel: there is none of this name.
             InvalidReference: there is no such upload of this caller, or it is no file of lines.
-            KeyReused: the key was used with another upload or other items, or another model.
+            KeyReused: the key was used with another upload or other items, another model or another webhook.
             Unavailable: AWS failed; a repeat with the key completes the submit.
         """
         entry = self._catalog.entry(model)
@@ -138,22 +159,30 @@ class Batches:
         try:
             size = self._payloads.check_file(upload_id, caller, now)
         except InvalidReference:
-            first = self._confirmed(batch_id, digest, now) if key else None
+            first = self._confirmed(batch_id, digest, now, webhook) if key else None
             if first is None:
                 raise
             return first  # which has deleted it, or it is too old by now
-        batch = self._new(batch_id, entry, caller, now, digest, 0)
-        return self._accept(replace(batch, upload=upload_id, upload_bytes=size, stage=Stage.CHECKING), ())
+        batch = self._new(batch_id, entry, caller, now, digest, 0, webhook)
+        return self._accept(replace(batch, upload=upload_id, upload_bytes=size, stage=Stage.CHECKING), (), webhook)
 
-    def _confirmed(self, batch_id: str, digest: str | None, now: int) -> BatchRecord | None:
+    def _confirmed(self, batch_id: str, digest: str | None, now: int, webhook: str | None) -> BatchRecord | None:
         """The batch of an earlier submit with the same key and the same items, if that was completed."""
         first = self._batches.get(batch_id, consistent=True)
         if first is None or first.submit_id or first.input_digest != digest or first.delete_at * 1000 <= now:
             return None
+        _require_same_webhook(first, webhook)
         return first
 
     def _new(
-        self, batch_id: str, entry: CatalogEntry, caller: str, now: int, digest: str | None, total: int
+        self,
+        batch_id: str,
+        entry: CatalogEntry,
+        caller: str,
+        now: int,
+        digest: str | None,
+        total: int,
+        webhook: str | None,
     ) -> BatchRecord:
         expires_at = now + self._limits.deadline * 1000
         return BatchRecord(
@@ -168,18 +197,20 @@ class Batches:
             attempt_limit=self._limits.attempts,
             input_digest=digest,
             submit_id=new_request_id(),
+            **new_webhook(webhook, self._webhook_url, expires_at),
         )
 
-    def _accept(self, batch: BatchRecord, items: Sequence[Item]) -> BatchRecord:
-        """Write a batch, or take over the one of an earlier submit with the same key. A keyed one has a digest."""
+    def _accept(self, batch: BatchRecord, items: Sequence[Item], webhook: str | None) -> BatchRecord:
+        """Write a batch, or take over the one of an earlier submit with the same key. A keyed one has a digest. One
+        with a webhook is confirmed too: it is not final while items may be missing."""
         try:
             existing = self._batches.create(batch)
         except Unavailable:
             self._discard(batch)  # it may have been written
             raise
         if existing is not None:
-            return self._repeat(batch, existing, items)
-        return self._send(batch, items, confirmed=batch.input_digest is not None)
+            return self._repeat(batch, existing, items, webhook)
+        return self._send(batch, items, confirmed=batch.input_digest is not None or batch.webhook_url is not None)
 
     def _checked(self, entry: CatalogEntry, values: Sequence[Any], caller: str, now: int) -> list[Item]:
         items: list[Item] = []
@@ -220,11 +251,14 @@ class Batches:
         self._deadline.release_reserve()
         return self._batches.discard(batch)
 
-    def _repeat(self, batch: BatchRecord, existing: BatchRecord, items: Sequence[Item]) -> BatchRecord:
+    def _repeat(
+        self, batch: BatchRecord, existing: BatchRecord, items: Sequence[Item], webhook: str | None
+    ) -> BatchRecord:
         """The key was used before: the same batch again, another one, or one whose messages may not have been sent."""
         if existing.input_digest != batch.input_digest:
             detail = "This idempotency key was used with another batch. A new one needs a new key."
             raise KeyReused(detail, batch_id=existing.batch_id)
+        _require_same_webhook(existing, webhook)
         if existing.submit_id is None or existing.cancelled_at is not None:
             return existing
         taken = self._batches.apply(transitions.take_over(existing, new_request_id()))
@@ -233,7 +267,7 @@ class Batches:
         current = self._batches.get(batch.batch_id, consistent=True)
         if current is None:
             raise Unavailable("the first batch with this key was withdrawn")
-        return self._repeat(batch, current, items)  # confirmed, or taken over by another repeat
+        return self._repeat(batch, current, items, webhook)  # confirmed, or taken over by another repeat
 
     # Read
 
@@ -279,3 +313,35 @@ class Batches:
         else:
             self._queue.send(batch.batch_id)
         return self.show(replace(batch, cancelled_at=batch.cancelled_at or now), now), cancelled
+
+    # Webhook
+
+    def resend_webhook(self, batch_id: str, caller: str, now: int) -> Shown:
+        """Send a final batch's webhook again, with new attempts. While it is about to be sent, or being sent, nothing
+        changes.
+
+        Raises:
+            UnknownBatch: as in `get`.
+            NoWebhook: it was submitted without one.
+            NotFinal: it is sent when the batch is final.
+            Unavailable: the table did not answer.
+        """
+        batch = self.get(batch_id, caller, now)
+        if batch.webhook_url is None:
+            raise NoWebhook("The batch was submitted without a webhook.", batch_id=batch_id)
+        if batch.finished_at is not None and batch.webhook_state in webhook_transitions.RESENDABLE:
+            again = self._batches.apply(webhook_transitions.resend(batch, now))
+            # Else another resend, or an attempt of a retry: either sends it.
+            batch = again or self._batches.get(batch_id, consistent=True) or batch
+        shown = self.show(batch, now)
+        if not shown.finished:
+            detail = "The batch is not final: its webhook is sent when it is."
+            raise NotFinal(detail, batch_id=batch_id, batch_status=shown.status)
+        return shown
+
+
+def _require_same_webhook(first: BatchRecord, chosen: str | None) -> None:
+    """Of two submits with one key. A client that gives no webhook may meet another default than the first time."""
+    if chosen is not None and first.webhook_url != (None if chosen == NONE else chosen):
+        detail = "This idempotency key was used with another webhook. A new batch needs a new key."
+        raise KeyReused(detail, batch_id=first.batch_id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from inference.batches.record import BatchRecord, Stage
-from inference.conditions import Condition, Eq, Lt, Missing, Or, Param, Value
+from inference.conditions import Condition, Eq, Gt, Lt, Missing, Or, Param, Value
 from inference.transitions import ANY, Transition, Update
 
 DISCARD_IF = Or(Missing("request_id"), Eq("submit_id", Param("submit_id")))
@@ -93,6 +93,13 @@ CANCELLED_ALL = Transition(
     removes=("lease_id", "lease_until"),
 )
 KEEP_ENDED = Transition(ANY, None, only_if=(_SAME,), sets={"ended": Param("ended")})
+LOWER_OPEN_TO = Transition(
+    ANY,
+    None,
+    only_if=(_SAME, Or(Missing("open_to"), Gt("open_to", Param("open_to")))),
+    sets={"open_to": Param("open_to")},
+)
+FINISH = Transition(ANY, None, only_if=(_SAME, Missing("finished_at")), sets={"finished_at": Param("now")})
 
 
 def discard_if(batch: BatchRecord) -> tuple[Condition, Mapping[str, Value]]:
@@ -119,6 +126,17 @@ def keep_ended(batch: BatchRecord, ended: str) -> Update:
     """Keep the tallies of chunks whose items are all final. Of two that are written at once one is lost, and is counted
     again with the next read."""
     return Update(KEEP_ENDED, batch.batch_id, {"seed": batch.seed, "ended": ended})
+
+
+def lower_open_to(batch: BatchRecord, open_to: int) -> Update:
+    """Items from an index on were found final."""
+    return Update(LOWER_OPEN_TO, batch.batch_id, {"seed": batch.seed, "open_to": open_to})
+
+
+def finish(batch: BatchRecord, now: int) -> Update:
+    """All items were found final, and no more will be created: the batch is announced. Of two that are written at once
+    one is rejected."""
+    return Update(FINISH, batch.batch_id, {"seed": batch.seed, "now": now})
 
 
 def claim(batch: BatchRecord, lease_id: str, lease_until: int, now: int) -> Update:

@@ -9,7 +9,7 @@ from inference.batches.counting import Shown
 from inference.batches.description import describe_batch, poll_batch_after
 from inference.batches.record import BatchRecord
 from inference.batches.service import Batches
-from inference.errors import InvalidBatch, InvalidWebhook
+from inference.errors import InvalidBatch
 from inference.http.caching import respond_unless_unchanged
 from inference.http.messages import HttpRequest, idempotency_key, read_body, require_json, respond
 from inference.http.queries import read_page_query
@@ -18,7 +18,7 @@ from inference.requests import Status
 from inference.store.payloads import Payloads
 from inference.strict_json import parse_input
 from inference.telemetry import Telemetry
-from inference.webhooks.options import NONE
+from inference.webhooks.options import WebhookOptions, chosen_url
 
 ENVELOPE_DEPTH = 2
 """The levels that a body has above each item."""
@@ -30,6 +30,7 @@ class BatchRoutes:
     Args:
         max_body_bytes: of a whole batch.
         max_body_depth: of each item.
+        webhooks: None where the deployment has none.
         clock: gives the time in epoch milliseconds.
     """
 
@@ -40,6 +41,7 @@ class BatchRoutes:
         telemetry: Telemetry,
         max_body_bytes: int,
         max_body_depth: int,
+        webhooks: WebhookOptions | None,
         clock: Callable[[], int],
     ) -> None:
         self._batches = batches
@@ -47,24 +49,24 @@ class BatchRoutes:
         self._telemetry = telemetry
         self._max_body_bytes = max_body_bytes
         self._max_body_depth = max_body_depth
+        self._webhooks = webhooks
         self._clock = clock
 
     def submit(self, request: HttpRequest) -> dict[str, Any]:
         """POST /batch, POST /batch/{model}."""
         require_json(request)
-        webhook = request.headers.get("webhook-url", request.query.get("webhook", NONE)).strip(" ")
-        if webhook != NONE:
-            raise InvalidWebhook("A batch has no webhook, and its items have none: poll the status of the batch.")
         key = idempotency_key(request)
+        webhook = chosen_url(request.headers.get("webhook-url"), request.query.get("webhook"), self._webhooks)
         body = parse_input(read_body(request), self._max_body_bytes, self._max_body_depth + ENVELOPE_DEPTH)
         items = body["items"] if isinstance(body, dict) and body.keys() == {"items"} else None
         model, now = request.path.get("model"), self._clock()
         if is_reference(items):
-            return self._accepted(self._batches.submit_file(model, upload_id_of(items), request.caller, now, key))
+            upload_id = upload_id_of(items)
+            return self._accepted(self._batches.submit_file(model, upload_id, request.caller, now, key, webhook))
         if not isinstance(items, list):
             detail = "The body must be an object with 'items', a list of inputs or a reference to an upload"
             raise InvalidBatch(f"{detail}, and nothing else.")
-        return self._accepted(self._batches.submit(model, items, request.caller, now, key))
+        return self._accepted(self._batches.submit(model, items, request.caller, now, key, webhook))
 
     def _accepted(self, batch: BatchRecord) -> dict[str, Any]:
         self._telemetry.info(
@@ -98,6 +100,13 @@ class BatchRoutes:
         for _ in range(cancelled):
             self._telemetry.count_outcome(shown.batch.model, Status.CANCELLED)
         return respond(200, self._body(shown, now, 0))
+
+    def resend_webhook(self, request: HttpRequest) -> dict[str, Any]:
+        """POST /batches/{batch_id}/webhook."""
+        now = self._clock()
+        shown = self._batches.resend_webhook(request.path["batch_id"], request.caller, now)
+        self._telemetry.info("webhook_resent", batch_id=shown.batch.batch_id, model=shown.batch.model)
+        return respond(202, self._body(shown, now, 0))
 
     def _body(self, shown: Shown, now: int, limit: int) -> Mapping[str, Any]:
         body, after = describe_batch(shown, now, self._payloads.links)

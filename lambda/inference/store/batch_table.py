@@ -1,5 +1,6 @@
 """The records of batches. They are in the request table, under keys that no request can have, and with none of the
-attributes that its indexes are made of: no list and no sweep sees them.
+attributes that its indexes are made of: no list and no sweep sees them. Only those with a webhook are in the index of
+due webhooks.
 """
 
 from __future__ import annotations
@@ -102,17 +103,23 @@ class BatchTable:
         return _to_batch(answer["Attributes"])
 
 
+def batch_id_of_key(key: str) -> str | None:
+    """The batch that a key of the request table is of; None: it is a request's."""
+    return key.removeprefix(KEY_PREFIX) if key.startswith(KEY_PREFIX) else None
+
+
 def _key(batch_id: str) -> dict[str, Any]:
     return {"request_id": {"S": KEY_PREFIX + batch_id}}
 
 
 def _to_item(batch: BatchRecord) -> dict[str, Any]:
     values = {attribute: getattr(batch, name) for attribute, name in _FIELDS.items() if name != "batch_id"}
-    return _key(batch.batch_id) | {
+    item = _key(batch.batch_id) | {
         attribute: to_attribute(value)
         for attribute, value in values.items()
         if value is not None and value != _DEFAULTS[_FIELDS[attribute]]
     }
+    return item if batch.webhook_due is None else item | {"webhook_shard": {"S": batch.batch_id[0]}}
 
 
 def _to_batch(item: Mapping[str, Any]) -> BatchRecord:

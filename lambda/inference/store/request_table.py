@@ -203,8 +203,9 @@ class RequestTable:
             OPEN_INDEX, "open_shard = :shard AND submitted_at < :before", submitted_before, first_shard
         )
 
-    def due_webhook_ids(self, due_before: int, first_shard: int = 0) -> Iterator[str]:
-        """The requests whose webhook was due before a time (epoch ms), in the order of `open_request_ids`."""
+    def due_webhook_keys(self, due_before: int, first_shard: int = 0) -> Iterator[str]:
+        """The keys of the requests and batches whose webhook was due before a time (epoch ms), in the order of
+        `open_request_ids`."""
         yield from self._ids_in(
             WEBHOOK_INDEX, "webhook_shard = :shard AND webhook_due < :before", due_before, first_shard
         )

@@ -1,4 +1,5 @@
-"""The deliverer's queue: messages that say which request's webhook may be due. The record says what is to be done.
+"""The deliverer's queue: messages that say whose webhook may be due, a request's or a batch's. The record says what is
+to be done.
 
 Errors of SQS are translated here: callers see which messages were not sent, never a `ClientError`.
 """
@@ -21,30 +22,41 @@ class WebhookMessage(NamedTuple):
     """A message of the queue.
 
     Attributes:
+        id: of the request, or of the batch.
         url: the webhook's; not in the body, but its host is the message's group: SQS delivers first to receivers that
             have few in flight (fair queues).
         again: also if it has failed: what a redrive of the dead-letter queue is for.
+        of_batch: it is about a batch.
     """
 
-    request_id: str
+    id: str
     url: str = ""
     again: bool = False
+    of_batch: bool = False
+
+    @property
+    def named(self) -> dict[str, str]:
+        """What it is about, as bodies and log events have it."""
+        return {"batch_id" if self.of_batch else "request_id": self.id}
 
     def to_body(self) -> str:
-        return json.dumps({"request_id": self.request_id} | ({"again": True} if self.again else {}))
+        return json.dumps({**self.named, **({"again": True} if self.again else {})})
 
     @classmethod
     def from_body(cls, body: str) -> WebhookMessage:
         """Read a message.
 
         Raises:
-            ValueError: it is no JSON object, or has no `request_id`.
+            ValueError: it is no JSON object, or has no `request_id` and no `batch_id`.
         """
         fields = json.loads(body)
-        request_id = fields.get("request_id") if isinstance(fields, dict) else None
-        if not isinstance(request_id, str) or not can_be_id(request_id):
-            raise ValueError("'request_id' is missing or not a possible id")
-        return cls(request_id, again=fields.get("again") is True)
+        if not isinstance(fields, dict):
+            raise ValueError("the body is not a JSON object")
+        of_batch = "request_id" not in fields
+        found = fields.get("batch_id" if of_batch else "request_id")
+        if not isinstance(found, str) or not can_be_id(found):
+            raise ValueError("'request_id' or 'batch_id' is missing or not a possible id")
+        return cls(found, again=fields.get("again") is True, of_batch=of_batch)
 
     @property
     def group(self) -> str:

@@ -1,4 +1,5 @@
-"""The deliverer: sends the webhooks of final requests. The record decides what is done; a message only starts it.
+"""The deliverer: sends the webhooks of final requests and batches. The record decides what is done; a message only
+starts it.
 
     message -> read the record -> claim the attempt -> send -> decide -> write the result -> message: delete | hide
 
@@ -13,16 +14,17 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, Protocol
 
-from inference.description import describe, iso_time
+from inference.description import iso_time
 from inference.errors import Unavailable
-from inference.requests import FINAL, Record, WebhookState
-from inference.store.request_table import Applied, ConditionFailed, RequestTable
+from inference.requests import WebhookState
 from inference.store.webhook_queue import WebhookMessage, WebhookQueue
 from inference.telemetry import Telemetry
 from inference.transitions import Update
 from inference.webhooks import transitions
+from inference.webhooks.outcomes import Outcomes
 from inference.webhooks.retries import SHORT_DELAY_SECONDS, Answer, Delivered, GivenUp, Retry, decide
 from inference.webhooks.signature import signed_headers, webhook_id
+from inference.webhooks.transitions import Announced
 
 MAX_LOGGED_ATTEMPTS = 20
 """Of the attempts in a record, the last ones are kept."""
@@ -50,7 +52,7 @@ class Verdict(NamedTuple):
 
     Attributes:
         hidden: seconds until it comes back; None: it is deleted.
-        failed_model: the model of the request whose webhook was given up.
+        failed_model: the model of the request, or batch, whose webhook was given up.
     """
 
     hidden: int | None = None
@@ -61,7 +63,7 @@ class Deliverer:
     """Delivers webhooks.
 
     Args:
-        files: gives the files of a result, with links: `store.payloads.file_links`.
+        requests, batches: what webhooks are about.
         secrets: gives the live secrets.
         queue: the messages' queue.
         dead_letters: the webhooks' dead-letter queue.
@@ -70,8 +72,8 @@ class Deliverer:
 
     def __init__(
         self,
-        table: RequestTable,
-        files: Callable[[Record, int], Sequence[Mapping[str, Any]]],
+        requests: Outcomes[Any],
+        batches: Outcomes[Any],
         sender: Poster,
         secrets: Callable[[], Sequence[bytes]],
         queue: Hider,
@@ -79,8 +81,8 @@ class Deliverer:
         telemetry: Telemetry,
         threads: int = 10,
     ) -> None:
-        self._table = table
-        self._files = files
+        self._requests = requests
+        self._batches = batches
         self._sender = sender
         self._secrets = secrets
         self._queue = queue
@@ -127,18 +129,19 @@ class Deliverer:
         try:
             return self._deliver_due(message, secrets, lease_until, clock)
         except Unavailable as error:
-            self._telemetry.error("webhook_not_recorded", error, request_id=message.request_id)
+            self._telemetry.error("webhook_not_recorded", error, **message.named)
             return Verdict(hidden=UNAVAILABLE_SECONDS)
 
     def _deliver_due(
         self, message: WebhookMessage, secrets: Sequence[bytes], lease_until: int, clock: Clock
     ) -> Verdict:
-        record = self._table.get(message.request_id, consistent=True)
+        outcomes = self._outcomes(message)
+        record = outcomes.get(message.id, clock())
         now = clock()
-        if record is None or record.deleted_at(now) or record.webhook_url is None or record.status not in FINAL:
-            return self._dropped(message, "no final request with a webhook")
+        if record is None:
+            return self._dropped(message, "nothing final with a webhook")
         if record.webhook_state == WebhookState.FAILED and message.again:
-            record = self._applied(transitions.resend(record, now)) or record
+            record = outcomes.apply(transitions.resend(record, now)) or record
         if record.webhook_state in (WebhookState.DELIVERED, WebhookState.FAILED):
             return self._dropped(message, f"{record.webhook_state} already")
         if record.webhook_state == WebhookState.RETRYING and (record.webhook_retry_at or 0) > now:
@@ -150,88 +153,72 @@ class Deliverer:
             return self._returned(message, "leased", _seconds_until(record.webhook_lease_until or 0, now) + 1)
         if (record.webhook_attempts or 0) >= (record.webhook_attempt_limit or 0):
             # The last attempt was claimed, and its process ended before it could write what came of it.
-            return self._give_up(record, Answer(error="the last attempt was interrupted"), now, dead_letter=True)
-        claimed = self._applied(transitions.claim(record, lease_until, now))
+            answer = Answer(error="the last attempt was interrupted")
+            return self._give_up(message, record, answer, now, dead_letter=True)
+        claimed = outcomes.apply(transitions.claim(record, lease_until, now))
         if claimed is None:
             return self._returned(message, "changed meanwhile", CHANGED_SECONDS)
-        return self._attempt(claimed, secrets, clock)
+        return self._attempt(message, claimed, secrets, clock)
+
+    def _outcomes(self, message: WebhookMessage) -> Outcomes[Any]:
+        return self._batches if message.of_batch else self._requests
 
     def _dropped(self, message: WebhookMessage, reason: str) -> Verdict:
-        self._telemetry.info("message_dropped", request_id=message.request_id, reason=reason)
+        self._telemetry.info("message_dropped", **message.named, reason=reason)
         return Verdict()
 
     def _returned(self, message: WebhookMessage, reason: str, seconds: int) -> Verdict:
-        self._telemetry.info("message_returned", request_id=message.request_id, reason=reason, seconds=seconds)
+        self._telemetry.info("message_returned", **message.named, reason=reason, seconds=seconds)
         return Verdict(hidden=seconds)
 
-    def _attempt(self, record: Record, secrets: Sequence[bytes], clock: Clock) -> Verdict:
+    def _attempt(self, message: WebhookMessage, record: Announced, secrets: Sequence[bytes], clock: Clock) -> Verdict:
         """Make the attempt that the record holds, and write what came of it."""
         started = clock()
-        body = json.dumps(describe(record, started, self._files(record, started)), allow_nan=False).encode()
-        name = webhook_id(record.request_id, record.finished_at or 0)
+        body = json.dumps(self._outcomes(message).document(record, started), allow_nan=False).encode()
+        name = webhook_id(record.id, record.finished_at or 0)
         answer = self._sender.post(record.webhook_url or "", signed_headers(name, started, body, secrets), body)
         now = clock()
         attempt, limit = record.webhook_attempts or 0, record.webhook_attempt_limit or 0
         match decide(answer, attempt, limit, now, record.delete_at):
             case Delivered():
                 update = transitions.end(record, WebhookState.DELIVERED, _log(record, answer, started))
-                if self._write(record, update):
-                    self._telemetry.info("webhook_delivered", **_fields(record, answer))
+                if self._write(message, record, update):
+                    self._telemetry.info("webhook_delivered", **message.named, **_fields(record, answer))
                 return Verdict()
             case GivenUp(dead_letter=dead_letter):
-                return self._give_up(record, answer, started, dead_letter)
+                return self._give_up(message, record, answer, started, dead_letter)
             case Retry() as again:
                 update = transitions.retry(record, _log(record, answer, started), again, now)
-                if not self._write(record, update):
+                if not self._write(message, record, update):
                     return Verdict()
-                self._telemetry.warning("webhook_retried", seconds=again.seconds, **_fields(record, answer))
+                fields = {**message.named, **_fields(record, answer)}
+                self._telemetry.warning("webhook_retried", seconds=again.seconds, **fields)
                 return Verdict(hidden=again.seconds if again.by_message else None)
 
-    def _give_up(self, record: Record, answer: Answer, started: int, dead_letter: bool) -> Verdict:
+    def _give_up(
+        self, message: WebhookMessage, record: Announced, answer: Answer, started: int, dead_letter: bool
+    ) -> Verdict:
         if dead_letter:  # first: a webhook that has failed without one would be seen by nobody
-            message = WebhookMessage(record.request_id, record.webhook_url or "", again=True)
-            if missed := self._dead_letters.send([message]):
+            letter = WebhookMessage(record.id, record.webhook_url or "", again=True, of_batch=message.of_batch)
+            if missed := self._dead_letters.send([letter]):
                 raise Unavailable(f"could not send to the webhooks' dead-letter queue: {missed[0]}")
         update = transitions.end(record, WebhookState.FAILED, _log(record, answer, started))
-        if not self._write(record, update):
+        if not self._write(message, record, update):
             return Verdict()
-        self._telemetry.warning("webhook_failed", **_fields(record, answer))
+        self._telemetry.warning("webhook_failed", **message.named, **_fields(record, answer))
         return Verdict(failed_model=record.model)
 
-    def _write(self, record: Record, update: Update) -> bool:
+    def _write(self, message: WebhookMessage, record: Announced, update: Update) -> bool:
         """Write a result; False if the request was replayed meanwhile, or another process has the attempt."""
-        if self._applied(update) is not None:
+        if self._outcomes(message).apply(update) is not None:
             return True
-        self._telemetry.info("webhook_result_dropped", request_id=record.request_id, attempt=record.webhook_attempts)
+        self._telemetry.info("webhook_result_dropped", **message.named, attempt=record.webhook_attempts)
         return False
 
-    def _applied(self, update: Update) -> Record | None:
-        """The record after an update; None if the record has changed since it was read.
 
-        Raises:
-            Unavailable: the table did not answer.
-        """
-        match self._table.apply([update])[0]:
-            case Applied(record=record):
-                return record
-            case ConditionFailed(record=current) if current is not None and _has(current, update):
-                return current
-            case ConditionFailed():
-                return None
-            case error:
-                raise error
-
-
-def _has(current: Record, update: Update) -> bool:
-    """Whether a result that was rejected has been written all the same: the AWS client repeats a write that got no
-    answer. The log of attempts has this one's time and duration. What begins an attempt (claim, resend) has none."""
-    return "log" in update.values and current.webhook_log == update.values["log"]
-
-
-def _fields(record: Record, answer: Answer) -> dict[str, Any]:
+def _fields(record: Announced, answer: Answer) -> dict[str, Any]:
     """Of a log event."""
     return {
-        "request_id": record.request_id,
         "attempt": record.webhook_attempts,
         "status": answer.status,
         "reason": answer.error,
@@ -239,7 +226,7 @@ def _fields(record: Record, answer: Answer) -> dict[str, Any]:
     }
 
 
-def _log(record: Record, answer: Answer, started: int) -> str:
+def _log(record: Announced, answer: Answer, started: int) -> str:
     """All attempts that were recorded, and this one. The answer's body is not kept: a webhook must not show a client
     what an address answers."""
     entry = {

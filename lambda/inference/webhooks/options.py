@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from inference.errors import InvalidWebhook
+from inference.requests import WebhookState
+from inference.webhooks.retries import MAX_DELIVERIES, MESSAGE_GRACE_MS
 
 MAX_URL_CHARACTERS = 2_048
 NONE = "none"
@@ -43,6 +45,26 @@ def chosen_url(header: str | None, parameter: str | None, options: WebhookOption
     if options is None:
         raise InvalidWebhook("This deployment has no webhooks; send the request without one, and poll its status.")
     return check_url(url, options.allow_loopback)
+
+
+def new_webhook(chosen: str | None, default: str | None, expires_at: int) -> dict[str, Any]:
+    """The fields of the webhook of a new request or batch; none if it has no webhook. When it is due is the deadline,
+    by which it is final: if the webhook was not sent by then, a message about it was lost.
+
+    Args:
+        chosen: as `chosen_url` returns it. default: the deployment's URL.
+        expires_at: epoch milliseconds.
+    """
+    url = default if chosen is None else chosen
+    if url is None or url == NONE:
+        return {}
+    return {
+        "webhook_url": url,
+        "webhook_state": WebhookState.WAITING,
+        "webhook_attempts": 0,
+        "webhook_attempt_limit": MAX_DELIVERIES,
+        "webhook_due": expires_at + MESSAGE_GRACE_MS,
+    }
 
 
 def check_url(url: str, allow_loopback: bool = False) -> str:

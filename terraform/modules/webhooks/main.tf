@@ -1,4 +1,4 @@
-# What announces a final request: the table's stream -> relay -> queue -> deliverer -> the client's URL, and a dead-letter queue for
+# What announces a final request or batch: the table's stream -> relay -> queue -> deliverer -> the client's URL, and a dead-letter queue for
 # what could not be delivered. Why it is so, and what a crash leaves at each step: docs/adr/0013-webhooks.md.
 
 data "aws_partition" "current" {}
@@ -39,6 +39,15 @@ locals {
     function => var.kms_key_arn == null ? null : { arn = var.kms_key_arn, decrypts_by = services, encrypts_by = ["sqs"] }
   }
 
+  final = ["succeeded", "failed", "cancelled", "expired"]
+
+  # What starts the relay: a final request with a webhook, a final item of a batch with one, a batch with one.
+  stream_patterns = [
+    { eventName = ["MODIFY"], dynamodb = { NewImage = { status = { S = local.final }, webhook_state = { S = ["waiting"] } } } },
+    { eventName = ["MODIFY"], dynamodb = { NewImage = { status = { S = local.final }, webhook_of = { S = ["batch"] } } } },
+    { eventName = ["MODIFY"], dynamodb = { Keys = { request_id = { S = [{ prefix = "batch/" }] } }, NewImage = { webhook_state = { S = ["waiting"] } } } },
+  ]
+
   options_json = jsonencode({ default_url = var.default_url, allow_loopback = var.allow_loopback })
 }
 
@@ -72,6 +81,14 @@ data "aws_iam_policy_document" "relay_stream" {
   }
 }
 
+# Whether a batch is final.
+data "aws_iam_policy_document" "relay_table" {
+  statement {
+    actions   = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
+    resources = [var.table.arn]
+  }
+}
+
 data "aws_iam_policy_document" "relay_queue" {
   statement {
     actions   = ["sqs:SendMessage"]
@@ -83,7 +100,7 @@ module "relay" {
   source = "../function"
 
   name                 = "${var.name}-relay"
-  description          = "Puts requests that became final with a webhook on the deliverer's queue."
+  description          = "Puts requests and batches that became final with a webhook on the deliverer's queue."
   package              = { zip = { path = var.package.path, handler = "relay.handler", runtime = var.package.runtime } }
   architecture         = var.architecture
   memory_mb            = var.memory_mb
@@ -105,6 +122,7 @@ module "relay" {
 
   policies = {
     stream = data.aws_iam_policy_document.relay_stream.json
+    table  = data.aws_iam_policy_document.relay_table.json
     queue  = data.aws_iam_policy_document.relay_queue.json
   }
 }
@@ -119,26 +137,23 @@ resource "aws_lambda_event_source_mapping" "relay" {
   # A batch that fails is repeated until its records expire after 24 h; what was lost then is the sweeper's.
   bisect_batch_on_function_error = true
 
-  # Lambda reads the stream without charge, and starts no function for what the filter keeps back: a request without a webhook,
-  # and each write before the last. Every write while webhook_state is waiting would pass: the deliverer's claim ends that.
+  # Lambda reads the stream without charge, and starts no function for what the filters keep back: a request or a batch without a
+  # webhook, and each write of a request before the last. Every write while webhook_state is waiting would pass: the deliverer's claim
+  # ends that.
   filter_criteria {
-    filter {
-      pattern = jsonencode({
-        eventName = ["MODIFY"]
-        dynamodb = {
-          NewImage = {
-            status        = { S = ["succeeded", "failed", "cancelled", "expired"] }
-            webhook_state = { S = ["waiting"] }
-          }
-        }
-      })
+    dynamic "filter" {
+      for_each = local.stream_patterns
+
+      content {
+        pattern = jsonencode(filter.value)
+      }
     }
   }
 }
 
 data "aws_iam_policy_document" "deliverer_table" {
   statement {
-    actions   = ["dynamodb:GetItem", "dynamodb:UpdateItem"]
+    actions   = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
     resources = [var.table.arn]
   }
 }
@@ -193,7 +208,7 @@ module "deliverer" {
   source = "../function"
 
   name                 = "${var.name}-deliverer"
-  description          = "Sends the webhooks of final requests."
+  description          = "Sends the webhooks of final requests and batches."
   package              = { zip = { path = var.package.path, handler = "deliverer.handler", runtime = var.package.runtime } }
   architecture         = var.architecture
   memory_mb            = var.memory_mb

@@ -18,7 +18,7 @@ run "one_model" {
   }
 
   assert {
-    condition     = jsonencode(jsondecode(module.api.environment.DEPLOYED)) == jsonencode({ architecture = "x86_64", authorizer = "AWS_IAM", memory_mb = {}, open_paths = [], without = ["/requests/{request_id}/webhook"] })
+    condition     = jsonencode(jsondecode(module.api.environment.DEPLOYED)) == jsonencode({ architecture = "x86_64", authorizer = "AWS_IAM", memory_mb = {}, open_paths = [], without = ["/requests/{request_id}/webhook", "/batches/{batch_id}/webhook"] })
     error_message = "the api function must know what is deployed"
   }
 
@@ -557,7 +557,7 @@ run "with_webhooks" {
   }
 
   assert {
-    condition     = length(local.paths_without_route) == 0 && contains(local.routes, "POST /requests/{request_id}/webhook")
+    condition     = length(local.paths_without_route) == 0 && contains(local.routes, "POST /requests/{request_id}/webhook") && contains(local.routes, "POST /batches/{batch_id}/webhook")
     error_message = "a webhook must be sent again where there are webhooks"
   }
 

@@ -32,11 +32,17 @@ variables {
 
 run "least" {
   assert {
-    condition = jsondecode(one(one(aws_lambda_event_source_mapping.relay.filter_criteria).filter).pattern) == {
-      eventName = ["MODIFY"]
-      dynamodb  = { NewImage = { status = { S = ["succeeded", "failed", "cancelled", "expired"] }, webhook_state = { S = ["waiting"] } } }
-    }
-    error_message = "only a final request that waits for its webhook may start the relay"
+    condition = toset([for filter in one(aws_lambda_event_source_mapping.relay.filter_criteria).filter : filter.pattern]) == toset([
+      jsonencode({ eventName = ["MODIFY"], dynamodb = { NewImage = { status = { S = ["succeeded", "failed", "cancelled", "expired"] }, webhook_state = { S = ["waiting"] } } } }),
+      jsonencode({ eventName = ["MODIFY"], dynamodb = { NewImage = { status = { S = ["succeeded", "failed", "cancelled", "expired"] }, webhook_of = { S = ["batch"] } } } }),
+      jsonencode({ eventName = ["MODIFY"], dynamodb = { Keys = { request_id = { S = [{ prefix = "batch/" }] } }, NewImage = { webhook_state = { S = ["waiting"] } } } }),
+    ])
+    error_message = "only a final request that waits for its webhook, a final item of a batch with one, and such a batch may start the relay"
+  }
+
+  assert {
+    condition     = one(data.aws_iam_policy_document.relay_table.statement).actions == toset(["dynamodb:BatchGetItem", "dynamodb:GetItem", "dynamodb:UpdateItem"]) && one(data.aws_iam_policy_document.relay_table.statement).resources == toset([var.table.arn])
+    error_message = "the relay may see whether a batch is final, and say so"
   }
 
   assert {
