@@ -101,6 +101,13 @@ def test_a_submit_is_repeated_with_its_key(api: Api) -> None:
     assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
 
 
+def test_a_webhook_is_named_in_the_submit(api: Api) -> None:
+    with Client(BASE, transport=httpx2.MockTransport(api)) as client:
+        client.batch([1])
+        client.batch([1], webhook="https://example.com/hook")
+    assert [request.headers.get("Webhook-URL") for request in api.seen] == [None, "https://example.com/hook"]
+
+
 def test_items_that_are_not_valid(api: Api) -> None:
     api.troubles = [problem(InvalidItems)]
     with pytest.raises(errors.InvalidItems):
@@ -159,6 +166,7 @@ class Files(Api):
         self.batches: dict[str, list[Any]] = {}
         self.uploads: dict[str, bytes] = {}
         self.used: dict[str, str] = {}
+        self.webhooks: dict[str, str] = {}
         self.final = "finished"
         self.loses_an_answer = False
 
@@ -181,6 +189,7 @@ class Files(Api):
     def _submit(self, request: httpx2.Request) -> httpx2.Response:
         items = json.loads(request.content)["items"]
         key = request.headers["Idempotency-Key"].strip('"')
+        self.webhooks.setdefault(key, request.headers.get("Webhook-URL", "none"))
         if isinstance(items, dict):
             name = items["$ref"]
             if self.used.setdefault(key, name) != name:
@@ -200,7 +209,9 @@ class Files(Api):
         items = [self._item(index) for index in range(start, len(self.items))][:limit]
         bad = [{"index": index, "detail": "no"} for index, item in enumerate(self.items) if item == "bad"]
         body = self._body("rejected" if bad else self.final, items=items, errors=bad, error_count=len(bad))
+        url = self.webhooks[key]
         body |= {"batch_id": str(list(self.batches).index(key)), "reason": "it is gone"}
+        body["webhook"] = None if url == "none" else {"url": url}
         if limit and start + limit < len(self.items):
             body["next"] = f"/batches/0?cursor={start + limit}&limit={limit}"
         return response(status, body)
@@ -255,6 +266,19 @@ class TestAFile:
         for _ in range(2):
             assert [item.unwrap() for item in run_file(kind, api, path)] == list(range(450))
         assert len(api.batches) == 1
+
+    @pytest.mark.parametrize("lines", [3, 450])
+    def test_its_webhook(self, tmp_path: Path, kind: str, lines: int) -> None:
+        api = Files()
+        path = file_of(tmp_path, *map(str, range(lines)))
+        for _ in range(2):
+            run_file(kind, api, path, webhook="https://example.com/hook")
+        assert list(api.webhooks.values()) == ["https://example.com/hook"]
+        run_file(kind, api, path)
+        if lines > 100:
+            for other in ("https://example.org/", "none"):
+                with pytest.raises(errors.IdempotencyKeyReused):
+                    run_file(kind, api, path, webhook=other)
 
     def test_another_file_model_or_key_is_others(self, tmp_path: Path, kind: str) -> None:
         api = Files()

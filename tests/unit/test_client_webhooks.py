@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
 
+from async_inference_client import BatchStatus, Request
 from async_inference_client.errors import WebhookError
 from async_inference_client.webhooks import TOLERANCE_SECONDS, verify
 
@@ -104,3 +105,19 @@ def test_a_payload_that_is_not_json_is_rejected() -> None:
 def test_a_bad_secret_is_the_receivers_fault(secrets: Any, said: str) -> None:
     with pytest.raises(ValueError, match=said):
         verify(BODY, headers(), secrets, now=NOW)
+
+
+def test_what_a_delivery_is_about() -> None:
+    request = verify(BODY, headers(), SECRET, now=NOW).outcome
+    assert isinstance(request, Request)
+    assert (request.request_id, request.status) == ("r1", "succeeded")
+    body = b'{"batch_id": "b1", "status": "finished", "total": 2, "counts": {"succeeded": 2}, "items": []}'
+    batch = verify(body, headers(body), SECRET, now=NOW).outcome
+    assert isinstance(batch, BatchStatus)
+    assert (batch.batch_id, batch.finished, batch.counts) == ("b1", True, {"succeeded": 2})
+
+
+@pytest.mark.parametrize("body", [b"[]", b"{}", b'{"request_id": "r1"}', b'{"batch_id": "b1"}'])
+def test_a_payload_that_is_about_nothing(body: bytes) -> None:
+    with pytest.raises(WebhookError, match="no status document"):
+        _ = verify(body, headers(body), SECRET, now=NOW).outcome

@@ -29,18 +29,23 @@ PAGE_ITEMS = 100
 
 
 def submit(
-    operations: Operations, items: Iterable[Any], model: str | None, idempotency_key: str | None
+    operations: Operations,
+    items: Iterable[Any],
+    model: str | None,
+    idempotency_key: str | None,
+    webhook: str | None = None,
 ) -> Plan[BatchStatus]:
     """Send many inputs. All tries have the same key, so that a lost response makes no second batch."""
-    key = str(uuid.uuid4()) if idempotency_key is None else idempotency_key
-    headers = {"Content-Type": "application/json", "Idempotency-Key": quoted(key)}
+    headers = _headers(str(uuid.uuid4()) if idempotency_key is None else idempotency_key, webhook)
     return (yield from _submitted(operations, list(items), model, headers))
 
 
-def submit_file(operations: Operations, file: LinesFile, model: str | None) -> Plan[BatchStatus]:
+def submit_file(
+    operations: Operations, file: LinesFile, model: str | None, webhook: str | None = None
+) -> Plan[BatchStatus]:
     """Send the lines of a file, in the body or by an upload. All tries, in this process and in others, have the same
     key."""
-    headers = {"Content-Type": "application/json", "Idempotency-Key": quoted(file.key)}
+    headers = _headers(file.key, webhook)
     if file.items is not None:
         try:
             return (yield from _submitted(operations, file.items, model, headers))
@@ -55,7 +60,21 @@ def submit_file(operations: Operations, file: LinesFile, model: str | None) -> P
         batch_id = error.body.get("batch_id") if isinstance(error.body, dict) else None
         if not isinstance(batch_id, str):
             raise
-        return (yield from get(operations, batch_id))
+        status = yield from get(operations, batch_id)
+        if webhook is not None and _webhook_of(status) != webhook:
+            raise
+        return status
+
+
+def _headers(key: str, webhook: str | None) -> dict[str, str]:
+    headers = {"Content-Type": "application/json", "Idempotency-Key": quoted(key)}
+    return headers if webhook is None else {**headers, "Webhook-URL": webhook}
+
+
+def _webhook_of(status: BatchStatus) -> Any:
+    """The URL that a batch was submitted with; "none" without one."""
+    found = status.document.get("webhook")
+    return found.get("url") if isinstance(found, dict) else "none"
 
 
 def _submitted(

@@ -161,20 +161,27 @@ class AsyncClient:
         return self._map(_async_iterator(values), Turns(concurrency, ordered), model, timeout, on_accepted)
 
     async def batch(
-        self, items: Iterable[Any], *, model: str | None = None, idempotency_key: str | None = None
+        self,
+        items: Iterable[Any],
+        *,
+        model: str | None = None,
+        idempotency_key: str | None = None,
+        webhook: str | None = None,
     ) -> AsyncBatch:
         """As `Client.batch`."""
-        accepted = await self._run(_batches.submit(self._operations, items, model, idempotency_key))
+        accepted = await self._run(_batches.submit(self._operations, items, model, idempotency_key, webhook))
         return AsyncBatch(self, accepted.batch_id, accepted)
 
     def open_batch(self, batch_id: str) -> AsyncBatch:
         """As `Client.open_batch`."""
         return AsyncBatch(self, batch_id)
 
-    async def batch_file(self, path: str | Path, *, model: str | None = None, key: str | None = None) -> AsyncBatch:
+    async def batch_file(
+        self, path: str | Path, *, model: str | None = None, key: str | None = None, webhook: str | None = None
+    ) -> AsyncBatch:
         """As `Client.batch_file`."""
         file = read_file(Path(path), model, key)
-        status = await self._run(_batches.submit_file(self._operations, file, model))
+        status = await self._run(_batches.submit_file(self._operations, file, model, webhook))
         return AsyncBatch(self, status.batch_id, status)
 
     async def _map(

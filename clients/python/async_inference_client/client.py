@@ -262,26 +262,37 @@ class Client:
         turns = Turns(concurrency, ordered)
         return outcomes(self._http, self._operations, iter(values), turns, concurrency, model, timeout, on_accepted)
 
-    def batch(self, items: Iterable[Any], *, model: str | None = None, idempotency_key: str | None = None) -> Batch:
+    def batch(
+        self,
+        items: Iterable[Any],
+        *,
+        model: str | None = None,
+        idempotency_key: str | None = None,
+        webhook: str | None = None,
+    ) -> Batch:
         """Submit many inputs as one batch, and return at once. If one is not valid, none is accepted.
 
         Args:
             items: the inputs, at most 100; the API may allow fewer.
             model: as `submit`.
             idempotency_key: the same key and inputs give the same batch.
+            webhook: the URL that the batch is sent to when all of it is final; "none" is nowhere. By default the
+                deployment's.
 
         Raises:
             InvalidItems: `error.body["errors"]` has the index and the reason of each that is not valid.
             InvalidBatch, UnknownModel, TooLarge, ...: as `submit`.
         """
-        accepted = self._run(_batches.submit(self._operations, items, model, idempotency_key))
+        accepted = self._run(_batches.submit(self._operations, items, model, idempotency_key, webhook))
         return Batch(self, accepted.batch_id, accepted)
 
     def open_batch(self, batch_id: str) -> Batch:
         """A batch that was submitted before, by this process or another one. No call is made."""
         return Batch(self, batch_id)
 
-    def batch_file(self, path: str | Path, *, model: str | None = None, key: str | None = None) -> Batch:
+    def batch_file(
+        self, path: str | Path, *, model: str | None = None, key: str | None = None, webhook: str | None = None
+    ) -> Batch:
         """Submit a JSONL file, one input in each line, as a batch. A file of more than 100 lines is uploaded; its
         lines are checked, and its items are created, after this returns.
 
@@ -292,14 +303,16 @@ class Client:
             path: the file, in UTF-8; blank lines are skipped. It is read as a whole.
             model: as `submit`.
             key: names the file in place of its content: at most 255 printable ASCII characters.
+            webhook: as `batch`.
 
         Raises:
             InvalidLines: lines are not valid; nothing was accepted. `Batch.results` raises it for what the API finds
                 in a file that was uploaded.
+            IdempotencyKeyReused: the file was submitted with another webhook before.
             UnknownModel, TooLarge, Unavailable, ...: as `submit` and `upload`.
         """
         file = read_file(Path(path), model, key)
-        status = self._run(_batches.submit_file(self._operations, file, model))
+        status = self._run(_batches.submit_file(self._operations, file, model, webhook))
         return Batch(self, status.batch_id, status)
 
     def _run(self, plan: Plan[T]) -> T:

@@ -1,7 +1,9 @@
 """Verifies webhook deliveries that are signed as Standard Webhooks (standardwebhooks.com) say, symmetric keys (v1).
 
-    delivery = verify(body, headers, secrets)         # the body as bytes, before anything parses it
-    request = Request.from_document(delivery.document)
+    delivery = verify(body, headers, secrets)  # the body as bytes, before anything parses it
+    match delivery.outcome:
+        case Request() as request: ...
+        case BatchStatus() as batch: ...
 
 Deliveries may come twice: `delivery.id` is the same then. Answer 2xx soon; everything else is a failed delivery.
 """
@@ -17,7 +19,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from async_inference_client.batch_models import BatchStatus
 from async_inference_client.errors import WebhookError
+from async_inference_client.models import Request
 
 TOLERANCE_SECONDS = 300.0
 PREFIX = "whsec_"
@@ -36,6 +40,20 @@ class Delivery:
     id: str
     sent_at: datetime
     document: Any
+
+    @property
+    def outcome(self) -> Request | BatchStatus:
+        """What it is about: a final request, or a final batch without its items.
+
+        Raises:
+            WebhookError: the payload is neither's document.
+        """
+        try:
+            if isinstance(self.document, dict) and "request_id" not in self.document:
+                return BatchStatus.from_document(self.document)
+            return Request.from_document(self.document)
+        except (ValueError, AttributeError) as error:
+            raise WebhookError(f"the payload is no status document: {error}") from error
 
 
 def verify(
