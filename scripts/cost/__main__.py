@@ -112,7 +112,9 @@ def main() -> int:
         "--items", type=int, default=1, help="requests that are submitted together, as a batch; above 100, in a file"
     )
     parser.add_argument("--waits", type=float, default=0.0, help="seconds that a submit waits for its result")
-    parser.add_argument("--webhooks", type=float, default=0.0, help="webhooks per request: the share that has one")
+    parser.add_argument(
+        "--webhooks", type=float, default=0.0, help="webhooks per request, or per batch: the share that has one"
+    )
     parser.add_argument("--keys", type=int, default=usage.ASSUMED_KEYS, help="API keys in use at the same time")
     parser.add_argument("--large", type=float, default=0.0, help="share of requests with an upload, 0 to 1")
     parser.add_argument("--size", type=float, default=1.0, help="megabytes of an upload")

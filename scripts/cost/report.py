@@ -86,8 +86,10 @@ class Estimate:
         traffics["a webhook"] = replace(plain, webhooks=1.0)
         for items in ITEMS:
             traffics[f"batches of {items}, {polls:g} status queries of each"] = replace(plain, items=items, polls=polls)
-        by_file = f"files of {MOST_LINES:,} lines, {polls:g} status queries of each"
-        traffics[by_file] = replace(plain, items=MOST_LINES, polls=polls)
+            traffics[f"batches of {items}, a webhook of each"] = replace(plain, items=items, webhooks=1.0)
+        by_file = f"files of {MOST_LINES:,} lines"
+        traffics[f"{by_file}, {polls:g} status queries of each"] = replace(plain, items=MOST_LINES, polls=polls)
+        traffics[f"{by_file}, a webhook of each"] = replace(plain, items=MOST_LINES, webhooks=1.0)
         return {way: replace(self, traffic=traffic).per_million(name, load) for way, traffic in traffics.items()}
 
 

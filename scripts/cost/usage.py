@@ -35,7 +35,7 @@ from scripts.cost.requests import (
     wait_lines,
     worker_lines,
 )
-from scripts.cost.webhooks import delivery_lines, idle_lines
+from scripts.cost.webhooks import batch_delivery_lines, delivery_lines, idle_lines
 
 SECONDS_PER_DAY = 86_400
 
@@ -80,8 +80,8 @@ class Traffic:
         run_ms: model -> how long the worker runs for one request, at its memory; for others what was measured counts.
         fill: requests in one batch, on average; None: what the batch window collects.
         polls: status queries per request.
-        items: requests that are submitted together, as a batch; then `polls` are of each batch. 1: each alone; above
-            100: in a file.
+        items: requests that are submitted together, as a batch; then `polls` and `webhooks` are of each batch. 1: each
+            alone; above 100: in a file.
         waits: seconds that a submit waits for the result (Prefer: wait), on average.
         webhooks: webhooks per request.
         keys: API keys in use at the same time, each by as many calls.
@@ -235,8 +235,12 @@ def requests_of(deployment: Deployment, worker: Worker, load: Load, traffic: Tra
             *status_lines(load.work, requests * traffic.polls, api.architecture, warm),
         ]
     waits = wait_lines(traffic.waits, requests, api.memory_mb, api.architecture) if traffic.waits else []
-    sent = requests * traffic.webhooks
-    delivered = delivery_lines(deployment, sent, load.work.record_bytes, load.fill) if sent else []
+    sent = requests / traffic.items * traffic.webhooks
+    record_bytes = load.work.record_bytes
+    if traffic.items > 1 and sent:
+        delivered = batch_delivery_lines(deployment, sent, traffic.items, record_bytes, load.fill)
+    else:
+        delivered = delivery_lines(deployment, sent, record_bytes, load.fill) if sent else []
     return [
         Line("fair queues", "sqs_fair_requests", requests * FAIR_SENDS),
         *listed,

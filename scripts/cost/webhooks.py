@@ -6,6 +6,8 @@ out of AWS is not counted, as everywhere.
 
 from __future__ import annotations
 
+import math
+
 from scripts.cost.deployment import Deployment, Function
 from scripts.cost.prices import Line
 from scripts.cost.requests import (
@@ -38,6 +40,15 @@ ASSUMED_DELIVERER_MS = 200
 LOG_BYTES = 250
 """The relay's line and the deliverer's, each."""
 
+ASSUMED_CHECK_MS = 30
+"""Of the relay, for the end of an item of a batch: two reads."""
+
+CHECK_READS = 2
+"""The batch's record, and its last item."""
+
+FINISH_WRITES = 1
+"""`finished_at`. The confirmation is in the batch's own calls."""
+
 SWEEP_READS = 8
 """Of a sweep in the index: half a unit for each of its 16 shards."""
 
@@ -61,6 +72,25 @@ def delivery_lines(deployment: Deployment, times: float, record_bytes: float, fi
         Line("webhooks", "sqs_requests", batches * QUEUE_CALLS),
         Line("webhooks", "sqs_fair_requests", times * FAIR_SENDS),
         Line("webhooks", "logs_gb", 2 * (times * LOG_BYTES + batches * ASSUMED_PLATFORM_LOG_BYTES) / GB),
+    ]
+
+
+def batch_delivery_lines(
+    deployment: Deployment, times: float, items: int, record_bytes: float, fill: float
+) -> list[Line]:
+    """What so many deliveries use that are of batches of so many items, which end in their order: a delivery of each,
+    the relay's check after each group of items that end together, and two reads of each item: by the last check, and
+    for the payload's counts."""
+    function = deployment.deliverer
+    memory = function.memory_mb if function else int(defaults("webhooks")["memory_mb"])
+    checks = times * math.ceil(items / min(fill, BATCH_SIZE))
+    reads = checks * CHECK_READS + times * 2 * items * units(record_bytes, READ_UNIT_BYTES)
+    return [
+        *delivery_lines(deployment, times, record_bytes, 1),
+        *function_lines("webhooks", checks, ASSUMED_CHECK_MS, memory, deployment.api.architecture),
+        Line("webhooks", "dynamodb_strong_reads", reads),
+        Line("webhooks", "dynamodb_writes", times * FINISH_WRITES),
+        Line("webhooks", "logs_gb", checks * ASSUMED_PLATFORM_LOG_BYTES / GB),
     ]
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from scripts.cost import usage
 from scripts.cost.deployment import Deployment, Function
 from scripts.cost.prices import Item
-from scripts.cost.requests import wait_reads
+from scripts.cost.requests import ASSUMED_PLATFORM_LOG_BYTES, wait_reads
 from scripts.cost.usage import Traffic
 from scripts.cost.warmth import Warmth
-from scripts.cost.webhooks import RECORD_WRITES
+from scripts.cost.webhooks import FINISH_WRITES, RECORD_WRITES
 from tests.unit.api_harness import Api
+from tests.unit.batch_webhook_harness import BatchWebhooks
 from tests.unit.cost_examples import API, DEPLOYMENT, MEASURED, POOL, PRICES, WORKER
 from tests.unit.webhook_harness import Webhooks, stream_record
 
@@ -162,6 +164,44 @@ def test_the_calls_of_a_delivery_are_those_that_the_deliverer_makes() -> None:
     webhooks.deliver()
     assert webhooks.state() == "delivered"
     assert sorted(webhooks.table.calls) == ["apply"] * RECORD_WRITES + ["get"]
+
+
+def test_batches_with_a_webhook() -> None:
+    deployed = replace(DEPLOYMENT, others=(Function("p-deliverer", 256, 30, "x86_64"),))
+    bill = month(deployed, Traffic(items=100, webhooks=1, fill=10), 100_000)["webhooks"]
+    # 30,000 batches. One delivery of each, as of a request that ends alone, of which 1.5 M are $7.36.
+    alone = month(deployed, Traffic(webhooks=0.5), 100_000)["webhooks"] * 30_000 / 1_500_000
+    # 300,000 checks: x 0.03 s x 0.25 GB = 2,250 GB-s -> $0.0225; $0.06 for the invocations, as much for 600,000 reads,
+    # and Lambda's own lines of each. 6 M reads of items -> $0.60; 30,000 writes -> $0.018.
+    lines = 300_000 * ASSUMED_PLATFORM_LOG_BYTES / 1024**3 * 0.5
+    assert bill == pytest.approx(alone + 0.0225 + 0.06 + 0.06 + lines + 0.6 + 0.018, abs=1e-4)
+    assert month(deployed, Traffic(items=100, webhooks=0.5, fill=10), 100_000)["webhooks"] == pytest.approx(bill / 2)
+
+
+def test_the_calls_of_a_batchs_webhook_are_those_that_are_made() -> None:
+    hooked = BatchWebhooks()
+    batch = hooked.submit_items(*"x" * 100)
+    hooked.announce()
+    before = len(hooked.batch_table.written)
+    read = 0
+    get_many = hooked.table.get_many
+
+    def counted(request_ids: Any, *arguments: Any, **named: Any) -> Any:
+        nonlocal read
+        read += len(request_ids)
+        return get_many(request_ids, *arguments, **named)
+
+    hooked.table.get_many = counted  # type: ignore[method-assign]
+    hooked.batch_table.calls.clear()
+    for _ in range(10):
+        hooked.worker.run()
+        hooked.hooks.relay(hooked.hooks.stream())
+    assert (read, hooked.batch_table.calls.count("get_batch")) == (9 + 100, 10)
+    assert len(hooked.batch_table.written) - before == FINISH_WRITES
+    hooked.announce()
+    assert (read, len(hooked.documents())) == (9 + 200, 1)
+    assert len(hooked.batch_table.written) - before == FINISH_WRITES + RECORD_WRITES
+    assert batch.total == 100
 
 
 def test_the_reads_of_a_wait_are_those_that_the_service_makes() -> None:
