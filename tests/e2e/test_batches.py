@@ -1,21 +1,38 @@
-"""Batches by real HTTP, with rights enforced: all items in one call, one bad one among them, results in pages."""
+"""Batches by real HTTP, with rights enforced: all items in one call, one bad one among them, results in pages; and from
+a file, by the Python client, while the function that makes the items is killed."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
+import signal
 import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from async_inference_client import Client
+from inference.batches.record import BatchRecord, Stage
+from inference.store.batch_queue import to_body
+from inference.store.batch_table import KEY_PREFIX, BatchTable
+from scripts.local.emulator import Emulator
 from tests.e2e.conftest import Addition
+from tests.e2e.control import Control
+from tests.e2e.deployment import Deployment
 from tests.e2e.http_client import POLL_SECONDS, Api, Response
+from tests.e2e.killer import worker_processes
 from tests.e2e.test_requests import as_documented
 
 ITEMS = 100
+LINES = 220
 BAD = 41
 MODEL = "deliveries"
+QUEUE = "inference-local-batches"
 
 
 @pytest.fixture(autouse=True)
@@ -86,3 +103,82 @@ def test_a_batch_is_cancelled(api: Api) -> None:
     shown = finished(api, response.body["poll_url"], 10)
     assert shown["counts"]["cancelled"] + shown["counts"]["succeeded"] == ITEMS
     assert shown["counts"]["cancelled"] > 0
+
+
+def test_a_file_whose_function_is_killed_runs_once(
+    deployment: Deployment, control: Control, emulator: Emulator, tmp_path: Path
+) -> None:
+    """Kills in both passes: each line becomes one item, and is computed once."""
+    inputs = [f"file {number}" for number in range(LINES)]
+    path = tmp_path / "inputs.jsonl"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in inputs), encoding="utf-8")
+    with Client(deployment.base_url) as client:
+        batch = client.batch_file(path, model=MODEL)
+        kills = Kills(control, emulator, batch.batch_id)
+        kills.until_created()
+        assert client.batch_file(path, model=MODEL).batch_id == batch.batch_id, "as after an interruption"
+        items = list(batch.results(timeout=120))
+    print(f"\n{LINES} lines, kills by stage and line: {kills.at}")
+    assert {stage for stage, _ in kills.at} == {Stage.CHECKING, Stage.CREATING}
+    assert [item.index for item in items] == list(range(LINES))
+    assert len({item.request.request_id for item in items}) == LINES
+    for text, item in zip(inputs, items, strict=True):
+        assert item.unwrap()["digest"] == hashlib.sha256(text.encode()).hexdigest()[:16]
+    lines = control.events(f"worker/{MODEL}", "computed", "file ")
+    computed = Counter(text for line in lines for text in line["texts"] if text.startswith("file "))
+    assert computed == Counter(inputs), "every line once"
+
+
+class Kills:
+    """Kills the batches function with SIGKILL whenever it has come a step further, while it has the lease of a batch.
+
+    What would follow a quarter of an hour later is made to happen at once: the lease ends, and the message comes back.
+    """
+
+    def __init__(self, control: Control, emulator: Emulator, batch_id: str) -> None:
+        self._control = control
+        self._emulator = emulator
+        self._batch_id = batch_id
+        self._batches = BatchTable(control.dynamodb, control.table_name)
+        self.at: list[tuple[str | None, int]] = []
+
+    def _record(self) -> BatchRecord:
+        batch = self._batches.get(self._batch_id, consistent=True)
+        assert batch is not None
+        return batch
+
+    def until_created(self, seconds: float = 90) -> None:
+        deadline = time.monotonic() + seconds
+        while (batch := self._record()).stage in (Stage.CHECKING, Stage.CREATING):
+            assert time.monotonic() < deadline, batch
+            if batch.lease_id and (batch.stage, batch.line) not in self.at:
+                with self._stopped() as processes:
+                    batch = self._record()
+                    if not processes or not batch.lease_id or (batch.stage, batch.line) in self.at:
+                        continue
+                    for process in processes:
+                        os.kill(process, signal.SIGKILL)
+                self.at.append((batch.stage, batch.line))
+                self._time_passes()
+            time.sleep(0.01)
+
+    @contextlib.contextmanager
+    def _stopped(self) -> Iterator[list[int]]:
+        """The function's processes, stopped: they change nothing between a look at the record and their end."""
+        processes = worker_processes(self._emulator, "batches", up_seconds=0)
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        yield processes
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGCONT)
+
+    def _time_passes(self) -> None:
+        self._control.dynamodb.update_item(
+            TableName=self._control.table_name,
+            Key={"request_id": {"S": KEY_PREFIX + self._batch_id}},
+            UpdateExpression="SET lease_until = :past",
+            ExpressionAttributeValues={":past": {"N": "0"}},
+        )
+        url = self._control.sqs.get_queue_url(QueueName=QUEUE)["QueueUrl"]
+        self._control.sqs.send_message(QueueUrl=url, MessageBody=to_body(self._batch_id))
