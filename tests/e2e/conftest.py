@@ -34,6 +34,7 @@ from tests.e2e.faults.package import HANDLER, add_faults
 from tests.e2e.http_client import Api
 from tests.e2e.own import Own, own_deployment
 from tests.e2e.webhooks import webhooks
+from tests.provider_process import install_provider, running_provider
 
 ROOT = Path(__file__).parents[2]
 E2E_MODELS = Path(__file__).parent / "models"
@@ -101,9 +102,23 @@ def tree(folder: Path, emulator: Emulator) -> Path:
 
 
 @pytest.fixture(scope="session")
-def deployment(emulator: Emulator, tree: Path) -> Iterator[Deployment]:
+def provider_binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The AWS provider that the environments pin."""
+    return install_provider(tmp_path_factory.mktemp("provider"), terraform_env())
+
+
+@pytest.fixture(scope="session")
+def provider(emulator: Emulator, tree: Path, provider_binary: Path) -> Iterator[dict[str, str]]:
+    """The variables with which Terraform uses a running provider, aimed at this session's emulator."""
+    folder = tree / "terraform" / "environments" / "local"  # all others are as deep
+    with running_provider(provider_binary, folder, emulator.client_env(terraform_env())) as provider:
+        yield provider
+
+
+@pytest.fixture(scope="session")
+def deployment(emulator: Emulator, tree: Path, provider: dict[str, str]) -> Iterator[Deployment]:
     """`environments/local`, applied with its own models; destroyed at the end."""
-    deployment = Deployment(tree / "terraform" / "environments" / "local", emulator, tree)
+    deployment = Deployment(tree / "terraform" / "environments" / "local", emulator, tree, provider)
     with aimed_at(emulator):
         assert KEPT or deployment.left() == {}
         deployment.override(webhooks=webhooks(deployment))
@@ -115,9 +130,9 @@ def deployment(emulator: Emulator, tree: Path) -> Iterator[Deployment]:
 
 
 @pytest.fixture(scope="session")
-def own(deployment: Deployment, emulator: Emulator, tree: Path) -> Iterator[Own]:
+def own(deployment: Deployment, emulator: Emulator, tree: Path, provider: dict[str, str]) -> Iterator[Own]:
     """A second deployment, which ends before the first: that one's destroy leaves nothing at all."""
-    with aimed_at(emulator), own_deployment(emulator, tree) as own:
+    with aimed_at(emulator), own_deployment(emulator, tree, provider) as own:
         yield own
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,14 @@ class Deployment:
         folder: the environment's Terraform folder.
         emulator: where it is applied to.
         tree: the copy of the repository that the folder is in.
+        provider: the variables with the provider's running process, as tests/provider_process.py gives it.
     """
 
-    def __init__(self, folder: Path, emulator: Emulator, tree: Path) -> None:
+    def __init__(self, folder: Path, emulator: Emulator, tree: Path, provider: Mapping[str, str]) -> None:
         self.folder = folder
         self.tree = tree
         self._emulator = emulator
+        self._provider = provider
         self._overrides = folder / "e2e_override.tf.json"
         self._terraform = Terraform(working_dir=str(folder), terraform_bin_path=terraform_binary())
         self._initialised = False
@@ -42,15 +46,14 @@ class Deployment:
     def apply(self) -> None:
         """Apply what the environment and the overrides say."""
         self._init()
-        self._run(self._terraform.apply(skip_plan=True))
+        self._run(self._terraform.apply, skip_plan=True)
         self.outputs = self._terraform.output()["deployment"]["value"]
 
     def plan(self) -> dict[str, Any]:
         """The plan, as JSON (`terraform show -json`)."""
         self._init()
-        self._run(self._terraform.plan(out="e2e.tfplan"), good=(0, 2))
-        _, output, _ = self._run(self._terraform.cmd("show -json e2e.tfplan"))
-        plan: dict[str, Any] = json.loads(output)
+        self._run(self._terraform.plan, out="e2e.tfplan", good=(0, 2))
+        plan: dict[str, Any] = json.loads(self._run(self._terraform.cmd, "show -json e2e.tfplan"))
         return plan
 
     def changes(self) -> dict[str, list[str]]:
@@ -62,7 +65,7 @@ class Deployment:
     def destroy(self) -> None:
         """Destroy everything."""
         # force is python-terraform's wording of a flag that Terraform dropped; auto-approve is what it became.
-        self._run(self._terraform.destroy(force=None, auto_approve=True))
+        self._run(self._terraform.destroy, force=None, auto_approve=True)
 
     def left(self) -> dict[str, list[str]]:
         """What exists on the emulator, by kind: nothing after a destroy."""
@@ -101,12 +104,17 @@ class Deployment:
 
     def _init(self) -> None:
         if not self._initialised:
-            self._run(self._terraform.init())
+            self._run(self._terraform.init)
             self._initialised = True
 
-    @staticmethod
-    def _run(result: tuple[int | None, str, str], good: tuple[int, ...] = (0,)) -> tuple[int | None, str, str]:
-        code, output, errors = result
+    def _run(self, command: Callable[..., Any], *arguments: str, good: tuple[int, ...] = (0,), **options: Any) -> str:
+        """What a command of python-terraform printed. It hands its own environment on to Terraform."""
+        os.environ.update(self._provider)
+        try:
+            code, output, errors = command(*arguments, **options)
+        finally:
+            for name in self._provider:
+                del os.environ[name]
         if code not in good:
             raise TerraformFailed(f"terraform ended with {code}:\n{output[-3000:]}\n{errors[-3000:]}")
-        return result
+        return str(output)

@@ -4,7 +4,7 @@ alarms, API keys, pages of another origin, and a default webhook."""
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,12 +46,12 @@ class Own:
 
 
 @contextmanager
-def own_deployment(emulator: Emulator, tree: Path) -> Iterator[Own]:
+def own_deployment(emulator: Emulator, tree: Path, provider: Mapping[str, str]) -> Iterator[Own]:
     """Applied, and destroyed at the end."""
     folder = tree / "terraform" / "environments" / "own"
     ignored = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*_override.tf*")
     shutil.copytree(folder.with_name("local"), folder, ignore=ignored, dirs_exist_ok=True)
-    deployment = Deployment(folder, emulator, tree)
+    deployment = Deployment(folder, emulator, tree, provider)
     with Receiver().running() as receiver:
         own = Own(deployment, _create_key(deployment), _create_vpc(deployment), Hooks(receiver))
         deployment.override(

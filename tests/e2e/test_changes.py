@@ -7,7 +7,7 @@ import json
 import shutil
 import threading
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -35,13 +35,13 @@ PREFIX = "inference-changes"
 class Changing:
     """A deployment of its own, beside the session's, whose models are changed."""
 
-    def __init__(self, tree: Path, emulator: Emulator) -> None:
+    def __init__(self, tree: Path, emulator: Emulator, provider: Mapping[str, str]) -> None:
         self.packages = tree / "build" / "packages"
         folder = tree / "terraform" / "environments" / "changes"
         if not folder.exists():
-            ignored = shutil.ignore_patterns("*.tfstate*", "e2e*")
+            ignored = shutil.ignore_patterns(".terraform*", "*.tfstate*", "e2e*")
             shutil.copytree(folder.with_name("local"), folder, ignore=ignored)
-        self.deployment = Deployment(folder, emulator, tree)
+        self.deployment = Deployment(folder, emulator, tree, provider)
 
     def apply(self, **models: dict[str, Any]) -> Control:
         """Deploy these models."""
@@ -124,8 +124,8 @@ class Load:
 
 
 @pytest.fixture(scope="module")
-def changing(tree: Path, emulator: Emulator) -> Iterator[Changing]:
-    changing = Changing(tree, emulator)
+def changing(tree: Path, emulator: Emulator, provider: dict[str, str]) -> Iterator[Changing]:
+    changing = Changing(tree, emulator, provider)
     with aimed_at(emulator):
         changing.apply(**dict.fromkeys(("moving", "leaving", "old"), changing.model()))
         yield changing

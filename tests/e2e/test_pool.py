@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from scripts.deployment.environment_config import ConfiguredModel, EnvironmentConfig
+from scripts.deployment.terraform import terraform_env
 from scripts.local.emulator import Emulator
 from scripts.packaging import model_import
 from scripts.packaging.package import build_for_environment
@@ -24,6 +25,7 @@ from tests.e2e.conftest import E2E_MODELS, ROOT, aimed_at, free_port
 from tests.e2e.deployment import Deployment
 from tests.e2e.http_client import FINAL, Api
 from tests.e2e.waiting import eventually
+from tests.provider_process import running_provider
 
 QUICK = [f"model-{number:02d}" for number in range(47)]
 TIMEOUT_SECONDS = 10
@@ -64,7 +66,7 @@ def write_models(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def fifty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def fifty(tmp_path_factory: pytest.TempPathFactory, provider_binary: Path) -> Iterator[Deployment]:
     """The deployment, applied in one go and destroyed at the end."""
     folder = tmp_path_factory.mktemp("fifty")
     tree, models = folder / "tree", folder / "models"
@@ -82,14 +84,16 @@ def fifty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         build_for_environment(tree / "build" / "packages", "local", config)
     emulator = Emulator(free_port(), folder / "emulator", lifetime_seconds=1800)
     emulator.start()
-    deployment = Deployment(tree / "terraform" / "environments" / "local", emulator, tree)
-    deployment.override(
-        models={name: {"models_dir": str(models), "pool": "experiments"} for name in MODELS},
-        pools={"experiments": POOL},
-        default_model=QUICK[0],
-    )
     try:
-        with aimed_at(emulator):
+        local = tree / "terraform" / "environments" / "local"
+        env = emulator.client_env(terraform_env())
+        with aimed_at(emulator), running_provider(provider_binary, local, env) as provider:
+            deployment = Deployment(local, emulator, tree, provider)
+            deployment.override(
+                models={name: {"models_dir": str(models), "pool": "experiments"} for name in MODELS},
+                pools={"experiments": POOL},
+                default_model=QUICK[0],
+            )
             started = time.monotonic()
             deployment.apply()
             print(f"\napplied fifty models in {time.monotonic() - started:.0f} s")

@@ -130,9 +130,13 @@ def _state(folder: str, names: list[str]) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def deploying(tree: Path, emulator: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deploying]:
+def deploying(
+    tree: Path, emulator: Emulator, provider: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Deploying]:
     """Deployed once, with version 1.0.0 of both models; destroyed at the end."""
     with aimed_at(emulator), pytest.MonkeyPatch.context() as patch:
+        for name, value in provider.items():
+            patch.setenv(name, value)
         deploying = Deploying(tree, tmp_path_factory.mktemp("rollout"), emulator, patch)
         assert deploying.deploy(mine="1.0.0", trial="1.0.0") == 0
         yield deploying
