@@ -22,6 +22,8 @@ TORCH := torch==2.13.0$(if $(filter Darwin,$(shell uname -s)),,+cpu)
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 CHOSEN = $(if $(MODEL),--model $(MODEL)) $(if $(POOL),--pool $(POOL)) $(if $(FUNCTION),--function $(FUNCTION))
 CHECKOV := checkov==3.3.30
+# What runs side by side prints when it ends, each in one piece.
+GROUPED := $(if $(filter output-sync,$(.FEATURES)),-Otarget)
 
 ##@ Use
 
@@ -139,14 +141,22 @@ destroy: terraform-ready venv ## destroy ENV; shows what is lost and asks for EN
 .PHONY: venv
 venv: .venv/.base ## make .venv with what running needs
 
+# Three at a time on any machine: the end-to-end tests wait most of the time. The longest come first.
 .PHONY: test
 test: export COVERAGE := 1
-test: check test-slow test-browser test-image test-e2e ## everything, end to end included
+test: checked ## everything, end to end included
+	@$(MAKE) -j3 $(GROUPED) test-e2e-shared test-e2e-own test-python test-terraform test-others
 
-# Terraform's tests and Python's side by side: the first wait for the provider most of the time.
 .PHONY: check
-check: terraform-ready fmt-check lint hcl-lint docs-check build/checkov/.installed ## the offline part of test; edits nothing
-	@$(MAKE) -j2 $(if $(filter output-sync,$(.FEATURES)),-Otarget) test-terraform test-python
+check: checked ## the offline part of test; edits nothing
+	@$(MAKE) -j2 $(GROUPED) test-terraform test-python
+
+.PHONY: checked
+checked: terraform-ready fmt-check lint hcl-lint docs-check
+
+.PHONY: test-others
+test-others:
+	@$(MAKE) -j1 test-slow test-browser test-image
 
 .PHONY: test-python
 test-python:
@@ -216,8 +226,16 @@ test-terraform: .venv/.dev build/checkov/.installed package ## validate, terrafo
 	CHECKOV=build/checkov/bin/checkov $(PYTEST) tests/terraform
 
 .PHONY: test-e2e
-test-e2e: .venv/.dev package ## a real apply to an emulator of its own
-	$(PYTEST) tests/e2e
+test-e2e: ## a real apply to an emulator of its own
+	@$(MAKE) -j2 $(GROUPED) test-e2e-shared test-e2e-own
+
+.PHONY: test-e2e-shared
+test-e2e-shared: .venv/.dev package
+	$(PYTEST) tests/e2e -m "not own_deployment"
+
+.PHONY: test-e2e-own
+test-e2e-own: .venv/.dev package
+	$(PYTEST) tests/e2e -m own_deployment
 
 .PHONY: soak
 soak: .venv/.dev package ## hundreds of requests, killed workers, duplicates, poison messages [REQUESTS=500] [SEED=1] [STRIP=1]

@@ -55,6 +55,13 @@ def free_port() -> int:
     return port
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that don't use the session's deployment are another half, which `make` runs beside the first."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and "deployment" not in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.own_deployment)
+
+
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where this session's emulator and its copy of the tree are."""
