@@ -141,22 +141,15 @@ destroy: terraform-ready venv ## destroy ENV; shows what is lost and asks for EN
 .PHONY: venv
 venv: .venv/.base ## make .venv with what running needs
 
-# Three at a time on any machine: the end-to-end tests wait most of the time. The longest come first.
+# One after another: tests that kill functions at chosen moments are not to compete with those that compute.
 .PHONY: test
 test: export COVERAGE := 1
-test: checked ## everything, end to end included
-	@$(MAKE) -j3 $(GROUPED) test-e2e-shared test-e2e-own test-python test-terraform test-others
+test: check test-slow test-browser test-image test-e2e ## everything, end to end included
 
+# Terraform's tests and Python's side by side: the first wait for the provider most of the time.
 .PHONY: check
-check: checked ## the offline part of test; edits nothing
+check: terraform-ready fmt-check lint hcl-lint docs-check build/checkov/.installed ## the offline part of test; edits nothing
 	@$(MAKE) -j2 $(GROUPED) test-terraform test-python
-
-.PHONY: checked
-checked: terraform-ready fmt-check lint hcl-lint docs-check
-
-.PHONY: test-others
-test-others:
-	@$(MAKE) -j1 test-slow test-browser test-image
 
 .PHONY: test-python
 test-python:
@@ -225,6 +218,7 @@ test-browser: .venv/.dev ## the page GET /docs in headless Chromium; skipped wit
 test-terraform: .venv/.dev build/checkov/.installed package ## validate, terraform test, policy checks, checkov
 	CHECKOV=build/checkov/bin/checkov $(PYTEST) tests/terraform
 
+# Two halves side by side, each with an emulator of its own: they wait most of the time.
 .PHONY: test-e2e
 test-e2e: ## a real apply to an emulator of its own
 	@$(MAKE) -j2 $(GROUPED) test-e2e-shared test-e2e-own
