@@ -410,9 +410,12 @@ def test_every_setting_of_a_function_is_set_and_no_other(plan_of: PlanOf, enviro
 def test_webhooks_add_what_they_need_and_touch_no_worker(plan_of: PlanOf) -> None:
     before, after = plan_of("dev"), plan_of("dev", webhooks={"secret_arn": SECRETS[0]})
     added = after.resources.keys() - before.resources.keys()
-    of_the_api = 'module.stack.module.http_api.aws_%s["POST /requests/{request_id}/webhook"]'
     others = {address for address in added if not address.startswith("module.stack.module.webhooks[0].")}
-    assert others == {of_the_api % "apigatewayv2_route.this", of_the_api % "lambda_permission.route"}
+    assert others == {
+        f'module.stack.module.http_api.aws_{kind}["{route}"]'
+        for kind in ("apigatewayv2_route.this", "lambda_permission.route")
+        for route in openapi.ROUTES - ROUTES
+    }
     assert added != others
     changed = {
         address
