@@ -141,7 +141,7 @@ def test_fifty_models_of_a_pool_cost_as_much_as_one_while_nobody_calls(clone: Pa
     estimate = Estimate(prices.load(), found, Traffic(), measured.load())
     idle = estimate.bill(0, free_tier=True)
     # SQS's first million is free in every account
-    assert idle["SQS polling"] == pytest.approx((2 * 648_000 - 1e6) * 0.4e-6)
+    assert idle["SQS polling"] == pytest.approx((3 * 648_000 - 1e6) * 0.4e-6)
     assert sum(idle.values()) < 0.5
-    assert estimate.bill(0)["SQS polling"] == pytest.approx(2 * 648_000 * 0.4e-6)
+    assert estimate.bill(0)["SQS polling"] == pytest.approx(3 * 648_000 * 0.4e-6)
     assert estimate.bill(10_000_000)["metrics"] == pytest.approx(len(WORKER_METRICS) * 0.3)
