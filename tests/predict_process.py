@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ DEADLINE_SECONDS = 120.0
 
 
 def started(url: str, *arguments: str) -> subprocess.Popen[str]:
+    """The process. Ctrl-C interrupts it, also where pytest was started with &, which ignores SIGINT."""
     return subprocess.Popen(
         [sys.executable, "-m", "scripts.operate.predict", "--url", url, *arguments],
         cwd=ROOT,
@@ -23,6 +25,7 @@ def started(url: str, *arguments: str) -> subprocess.Popen[str]:
         stderr=subprocess.PIPE,
         encoding="utf-8",
         errors="replace",
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
 
 
