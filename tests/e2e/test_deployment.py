@@ -18,7 +18,7 @@ def test_adding_a_model_changes_nothing_of_the_first(addition: Addition) -> None
     assert any('module.worker["wordcount"]' in address for address in created)
     assert any('module.request_queue["wordcount"]' in address for address in created)
     # What serves all models learns of the new one; nothing else is touched, and nothing of the first model's at all.
-    shared = ("module.api.", "module.sweeper.", "module.dead_letters.", "module.dead_letter_queue.")
+    shared = ("module.api.", "module.batches.", "module.sweeper.", "module.dead_letters.", "module.dead_letter_queue.")
     assert addition.changes["module.stack.module.dead_letter_queue.aws_sqs_queue.this"] == ["update"], "its sources"
     others = addition.changes.keys() - set(created)
     assert [address for address in others if not address.startswith(tuple("module.stack." + s for s in shared))] == []
