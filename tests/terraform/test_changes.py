@@ -242,7 +242,7 @@ def test_alarms_and_dashboard_are_right_after_one_apply(changing: Changing) -> N
         "kms_key_arn": None,
     }
     created = changing.apply_modules({"monitoring": monitoring})
-    assert sum("aws_cloudwatch_metric_alarm" in each for each in created) == 12
+    assert sum("aws_cloudwatch_metric_alarm" in each for each in created) == 13
     assert changing.planned() == []
     shown = _metrics_of(changing)
     assert shown == {*MEASURED, *COUNTED}, "the dashboard has every metric that the functions write, and no other"

@@ -376,7 +376,7 @@ def test_a_model_that_is_added_changes_nothing_of_another(plan_of: PlanOf) -> No
 
 def test_fifty_models_fit(plan_of: PlanOf) -> None:
     plan = plan_of("prod", *(f"model-of-a-team-{number:02d}" for number in range(50)))
-    assert len(plan.of("aws_sqs_queue")) == 51
+    assert len(plan.of("aws_sqs_queue")) == 52, "with the dead-letter queue, and that of batches from files"
     for address, values in plan.of("aws_lambda_function").items():
         variables = values["environment"][0]["variables"]
         assert sum(len(name) + len(value) for name, value in variables.items()) <= 4096, address
