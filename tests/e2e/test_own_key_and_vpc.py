@@ -33,7 +33,7 @@ def test_everything_that_keeps_data_has_the_key(own: Own) -> None:
         repository["encryptionConfiguration"]["kmsKey"],
         topic["KmsMasterKeyId"],
     ]
-    assert len(found) == 4 + 2 + 8 + 1 + 1
+    assert len(found) == 5 + 2 + 9 + 1 + 1
     assert set(found) == {key}
 
 
