@@ -7,7 +7,6 @@ ended are kept in the batch's record, and are not read again.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -24,6 +23,12 @@ CHUNKS_READ = 20
 """Of one query. Each is one BatchGetItem of a hundred records: 50 read units, if none has more than 4 KB."""
 
 Choose = Callable[[Sequence[int], int], Sequence[int]]
+
+
+def _by_chance(chunks: Sequence[int], count: int) -> Sequence[int]:
+    import random  # only large batches need it, and each start of the api function would pay for it
+
+    return random.sample(chunks, count)
 
 
 class Shown(NamedTuple):
@@ -74,7 +79,7 @@ class Shown(NamedTuple):
 class Counting:
     """Shows batches. `choose` picks so many of some chunks by chance."""
 
-    def __init__(self, batches: BatchTable, table: RequestTable, choose: Choose = random.sample) -> None:
+    def __init__(self, batches: BatchTable, table: RequestTable, choose: Choose = _by_chance) -> None:
         self._batches = batches
         self._table = table
         self._choose = choose

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from inference.batches.record import BatchRecord, Stage
+from inference.batches.record import UNFINISHED, BatchRecord, Stage
 from inference.conditions import Condition, Eq, Gt, Lt, Missing, Or, Param, Value
 from inference.transitions import ANY, Transition, Update
 
@@ -21,76 +21,52 @@ CANCEL = Transition(ANY, None, only_if=(_SAME, Missing("cancelled_at")), sets={"
 _HELD = (_SAME, Eq("lease_id", Param("lease_id")))
 """By the invocation that has the lease."""
 
+_NOT_HELD = Or(Missing("lease_until"), Lt("lease_until", Param("now")))
+_LEASE = ("lease_id", "lease_until")
+_STEP: Mapping[str, Value | Param] = {name: Param(name) for name in ("position", "line", "accepted", "runs")}
+_ERRORS: Mapping[str, Value | Param] = {name: Param(name) for name in ("error_count", "errors")}
+_SETTLED: Mapping[str, Value | Param] = {"settled_at": Param("now")}
+_FAILED = {**_SETTLED, "stage": Stage.FAILED, "failure": Param("failure")}
+
 CLAIM = Transition(
     ANY,
     None,
-    only_if=(_SAME, Or(Missing("lease_until"), Lt("lease_until", Param("now")))),
-    sets={"lease_id": Param("lease_id"), "lease_until": Param("lease_until"), "runs": Param("runs")},
+    only_if=(_SAME, _NOT_HELD),
+    sets={name: Param(name) for name in (*_LEASE, "runs")},
     removes=("submit_id",),  # its message has come: the submit is confirmed, and can't discard it any more
 )
-RELEASE = Transition(ANY, None, only_if=_HELD, sets={"runs": 0}, removes=("lease_id", "lease_until"))
-CHECKED = Transition(
-    ANY,
-    None,
-    only_if=_HELD,
-    sets={name: Param(name) for name in ("position", "line", "accepted", "error_count", "errors", "runs")},
-)
-CHECKED_ALL = Transition(
-    ANY,
-    None,
-    only_if=_HELD,
-    sets={
-        "stage": Stage.CREATING,
-        "total": Param("total"),
-        **{name: Param(name) for name in ("position", "line", "accepted", "runs")},
-    },
-)
-CREATED_SOME = Transition(
-    ANY, None, only_if=_HELD, sets={name: Param(name) for name in ("position", "line", "accepted", "runs")}
-)
-CREATED_ALL = Transition(
-    ANY,
-    None,
-    only_if=_HELD,
-    sets={**CREATED_SOME.sets, "stage": Stage.CREATED, "settled_at": Param("now")},
-    removes=("lease_id", "lease_until"),
-)
+RELEASE = Transition(ANY, None, only_if=_HELD, sets={"runs": 0}, removes=_LEASE)
+CHECKED = Transition(ANY, None, only_if=_HELD, sets={**_STEP, **_ERRORS})
+CHECKED_ALL = Transition(ANY, None, only_if=_HELD, sets={**_STEP, "stage": Stage.CREATING, "total": Param("total")})
+CREATED_SOME = Transition(ANY, None, only_if=_HELD, sets=_STEP)
+CREATED_ALL = Transition(ANY, None, only_if=_HELD, sets={**_STEP, **_SETTLED, "stage": Stage.CREATED}, removes=_LEASE)
 REJECT = Transition(
     ANY,
     None,
     only_if=_HELD,
     sets={
+        **_ERRORS,
+        **_SETTLED,
         "stage": Stage.REJECTED,
-        "settled_at": Param("now"),
-        **{name: Param(name) for name in ("line", "accepted", "error_count", "errors", "failure")},
+        **{name: Param(name) for name in ("line", "accepted", "failure")},
     },
-    removes=("lease_id", "lease_until"),
+    removes=_LEASE,
 )
-FAIL = Transition(
-    ANY,
-    None,
-    only_if=_HELD,
-    sets={"stage": Stage.FAILED, "failure": Param("failure"), "settled_at": Param("now")},
-    removes=("lease_id", "lease_until"),
-)
+FAIL = Transition(ANY, None, only_if=_HELD, sets=_FAILED, removes=_LEASE)
 GIVE_UP = Transition(
     ANY,
     None,
-    only_if=(
-        _SAME,
-        Or(Eq("stage", Stage.CHECKING), Eq("stage", Stage.CREATING)),
-        Or(Missing("lease_until"), Lt("lease_until", Param("now"))),
-    ),
-    sets={"stage": Stage.FAILED, "failure": Param("failure"), "settled_at": Param("now")},
-    removes=("lease_id", "lease_until"),
+    only_if=(_SAME, Or(*(Eq("stage", stage) for stage in sorted(UNFINISHED))), _NOT_HELD),
+    sets=_FAILED,
+    removes=_LEASE,
 )
 CANCELLED_SOME = Transition(ANY, None, only_if=_HELD, sets={name: Param(name) for name in ("cancelled_to", "runs")})
 CANCELLED_ALL = Transition(
     ANY,
     None,
     only_if=_HELD,
-    sets={**CANCELLED_SOME.sets, "stage": Stage.STOPPED, "settled_at": Param("now")},
-    removes=("lease_id", "lease_until"),
+    sets={**CANCELLED_SOME.sets, **_SETTLED, "stage": Stage.STOPPED},
+    removes=_LEASE,
 )
 KEEP_ENDED = Transition(ANY, None, only_if=(_SAME,), sets={"ended": Param("ended")})
 LOWER_OPEN_TO = Transition(
