@@ -124,9 +124,9 @@ plan: terraform-ready venv ## show what apply would do to ENV [OFFLINE=1: to an 
 	@$(RUN).deployment.apply --env $(ENV) --plan$(if $(OFFLINE), --offline=$(OFFLINE))
 
 .PHONY: cost
-cost: terraform-ready venv ## dollars a month for ENV [REQUESTS=per day] [RUN_MS="[model=]ms ..."] [FILL=] [POLLS=] [ITEMS=] [WAITS=] [WEBHOOKS=share] [KEYS=] [LARGE=] [SIZE=] [PEAK=] [WAIT=] [QUOTA=] [PLAN=file]
-	@$(RUN).cost --env $(ENV) $(foreach name,REQUESTS FILL POLLS ITEMS WAITS WEBHOOKS KEYS LARGE SIZE PEAK WAIT QUOTA PLAN OUT,\
-		$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z)=$($(name)))) $(if $(RUN_MS),--run-ms $(RUN_MS))
+cost: terraform-ready venv ## dollars a month for ENV [REQUESTS=per day] [RUN_MS="[model=]ms ..."] [FILL=] [POLLS=] [ITEMS=] [WAITS=] [WEBHOOKS=share] [KEYS=] [LARGE=] [SIZE=] [PEAK=] [WAIT=] [QUOTA=] [GPU=name] [GPU_MS=] [GPU_LOAD=] [PLAN=file]
+	@$(RUN).cost --env $(ENV) $(foreach name,REQUESTS FILL POLLS ITEMS WAITS WEBHOOKS KEYS LARGE SIZE PEAK WAIT QUOTA GPU GPU_MS GPU_LOAD PLAN OUT,\
+		$(if $($(name)),--$(shell echo $(name) | tr A-Z_ a-z-)=$($(name)))) $(if $(RUN_MS),--run-ms $(RUN_MS))
 
 .PHONY: apply
 apply: terraform-ready venv ## deploy to ENV; asks first, except for local [REMOVE=model]

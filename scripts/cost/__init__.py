@@ -7,6 +7,7 @@
     usage.py         what it uses in a month
     capacity.py      Little's law: concurrency, and `maximum_concurrency` for a wait
     alternatives.py  an instance that is always on, and a SageMaker asynchronous endpoint
+    gpu.py           GPUs that are billed by the second, behind this stack, and one that is always on
 
 Command line: python -m scripts.cost. What is assumed, and what is left out: docs/cost.md.
 """

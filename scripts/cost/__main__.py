@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import argparse
 import json
+import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from scripts.console import BUILD, ROOT, CommandError, note, run
-from scripts.cost import capacity, deployment, measured, plot, prices, report, usage
+from scripts.cost import capacity, deployment, gpu, gpu_report, measured, plot, prices, report, usage
 from scripts.cost.files import MOST_LINES
+from scripts.cost.gpu import GpuRun
 from scripts.cost.requests import ASSUMED_POLLS
 from scripts.deployment import terraform
 from scripts.deployment.terraform_process import capture
@@ -83,6 +85,35 @@ def run_times(given: Sequence[str], models: Sequence[str]) -> dict[str, float]:
     return found
 
 
+def gpu_run(
+    name: str | None, ms: str | None, load: str, run_ms: Mapping[str, float], known: Sequence[str]
+) -> GpuRun | None:
+    """What the options say of a GPU; None where none is asked for.
+
+    Args:
+        name: the GPU. ms: of a request on it; without it, the mean of the workers' times.
+        load: seconds that a start loads the model.
+        run_ms: of the workers, as given.
+        known: GPUs of the price file.
+
+    Raises:
+        CommandError: there is no such GPU, or no time is given.
+    """
+    if name is None:
+        if ms is not None:
+            raise CommandError(f"GPU_MS={ms}: say which GPU: GPU={'|'.join(known)}", code=2)
+        return None
+    found = next((gpu for gpu in known if gpu.lower() == name.lower()), None)
+    if found is None:
+        raise CommandError(f"GPU={name}: the price file has {', '.join(known)}", code=2)
+    if ms is None and not run_ms:
+        raise CommandError(
+            f"GPU={name}: give GPU_MS, the ms of a request on it, or RUN_MS, if a CPU is as fast", code=2
+        )
+    seconds = (_positive(ms, f"GPU_MS={ms}") if ms is not None else statistics.fmean(run_ms.values())) / 1000
+    return GpuRun(found, seconds, _positive(load, f"GPU_LOAD={load}"))
+
+
 def _positive(text: str, named: str) -> float:
     try:
         value = float(text)
@@ -121,6 +152,11 @@ def main() -> int:
     parser.add_argument("--peak", default="3", help="the busiest rate over the mean")
     parser.add_argument("--wait", default="5", help="seconds that 95%% of the requests may wait at most")
     parser.add_argument("--quota", type=int, default=capacity.DEFAULT_QUOTA, help="the account's concurrency")
+    parser.add_argument("--gpu", metavar="NAME", help="compare with this GPU: on platforms, and always on")
+    parser.add_argument("--gpu-ms", metavar="MS", help="a request's time on it; default: the mean of --run-ms")
+    parser.add_argument(
+        "--gpu-load", default=f"{gpu.ASSUMED_LOAD_SECONDS:g}", help="seconds that a start loads the model"
+    )
     parser.add_argument("--out", type=Path, help="the picture, .png or .svg (default: build/cost/<environment>.png)")
     args = parser.parse_args()
     planned = read_plan(args.env, args.plan)
@@ -137,10 +173,15 @@ def main() -> int:
         peak=_positive(args.peak, f"PEAK={args.peak}"),
     )
     estimate = report.Estimate(prices.load(), planned, traffic, _measured(BENCH))
+    known = list(estimate.prices.gpu.memory_gb)
+    on_gpu = gpu_run(args.gpu, args.gpu_ms, args.gpu_load, traffic.run_ms, known)
     per_day = _positive(args.requests.replace(",", "").replace("_", ""), f"REQUESTS={args.requests}")
     wait = _positive(args.wait, f"WAIT={args.wait}")
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     report.show(estimate, args.env, per_day, wait, args.quota, console)
+    if on_gpu:
+        console.print()
+        gpu_report.show(estimate, on_gpu, per_day, console)
     path = args.out or BUILD / "cost" / f"{args.env}.png"
     if plot.draw(estimate, args.env, path):
         note(f"picture: {path.relative_to(ROOT) if path.is_relative_to(ROOT) else path}")

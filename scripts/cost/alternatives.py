@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterable
 from scripts.cost.prices import DAYS_PER_MONTH, Line, Machine, Prices
 from scripts.cost.usage import SECONDS_PER_DAY, Load
 
+PerMonth = Callable[[float], float]
+"""Requests a day -> dollars a month."""
+
 ASSUMED_UTILISATION = 0.7
 """Of a machine's vCPUs, at the peak: above it waits grow fast."""
 
@@ -46,7 +49,7 @@ def sagemaker_per_month(prices: Prices, loads: list[Load], peak: float, polls: f
     return (up + count - 1) * prices.sagemaker.per_month + prices.bill(storage)["S3"]
 
 
-def cheaper(ours: Callable[[float], float], other: Callable[[float], float]) -> list[tuple[float, float | None]]:
+def cheaper(ours: PerMonth, other: PerMonth) -> list[tuple[float, float | None]]:
     """The ranges of requests a day in which the other costs less, within 1 to MOST_PER_DAY. No end: up to there."""
 
     def is_less(per_day: float) -> bool:

@@ -63,6 +63,43 @@ class Machine:
 
 
 @dataclass(frozen=True)
+class GpuMachine(Machine):
+    """An instance with one GPU."""
+
+    gpu: str = ""
+
+
+@dataclass(frozen=True)
+class GpuPlatform:
+    """A platform that bills GPUs by the second.
+
+    Attributes:
+        source: its page of prices.
+        per_second: GPU -> dollars.
+        vcpu_second, gb_second: dollars beside that; 0 where they are in the GPU's price.
+        start_seconds: what a start bills before the model's load begins.
+        idle_seconds: for how long it is billed after the last request, by default.
+    """
+
+    name: str
+    source: str
+    per_second: Mapping[str, float]
+    vcpu_second: float = 0.0
+    gb_second: float = 0.0
+    start_seconds: float = 0.0
+    idle_seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class GpuPrices:
+    """What GPUs cost: by the second, by `backend` kind or platform, and by the hour. memory_gb: GPU -> its memory."""
+
+    memory_gb: Mapping[str, float] = field(default_factory=dict)
+    platforms: Mapping[str, GpuPlatform] = field(default_factory=dict)
+    instances: tuple[GpuMachine, ...] = ()
+
+
+@dataclass(frozen=True)
 class Prices:
     """The price file."""
 
@@ -73,6 +110,7 @@ class Prices:
     instance: Machine
     sagemaker: Machine
     unconfirmed: Mapping[str, str] = field(default_factory=dict)
+    gpu: GpuPrices = field(default_factory=GpuPrices)
 
     def bill(self, lines: Iterable[Line], *, free_tier: bool = False) -> dict[str, float]:
         """Component -> dollars a month. Tiers and free units count for an item as a whole; its components share them.
@@ -103,4 +141,10 @@ def load(path: Path = FILE) -> Prices:
         for name, item in raw.pop("items").items()
     }
     instance, sagemaker = Machine(**raw.pop("instance")), Machine(**raw.pop("sagemaker"))
-    return Prices(items=items, instance=instance, sagemaker=sagemaker, **raw)
+    gpu = raw.pop("gpu")
+    gpus = GpuPrices(
+        gpu["memory_gb"],
+        {key: GpuPlatform(**platform) for key, platform in gpu["platforms"].items()},
+        tuple(GpuMachine(**machine) for machine in gpu["instances"]),
+    )
+    return Prices(items=items, instance=instance, sagemaker=sagemaker, gpu=gpus, **raw)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rich.console import Console
 from rich.table import Table
 
 from scripts.cost import alternatives, capacity, usage
+from scripts.cost.alternatives import PerMonth
 from scripts.cost.deployment import Deployment
 from scripts.cost.files import MOST_LINES
 from scripts.cost.measured import Measured
@@ -53,7 +54,7 @@ class Estimate:
         loads = list(self.loads(per_day).values())
         return alternatives.sagemaker_per_month(self.prices, loads, self.traffic.peak, self.traffic.polls)
 
-    def alternatives(self) -> dict[str, Callable[[float], float]]:
+    def alternatives(self) -> dict[str, PerMonth]:
         """What is compared, by its name."""
         return {
             f"{self.prices.instance.name} alone, always on": self.instance,
@@ -115,7 +116,7 @@ def show(estimate: Estimate, environment: str, per_day: float, wait: float, quot
 
 
 def _bill(estimate: Estimate, columns: Sequence[float]) -> Table:
-    table = _table("", *("idle" if not per_day else f"{per_day:,.0f}" for per_day in columns))
+    table = table_of("", *("idle" if not per_day else f"{per_day:,.0f}" for per_day in columns))
     bills = [estimate.bill(per_day) for per_day in columns]
     names = list(dict.fromkeys(name for bill in reversed(bills) for name in bill))
     for name in names:
@@ -135,7 +136,7 @@ def _bill(estimate: Estimate, columns: Sequence[float]) -> Table:
 
 
 def _models(estimate: Estimate, per_day: float, wait: float) -> Table:
-    table = _table(
+    table = table_of(
         f"at {per_day:,.0f} requests a day",
         "requests", "in a batch", "ms a batch", "$ per million", "at a time", "at the peak", "limit", f"for {wait:g} s",
     )  # fmt: skip
@@ -164,7 +165,7 @@ def _models(estimate: Estimate, per_day: float, wait: float) -> Table:
 def _ways(estimate: Estimate, per_day: float) -> Table:
     """Of the first worker: the differences are the same for all."""
     name, load = next(iter(estimate.loads(per_day).items()))
-    table = _table(f"ways of calling {name}", "$ per million")
+    table = table_of(f"ways of calling {name}", "$ per million")
     for way, cost in estimate.ways(name, load).items():
         table.add_row(way, f"{cost:,.2f}")
     return table
@@ -187,10 +188,15 @@ def _add_pooled(table: Table, estimate: Estimate, name: str, load: Load) -> None
 
 
 def _others(estimate: Estimate) -> Table:
-    table = _table("costs less at", "requests a day")
-    for name, ranges in estimate.cheaper().items():
-        table.add_row(name, ", ".join(_range(start, end) for start, end in ranges) or "never")
+    table = table_of("costs less at", "requests a day")
+    for name, found in estimate.cheaper().items():
+        table.add_row(name, ranges(found))
     return table
+
+
+def ranges(found: list[tuple[float, float | None]]) -> str:
+    """The ranges of traffic that `alternatives.cheaper` found."""
+    return ", ".join(_range(start, end) for start, end in found) or "never"
 
 
 def _range(start: float, end: float | None) -> str:
@@ -233,7 +239,8 @@ def _remarks(estimate: Estimate, per_day: float) -> Iterator[str]:
     if deployment.unpriced:
         yield f"not in the bill: {', '.join(deployment.unpriced)}"
     if estimate.prices.unconfirmed:
-        yield f"not confirmed by AWS's own pages: {', '.join(estimate.prices.unconfirmed)}"
+        unconfirmed = (name for name in estimate.prices.unconfirmed if not name.startswith("gpu."))
+        yield f"not confirmed by AWS's own pages: {', '.join(unconfirmed)}"
 
 
 def dollars(value: float) -> str:
@@ -243,7 +250,8 @@ def dollars(value: float) -> str:
     return f"{value:,.2f}" if value < 1000 else f"{value:,.0f}"
 
 
-def _table(title: str, *columns: str) -> Table:
+def table_of(title: str, *columns: str) -> Table:
+    """An empty table: the first column has names, the others numbers."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(title, no_wrap=True)
     for column in columns:
