@@ -10,7 +10,6 @@ import gc
 gc.disable()
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +22,11 @@ from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
 from inference.telemetry import Telemetry, function_name, now_ms
 from worker.batch import Worker
+from worker.direct import open_model
 from worker.invocation import Invocation, RetryDelay
 from worker.loading import LoadableModel
 from worker.memory import BUDGET, ModelMemory
-from worker.model import load
-from worker.model.loaded import LoadedModel, threads_for
+from worker.model.loaded import threads_for
 from worker.payloads import WorkerPayloads
 from worker.prediction import Prediction
 
@@ -51,18 +50,15 @@ memory = ModelMemory(int(memory_mb * 2**20 * BUDGET), telemetry)
 
 
 def _model(name: str, source: str) -> LoadableModel:
-    folder = Path(__file__).parent / "models" / source
-
-    def load_folder() -> LoadedModel:
-        return load(
-            folder,
-            artifact=settings.model_artifacts.get(name),
-            threads=threads_for(memory_mb),
-            s3_client=lambda: clients.client("s3"),
-        )
-
-    marker = Path(tempfile.gettempdir()) / f"{function_name()}-{name}-loading"
-    return LoadableModel(name, folder / "manifest.json", load_folder, marker, telemetry, memory)
+    return open_model(
+        Path(__file__).parent / "models" / source,
+        telemetry,
+        memory,
+        name=name,
+        artifact=settings.model_artifacts.get(name),
+        threads=threads_for(memory_mb),
+        s3_client=lambda: clients.client("s3"),
+    )
 
 
 def _validator(source: str) -> Validate:

@@ -10,9 +10,6 @@ drop          the files of an attempt whose outcome was rejected
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
@@ -20,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inference.errors import InvalidInput, NotJson, Unavailable
-from inference.references import is_reference, upload_id_of, upload_ids, with_references_replaced
+from inference.references import upload_id_of, upload_ids, with_references_replaced
 from inference.requests import Message, Record
 from inference.store.payloads import (
     JSON,
@@ -33,7 +30,7 @@ from inference.store.payloads import (
 )
 from inference.strict_json import parse_input
 from worker.files import OpenFiles, download, read_all, stream
-from worker.model import places
+from worker.input_files import with_files
 
 MAX_BYTES = 256 * 2**20
 """A file that the model gets as bytes, and an upload of JSON: larger ones would end the worker by its memory."""
@@ -122,20 +119,14 @@ class WorkerPayloads:
             InvalidInput: a file is not base64, too large, or where the manifest declares none.
             InputUnavailable: an object could not be read, or the disk is full.
         """
-        value = resolved.value
-        for place, kind in files.items():
 
-            def hand(found: Any, place: str = place, kind: str = kind) -> Any:
-                if isinstance(found, str):
-                    return inline_file(found, place, kind, opened)
-                if not is_reference(found):
-                    return found
-                upload_id = upload_id_of(found)
-                if owner is None or upload_id not in resolved.known:
-                    raise InvalidInput(f"{place}: references in an uploaded document are not followed")
-                return self._upload(upload_key(owner, upload_id), found["$ref"], place, kind, opened)
+        def of_reference(found: Any, place: str, kind: str) -> Any:
+            upload_id = upload_id_of(found)
+            if owner is None or upload_id not in resolved.known:
+                raise InvalidInput(f"{place}: references in an uploaded document are not followed")
+            return self._upload(upload_key(owner, upload_id), found["$ref"], place, kind, opened)
 
-            value = places.replace_at(value, places.parse(place), hand)
+        value = with_files(resolved.value, files, opened, of_reference)
         self._reject_others(value, resolved.known)
         return value
 
@@ -193,18 +184,3 @@ class WorkerPayloads:
         for number in range(count):
             with suppress(Unavailable):
                 self._bucket.delete(request_key(request_id, f"attempt-{attempt}/{number}"))
-
-
-def inline_file(text: str, place: str, kind: str, opened: OpenFiles) -> Any:
-    """A file that is in the input as base64. Raises InvalidInput."""
-    try:
-        content = base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise InvalidInput(f"{place} is not valid base64") from error
-    if kind == "stream":
-        return opened.keep(io.BytesIO(content))
-    if kind == "path":
-        path = opened.new_path()
-        path.write_bytes(content)
-        return path
-    return content

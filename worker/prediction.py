@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from inference.catalog import Validate
 from inference.errors import InvalidInput
@@ -14,31 +14,13 @@ from inference.telemetry import Stopwatch, Telemetry
 from worker.claims import Claim
 from worker.files import OpenFiles
 from worker.isolation import Failed, Outcome, predict_isolated
-from worker.model.errors import InputError, NotLoadedError
+from worker.model.errors import NotLoadedError
 from worker.payloads import InputUnavailable, Resolved, WorkerPayloads
+from worker.predictor import Predictor, log_failed_pass
 from worker.timeout import Timeout
 
 SLOWEST_DECAY = 0.9
 """After a slow pass, more time is kept for the next one; each quicker pass reduces it by this factor."""
-
-
-class Predictor(Protocol):
-    """The model as the batch loop sees it."""
-
-    @property
-    def version(self) -> str: ...
-    @property
-    def batch_size(self) -> int: ...
-    @property
-    def is_loaded(self) -> bool: ...
-    @property
-    def permanent_errors(self) -> Sequence[str]: ...
-    @property
-    def input_files(self) -> Mapping[str, str]: ...
-    @property
-    def output_files(self) -> Mapping[str, str]: ...
-    def load(self) -> None: ...
-    def predict(self, inputs: list[Any]) -> Sequence[Any]: ...
 
 
 @dataclass(frozen=True)
@@ -128,7 +110,4 @@ class Prediction:
         return self._payloads.hand_over(valid, message.owner, self.model.input_files, opened)
 
     def _pass_failed(self, error: BaseException, inputs: int) -> None:
-        if isinstance(error, InputError):  # caused by the client, which gets the message
-            self._telemetry.info("input_rejected", reason=str(error), inputs=inputs)
-            return
-        self._telemetry.error("prediction_failed", error, inputs=inputs)
+        log_failed_pass(self._telemetry, error, inputs)

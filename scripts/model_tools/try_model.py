@@ -15,19 +15,15 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scripts.console import CommandError, note, run
 from scripts.model_tools.model_process import model_folder
 from scripts.packaging.libraries import libraries_of
-from scripts.packaging.model_files import read_manifest, validators
+from scripts.packaging.model_files import read_manifest, write_validators
 from scripts.packaging.model_import import describe_error
 from scripts.stack_defaults import defaults
-
-if TYPE_CHECKING:
-    from worker.files import OpenFiles
 
 BODY_BYTES: int = defaults("requests")["max_body_bytes"]
 """The API's default limit."""
@@ -72,10 +68,7 @@ def try_model(folder: Path, text: str | None) -> int:
     inputs = read_inputs(text, manifest)
     libraries = libraries_of(folder)
     with tempfile.TemporaryDirectory() as work:
-        for name, data in validators({folder.name: folder}, {folder.name: manifest}).items():
-            path = Path(work) / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(data)
+        write_validators(Path(work), folder)
         # Before the import of any library of which the model may pin another version.
         sys.path[:0] = [work, *([str(libraries)] if libraries else [])]
         return _try(folder, inputs)
@@ -85,6 +78,7 @@ def _try(folder: Path, inputs: list[Any]) -> int:
     from inference.catalog import packaged_validator
     from inference.errors import InvalidInput
     from worker.files import OpenFiles
+    from worker.input_files import with_files
     from worker.isolation import Failed, predict_isolated
     from worker.model import load
     from worker.model.errors import ModelError
@@ -114,7 +108,8 @@ def _try(folder: Path, inputs: list[Any]) -> int:
     failed: list[BaseException] = []
     with OpenFiles() as opened:
         try:
-            valid = [_with_files(item, model.manifest.input_files, opened) for item in valid]
+            files = model.manifest.input_files
+            valid = [with_files(item, files, opened, lambda reference, *_: reference) for item in valid]
         except InvalidInput as error:
             raise CommandError(f"the API answers 422: {error}") from error
         predict, output_files = opened.rewinding(model.predict), model.manifest.output_files
@@ -134,20 +129,6 @@ def _try(folder: Path, inputs: list[Any]) -> int:
         note(describe_error(reason, folder))
     _show(manifest, len(valid), loaded - started, first - loaded, second - first)
     return int(any(isinstance(outcome, Failed) for outcome in outcomes))
-
-
-def _with_files(item: Any, files: Mapping[str, str], opened: OpenFiles) -> Any:
-    """The input with its files as the model gets them; here they can only be base64."""
-    from worker.model import places
-    from worker.payloads import inline_file
-
-    for place, kind in files.items():
-
-        def hand(found: Any, place: str = place, kind: str = kind) -> Any:
-            return inline_file(found, place, kind, opened) if isinstance(found, str) else found
-
-        item = places.replace_at(item, places.parse(place), hand)
-    return item
 
 
 def _show(manifest: dict[str, Any], count: int, load: float, first: float, second: float) -> None:

@@ -160,6 +160,20 @@ def validators(models: Mapping[str, Path], manifests: Mapping[str, Mapping[str, 
     return files | {"validators/__init__.py": b"", "validators/_errors.py": ERRORS_MODULE.encode()}
 
 
+def write_validators(into: Path, *folders: Path) -> None:
+    """Write the package `validators` of model folders, to predict from a checkout: put `into` first on the path, and
+    import it as in a package.
+
+    Raises:
+        CommandError: a manifest or a schema is wrong.
+    """
+    models = by_name(folders)
+    for name, data in validators(models, {source: read_manifest(folder) for source, folder in models.items()}).items():
+        path = into / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+
 def files_under(folder: Path, prefix: str) -> Files:
     """All files under a folder that are packaged."""
     if not folder.is_dir():

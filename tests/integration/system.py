@@ -38,7 +38,8 @@ from tests.unit.fakes import ReadyModel
 from worker.batch import Worker
 from worker.invocation import Invocation, RetryDelay
 from worker.payloads import WorkerPayloads
-from worker.prediction import Prediction, Predictor
+from worker.prediction import Prediction
+from worker.predictor import Predictor
 
 PREFIX = "test-it"
 TABLE = f"{PREFIX}-requests"
