@@ -1,0 +1,1 @@
+"""GPU providers behind one interface: the dispatcher submits a request there, looks how it is, and cancels it."""
