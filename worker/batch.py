@@ -12,26 +12,24 @@ hangs or kills the process, they come back soon, and none of them has lost an at
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from inference.aws.deadline import Deadline
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
-from inference.telemetry import Stopwatch, Telemetry
+from inference.telemetry import Telemetry
 from worker.claims import Claim, Claimer, DeferredDelivery
 from worker.delivery import Delivery, read_records, without_duplicates
 from worker.finish import Finisher
 from worker.invocation import Invocation, RetryDelay
+from worker.message_loop import LEASE_MARGIN_MS, MessageLoop
 from worker.model.progress import reporting
 from worker.payloads import WorkerPayloads
 from worker.prediction import Prediction
 from worker.progress import ProgressWriter
-from worker.verdicts import Retry, RetryReason, Verdict, Verdicts, counts, log, single_verdict
+from worker.verdicts import Retry, RetryReason, Verdict, Verdicts, log
 from worker.visibility import Visibility, return_seconds
-
-LEASE_MARGIN_MS = 3_000
-"""A lease ends this long after its invocation: clocks differ, and Lambda needs a moment to stop the process."""
 
 TIMEOUT_MARGIN_MS = 1_500
 """The timeout handler needs this much before Lambda's timeout, for a few calls to AWS: they may take 1 s, until their
@@ -78,40 +76,22 @@ class Worker:
         self._deadline = deadline or Deadline()
         self._predictions = predictions
         self._table = table
-        self._queue = queue
         self._code_digest = code_digest
         self._telemetry = telemetry
+        self._loop = MessageLoop(queue, telemetry, self._deadline)
         self._finisher = Finisher(table, retry, telemetry, payloads)
 
     def process(self, records: Sequence[Mapping[str, Any]], invocation: Invocation) -> list[str]:
         """Process the records of an SQS event. Returns the message ids to be reported as failed: Lambda deletes the
         others. If it raises, Lambda deletes none.
         """
-        watch = Stopwatch()
-        found: dict[str, list[Verdict]] = {record["receiptHandle"]: [] for record in records}
-        # Logged as they come: if the process is killed later, the log shows what it had done.
-        for handle, verdict in self._decide(records, invocation):
-            log(verdict, self._telemetry)
-            found[handle].append(verdict)
-        verdicts: list[Verdict] = []
-        for record in records:
-            verdict = single_verdict(found[record["receiptHandle"]], record["messageId"])
-            if verdict.reason is RetryReason.UNDECIDED:
-                log(verdict, self._telemetry)
-            verdicts.append(verdict)
-        self._deadline.release_reserve()
-        self._delay((record["receiptHandle"], verdict) for record, verdict in zip(records, verdicts, strict=True))
-        self._telemetry.info("batch_finished", messages=len(records), duration_ms=watch.ms, **counts(verdicts))
-        self._telemetry.write_metrics()
-        return [
-            record["messageId"] for record, verdict in zip(records, verdicts, strict=True) if isinstance(verdict, Retry)
-        ]
+        return self._loop.process(records, self._decide(records, invocation))
 
     def _decide(self, records: Sequence[Mapping[str, Any]], invocation: Invocation) -> Iterator[tuple[str, Verdict]]:
         """Process the records; yields their verdicts as they are known."""
         now, total_ms = invocation.now(), invocation.remaining_ms()
         lease_until = now + total_ms + LEASE_MARGIN_MS
-        visibility = Visibility(self._set_visibility, lease_until)
+        visibility = Visibility(self._loop.set_visibility, lease_until)
         deliveries, verdicts = read_records(records)
         yield from verdicts
         deliveries, verdicts = self._of_known_models(deliveries)
@@ -241,22 +221,7 @@ class Worker:
         for _, verdict in verdicts:
             log(verdict, self._telemetry)
         self._telemetry.write_metrics()  # Lambda ends this process before `process` does
-        self._delay(verdicts)
-
-    def _delay(self, verdicts: Iterable[tuple[str, Verdict]]) -> None:
-        """Set when the messages to be retried come back."""
-        self._set_visibility(
-            {
-                handle: verdict.after_seconds
-                for handle, verdict in verdicts
-                if isinstance(verdict, Retry) and verdict.after_seconds is not None
-            }
-        )
-
-    def _set_visibility(self, seconds: Mapping[str, int]) -> None:
-        missed = self._queue.set_visibility(seconds)
-        if missed:
-            self._telemetry.warning("visibility_not_set", messages=len(missed))
+        self._loop.delay(verdicts)
 
 
 def _has_time_for_pass(prediction: Prediction, invocation: Invocation, total_ms: int) -> bool:

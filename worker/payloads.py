@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from inference.errors import InvalidInput, NotJson, Unavailable
-from inference.references import upload_id_of, upload_ids, with_references_replaced
+from inference.references import is_reference, upload_id_of, upload_ids, with_references_replaced
 from inference.requests import Message, Record
 from inference.store.payloads import (
     JSON,
@@ -31,6 +31,7 @@ from inference.store.payloads import (
 from inference.strict_json import parse_input
 from worker.files import OpenFiles, download, read_all, stream
 from worker.input_files import with_files
+from worker.model import places
 
 MAX_BYTES = 256 * 2**20
 """A file that the model gets as bytes, and an upload of JSON: larger ones would end the worker by its memory."""
@@ -121,12 +122,31 @@ class WorkerPayloads:
         """
 
         def of_reference(found: Any, place: str, kind: str) -> Any:
-            upload_id = upload_id_of(found)
-            if owner is None or upload_id not in resolved.known:
-                raise InvalidInput(f"{place}: references in an uploaded document are not followed")
-            return self._upload(upload_key(owner, upload_id), found["$ref"], place, kind, opened)
+            return self._upload(_known_key(found, place, resolved, owner), found["$ref"], place, kind, opened)
 
         value = with_files(resolved.value, files, opened, of_reference)
+        self._reject_others(value, resolved.known)
+        return value
+
+    def with_links(self, resolved: Resolved, owner: str | None, files: Mapping[str, str], seconds: int) -> Any:
+        """The input with links in place of its uploads, for a model that runs elsewhere; base64 stays as it is.
+
+        Args:
+            files: the manifest's `input_files`.
+            seconds: how long the links are valid; at most as long as the credentials that sign them.
+
+        Raises:
+            InvalidInput: an upload is where the manifest declares none.
+        """
+        value = resolved.value
+        for place in files:
+
+            def link(found: Any, place: str = place) -> Any:
+                if not is_reference(found):
+                    return found
+                return {"$ref": self._bucket.download_link(_known_key(found, place, resolved, owner), seconds)}
+
+            value = places.replace_at(value, places.parse(place), link)
         self._reject_others(value, resolved.known)
         return value
 
@@ -184,3 +204,11 @@ class WorkerPayloads:
         for number in range(count):
             with suppress(Unavailable):
                 self._bucket.delete(request_key(request_id, f"attempt-{attempt}/{number}"))
+
+
+def _known_key(reference: Any, place: str, resolved: Resolved, owner: str | None) -> str:
+    """The key of an upload that the request itself refers to. Raises InvalidInput for another."""
+    upload_id = upload_id_of(reference)
+    if owner is None or upload_id not in resolved.known:
+        raise InvalidInput(f"{place}: references in an uploaded document are not followed")
+    return upload_key(owner, upload_id)

@@ -51,6 +51,8 @@ class RetryReason(StrEnum):
     FINISH_FAILED = "finish_failed"
     LOAD_TIMED_OUT = "load_timed_out"
     PREDICTION_TIMED_OUT = "prediction_timed_out"
+    HELD = "held"
+    RUN_NOT_CANCELLED = "run_not_cancelled"
     UNDECIDED = "undecided"
 
 
@@ -100,6 +102,8 @@ EVENTS: Mapping[DoneReason | RetryReason, tuple[Callable[..., None], str]] = {
     RetryReason.FINISH_FAILED: (Telemetry.error, "finish_failed"),
     RetryReason.LOAD_TIMED_OUT: (Telemetry.error, "load_timed_out"),
     RetryReason.PREDICTION_TIMED_OUT: (Telemetry.error, "prediction_timed_out"),
+    RetryReason.HELD: (Telemetry.info, "request_held"),
+    RetryReason.RUN_NOT_CANCELLED: (Telemetry.warning, "run_not_cancelled"),
     RetryReason.UNDECIDED: (Telemetry.error, "verdict_missing"),
 }
 

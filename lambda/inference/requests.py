@@ -61,6 +61,7 @@ class ErrorCode(StrEnum):
     UNDELIVERED = "undelivered"
     LOST = "lost"
     MODEL_REMOVED = "model_removed"
+    BACKEND_ERROR = "backend_error"
 
 
 @dataclass(frozen=True)
@@ -121,12 +122,22 @@ class Record:
 
     attempts: int = 0  # set by claim
     started_at: int | None = None  # set by claim
-    lease_until: int | None = None  # set by claim; cleared by release, outcome, replay
-    invocation_id: str | None = None  # set by claim
+    lease_until: int | None = None  # set by claim, hold, resume, called_back; cleared by release, outcome, replay
+    invocation_id: str | None = None  # set by claim, resume
     model_version: str | None = None  # set by claim
     code_digest: str | None = None  # set by claim
     run_alone: bool = False  # set by release_alone; cleared by outcome
-    progress: str | None = None  # set by report_progress; cleared by claim, release, outcome
+    progress: str | None = None  # set by report_progress, hold_progress; cleared by claim, release, outcome
+
+    # Run at a GPU provider (`worker/dispatch/transitions.py`): `submits` counts the intents, `run_id` is the provider's
+    # id of the last one's run, `next_look_at` says that the dispatcher holds the request until then
+
+    submits: int | None = None  # set by intend
+    submitted_run_at: int | None = None  # set by intend
+    run_id: str | None = None  # set by hold_run, called_back, run_failed; cleared by intend, release, replay
+    next_look_at: int | None = None  # set by hold; cleared by resume, release, outcome
+    run_uncertain: bool = False  # set by hold_uncertain; cleared by intend, release, outcome
+    run_failure: str | None = None  # set by run_failed; cleared by intend, release, outcome
 
     # Sweep
 

@@ -74,10 +74,10 @@ class Update:
         self.values = values
 
 
-_NOW = Param("now")
+NOW = Param("now")
 
 
-def _bound(*names: str) -> dict[str, Param]:
+def bound(*names: str) -> dict[str, Param]:
     """Attributes that are set to the values that a call binds by the same names."""
     return {name: Param(name) for name in names}
 
@@ -103,14 +103,14 @@ TAKE_OVER_SUBMIT = Transition(
     PENDING,
     None,
     only_if=(Eq("submit_id", Param("seen")),),
-    sets={"submit_id": Param("submit_id"), "resubmitted_at": _NOW},
+    sets={"submit_id": Param("submit_id"), "resubmitted_at": NOW},
 )
 
 # Claims. Each requires the `submitted_at` of its message: a message whose submit failed (503, although SQS had accepted
 # it) # must not be used for a later request with the same Idempotency-Key.
 
-_CLAIMABLE = (Eq("submitted_at", Param("submitted_at")), Gt("expires_at", _NOW))
-_CLAIMED = _bound("lease_until", "invocation_id", "model_version", "code_digest") | {"started_at": _NOW}
+_CLAIMABLE = (Eq("submitted_at", Param("submitted_at")), Gt("expires_at", NOW))
+_CLAIMED = bound("lease_until", "invocation_id", "model_version", "code_digest") | {"started_at": NOW}
 _OF_AN_EARLIER_ATTEMPT = ("progress",)
 _ATTEMPTS_LEFT = Lt("attempts", Attribute("attempt_limit"))
 
@@ -131,82 +131,86 @@ CLAIM_UNLESS_LAST = Transition(
 TAKE_OVER = Transition(
     OPEN,
     Status.RUNNING,
-    only_if=(Or(Eq("status", Status.PENDING), Lt("lease_until", _NOW)), *_CLAIMABLE, _ATTEMPTS_LEFT),
+    only_if=(Or(Eq("status", Status.PENDING), Lt("lease_until", NOW)), *_CLAIMABLE, _ATTEMPTS_LEFT),
     sets={**_CLAIMED, "attempts": Increment()},
     removes=_OF_AN_EARLIER_ATTEMPT,
 )
 
 # An attempt's end, while it holds the lease.
 
-_HELD = (Eq("attempts", Param("attempt")), Ge("lease_until", _NOW))
-_ENDED = {"finished_at": _NOW}
-_WITH_ERROR = {"finished_at": _NOW, **_bound("error")}
-_WITH_INPUT = {**_WITH_ERROR, **_bound("input")}
-_OPEN_ONLY = ("lease_until", "open_shard", "progress", "run_alone", "submit_id")
-"""Attributes of requests that are not final."""
+HELD = (Eq("attempts", Param("attempt")), Ge("lease_until", NOW))
+_ENDED = {"finished_at": NOW}
+_WITH_ERROR = {"finished_at": NOW, **bound("error")}
+_WITH_INPUT = {**_WITH_ERROR, **bound("input")}
+_OF_A_RUN = ("next_look_at", "run_failure", "run_id", "run_uncertain")
+"""Attributes of a run at a GPU provider, which an attempt may have: see `worker/dispatch/transitions.py`."""
+OPEN_ONLY = (
+    "lease_until",
+    "next_look_at",
+    "open_shard",
+    "progress",
+    "run_alone",
+    "run_failure",
+    "run_uncertain",
+    "submit_id",
+)
+"""Attributes of requests that are not final. By `run_id`, a run is stopped whose request was cancelled."""
+_RELEASED = ("lease_until", "progress", *_OF_A_RUN)
 
-REPORT_PROGRESS = Transition(RUNNING, None, only_if=_HELD, sets=_bound("progress"))
-RELEASE = Transition(RUNNING, Status.PENDING, only_if=_HELD, sets=_bound("error"), removes=("lease_until", "progress"))
+REPORT_PROGRESS = Transition(RUNNING, None, only_if=HELD, sets=bound("progress"))
+RELEASE = Transition(RUNNING, Status.PENDING, only_if=HELD, sets=bound("error"), removes=_RELEASED)
 RELEASE_ALONE = Transition(
-    RUNNING,
-    Status.PENDING,
-    only_if=_HELD,
-    sets={**_bound("error"), "run_alone": True},
-    removes=("lease_until", "progress"),
+    RUNNING, Status.PENDING, only_if=HELD, sets={**bound("error"), "run_alone": True}, removes=_RELEASED
 )
 SUCCEED = Transition(
     RUNNING,
     Status.SUCCEEDED,
-    only_if=_HELD,
-    sets={**_ENDED, **_bound("result")},
-    removes=(*_OPEN_ONLY, "error", "input"),
+    only_if=HELD,
+    sets={**_ENDED, **bound("result")},
+    removes=(*OPEN_ONLY, "error", "input"),
 )
 SUCCEED_WITH_FILES = Transition(
     RUNNING,
     Status.SUCCEEDED,
-    only_if=_HELD,
-    sets={**_ENDED, **_bound("result", "files")},
-    removes=(*_OPEN_ONLY, "error", "input"),
+    only_if=HELD,
+    sets={**_ENDED, **bound("result", "files")},
+    removes=(*OPEN_ONLY, "error", "input"),
 )
-FAIL = Transition(RUNNING, Status.FAILED, only_if=_HELD, sets=_WITH_ERROR, removes=_OPEN_ONLY)
-FAIL_KEEPING_INPUT = Transition(RUNNING, Status.FAILED, only_if=_HELD, sets=_WITH_INPUT, removes=_OPEN_ONLY)
+FAIL = Transition(RUNNING, Status.FAILED, only_if=HELD, sets=_WITH_ERROR, removes=OPEN_ONLY)
+FAIL_KEEPING_INPUT = Transition(RUNNING, Status.FAILED, only_if=HELD, sets=_WITH_INPUT, removes=OPEN_ONLY)
 
 # Endings by other functions: except for a cancel, not while an attempt holds a lease.
 
-_NOT_LEASED = Or(Missing("lease_until"), Lt("lease_until", _NOW))
+_NOT_LEASED = Or(Missing("lease_until"), Lt("lease_until", NOW))
 _UNCHANGED = (_NOT_LEASED, Eq("attempts", Param("attempts")), Eq("expires_at", Param("expires_at")))
 """No attempt and no replay since the record was read; with the same `submit_id`, no submit either."""
 _SAME_SUBMIT = Eq("submit_id", Param("submit_id"))
 
-CANCEL = Transition(OPEN, Status.CANCELLED, sets=_ENDED, removes=(*_OPEN_ONLY, "error"))
-CANCEL_PENDING = Transition(PENDING, Status.CANCELLED, sets=_ENDED, removes=(*_OPEN_ONLY, "error"))
-EXPIRE = Transition(
-    OPEN, Status.EXPIRED, only_if=(Le("expires_at", _NOW), _NOT_LEASED), sets=_ENDED, removes=_OPEN_ONLY
-)
-FAIL_UNLEASED = Transition(OPEN, Status.FAILED, only_if=(_NOT_LEASED,), sets=_WITH_ERROR, removes=_OPEN_ONLY)
+CANCEL = Transition(OPEN, Status.CANCELLED, sets=_ENDED, removes=(*OPEN_ONLY, "error"))
+CANCEL_PENDING = Transition(PENDING, Status.CANCELLED, sets=_ENDED, removes=(*OPEN_ONLY, "error"))
+EXPIRE = Transition(OPEN, Status.EXPIRED, only_if=(Le("expires_at", NOW), _NOT_LEASED), sets=_ENDED, removes=OPEN_ONLY)
+FAIL_UNLEASED = Transition(OPEN, Status.FAILED, only_if=(_NOT_LEASED,), sets=_WITH_ERROR, removes=OPEN_ONLY)
 FAIL_UNLEASED_KEEPING_INPUT = Transition(
-    OPEN, Status.FAILED, only_if=(_NOT_LEASED,), sets=_WITH_INPUT, removes=_OPEN_ONLY
+    OPEN, Status.FAILED, only_if=(_NOT_LEASED,), sets=_WITH_INPUT, removes=OPEN_ONLY
 )
-MARK_POSSIBLY_LOST = Transition(
-    OPEN, None, only_if=(*_UNCHANGED, Missing("submit_id")), sets={"possibly_lost_at": _NOW}
-)
-MARK_POSSIBLY_LOST_KEYED = Transition(OPEN, None, only_if=(*_UNCHANGED, _SAME_SUBMIT), sets={"possibly_lost_at": _NOW})
+MARK_POSSIBLY_LOST = Transition(OPEN, None, only_if=(*_UNCHANGED, Missing("submit_id")), sets={"possibly_lost_at": NOW})
+MARK_POSSIBLY_LOST_KEYED = Transition(OPEN, None, only_if=(*_UNCHANGED, _SAME_SUBMIT), sets={"possibly_lost_at": NOW})
 FAIL_LOST = Transition(
-    OPEN, Status.FAILED, only_if=(*_UNCHANGED, Missing("submit_id")), sets=_WITH_ERROR, removes=_OPEN_ONLY
+    OPEN, Status.FAILED, only_if=(*_UNCHANGED, Missing("submit_id")), sets=_WITH_ERROR, removes=OPEN_ONLY
 )
 FAIL_LOST_KEYED = Transition(
     OPEN,
     Status.FAILED,
     only_if=(*_UNCHANGED, _SAME_SUBMIT),
     sets=_WITH_ERROR,
-    removes=tuple(name for name in _OPEN_ONLY if name != "submit_id"),  # says that the submit was not confirmed
+    removes=tuple(name for name in OPEN_ONLY if name != "submit_id"),  # says that the submit was not confirmed
 )
 
 # An operator's decisions on a failed request.
 
 _REPLAY_IF = (Eq("finished_at", Param("finished_at")),)
-_REPLAYED = {**_bound("expires_at", "delete_at", "attempt_limit", "open_shard"), "replayed_at": _NOW}
-_REPLAY_REMOVES = ("finished_at", "lease_until")
+_REPLAYED = {**bound("expires_at", "delete_at", "attempt_limit", "open_shard"), "replayed_at": NOW}
+_REPLAY_REMOVES = ("finished_at", "lease_until", "run_id")
 
 REPLAY = Transition(FAILED, Status.PENDING, only_if=_REPLAY_IF, sets=_REPLAYED, removes=_REPLAY_REMOVES)
 REPLAY_WITH_WEBHOOK = Transition(
@@ -215,7 +219,7 @@ REPLAY_WITH_WEBHOOK = Transition(
     only_if=(*_REPLAY_IF, Eq("webhook_attempts", Param("webhook_attempts"))),
     sets={
         **_REPLAYED,
-        **_bound("webhook_attempt_limit", "webhook_due", "webhook_shard"),
+        **bound("webhook_attempt_limit", "webhook_due", "webhook_shard"),
         "webhook_state": WebhookState.WAITING,
     },
     removes=_REPLAY_REMOVES,

@@ -14,6 +14,7 @@ from inference.transitions import Transition, Update
 from inference.webhooks import transitions as webhook_transitions
 from inference.webhooks.retries import MAX_DELIVERIES, MESSAGE_GRACE_MS, Retry
 from tests.unit.fakes import NOW
+from worker.dispatch import transitions as run_transitions
 
 DEADLINE = 86_400
 RETENTION = 604_800
@@ -78,7 +79,7 @@ def a_catalog(validate: Validate = validate_text) -> Catalog:
 
 TRANSITIONS: Mapping[str, Transition] = {
     name.lower(): it
-    for module in (transitions, webhook_transitions)
+    for module in (transitions, webhook_transitions, run_transitions)
     for name, it in vars(module).items()
     if isinstance(it, Transition)
 }
@@ -94,6 +95,8 @@ def updates_of(record: Record, now: int = NOW) -> dict[str, Update]:
     name, attempt, failure = record.request_id, record.attempts, Failure(ErrorCode.CRASHED, "died", 1)
     keyed, keyless = replace(record, submit_id="s"), replace(record, submit_id=None)
     hooked = replace(record, webhook_attempts=record.webhook_attempts or 0)
+    submitted = replace(record, submits=record.submits or 0, next_look_at=record.next_look_at or 0)
+    hold = (name, attempt, record.submits or 0, now + 2_000, now + 62_000, now)
     claim = (name, record.submitted_at, now + 33_000)
     trace = {"invocation_id": "i", "model_version": "1", "code_digest": "sha256:1"}
     return {
@@ -123,6 +126,15 @@ def updates_of(record: Record, now: int = NOW) -> dict[str, Update]:
         ),
         "replay_with_webhook": transitions.replay(hooked, now, expires_at=now * 2, delete_at=now, attempts=5),
         "forget_input": transitions.forget_input(name),
+        "intend": run_transitions.intend(name, attempt, (record.submits or 0) + 1, now),
+        "hold": run_transitions.hold(*hold),
+        "hold_progress": run_transitions.hold(*hold, progress="{}"),
+        "hold_run": run_transitions.hold(*hold, run_id="r1"),
+        "hold_uncertain": run_transitions.hold(*hold, uncertain=True),
+        "resume": run_transitions.resume(submitted, now + 33_000, "i", now),
+        "expire_held": run_transitions.expire_held(submitted, now),
+        "called_back": run_transitions.called_back(submitted, "r1", now + 33_000),
+        "run_failed": run_transitions.run_failed(submitted, "r1", "{}"),
         "webhook_claim": webhook_transitions.claim(hooked, now + 30_000, now),
         "webhook_retry": webhook_transitions.retry(hooked, "[]", Retry(5), now),
         "webhook_end": webhook_transitions.end(hooked, WebhookState.DELIVERED, "[]"),

@@ -10,7 +10,7 @@ from tests.events import golden
 from tests.unit.fakes import NOW
 from tests.unit.samples import a_record
 from tests.unit.worker_harness import LEASE_SECONDS, REMAINING, WorkerHarness
-from worker.batch import LEASE_MARGIN_MS
+from worker.message_loop import LEASE_MARGIN_MS
 
 
 def test_a_batch_is_one_pass_and_three_calls(harness: WorkerHarness) -> None:

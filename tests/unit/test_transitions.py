@@ -32,7 +32,7 @@ PATHS = {
     (P, C): {"cancel", "cancel_pending"},
     (R, C): {"cancel"},
     (P, E): {"expire"},
-    (R, E): {"expire"},
+    (R, E): {"expire", "expire_held"},
     (F, P): {"replay", "replay_with_webhook"},
 }
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
@@ -62,8 +62,10 @@ def _record_for(status: Status, name: str) -> Record:
         status=status,
         attempts=0 if name == "claim_first" else 1,
         lease_until=NOW + 1000 if wants_lease else NOW - 1,
-        expires_at=NOW - 1 if name == "expire" else NOW + 1000,
+        expires_at=NOW - 1 if name.startswith("expire") else NOW + 1000,
         finished_at=NOW,
+        submits=1,
+        next_look_at=NOW,
         submit_id="s" if name.endswith(("keyed", "submit", "submit_over")) else None,
     )
 

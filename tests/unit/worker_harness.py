@@ -12,8 +12,9 @@ from tests.unit.fake_queue import FakeQueue
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import Clock, ReadyModel, Recorder
 from tests.unit.samples import a_message, a_record, validate_text
-from worker.batch import LEASE_MARGIN_MS, Worker
+from worker.batch import Worker
 from worker.invocation import Invocation, RetryDelay
+from worker.message_loop import LEASE_MARGIN_MS
 from worker.model.errors import InputError
 from worker.payloads import WorkerPayloads
 from worker.prediction import Prediction
