@@ -28,6 +28,7 @@ _LEFT_OUT_FOLDERS = {"__pycache__", "tests", "data", "training"}
 _LEFT_OUT_SUFFIXES = {".pyc", ".md", ".ipynb"}  # an edited model card must not change the package
 _CHECKPOINTS = {".pth", ".ckpt"}
 _LARGE = 10 * 2**20  # of a file that is not the artifact: it slows down cold starts, and is often included by mistake
+_NOT_IN_WORKERS = ("worker/models/", "worker/backends/", "worker/providers/")  # the last two are of GPU providers
 _EXPORT = "export.py"  # read by scripts/model_tools/export_model.py
 
 
@@ -135,7 +136,7 @@ def worker_files(source: str, folder: Path, *, in_s3: bool = False, root: Path =
     files = {
         name: data
         for name, data in files_under(root / "worker", "worker/").items()
-        if name.endswith(".py") and not name.startswith("worker/models/")
+        if name.endswith(".py") and not name.startswith(_NOT_IN_WORKERS)
     }
     files |= files_under(root / "lambda" / "inference", "inference/")
     files |= validators({source: folder}, {source: manifest})

@@ -11,7 +11,7 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from inference.errors import ConfigurationError
-from inference.webhooks.signature import parse_secrets, signed_headers, webhook_id
+from inference.webhooks.signature import TOLERANCE_SECONDS, is_signed, parse_secrets, signed_headers, webhook_id
 
 OLD, NEW = ("whsec_" + base64.b64encode(bytes([number]) * 24).decode() for number in (1, 2))
 BODY = json.dumps({"request_id": "a1", "result": {"text": "ü\u2028"}}).encode()
@@ -77,3 +77,20 @@ def test_a_text_that_is_no_secret_is_rejected_and_not_shown(text: str) -> None:
 def test_an_id_is_of_one_outcome_and_has_no_full_stop() -> None:
     assert webhook_id("a.1", 5) == "a-1_5"
     assert webhook_id("a1", 5) != webhook_id("a1", 6)
+
+
+def test_what_the_receivers_package_signs_is_verified() -> None:
+    at = datetime.fromtimestamp(1_614_265_330, UTC)
+    headers = {
+        "webhook-id": "msg_1",
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": Webhook(OLD).sign("msg_1", at, BODY.decode()),
+    }
+    now = 1_614_265_330
+    assert is_signed(headers, BODY, parse_secrets(f"{NEW} {OLD}"), now + TOLERANCE_SECONDS)
+    assert not is_signed(headers, BODY, parse_secrets(NEW), now)
+    assert not is_signed(headers, BODY + b" ", parse_secrets(OLD), now)
+    assert not is_signed(headers | {"webhook-id": "msg_2"}, BODY, parse_secrets(OLD), now)
+    assert not is_signed(headers, BODY, parse_secrets(OLD), now + TOLERANCE_SECONDS + 1)
+    for name in headers:
+        assert not is_signed({key: headers[key] for key in headers if key != name}, BODY, parse_secrets(OLD), now)

@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from inference.requests import ErrorCode
+
 
 @dataclass(frozen=True)
 class Submission:
@@ -53,12 +55,13 @@ class Succeeded:
 
 @dataclass(frozen=True)
 class Failed:
-    """The run ended without an output. `retryable`: by the provider's fault (a machine was lost, a run was stopped), so
-    another run may succeed; else by the model's or the input's."""
+    """The run ended without an output. `retryable`: another run may succeed, as after a lost machine or an exception of
+    the model; not after an input that the model rejects. `code`: where a wrapper of ours tells it."""
 
     message: str
     retryable: bool
     run_seconds: float | None = None
+    code: ErrorCode = ErrorCode.MODEL_ERROR
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,8 @@ from inference.errors import ConfigurationError
 PREFIX = "whsec_"
 MAX_SECRETS = 2
 MIN_BYTES, MAX_BYTES = 24, 64
+TOLERANCE_SECONDS = 300
+"""How far the clocks of sender and receiver may be apart."""
 
 
 def parse_secrets(text: str) -> tuple[bytes, ...]:
@@ -46,6 +48,21 @@ def _secret(word: str) -> bytes:
     return key
 
 
+def is_signed(headers: Mapping[str, str], body: bytes, secrets: Sequence[bytes], now: int) -> bool:
+    """Whether a received webhook is signed with one of the secrets, and is of now: an old one may be a replay.
+
+    Args:
+        headers: names in lower case.
+        now: epoch seconds.
+    """
+    timestamp = headers.get("webhook-timestamp", "")
+    if not timestamp.isdecimal() or abs(now - int(timestamp)) > TOLERANCE_SECONDS:
+        return False
+    wanted = _signatures(headers.get("webhook-id", ""), timestamp, body, secrets)
+    sent = headers.get("webhook-signature", "").split()
+    return any(hmac.compare_digest(one.encode(), other.encode()) for one in wanted for other in sent)
+
+
 def webhook_id(request_id: str, finished_at: int) -> str:
     """The id of an outcome's webhook. A full stop would be ambiguous in what is signed."""
     return f"{request_id.replace('.', '-')}_{finished_at}"
@@ -54,10 +71,14 @@ def webhook_id(request_id: str, finished_at: int) -> str:
 def signed_headers(name: str, now: int, body: bytes, secrets: Sequence[bytes]) -> Mapping[str, str]:
     """The headers of one attempt. `name`: the webhook's id. `now`: epoch milliseconds."""
     timestamp = str(now // 1000)
-    signed = f"{name}.{timestamp}.".encode() + body
-    digests = (hmac.new(secret, signed, hashlib.sha256).digest() for secret in secrets)
     return {
         "webhook-id": name,
         "webhook-timestamp": timestamp,
-        "webhook-signature": " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests),
+        "webhook-signature": " ".join(_signatures(name, timestamp, body, secrets)),
     }
+
+
+def _signatures(name: str, timestamp: str, body: bytes, secrets: Sequence[bytes]) -> list[str]:
+    signed = f"{name}.{timestamp}.".encode() + body
+    digests = (hmac.new(secret, signed, hashlib.sha256).digest() for secret in secrets)
+    return [f"v1,{base64.b64encode(digest).decode()}" for digest in digests]

@@ -1,0 +1,79 @@
+"""Reading providers' answers, and the errors of runs.
+
+A wrapper (`worker.providers`) tells a failed run as JSON in the provider's text of an error, because providers have no
+other place: `{"code": "invalid_input", "message": "...", "retryable": false}`. Other models' errors are any text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from inference.requests import ErrorCode
+from worker.backends.base import Failed, NotAuthentic, Uncertain
+
+MAX_MESSAGE_CHARACTERS = 500
+
+
+def error_text(code: ErrorCode, message: str, retryable: bool) -> str:
+    """A wrapper's text of a failed run."""
+    return json.dumps({"code": code, "message": message, "retryable": retryable})
+
+
+def failed(provider: str, error: Any, run_seconds: float | None = None) -> Failed:
+    """What a provider says of a failed run. An error of a model of others is retried: it may be the machine's."""
+    found = error
+    if isinstance(error, str):
+        try:
+            found = json.loads(error)
+        except (ValueError, RecursionError):
+            found = None
+    if isinstance(found, dict) and {"code", "message", "retryable"} <= found.keys():
+        known = found["code"] in set(ErrorCode)
+        code = ErrorCode(found["code"]) if known else ErrorCode.MODEL_ERROR
+        return Failed(_short(found["message"]), found["retryable"] is True, run_seconds, code)
+    text = error if isinstance(error, str) else json.dumps(error)
+    return Failed(_short(f"{provider}: {text}") if error else f"{provider}: the run failed", True, run_seconds)
+
+
+def stopped(provider: str, how: str, run_seconds: float | None = None) -> Failed:
+    """A run that the provider ended: cancelled there, or timed out."""
+    return Failed(f"{provider} ended the run: {how}", True, run_seconds)
+
+
+def _short(text: Any) -> str:
+    return str(text)[:MAX_MESSAGE_CHARACTERS]
+
+
+def member(provider: str, body: Any, name: str) -> str:
+    """A text of an answer. Raises Uncertain: the answer has none, so nothing is known."""
+    value = body.get(name) if isinstance(body, dict) else None
+    if not isinstance(value, str) or not value:
+        raise Uncertain(f"{provider}'s answer has no {name}")
+    return value
+
+
+def seconds(value: Any, scale: float = 1) -> float | None:
+    """A duration of an answer, in seconds; None where it is no number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
+        return None
+    return value / scale
+
+
+def callback_body(body: bytes) -> Mapping[str, Any]:
+    """The JSON object of a callback. Raises NotAuthentic."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise NotAuthentic("the callback's body is not JSON") from error
+    if not isinstance(found, dict):
+        raise NotAuthentic("the callback's body is no object")
+    return found
+
+
+def callback_id(provider_id: Any) -> str:
+    """The run's id in a callback. Raises NotAuthentic."""
+    if not isinstance(provider_id, str) or not provider_id:
+        raise NotAuthentic("the callback names no run")
+    return provider_id

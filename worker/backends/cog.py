@@ -1,0 +1,87 @@
+"""Cog's own HTTP server, on a machine of yours. https://cog.run/http
+
+It has no address to ask for a prediction: its callback is the only source of the outcome, and its body is believed. So
+callbacks are authenticated by their URL and, where the secret has `webhook_secret`, by the bearer token that the server
+sends (its variable WEBHOOK_AUTH_TOKEN).
+"""
+
+from __future__ import annotations
+
+import hmac
+import math
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from inference.errors import ConfigurationError
+from worker.backends import answers
+from worker.backends.base import Callback, Gone, Look, NotAuthentic, Refused, Running, Submission
+from worker.backends.files import with_links
+from worker.backends.http import Http, segment
+from worker.backends.replicate import look_of
+from worker.backends.secret import BackendSecret
+
+NAME = "Cog"
+_BUSY = frozenset({409})
+_NOT_FOUND = frozenset({404})
+_NO_ID = re.compile(r"[^A-Za-z0-9_-]")
+
+
+class Cog:
+    """One server.
+
+    Args:
+        settings: `url`: the server's.
+        secret: the token is sent as bearer: Cog itself checks none, so a proxy in front of it should.
+        remaining: see `Http`.
+
+    Raises:
+        ConfigurationError: a setting is wrong.
+    """
+
+    polls = False
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        secret: BackendSecret,
+        remaining: Callable[[], float] = lambda: math.inf,
+    ) -> None:
+        if not settings.get("url"):
+            raise ConfigurationError("url of a backend of the kind cog must be the server's address")
+        self._http = Http(NAME, settings["url"], secret.token, remaining)
+        self._bearer = secret.webhook_secret
+
+    def submit(self, submission: Submission) -> str:
+        """See `Backend.submit`. The id is made here: while the prediction runs, the same submit starts no other."""
+        if submission.callback_url is None:
+            raise ConfigurationError("a backend of the kind cog needs callbacks: nothing else tells the outcome")
+        body = {
+            "input": with_links(submission.input),
+            "webhook": submission.callback_url,
+            "webhook_events_filter": ["completed"],
+        }
+        provider_id = f"{_NO_ID.sub('-', submission.request_id)}-{submission.number}"
+        path = f"/predictions/{segment(provider_id)}"
+        answer = self._http.call("PUT", path, body, {"Prefer": "respond-async"}, expected=_BUSY)
+        if answer.status in _BUSY:
+            raise Refused("Cog answered 409: all its prediction slots are in use")
+        return provider_id
+
+    def look(self, provider_id: str) -> Look:
+        """How the server is: while it is busy, a run may be this one. An idle server runs nothing, so a run whose
+        callback has not come is lost. To submit again for its state would start a run that is over."""
+        status = answers.member(NAME, self._http.call("GET", "/health-check").body, "status")
+        return Running() if status == "BUSY" else Gone()
+
+    def cancel(self, provider_id: str) -> None:
+        """See `Backend.cancel`. A predictor that does not give way goes on."""
+        self._http.call("POST", f"/predictions/{segment(provider_id)}/cancel", expected=_NOT_FOUND)
+
+    def read_callback(self, headers: Mapping[str, str], body: bytes) -> Callback:
+        """See `Backend.read_callback`."""
+        sent = headers.get("authorization", "")
+        if self._bearer and not hmac.compare_digest(sent.encode(), f"Bearer {self._bearer}".encode()):
+            raise NotAuthentic("the callback has not the bearer token of the Cog server")
+        found = answers.callback_body(body)
+        return Callback(answers.callback_id(found.get("id")), look_of(NAME, found))
