@@ -1,7 +1,7 @@
 """GPU providers behind one interface: the dispatcher submits a request there, looks how it is, and cancels it.
 
-Each kind takes the model's `backend` settings, the backend's secret and how long the invocation may still call:
-`KINDS["runpod"](settings, parse_secret(text), deadline.remaining)`.
+Each kind takes the model's `backend` settings, the members of its secret (`token`, and where the provider signs its
+callbacks `webhook_secret`), and how long the invocation may still call.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from worker.backends.cog import Cog
 from worker.backends.modal import Modal
 from worker.backends.replicate import Replicate
 from worker.backends.runpod import RunPod
-from worker.backends.secret import BackendSecret
 
-KINDS: Mapping[str, Callable[[Mapping[str, Any], BackendSecret, Callable[[], float]], Backend]] = {
+KINDS: Mapping[str, Callable[[Mapping[str, Any], Mapping[str, str], Callable[[], float]], Backend]] = {
     "beam": Beam,
     "cog": Cog,
     "modal": Modal,
@@ -29,7 +28,7 @@ KINDS: Mapping[str, Callable[[Mapping[str, Any], BackendSecret, Callable[[], flo
 
 
 def make_backend(
-    settings: Mapping[str, Any], secret: BackendSecret, remaining: Callable[[], float] = lambda: math.inf
+    settings: Mapping[str, Any], secret: Mapping[str, str], remaining: Callable[[], float] = lambda: math.inf
 ) -> Backend:
     """The backend of a model's settings. Raises ConfigurationError, which names the setting."""
     kind = str(settings.get("kind"))

@@ -1,8 +1,4 @@
-"""Reading providers' answers, and the errors of runs.
-
-A wrapper (`worker.providers`) tells a failed run as JSON in the provider's text of an error, because providers have no
-other place: `{"code": "invalid_input", "message": "...", "retryable": false}`. Other models' errors are any text.
-"""
+"""Reading providers' answers, callbacks, and the errors of runs."""
 
 from __future__ import annotations
 
@@ -10,29 +6,18 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from inference.requests import ErrorCode
+from worker import run_error
 from worker.backends.base import Failed, NotAuthentic, Uncertain
 
 MAX_MESSAGE_CHARACTERS = 500
 
 
-def error_text(code: ErrorCode, message: str, retryable: bool) -> str:
-    """A wrapper's text of a failed run."""
-    return json.dumps({"code": code, "message": message, "retryable": retryable})
-
-
 def failed(provider: str, error: Any, run_seconds: float | None = None) -> Failed:
-    """What a provider says of a failed run. An error of a model of others is retried: it may be the machine's."""
-    found = error
-    if isinstance(error, str):
-        try:
-            found = json.loads(error)
-        except (ValueError, RecursionError):
-            found = None
-    if isinstance(found, dict) and {"code", "message", "retryable"} <= found.keys():
-        known = found["code"] in set(ErrorCode)
-        code = ErrorCode(found["code"]) if known else ErrorCode.MODEL_ERROR
-        return Failed(_short(found["message"]), found["retryable"] is True, run_seconds, code)
+    """What a provider says of a failed run: what our wrapper says, or any text of another model. That is retried: it
+    may be the machine's fault."""
+    told = run_error.from_text(error) if isinstance(error, str) else None
+    if told is not None:
+        return Failed(_short(told.message), told.retryable, run_seconds, told.code)
     text = error if isinstance(error, str) else json.dumps(error)
     return Failed(_short(f"{provider}: {text}") if error else f"{provider}: the run failed", True, run_seconds)
 

@@ -56,12 +56,12 @@ class Succeeded:
 @dataclass(frozen=True)
 class Failed:
     """The run ended without an output. `retryable`: another run may succeed, as after a lost machine or an exception of
-    the model; not after an input that the model rejects. `code`: where a wrapper of ours tells it."""
+    the model; not after an input that the model rejects. `code`: None where the provider tells none."""
 
     message: str
     retryable: bool
     run_seconds: float | None = None
-    code: ErrorCode = ErrorCode.MODEL_ERROR
+    code: ErrorCode | None = None
 
 
 @dataclass(frozen=True)

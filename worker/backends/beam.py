@@ -27,7 +27,6 @@ from worker.backends.base import (
     Succeeded,
 )
 from worker.backends.http import AnswerTooLarge, Http, segment
-from worker.backends.secret import BackendSecret
 
 NAME = "Beam"
 DEFAULT_API = "https://api.beam.cloud"
@@ -54,15 +53,15 @@ class Beam:
     def __init__(
         self,
         settings: Mapping[str, Any],
-        secret: BackendSecret,
+        secret: Mapping[str, str],
         remaining: Callable[[], float] = lambda: math.inf,
         clock: Callable[[], float] = time.time,
     ) -> None:
         if not settings.get("url"):
             raise ConfigurationError("url of a backend of the kind beam must be the task queue's address")
-        self._queue = Http(NAME, settings["url"], secret.token, remaining)
-        self._api = Http(NAME, settings.get("api_url") or DEFAULT_API, secret.token, remaining)
-        self._key = secret.webhook_secret
+        self._queue = Http(NAME, settings["url"], secret["token"], remaining)
+        self._api = Http(NAME, settings.get("api_url") or DEFAULT_API, secret["token"], remaining)
+        self._key = secret.get("webhook_secret")
         self._clock = clock
 
     def submit(self, submission: Submission) -> str:

@@ -19,7 +19,6 @@ from worker.backends.base import Callback, Gone, Look, NotAuthentic, Refused, Ru
 from worker.backends.files import with_links
 from worker.backends.http import Http, segment
 from worker.backends.replicate import look_of
-from worker.backends.secret import BackendSecret
 
 NAME = "Cog"
 _BUSY = frozenset({409})
@@ -44,13 +43,13 @@ class Cog:
     def __init__(
         self,
         settings: Mapping[str, Any],
-        secret: BackendSecret,
+        secret: Mapping[str, str],
         remaining: Callable[[], float] = lambda: math.inf,
     ) -> None:
         if not settings.get("url"):
             raise ConfigurationError("url of a backend of the kind cog must be the server's address")
-        self._http = Http(NAME, settings["url"], secret.token, remaining)
-        self._bearer = secret.webhook_secret
+        self._http = Http(NAME, settings["url"], secret["token"], remaining)
+        self._bearer = secret.get("webhook_secret")
 
     def submit(self, submission: Submission) -> str:
         """See `Backend.submit`. The id is made here: while the prediction runs, the same submit starts no other."""

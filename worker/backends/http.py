@@ -66,7 +66,7 @@ class Http:
         tls: by default the system's certificates.
 
     Raises:
-        ConfigurationError: the URL is not one that a token may be sent to.
+        ConfigurationError: the URL is not one that a token may be sent to, or the token can't be sent.
     """
 
     def __init__(
@@ -94,6 +94,8 @@ class Http:
             raise ConfigurationError(f"url {url!r} has no valid port") from error
         if not self._host or (not self._tls_used and not (parts.scheme == "http" and is_this_machine(self._host))):
             raise ConfigurationError(f"url {url!r} must begin with https://: the provider's token is sent to it")
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise ConfigurationError("the token has characters that can't be sent in a header, such as line breaks")
         self._path = parts.path.rstrip("/")
 
     def call(

@@ -14,7 +14,6 @@ from inference.errors import ConfigurationError
 from worker.backends import answers
 from worker.backends.base import Callback, Failed, Gone, Look, Running, Submission, Succeeded
 from worker.backends.http import AnswerTooLarge, Http, segment
-from worker.backends.secret import BackendSecret
 
 NAME = "Modal"
 _NOT_FOUND = frozenset({404})
@@ -37,12 +36,12 @@ class Modal:
     def __init__(
         self,
         settings: Mapping[str, Any],
-        secret: BackendSecret,
+        secret: Mapping[str, str],
         remaining: Callable[[], float] = lambda: math.inf,
     ) -> None:
         if not settings.get("url"):
             raise ConfigurationError("url of a backend of the kind modal must be the address of the app's endpoint")
-        self._http = Http(NAME, settings["url"], secret.token, remaining)
+        self._http = Http(NAME, settings["url"], secret["token"], remaining)
 
     def submit(self, submission: Submission) -> str:
         """See `Backend.submit`. The run's time limit is the app's own: Modal takes none with a call."""

@@ -25,7 +25,6 @@ from worker.backends.base import (
 )
 from worker.backends.files import with_links
 from worker.backends.http import AnswerTooLarge, Http, segment
-from worker.backends.secret import BackendSecret
 
 NAME = "Replicate"
 DEFAULT_URL = "https://api.replicate.com"
@@ -53,13 +52,13 @@ class Replicate:
     def __init__(
         self,
         settings: Mapping[str, Any],
-        secret: BackendSecret,
+        secret: Mapping[str, str],
         remaining: Callable[[], float] = lambda: math.inf,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._path, self._version = _target(str(settings.get("endpoint") or ""))
-        self._http = Http(NAME, settings.get("url") or DEFAULT_URL, secret.token, remaining)
-        self._webhook_secrets = parse_secrets(secret.webhook_secret) if secret.webhook_secret else None
+        self._http = Http(NAME, settings.get("url") or DEFAULT_URL, secret["token"], remaining)
+        self._webhook_secrets = parse_secrets(signing) if (signing := secret.get("webhook_secret")) else None
         self._clock = clock
 
     def submit(self, submission: Submission) -> str:

@@ -14,7 +14,6 @@ from inference.errors import ConfigurationError
 from worker.backends import answers
 from worker.backends.base import Callback, Failed, Gone, Look, Running, Submission, Succeeded
 from worker.backends.http import AnswerTooLarge, Http, segment
-from worker.backends.secret import BackendSecret
 
 NAME = "RunPod"
 DEFAULT_URL = "https://api.runpod.ai/v2"
@@ -42,13 +41,13 @@ class RunPod:
     def __init__(
         self,
         settings: Mapping[str, Any],
-        secret: BackendSecret,
+        secret: Mapping[str, str],
         remaining: Callable[[], float] = lambda: math.inf,
     ) -> None:
         endpoint = settings.get("endpoint")
         if not isinstance(endpoint, str) or not endpoint.isalnum():
             raise ConfigurationError("endpoint of a backend of the kind runpod must be the endpoint's id")
-        self._http = Http(NAME, f"{settings.get('url') or DEFAULT_URL}/{endpoint}", secret.token, remaining)
+        self._http = Http(NAME, f"{settings.get('url') or DEFAULT_URL}/{endpoint}", secret["token"], remaining)
 
     def submit(self, submission: Submission) -> str:
         """See `Backend.submit`."""

@@ -51,17 +51,18 @@ def _with_files_decoded(output: Any, output_files: Mapping[str, str]) -> Any:
 
 def outcome_of_failure(run: RunFailed) -> Outcome:
     """The outcome of a run that the provider calls failed."""
-    if run.retryable:
-        return Failed(ErrorCode.BACKEND_ERROR, run.message[:MAX_MESSAGE_CHARACTERS], retryable=True)
-    return Failed(ErrorCode.MODEL_ERROR, run.message[:MAX_MESSAGE_CHARACTERS], retryable=False)
+    code = run.code or (ErrorCode.BACKEND_ERROR if run.retryable else ErrorCode.MODEL_ERROR)
+    return Failed(code, run.message[:MAX_MESSAGE_CHARACTERS], run.retryable)
 
 
 def failure_to_json(run: RunFailed) -> str:
     """The record's `run_failure`."""
     fields = {"message": run.message[:MAX_MESSAGE_CHARACTERS], "retryable": run.retryable}
-    return json.dumps({**fields, "run_seconds": run.run_seconds})
+    return json.dumps({**fields, "run_seconds": run.run_seconds, "code": run.code})
 
 
 def failure_from_json(text: str) -> RunFailed:
     """Read the record's `run_failure`."""
-    return RunFailed(**json.loads(text))
+    fields = json.loads(text)
+    code = fields.pop("code", None)
+    return RunFailed(**fields, code=None if code is None else ErrorCode(code))

@@ -164,6 +164,13 @@ def test_a_token_is_not_sent_without_tls(url: str) -> None:
         Http("Provider", url, TOKEN)
 
 
+@pytest.mark.parametrize("token", ["a\r\nX-Other: b", "ä"])
+def test_a_token_with_a_line_break_is_not_sent(token: str) -> None:
+    with pytest.raises(ConfigurationError, match="token") as raised:
+        Http("Provider", "https://example.com", token)
+    assert token not in str(raised.value)
+
+
 def test_tls_is_verified(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     with Receiver(authority.server("127.0.0.1")).running() as receiver:
