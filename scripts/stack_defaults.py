@@ -10,7 +10,14 @@ CODE_DIGEST = "sha256:" + 64 * "0"
 
 PAYLOAD_BUCKET = "inference-payloads"
 """The name of the payload bucket there."""
-DEPLOYED = {"authorizer": "NONE", "without": [], "open_paths": [], "memory_mb": {}, "architecture": "x86_64"}
+DEPLOYED = {
+    "authorizer": "NONE",
+    "without": [],
+    "open_paths": [],
+    "memory_mb": {},
+    "architecture": "x86_64",
+    "sync": [],
+}
 """What the api function's description of itself says of a deployment, in tests and benchmarks."""
 
 _FILE = ROOT / "terraform" / "stack" / "defaults.json"

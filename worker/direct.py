@@ -64,6 +64,7 @@ class DirectPrediction:
         Args:
             inputs: JSON values, their files as base64. They are changed in place.
         """
+        self.model.begin_invocation()
         outcomes: dict[int, Outcome] = {}
         valid: dict[int, Any] = {}
         with OpenFiles() as opened:

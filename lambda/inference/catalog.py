@@ -110,10 +110,11 @@ class Catalog:
 def packaged_models(folder: Path) -> Mapping[str, PackagedModel]:
     """Source folder -> what the package knows of it, from the package's `models.json`."""
     models = json.loads((folder / "models.json").read_text(encoding="utf-8"))
-    return {source: _packaged(model["manifest"]) for source, model in models.items()}
+    return {source: packaged_model(model["manifest"]) for source, model in models.items()}
 
 
-def _packaged(manifest: Mapping[str, Any]) -> PackagedModel:
+def packaged_model(manifest: Mapping[str, Any]) -> PackagedModel:
+    """What a checked manifest says of a model."""
     schema = manifest["input_schema"]
     examples = schema.get("examples") or [None]
     return PackagedModel(

@@ -78,6 +78,7 @@ class Deployed(NamedTuple):
         open_paths: paths that need no credentials here, beside those that openapi.json asks none for.
         memory_mb: model name -> its worker's memory, where that is not what the manifest says.
         architecture: of the workers, as in prices: `x86_64` or `arm64`.
+        sync: names of the models that have synchronous routes, too.
     """
 
     authorizer: str
@@ -85,6 +86,7 @@ class Deployed(NamedTuple):
     open_paths: Sequence[str]
     memory_mb: Mapping[str, int]
     architecture: str
+    sync: Sequence[str]
 
 
 def _deployed(text: str) -> Deployed:
@@ -225,6 +227,42 @@ class WorkerSettings(RequestSettings):
     model_artifacts: Mapping[str, str] = _optional(_texts, default=dict)
     retry_base_seconds: int = _setting(_not_negative)
     retry_max_seconds: int = _setting(_not_negative)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SyncSettings(Settings):
+    """Settings of a synchronous function. Sizes in bytes.
+
+    Attributes:
+        models: model name -> source.
+        model_artifacts: as a worker's.
+        max_body_bytes, max_body_depth: of an input, and of a batch, as of an input that the api function takes.
+        max_batch_items: of a batch; by default the model's own batch_size.
+    """
+
+    models: Mapping[str, str] = _setting(_models)
+    model_artifacts: Mapping[str, str] = _optional(_texts, default=dict)
+    max_body_bytes: int = _setting(_positive)
+    max_body_depth: int = _setting(_positive)
+    max_batch_items: int | None = _optional(_positive, default=lambda: None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerSettings(SyncSettings):
+    """Settings of the server, which is the synchronous function's app outside Lambda.
+
+    Attributes:
+        host, port: where it listens.
+        timeout_seconds: of one call.
+        max_waiting: calls that may wait while one is predicted.
+        async_url: base URL of the asynchronous API with the same models; empty: there is none.
+    """
+
+    host: str = _setting()
+    port: int = _setting(_not_negative)
+    timeout_seconds: int = _setting(_positive)
+    max_waiting: int = _setting(_not_negative)
+    async_url: str = _optional(str, default=str)
 
 
 @dataclass(frozen=True, kw_only=True)

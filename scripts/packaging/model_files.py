@@ -29,6 +29,11 @@ _LEFT_OUT_SUFFIXES = {".pyc", ".md", ".ipynb"}  # an edited model card must not 
 _CHECKPOINTS = {".pth", ".ckpt"}
 _LARGE = 10 * 2**20  # of a file that is not the artifact: it slows down cold starts, and is often included by mistake
 _NOT_IN_WORKERS = ("worker/models/", "worker/backends/", "worker/providers/")  # the last two are of GPU providers
+_SYNC = "worker/sync/"
+
+DESCRIPTIONS = ("openapi.json", "sync_openapi.json")
+"""What the synchronous app describes itself from."""
+
 _EXPORT = "export.py"  # read by scripts/model_tools/export_model.py
 
 
@@ -120,13 +125,14 @@ def declare_artifact(folder: Path, runtime: str, name: str) -> None:
     note(f"{folder / name}: {len(content)} bytes, SHA-256 {digest}")
 
 
-def worker_files(source: str, folder: Path, *, in_s3: bool = False, root: Path = ROOT) -> Files:
+def worker_files(source: str, folder: Path, *, in_s3: bool = False, sync: bool = False, root: Path = ROOT) -> Files:
     """The files of a worker for this model folder: worker/, inference/ and validators/.
 
     Args:
         source: the folder's name.
         folder: the model folder.
         in_s3: the artifact comes from S3, and is not packaged.
+        sync: with the app that predicts synchronously, and what it describes itself from.
         root: the repository.
 
     Raises:
@@ -136,8 +142,10 @@ def worker_files(source: str, folder: Path, *, in_s3: bool = False, root: Path =
     files = {
         name: data
         for name, data in files_under(root / "worker", "worker/").items()
-        if name.endswith(".py") and not name.startswith(_NOT_IN_WORKERS)
+        if name.endswith(".py") and not name.startswith((*_NOT_IN_WORKERS, *([] if sync else [_SYNC])))
     }
+    if sync:
+        files |= {name: (root / "lambda" / name).read_bytes() for name in DESCRIPTIONS}
     files |= files_under(root / "lambda" / "inference", "inference/")
     files |= validators({source: folder}, {source: manifest})
     artifacts = manifest.get("artifacts", {})

@@ -84,12 +84,14 @@ def build(
     model_dirs: Sequence[Path],
     sources: Collection[str] | None = None,
     *,
+    sync: bool = False,
     root: Path = ROOT,
     python: str | None = sys.executable,
 ) -> Packages:
-    """Build the zips of all model folders in some folders, or of those in `sources`. See `make_zips`."""
+    """Build the zips of all model folders in some folders, or of those in `sources`. See `make_zips` and
+    `worker_files`."""
     models = find_models(model_dirs, sources)
-    workers = {source: worker_files(source, folder, root=root) for source, folder in models.items()}
+    workers = {source: worker_files(source, folder, sync=sync, root=root) for source, folder in models.items()}
     return make_zips(out, models, workers, root, python)
 
 

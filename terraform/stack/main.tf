@@ -147,6 +147,7 @@ module "api" {
       open_paths   = local.opened_paths
       memory_mb    = { for name, worker in local.worker_of : name => local.worker_settings[worker].memory_mb if local.worker_settings[worker].memory_mb != local.manifests[name].memory_mb }
       architecture = var.architecture
+      sync         = []
     })
   })
 

@@ -67,6 +67,9 @@ class Loaded(LoadedModel):
 
     is_loaded = True
 
+    def begin_invocation(self) -> None:
+        pass
+
     def load(self) -> None:
         pass
 

@@ -101,5 +101,8 @@ class ReadyModel:
     output_files: Mapping[str, str] = {}
     is_loaded: bool = True
 
+    def begin_invocation(self) -> None:
+        pass
+
     def load(self) -> None:
         pass

@@ -15,7 +15,7 @@ from scripts.console import ROOT
 from tests import openapi
 from tests.unit.test_openapi import nodes
 
-DEPLOYED = Deployed("JWT", without=["/requests"], open_paths=[], memory_mb={}, architecture="arm64")
+DEPLOYED = Deployed("JWT", without=["/requests"], open_paths=[], memory_mb={}, architecture="arm64", sync=[])
 INPUT = {
     "$schema": "http://json-schema.org/draft-07/schema#",
     "type": "object",

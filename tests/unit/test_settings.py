@@ -57,7 +57,7 @@ def test_the_settings_of_the_api() -> None:
     assert settings.max_batch_items == 20
     assert (settings.request_deadline_seconds, settings.retention_seconds) == (60, 120)
     assert settings.log_level == "INFO"
-    assert settings.deployed == Deployed("NONE", [], [], {}, "x86_64")
+    assert settings.deployed == Deployed("NONE", [], [], {}, "x86_64", [])
 
 
 @pytest.mark.parametrize("text", ["[]", "{}", '{"authorizer": "NONE"}'])

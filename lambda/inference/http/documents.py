@@ -84,7 +84,11 @@ class Documents:
     @property
     def _document(self) -> Mapping[str, Any]:
         document: Mapping[str, Any] = json.loads((self._folder / "openapi.json").read_text(encoding="utf-8"))
-        return document
+        if not self._deployed.sync:
+            return document
+        from inference.http.sync_openapi import with_sync_paths
+
+        return with_sync_paths(document, self._folder)
 
 
 def content_security_policy(page: str, uploads_url: str) -> str:

@@ -19,11 +19,13 @@ from inference.settings import Deployed
 MODEL_SCHEMAS = {
     "ModelInput": ("input_schema", "#/components/schemas/UploadReference"),
     "ModelResult": ("output_schema", "#/components/schemas/FileReference"),
+    "SyncInput": ("input_schema", None),
+    "SyncResult": ("output_schema", None),
 }
-"""Schema in openapi.json -> the member of a model that it stands for, and what stands for a file in it."""
+"""Schema in openapi.json -> the member of a model that it stands for, and what may stand for a file in it."""
 
 _PRICES = "x-dollars-per-gb-second"
-_INPUT = "#/components/schemas/ModelInput"
+_INPUTS = {"#/components/schemas/ModelInput", "#/components/schemas/SyncInput"}
 _UNKNOWN_MODEL = {"$ref": "#/components/responses/UnknownModel"}
 _MODEL = {"$ref": "#/components/parameters/Model"}
 
@@ -63,10 +65,11 @@ def describe_deployment(
             operation = {**operation, "parameters": _switched_on(operation["parameters"], components, deployed.without)}
             if path in deployed.open_paths:
                 operation = {**operation, "security": []}
-            if body is None or _INPUT not in _reachable(body, document["components"]):
+            if body is None or not _INPUTS & _reachable(body, document["components"]):
                 paths.setdefault(path, {})[method] = operation
                 continue
-            for model in models if "{model}" in path else [model for model in models if model["default"]]:
+            able = [model for model in models if "x-sync" not in operation or model["name"] in deployed.sync]
+            for model in able if "{model}" in path else [model for model in able if model["default"]]:
                 copy = _Copy(components, of_a_model, model)
                 made = copy.of(_of_one_model(operation, model, price))
                 components = {**components, **copy.components}

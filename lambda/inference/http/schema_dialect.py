@@ -18,13 +18,14 @@ _NAMED_SCHEMAS = frozenset(("definitions", "patternProperties", "properties"))
 _BOUNDS = {"exclusiveMaximum": "maximum", "exclusiveMinimum": "minimum"}
 
 
-def as_2020_12(schema: Any, place: str, file: str) -> Any:
+def as_2020_12(schema: Any, place: str, file: str | None) -> Any:
     """A schema that accepts the same values, and references to files, to be put at a place of another document.
 
     Args:
         schema: a schema of draft-04, -06 or -07.
         place: reference to where it will be, such as `#/components/schemas/Input.sentiment`.
-        file: reference to the schema of what may stand for a file: for a text that is declared as base64.
+        file: reference to the schema of what may stand for a file: for a text that is declared as base64; None: it is
+            not replaced.
     """
     if not isinstance(schema, Mapping):
         return schema
@@ -47,10 +48,12 @@ def as_2020_12(schema: Any, place: str, file: str) -> Any:
                 converted[key] = schema[_BOUNDS[key]]
         elif not (key in _BOUNDS.values() and _is_exclusive(schema, key)):
             converted[key] = _value(key, value, place, file)
-    return {"anyOf": [converted, {"$ref": file}]} if schema.get("contentEncoding") == "base64" else converted
+    if file is None or schema.get("contentEncoding") != "base64":
+        return converted
+    return {"anyOf": [converted, {"$ref": file}]}
 
 
-def _value(key: str, value: Any, place: str, file: str) -> Any:
+def _value(key: str, value: Any, place: str, file: str | None) -> Any:
     if key in _SCHEMA:
         return as_2020_12(value, place, file)
     if key in _SCHEMAS:
@@ -60,7 +63,7 @@ def _value(key: str, value: Any, place: str, file: str) -> Any:
     return value
 
 
-def _dependencies(dependencies: Mapping[str, Any], place: str, file: str) -> dict[str, Any]:
+def _dependencies(dependencies: Mapping[str, Any], place: str, file: str | None) -> dict[str, Any]:
     names = {name: each for name, each in dependencies.items() if isinstance(each, list)}
     schemas = {name: as_2020_12(each, place, file) for name, each in dependencies.items() if name not in names}
     return ({"dependentRequired": names} if names else {}) | ({"dependentSchemas": schemas} if schemas else {})
