@@ -128,6 +128,11 @@ cost: terraform-ready venv ## dollars a month for ENV [REQUESTS=per day] [RUN_MS
 	@$(RUN).cost --env $(ENV) $(foreach name,REQUESTS FILL POLLS ITEMS WAITS WEBHOOKS KEYS LARGE SIZE PEAK WAIT QUOTA GPU GPU_MS GPU_LOAD PLAN OUT,\
 		$(if $($(name)),--$(shell echo $(name) | tr A-Z_ a-z-)=$($(name)))) $(if $(RUN_MS),--run-ms $(RUN_MS))
 
+.PHONY: choose
+choose: venv ## where a model should run, what it costs and why; asks, or RATE= RUN_MS= MEMORY_MB= [GPU=] [LATENCY=] [PEAK=] [INPUT_MB=] [LONGEST_S=] [MODELS=] [IN_AWS=1] [NAME=]
+	@$(RUN).choose $(foreach name,RATE RUN_MS MEMORY_MB GPU LATENCY PEAK INPUT_MB LONGEST_S MODELS IN_AWS NAME,\
+		$(if $($(name)),--$(shell echo $(name) | tr A-Z_ a-z-)="$($(name))"))
+
 .PHONY: apply
 apply: terraform-ready venv ## deploy to ENV; asks first, except for local [REMOVE=model]
 	@$(RUN).deployment.apply --env $(ENV)
@@ -176,12 +181,14 @@ hcl-lint: ## tflint, where it is installed
 	else echo 'tflint: skipped: not installed'; fi
 
 .PHONY: docs
-docs: .venv/.dev ## write the tables of the modules' READMEs
+docs: .venv/.dev ## write the tables of the modules' READMEs and of docs/choosing.md
 	@$(RUN).module_tables
+	@$(RUN).choose.tables
 
 .PHONY: docs-check
 docs-check: .venv/.dev
 	@$(RUN).module_tables --check
+	@$(RUN).choose.tables --check
 	@if command -v terraform-docs >/dev/null; then \
 	for module in terraform/stack terraform/modules/*; do terraform-docs -c .terraform-docs.yml --output-check "$$module" || exit 1; done; \
 	else echo 'terraform-docs: skipped: not installed'; fi

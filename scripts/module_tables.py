@@ -56,6 +56,17 @@ def with_tables(readme: str, folder: Path) -> str:
     return _BETWEEN.sub(lambda _: f"{BEGIN}\n{tables(folder)}\n{END}", readme)
 
 
+def update(wanted: Mapping[Path, str], check: bool) -> int:
+    """Write the pages that are out of date, or only name them. The command's exit code: 1 when a check finds one."""
+    stale = [path for path, text in wanted.items() if path.read_text(encoding="utf-8") != text]
+    for path in stale:
+        if not check:
+            path.write_text(wanted[path], encoding="utf-8")
+        name = path.relative_to(ROOT)
+        note(f"{name}: its tables are out of date: run `make docs`" if check else f"{name}: written")
+    return 1 if check and stale else 0
+
+
 def _blocks(folder: Path, kind: str) -> Blocks:
     """All blocks of a kind in a module, by name, in the order of names."""
     found = {}
@@ -85,18 +96,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="module_tables", description=__doc__.split("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when a table is out of date")
     args = parser.parse_args()
-    stale = []
-    for folder in folders():
-        path = folder / "README.md"
-        readme = path.read_text(encoding="utf-8")
-        wanted = with_tables(readme, folder)
-        if readme != wanted:
-            stale.append(path.relative_to(ROOT))
-            if not args.check:
-                path.write_text(wanted, encoding="utf-8")
-    for path in stale:
-        note(f"{path}: its tables are out of date: run `make docs`" if args.check else f"{path}: written")
-    return 1 if args.check and stale else 0
+    readmes = {folder / "README.md": folder for folder in folders()}
+    return update(
+        {path: with_tables(path.read_text(encoding="utf-8"), folder) for path, folder in readmes.items()}, args.check
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The stack's defaults, terraform/stack/defaults.json: the settings that an environment does not set."""
 
 import json
+from copy import deepcopy
+from functools import cache
 from typing import Any
 
 from scripts.console import ROOT
@@ -25,8 +27,13 @@ _FILE = ROOT / "terraform" / "stack" / "defaults.json"
 
 def defaults(name: str) -> dict[str, Any]:
     """The defaults of one of the stack's settings objects, such as `requests`."""
-    found: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))[name]
+    found: dict[str, Any] = deepcopy(_all()[name])
     return found
+
+
+@cache
+def _all() -> Any:
+    return json.loads(_FILE.read_text(encoding="utf-8"))
 
 
 def api_environment() -> dict[str, str]:

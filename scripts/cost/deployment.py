@@ -160,7 +160,7 @@ def read(plan: Json) -> Deployment:
         backups=any(recovery["enabled"] for v in tables for recovery in v.get("point_in_time_recovery") or ()),
         listed=any(index["name"] == "caller" for v in tables for index in v.get("global_secondary_index") or ()),
         sweeps_per_month=sum(
-            _per_month(v["schedule_expression"])
+            per_month(v["schedule_expression"])
             for where, v in _of(resources, "aws_cloudwatch_event_rule")
             if v.get("schedule_expression") and where not in functions  # the rule of a function is its warmer
         ),
@@ -239,7 +239,7 @@ def _at(where: str, resources: list[Json], kind: str) -> list[Json]:
 def _warmth(where: str, function: Json, resources: list[Json]) -> Warmth:
     rules = _at(where, resources, "aws_cloudwatch_event_rule")
     inputs = [target["input"] for target in _at(where, resources, "aws_cloudwatch_event_target")]
-    pings, ping_ms = warmth.pinged(inputs, sum(_per_month(rule["schedule_expression"]) for rule in rules))
+    pings, ping_ms = warmth.pinged(inputs, sum(per_month(rule["schedule_expression"]) for rule in rules))
     return Warmth(pings, ping_ms if pings else 0, bool(function.get("snap_start")))
 
 
@@ -275,7 +275,7 @@ def _payload_days(resources: list[Json]) -> float:
     return max((expiration["days"] for rule in rules for expiration in rule.get("expiration") or ()), default=0)
 
 
-def _per_month(schedule: str) -> float:
+def per_month(schedule: str) -> float:
     """How often a rate() runs in 30 days; what a cron() says is not read: it counts as hourly."""
     found = re.fullmatch(r"rate\((\d+) (minute|hour|day)s?\)", schedule)
     minutes = int(found[1]) * {"minute": 1, "hour": 60, "day": 1440}[found[2]] if found else 60

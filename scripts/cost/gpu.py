@@ -148,13 +148,14 @@ def stack(prices: Prices, deployment: Deployment, traffic: Traffic, measured: Me
 def platforms(
     prices: Prices, deployment: Deployment, traffic: Traffic, measured: Measured, run: GpuRun
 ) -> dict[str, PerMonth]:
-    """Platform, with the GPU -> requests a day -> dollars a month, this stack included."""
+    """Platform, with the GPU -> requests a day -> dollars a month, with this stack in front unless it stands alone."""
 
     def of(platform: GpuPlatform, gpu: str) -> PerMonth:
-        return lambda per_day: (
-            stack(prices, deployment, traffic, measured, per_day)
-            + second(platform, gpu) * (billed(platform, run, per_day).total)
-        )
+        def month(per_day: float) -> float:
+            ours = 0.0 if platform.alone else stack(prices, deployment, traffic, measured, per_day)
+            return ours + second(platform, gpu) * billed(platform, run, per_day).total
+
+        return month
 
     found = {}
     for platform in prices.gpu.platforms.values():

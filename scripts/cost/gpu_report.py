@@ -24,7 +24,7 @@ def show(estimate: Estimate, run: GpuRun, per_day: float, console: Console) -> N
             console.print()
     unconfirmed = [key.removeprefix("gpu.") for key in estimate.prices.unconfirmed if key.startswith("gpu.")]
     for line in (
-        "*: the least. Platforms are with this stack in front of them; the instance is alone. All take"
+        "*: the least. Platforms have this stack in front of them, but for SageMaker; the instance is alone. All take"
         f" {run.seconds:g} s for a request, whichever GPU it is; a start loads the model for {run.load_seconds:g} s",
         f"not confirmed by the platforms' own pages, in part: {', '.join(unconfirmed)}",
     ):

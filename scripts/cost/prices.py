@@ -79,6 +79,7 @@ class GpuPlatform:
         vcpu_second, gb_second: dollars beside that; 0 where they are in the GPU's price.
         start_seconds: what a start bills before the model's load begins.
         idle_seconds: for how long it is billed after the last request, by default.
+        alone: it takes the requests itself, with a queue of its own: this stack is not in front.
     """
 
     name: str
@@ -88,6 +89,7 @@ class GpuPlatform:
     gb_second: float = 0.0
     start_seconds: float = 0.0
     idle_seconds: float = 0.0
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,13 @@ class Prices:
     instance: Machine
     sagemaker: Machine
     unconfirmed: Mapping[str, str] = field(default_factory=dict)
+    larger_instances: tuple[Machine, ...] = ()
     gpu: GpuPrices = field(default_factory=GpuPrices)
+
+    def instance_of(self, memory_gb: float) -> Machine | None:
+        """The instance that costs least of those with so much memory; None: the price file has none."""
+        enough = [found for found in (self.instance, *self.larger_instances) if found.memory_gb >= memory_gb]
+        return min(enough, key=lambda found: found.per_hour, default=None)
 
     def bill(self, lines: Iterable[Line], *, free_tier: bool = False) -> dict[str, float]:
         """Component -> dollars a month. Tiers and free units count for an item as a whole; its components share them.
@@ -147,4 +155,5 @@ def load(path: Path = FILE) -> Prices:
         {key: GpuPlatform(**platform) for key, platform in gpu["platforms"].items()},
         tuple(GpuMachine(**machine) for machine in gpu["instances"]),
     )
-    return Prices(items=items, instance=instance, sagemaker=sagemaker, gpu=gpus, **raw)
+    larger = tuple(Machine(**machine) for machine in raw.pop("larger_instances"))
+    return Prices(items=items, instance=instance, sagemaker=sagemaker, larger_instances=larger, gpu=gpus, **raw)

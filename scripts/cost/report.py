@@ -239,7 +239,8 @@ def _remarks(estimate: Estimate, per_day: float) -> Iterator[str]:
     if deployment.unpriced:
         yield f"not in the bill: {', '.join(deployment.unpriced)}"
     if estimate.prices.unconfirmed:
-        unconfirmed = (name for name in estimate.prices.unconfirmed if not name.startswith("gpu."))
+        others = ("gpu.", "cloud_run_", "larger_instances")  # which are in no table here
+        unconfirmed = (name for name in estimate.prices.unconfirmed if not name.startswith(others))
         yield f"not confirmed by AWS's own pages: {', '.join(unconfirmed)}"
 
 

@@ -203,10 +203,10 @@ def month(deployment: Deployment, traffic: Traffic, measured: Measured, per_day:
             lines += requests_of(deployment, worker, load, traffic)
             starts, model_loads = _starts_of(worker, load)
             inits = 0 if worker.function.warmth.snapshot and len(worker.models) == 1 else model_loads
-            lines += _start_lines(worker.function, starts, inits, measured.worker_init_ms)
+            lines += start_lines(worker.function, starts, inits, measured.worker_init_ms)
         rate = per_day / SECONDS_PER_DAY
         starts = starts_per_second(deployment.api, rate)
-        lines += _start_lines(
+        lines += start_lines(
             deployment.api, starts, 0 if deployment.api.warmth.snapshot else starts, measured.api_init_ms
         )
         if deployment.authorizer:
@@ -278,7 +278,7 @@ def authorizer_lines(
         *function_lines("authorizer", count, ms, authorizer.memory_mb, authorizer.architecture),
         Line("authorizer", "dynamodb_strong_reads", count),
         Line("logs", "logs_gb", count * ASSUMED_PLATFORM_LOG_BYTES / GB),
-        *_start_lines(authorizer, starts, starts, measured.api_init_ms),
+        *start_lines(authorizer, starts, starts, measured.api_init_ms),
     ]
 
 
@@ -298,7 +298,7 @@ def _starts_of(worker: Worker, load: Load) -> tuple[float, float]:
     return starts, starts * distinct(len(worker.models), load.fill * invocations)
 
 
-def _start_lines(function: Function, starts: float, inits: float, init_ms: float) -> list[Line]:
+def start_lines(function: Function, starts: float, inits: float, init_ms: float) -> list[Line]:
     """What cold starts use: INIT is billed, or the restoring of a snapshot.
 
     Args:

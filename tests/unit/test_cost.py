@@ -33,7 +33,7 @@ def test_the_price_file_is_whole_and_says_where_it_is_from() -> None:
     assert found.source
     assert found.date >= "2026-11-26"
     gpus = {"gpu.instances", *(f"gpu.{platform}" for platform in found.gpu.platforms)}
-    assert found.unconfirmed.keys() <= found.items.keys() | {"instance", "sagemaker"} | gpus
+    assert found.unconfirmed.keys() <= found.items.keys() | {"instance", "sagemaker", "larger_instances"} | gpus
     assert PRICES.items.keys() <= found.items.keys()
     assert found.instance.per_month == pytest.approx(found.instance.per_hour * 720)
 

@@ -91,6 +91,14 @@ def test_this_stack_in_front_has_a_dispatcher_in_place_of_the_worker() -> None:
     assert ours == pytest.approx(without_worker + dispatcher + more + logs, abs=0.05)
 
 
+def test_a_platform_with_a_queue_of_its_own_has_no_stack_in_front() -> None:
+    alone = replace(GPUS, platforms={"small": replace(SMALL, alone=True), "large": LARGE})
+    found = gpu.platforms(replace(PRICES, gpu=alone), DEPLOYMENT, TRAFFIC, MEASURED, RUN)
+    assert found["small, S"](500) == pytest.approx(0.001 * gpu.billed(SMALL, RUN, 500).total)
+    assert found["small, S"](0) == 0
+    assert found["large, L"](0) == pytest.approx(gpu.stack(PRICES, DEPLOYMENT, TRAFFIC, MEASURED, 0))
+
+
 def test_the_comparison_says_what_costs_least_and_where_an_instance_does(capsys: pytest.CaptureFixture[str]) -> None:
     estimate = Estimate(replace(PRICES, gpu=GPUS), DEPLOYMENT, TRAFFIC, MEASURED)
     gpu_report.show(estimate, RUN, 500, Console(width=150))
