@@ -19,6 +19,9 @@ locals {
     var.webhooks == null ? ["/requests/{request_id}/webhook", "/batches/{batch_id}/webhook"] : [],
   )
 
+  # Those of functions of their own.
+  extra_routes = {}
+
   # Those that the description asks no credentials for.
   opened_paths = local.api.docs == "open" ? ["/openapi.json"] : []
   open_routes = [
@@ -164,6 +167,7 @@ module "http_api" {
   name               = var.name_prefix
   routes             = local.routes
   open_routes        = local.open_routes
+  extra_routes       = local.extra_routes
   throttling         = local.throttling
   cors               = local.cors
   log_retention_days = var.log_retention_days

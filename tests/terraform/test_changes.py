@@ -97,6 +97,7 @@ class Changing:
                 },
                 "routes": ["POST /predict", "GET /status/{request_id}"],
                 "open_routes": [],
+                "extra_routes": {},
                 "authorizer": authorizer,
                 "throttling": {"burst": 100, "rate": 50},
                 "cors": None,

@@ -134,6 +134,38 @@ resource "aws_apigatewayv2_route" "this" {
   depends_on = [aws_lambda_permission.authorizer]
 }
 
+# The routes of functions of their own.
+resource "aws_apigatewayv2_integration" "extra" {
+  for_each = { for route in values(var.extra_routes) : route.function.name => route.function... }
+
+  api_id                 = aws_apigatewayv2_api.this.id
+  integration_type       = "AWS_PROXY"
+  integration_uri        = each.value[0].alias_invoke_arn
+  payload_format_version = "2.0"
+}
+
+resource "aws_apigatewayv2_route" "extra" {
+  for_each = var.extra_routes
+
+  api_id             = aws_apigatewayv2_api.this.id
+  route_key          = each.key
+  target             = "integrations/${aws_apigatewayv2_integration.extra[each.value.function.name].id}"
+  authorization_type = each.value.open ? "NONE" : local.route_authorization
+  authorizer_id      = each.value.open ? null : local.authorizer_id
+
+  depends_on = [aws_lambda_permission.authorizer]
+}
+
+resource "aws_lambda_permission" "extra" {
+  for_each = var.extra_routes
+
+  function_name = each.value.function.name
+  qualifier     = each.value.function.alias_name
+  action        = "lambda:InvokeFunction"
+  principal     = "apigateway.amazonaws.com"
+  source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/*/${replace(each.key, " ", "")}"
+}
+
 # One permission a route, so that nothing else of this API, and no other API, can invoke the function.
 # The star is the stage: there is only $default.
 resource "aws_lambda_permission" "route" {

@@ -51,6 +51,34 @@ variable "open_routes" {
   }
 }
 
+variable "extra_routes" {
+  description = "Routes that functions of their own answer, by route key: the function, as `function`, and whether anyone may call."
+  type = map(object({
+    open = bool
+    function = object({
+      name             = string
+      alias_name       = string
+      alias_invoke_arn = string
+    })
+  }))
+  nullable = false
+
+  validation {
+    condition     = alltrue([for key in keys(var.extra_routes) : can(regex("^(GET|POST|PUT|PATCH|DELETE|HEAD) (/([a-z0-9._-]+|\\{[a-z_]+\\}))+$", key))])
+    error_message = "extra_routes must be a method, one space and a path, such as GET /status/{request_id}; catch-all routes are not meant."
+  }
+
+  validation {
+    condition     = length(setintersection(keys(var.extra_routes), var.routes)) == 0
+    error_message = "extra_routes has ${join(", ", setintersection(keys(var.extra_routes), var.routes))}, which routes has too: one function answers each."
+  }
+
+  validation {
+    condition     = alltrue([for route in values(var.extra_routes) : !contains(["", "$LATEST"], route.function.alias_name)])
+    error_message = "extra_routes: each function must be invoked by an alias: $LATEST is never warm, and changes while it serves."
+  }
+}
+
 variable "authorizer" {
   description = "Who may call: AWS_IAM (signed requests), JWT (issuer and audience needed), API_KEY (the function that knows the keys, and cache_seconds, for which API Gateway remembers what it said, are needed) or NONE (anyone who finds the address)."
   type = object({

@@ -112,7 +112,7 @@ run "monitored" {
   }
 
   assert {
-    condition     = length(local.error_codes) == 13 && local.metrics_environment["METRICS_ENVIRONMENT"] == "inference-test"
+    condition     = length(local.error_codes) == 14 && local.metrics_environment["METRICS_ENVIRONMENT"] == "inference-test"
     error_message = "the functions must write metrics, and the dashboard know the codes"
   }
 }

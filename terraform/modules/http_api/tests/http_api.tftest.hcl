@@ -11,6 +11,7 @@ variables {
   }
   routes             = ["POST /predict", "POST /predict/{model}", "GET /status/{request_id}", "GET /health"]
   open_routes        = ["GET /health"]
+  extra_routes       = {}
   authorizer         = { type = "AWS_IAM" }
   throttling         = { burst = 100, rate = 50 }
   cors               = null
@@ -170,5 +171,43 @@ run "with_a_key" {
   assert {
     condition     = aws_cloudwatch_log_group.access.kms_key_id == var.kms_key_arn
     error_message = "the key must encrypt the access log"
+  }
+}
+
+run "routes_of_functions_of_their_own" {
+  variables {
+    extra_routes = {
+      "POST /models/sentiment/predict" = { open = false, function = { name = "sync", alias_name = "live", alias_invoke_arn = "arn:sync" } }
+      "GET /models/sentiment/health"   = { open = false, function = { name = "sync", alias_name = "live", alias_invoke_arn = "arn:sync" } }
+      "POST /callbacks/{model}"        = { open = true, function = { name = "callbacks", alias_name = "live", alias_invoke_arn = "arn:callbacks" } }
+    }
+  }
+
+  assert {
+    condition = { for key, route in aws_apigatewayv2_route.extra : key => route.authorization_type } == {
+      "POST /models/sentiment/predict" = "AWS_IAM"
+      "GET /models/sentiment/health"   = "AWS_IAM"
+      "POST /callbacks/{model}"        = "NONE"
+    }
+    error_message = "a route is open only where that is said"
+  }
+
+  assert {
+    condition     = { for name, integration in aws_apigatewayv2_integration.extra : name => integration.integration_uri } == { sync = "arn:sync", callbacks = "arn:callbacks" }
+    error_message = "each function is integrated once, by its alias"
+  }
+
+  assert {
+    condition = { for permission in aws_lambda_permission.extra : permission.source_arn => permission.function_name } == {
+      "arn:aws:execute-api:eu-west-1:123456789012:mockapi/*/POST/models/sentiment/predict" = "sync"
+      "arn:aws:execute-api:eu-west-1:123456789012:mockapi/*/GET/models/sentiment/health"   = "sync"
+      "arn:aws:execute-api:eu-west-1:123456789012:mockapi/*/POST/callbacks/{model}"        = "callbacks"
+    }
+    error_message = "each function may be invoked by its routes alone"
+  }
+
+  assert {
+    condition     = length(aws_apigatewayv2_route.this) == 4
+    error_message = "the other routes stay"
   }
 }

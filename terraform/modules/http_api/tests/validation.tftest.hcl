@@ -14,6 +14,7 @@ variables {
   }
   routes             = ["POST /predict", "GET /status/{request_id}"]
   open_routes        = []
+  extra_routes       = {}
   authorizer         = { type = "AWS_IAM" }
   throttling         = { burst = 100, rate = 50 }
   cors               = null
@@ -120,6 +121,36 @@ run "invalid_6" {
   variables {
     # keys without a function
     authorizer = { type = "API_KEY", cache_seconds = 60 }
+  }
+}
+
+run "invalid_extra_route" {
+  command         = plan
+  expect_failures = [var.extra_routes]
+
+  variables {
+    # catch-all
+    extra_routes = { "ANY /{proxy+}" = { open = false, function = { name = "f", alias_name = "live", alias_invoke_arn = "arn" } } }
+  }
+}
+
+run "invalid_extra_route_twice" {
+  command         = plan
+  expect_failures = [var.extra_routes]
+
+  variables {
+    # answered by the other function
+    extra_routes = { "POST /predict" = { open = false, function = { name = "f", alias_name = "live", alias_invoke_arn = "arn" } } }
+  }
+}
+
+run "invalid_extra_route_by_latest" {
+  command         = plan
+  expect_failures = [var.extra_routes]
+
+  variables {
+    # by latest
+    extra_routes = { "POST /sync" = { open = false, function = { name = "f", alias_name = "$LATEST", alias_invoke_arn = "arn" } } }
   }
 }
 
