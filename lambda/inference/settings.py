@@ -37,6 +37,13 @@ def _pools(text: str) -> Mapping[str, str]:
     return {str(name): pool for pool, names in value.items() for name in names}
 
 
+def _backends(text: str) -> Mapping[str, Mapping[str, Any]]:
+    value = json.loads(text)
+    if not isinstance(value, dict) or not all(isinstance(each, dict) for each in value.values()):
+        raise ValueError("not a JSON object of model name to settings")
+    return value
+
+
 def _positive(text: str) -> int:
     value = int(text)
     if value <= 0:
@@ -263,6 +270,35 @@ class ServerSettings(SyncSettings):
     timeout_seconds: int = _setting(_positive)
     max_waiting: int = _setting(_not_negative)
     async_url: str = _optional(str, default=str)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DispatcherSettings(RequestSettings):
+    """Settings of a dispatcher: of a worker whose model runs at a GPU provider.
+
+    Attributes:
+        models, queue_url, payload_bucket, code_digest, retry_base_seconds, retry_max_seconds: as of a worker.
+        backends: model name -> its `backend` settings.
+        api_url: the API's, which providers call; empty where none of them does.
+    """
+
+    models: Mapping[str, str] = _setting(_models)
+    backends: Mapping[str, Mapping[str, Any]] = _setting(_backends)
+    queue_url: str = _setting()
+    payload_bucket: str = _setting()
+    code_digest: str = _setting(_digest)
+    api_url: str = _optional(str, default=str)
+    retry_base_seconds: int = _setting(_not_negative)
+    retry_max_seconds: int = _setting(_not_negative)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallbacksSettings(RequestSettings):
+    """Settings of the callbacks function; `models` and `backends` as of a dispatcher, of all models that have one."""
+
+    models: Mapping[str, str] = _setting(_models)
+    backends: Mapping[str, Mapping[str, Any]] = _setting(_backends)
+    payload_bucket: str = _setting()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,7 +37,8 @@ _EXPRESSION = f"""jsonencode({{architecture = module.stack.deployment.architectu
  module.stack.deployment.images_from_parameters, models = {{
  for name, model in module.stack.deployment.models : name => {{
  source = try(coalesce(model.source), name), models_dir = try(model.models_dir, null),
- artifact = try(model.artifact, null), pool = try(model.pool, null), {_FUNCTION.format("model")}
+ artifact = try(model.artifact, null), pool = try(model.pool, null),
+ backend = try(model.backend, null) != null, {_FUNCTION.format("model")}
  }}}}, pools = {{ for name, pool in try(merge(module.stack.deployment.pools), {{}}) : name => {{
  {_FUNCTION.format("pool")}
  }}}}}})"""
@@ -54,6 +55,7 @@ class ConfiguredModel:
         own_package: the environment names a zip or an image of its own for its worker.
         image: `make deploy` has built an image for its worker.
         pool: the pool that it is in.
+        backend: it runs at a GPU provider; its dispatcher's package is that of all of them, so it has `own_package`.
     """
 
     name: str
@@ -62,6 +64,7 @@ class ConfiguredModel:
     own_package: bool = False
     image: bool = False
     pool: str | None = None
+    backend: bool = False
 
     @property
     def worker(self) -> str:
@@ -146,8 +149,15 @@ def read_config(environment: str, *, images: bool = True) -> EnvironmentConfig:
         _check(environment, name, model_folder)
         pool = said["pool"]
         package = answer["pools"].get(pool, {}).get("package", False) if pool else said["package"]
+        backend = said["backend"]
         models[name] = ConfiguredModel(
-            name, model_folder, said["artifact"], package, (pool or name) in deployed, pool=pool
+            name,
+            model_folder,
+            said["artifact"],
+            package or backend,
+            (pool or name) in deployed and not backend,
+            pool,
+            backend,
         )
     limits = {worker: _limits(answer, worker, models) for worker in {model.worker for model in models.values()}}
     return EnvironmentConfig(

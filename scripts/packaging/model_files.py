@@ -28,7 +28,16 @@ _LEFT_OUT_FOLDERS = {"__pycache__", "tests", "data", "training"}
 _LEFT_OUT_SUFFIXES = {".pyc", ".md", ".ipynb"}  # an edited model card must not change the package
 _CHECKPOINTS = {".pth", ".ckpt"}
 _LARGE = 10 * 2**20  # of a file that is not the artifact: it slows down cold starts, and is often included by mistake
-_NOT_IN_WORKERS = ("worker/models/", "worker/backends/", "worker/providers/")  # the last two are of GPU providers
+_OF_DISPATCHERS = ("worker/backends/", "worker/dispatch/", "worker/dispatch_handler.py", "worker/callbacks_handler.py")
+_NOT_IN_WORKERS = ("worker/models/", "worker/providers/", *_OF_DISPATCHERS)
+_NOT_IN_DISPATCHERS = (
+    "worker/models/",
+    "worker/providers/",
+    "worker/sync/",
+    "worker/handler.py",
+    "worker/model/runtimes/",
+)
+_RUNTIME_NAMES = "worker/model/runtimes/__init__.py"  # which a manifest is checked with
 _SYNC = "worker/sync/"
 
 DESCRIPTIONS = ("openapi.json", "sync_openapi.json")
@@ -158,6 +167,23 @@ def worker_files(source: str, folder: Path, *, in_s3: bool = False, sync: bool =
         model = {n: data for n, data in model.items() if n == chosen or Path(n).suffix not in _CHECKPOINTS}
     _warn(folder, model, None if in_s3 else chosen)
     return files | {f"worker/models/{source}/{name}": data for name, data in model.items()}
+
+
+def dispatcher_files(folders: Mapping[str, Path], *, root: Path = ROOT) -> Files:
+    """The files of the dispatchers and the callbacks function of these model folders: what a worker has, without what
+    loads and runs a model; of the models the manifest alone. Raises as `worker_files`."""
+    manifests = {source: read_manifest(folder) for source, folder in folders.items()}
+    files = {
+        name: data
+        for name, data in files_under(root / "worker", "worker/").items()
+        if name.endswith(".py") and (not name.startswith(_NOT_IN_DISPATCHERS) or name == _RUNTIME_NAMES)
+    }
+    files |= files_under(root / "lambda" / "inference", "inference/")
+    files |= validators(folders, manifests)
+    return files | {
+        f"worker/models/{source}/manifest.json": (folder / "manifest.json").read_bytes()
+        for source, folder in folders.items()
+    }
 
 
 def validators(models: Mapping[str, Path], manifests: Mapping[str, Mapping[str, Any]]) -> Files:

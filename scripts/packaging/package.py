@@ -3,10 +3,11 @@
     build/packages/lambda.zip           lambda/ + models.json + validators/ (one module per model folder)
     build/packages/worker-<source>.zip  worker/ with that one model folder + inference/ + validators/
     build/packages/pool-<pool>.zip      the same with the model folders of all models of a pool
+    build/packages/dispatcher.zip       worker/ + inference/ + validators/ and manifests of the models with a `backend`
 
 Only the models of the environment are packaged; other model folders may be unfinished. A model that runs from an image,
-or has its own package, gets no zip. A zip above Lambda's limits is an error, except for `local`: the emulator has no
-such limit. For the packaged files of a model folder see scripts/packaging/model_files.py.
+at a GPU provider, or has its own package, gets no zip of its own. A zip above Lambda's limits is an error, except for
+`local`: the emulator has no such limit. For the packaged files of a model folder see scripts/packaging/model_files.py.
 
 Entries are sorted and stored uncompressed (the output of zlib depends on its version), with a fixed date and mode. An
 unchanged zip is not written again.
@@ -37,6 +38,7 @@ from scripts.packaging.libraries import REQUIREMENTS, libraries_of
 from scripts.packaging.model_files import (
     Files,
     by_name,
+    dispatcher_files,
     files_under,
     find_models,
     megabytes,
@@ -50,6 +52,9 @@ from worker.model.runtimes import PYTHON
 
 OUT = BUILD / "packages"
 LIBRARIES_FILE = "libraries.txt"  # see worker/model/loaded.py
+
+DISPATCHER = "dispatcher.zip"
+"""Among the names of zips, and its file."""
 
 POOL_PREFIX = "pool-"
 """Before the name of a pool, among the names of zips."""
@@ -67,8 +72,8 @@ _SHOWN = 100 * 1024  # larger files are listed by name
 
 @dataclass(frozen=True)
 class Packages:
-    """The zips: of lambda/, and of each worker, by the name of its model folder or pool-<pool>. `changed` are those
-    just written."""
+    """The zips: of lambda/, and of each worker, by the name of its model folder, pool-<pool> or dispatcher.zip.
+    `changed` are those just written."""
 
     lambda_zip: Path
     workers: Mapping[str, Path]
@@ -126,8 +131,11 @@ def build_for_environment(out: Path, environment: str, config: EnvironmentConfig
             folders = sorted({model.folder for model in members})
             workers[f"{POOL_PREFIX}{pool}"] = _zipped(environment, pool, folders, config)
             zipped |= {folder.name: folder for folder in folders}
+    at_providers = {model.folder.name: model.folder for model in config.models.values() if model.backend}
+    if at_providers:
+        workers[DISPATCHER] = dispatcher_files(at_providers)
     for folder in models.values():
-        if folder.name not in zipped and not (folder / REQUIREMENTS).is_file():
+        if folder.name not in {*zipped, *at_providers} and not (folder / REQUIREMENTS).is_file():
             check_import(folder, None)  # a model with its own libraries is imported in its image
     return make_zips(out, models, workers, ROOT, python_of(environment))
 
@@ -158,7 +166,7 @@ def make_zips(
     Args:
         out: folder of the zips.
         models: all model folders that the API knows.
-        workers: what each worker's zip consists of, by the name of its model folder, or pool-<pool>.
+        workers: what each worker's zip consists of, by the name of its model folder, pool-<pool> or dispatcher.zip.
         root: the repository.
         python: path of the Python that compiles; None: without bytecode.
 
@@ -170,13 +178,19 @@ def make_zips(
     api = files_under(root / "lambda", "")
     api["models.json"] = (json.dumps(catalog, indent=1) + "\n").encode()
     api |= validators(models, manifests)
-    paths = {name: out / (f"{name}.zip" if name.startswith(POOL_PREFIX) else f"worker-{name}.zip") for name in workers}
+    paths = {name: out / _file_name(name) for name in workers}
     zips = {out / "lambda.zip": api} | {paths[source]: files for source, files in workers.items()}
     if python:
         zips = {path: files | compiled(files, python) for path, files in zips.items()}
     out.mkdir(parents=True, exist_ok=True)
     changed = frozenset(path for path, files in zips.items() if _write(path, _zip(files)))
     return Packages(out / "lambda.zip", paths, changed)
+
+
+def _file_name(worker: str) -> str:
+    if worker == DISPATCHER:
+        return DISPATCHER
+    return f"{worker}.zip" if worker.startswith(POOL_PREFIX) else f"worker-{worker}.zip"
 
 
 def check_size(source: str, files: Files, environment: str) -> None:

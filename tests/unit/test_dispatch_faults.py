@@ -221,13 +221,27 @@ def test_a_provider_that_cannot_be_asked_tells_by_its_callback_alone(successful:
     harness.provider.polls = False
     if not successful:
         harness.provider.result = lambda _: Failed("no", retryable=False)
+    harness.provider.seconds = HOUR
     harness.add()
-    harness.work(until=lambda: harness.clock.now > harness.record().submitted_at + HOUR * 1000)
+    harness.work(until=lambda: harness.record().run_uncertain)
     assert harness.record().status is Status.RUNNING
     expected = Done.SUCCEEDED if successful else Done.NOTED
     assert harness.call_back(harness.provider.runs["r1"]) is expected
     harness.work()
     check_end(harness, Status.SUCCEEDED if successful else Status.FAILED)
+
+
+def test_a_provider_that_cannot_be_asked_and_whose_callbacks_are_lost() -> None:
+    """Its server runs nothing any more: after a while for the callback, the attempt ends, and another one submits."""
+    harness = DispatchHarness()
+    harness.provider.polls = False
+    harness.add()
+    harness.work(until=lambda: (harness.record().submits or 0) == 2)
+    assert (harness.clock.now - harness.record().submitted_at) // 1000 > 180
+    harness.clock.advance(seconds=31)
+    assert harness.call_back(harness.provider.runs["r2"]) is Done.SUCCEEDED
+    harness.work()
+    check_end(harness)
 
 
 def test_a_callback_that_cannot_be_worked_on_is_refused_so_that_it_comes_again() -> None:

@@ -68,7 +68,12 @@ def root(tmp_path: Path) -> Path:
         write(root / name, f"# {name}\n")
     for name in ("worker/__init__.py", "worker/handler.py", "worker/model/runtimes/torchscript.py"):
         write(root / name, f"# {name}\n")
-    for name in ("backends/http.py", "providers/cog_predictor.py"):  # of GPU providers: not in a worker's zip
+    for name in (
+        "backends/http.py",
+        "dispatch/runs.py",
+        "dispatch_handler.py",
+        "providers/cog_predictor.py",
+    ):  # of GPU providers: not in a worker's zip
         write(root / "worker" / name)
     write(root / "worker" / "Dockerfile")
     write(root / "worker" / "__pycache__" / "handler.cpython-311.pyc")

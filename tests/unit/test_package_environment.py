@@ -234,3 +234,24 @@ def test_a_pool_that_runs_from_an_image_or_a_package_of_its_own_has_no_zip(tmp_p
         ConfiguredModel("mine", folder, pool="small", own_package=True),
     ):
         assert packaged(tmp_path, member).workers == {}
+
+
+def test_models_at_gpu_providers_share_the_dispatchers_zip_and_bring_their_manifests_alone(tmp_path: Path) -> None:
+    folder = weights_model(tmp_path / "weights")
+    (folder / "model.py").write_text("import a_library_that_only_the_provider_has\n")
+    other = plain(tmp_path / "other")
+    packages = packaged(
+        tmp_path,
+        ConfiguredModel("far", folder, own_package=True, backend=True),
+        ConfiguredModel("near", other),
+    )
+    assert set(packages.workers) == {"dispatcher.zip", "other"}
+    path = packages.workers["dispatcher.zip"]
+    assert path.name == "dispatcher.zip"
+    found = names(path)
+    assert {name for name in found if name.startswith("worker/models/")} == {"worker/models/weights/manifest.json"}
+    sources = {name for name in found if name.endswith(".py")}
+    assert {"worker/dispatch_handler.py", "worker/callbacks_handler.py", "worker/backends/runpod.py"} <= sources
+    assert {name for name in sources if "validators" in name} >= {"validators/weights.py"}
+    assert "worker/handler.py" not in sources
+    assert not any("dispatch" in name or "backends" in name for name in names(packages.workers["other"]))

@@ -156,7 +156,7 @@ class Callbacks:
     ) -> Done | None:
         outcome = outcome_of_output(succeeded, model.output_files, self._telemetry)
         if isinstance(outcome, Failed):
-            return self._note(record, callback, RunFailed(outcome.message, False, succeeded.run_seconds))
+            return self._note(record, callback, RunFailed(outcome.message, False, succeeded.run_seconds, outcome.code))
         until = max(lease_until, record.lease_until or 0)
         claimed = self._table.apply([run_transitions.called_back(record, callback.provider_id, until)])[0]
         if isinstance(claimed, Unavailable):

@@ -11,6 +11,9 @@ for a free environment."""
 UNCERTAIN_SECONDS = 60
 """How long a submit without an answer may still be announced by its run's callback, before the next attempt."""
 
+CALLBACK_SECONDS = 180
+"""A run that is over at a provider whose callback alone tells the outcome: so long the callback may still come."""
+
 GONE_GRACE_MS = 30_000
 """A run that the provider does not know so soon after its submit may not be visible there yet."""
 

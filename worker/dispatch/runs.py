@@ -42,7 +42,7 @@ from worker.backends.base import (
 from worker.claims import Claim
 from worker.dispatch import transitions
 from worker.dispatch.addresses import callback_url
-from worker.dispatch.delays import GONE_GRACE_MS, HOLD_MARGIN_MS, UNCERTAIN_SECONDS, until_deadline
+from worker.dispatch.delays import CALLBACK_SECONDS, GONE_GRACE_MS, HOLD_MARGIN_MS, UNCERTAIN_SECONDS, until_deadline
 from worker.dispatch.model import BackendModel
 from worker.dispatch.results import failure_from_json, outcome_of_failure, outcome_of_output
 from worker.finish import Finisher
@@ -179,7 +179,9 @@ class Runs:
             case RunFailed():
                 return self._finish(claim, record, outcome_of_failure(found), now, found.run_seconds)
             case Gone() if waited_ms > GONE_GRACE_MS:
-                return self._finish(claim, record, _FORGOTTEN, now)
+                if model.provider.polls or record.run_uncertain:
+                    return self._finish(claim, record, _FORGOTTEN, now)
+                return self._hold(model, claim, record, record.submits or 0, CALLBACK_SECONDS, now, uncertain=True)
             case Running(progress=fraction) if fraction is not None:
                 progress = json.dumps({"fraction": fraction, "message": ""})
         return self._hold(
@@ -191,8 +193,6 @@ class Runs:
         if record.run_failure is not None:
             return failure_from_json(record.run_failure)
         try:
-            if not model.provider.polls:
-                return Running()
             return model.provider.look(record.run_id or "")
         except BackendError as error:
             named = {"request_id": record.request_id, "model": model.name, "reason": str(error)}
