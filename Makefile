@@ -91,9 +91,9 @@ package: venv ## make the zips for ENV (build/packages)
 	@$(RUN).packaging.package --env $(ENV)
 
 .PHONY: image
-image: venv ## build the workers' images [MODEL=folder ARCHITECTURE=x86_64|arm64 BUILDER=podman REPOSITORY=url PUSH=1]
+image: venv ## build the workers' images, or others (TARGET=server) [MODEL=folder ARCHITECTURE=x86_64|arm64 BUILDER=podman REPOSITORY=url PUSH=1]
 	@$(RUN).packaging.image $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(MODEL),--only $(MODEL)) \
-		$(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(BUILDER),--builder $(BUILDER)) $(if $(PUSH),--push)
+		$(if $(TARGET),--target $(TARGET)) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(BUILDER),--builder $(BUILDER)) $(if $(PUSH),--push)
 
 .PHONY: bootstrap
 bootstrap: terraform-ready venv ## create the bucket of the Terraform states and ENV's backend.hcl [BUCKET=name] [KMS_KEY_ARN=arn]

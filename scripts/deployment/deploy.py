@@ -24,6 +24,7 @@ from scripts.deployment.unused_images import delete_unused_images
 from scripts.packaging import package
 from scripts.packaging.builders import BUILDERS, Builder
 from scripts.packaging.image import build, push
+from scripts.packaging.targets import LAMBDA, LAMBDA_SYNC
 
 REGISTRY = "-target=module.stack.module.container_registry"
 
@@ -43,7 +44,7 @@ def deploy(environment: str, config: EnvironmentConfig, builder: Builder, build_
     images: dict[str, str] = {}
     for wanted in images_of(config):
         place = (builder, repository, wanted.name, wanted.folders, config.architecture, build_args)
-        built = build(*place, fresh=True, in_s3=config.in_s3)
+        built = build(*place, fresh=True, in_s3=config.in_s3, target=LAMBDA_SYNC if wanted.sync else LAMBDA)
         images |= dict.fromkeys(wanted.workers, push(builder, built))
     _note_images(repository, config.prefix, images)
     if code := run_terraform("apply", environment, config):
@@ -124,11 +125,12 @@ def _note_images(repository: str, prefix: str, images: Mapping[str, str]) -> Non
 
 @dataclass(frozen=True)
 class WantedImage:
-    """An image to build: the model folders in it, and the workers that run from it."""
+    """An image to build: its model folders, the workers that run from it, and whether synchronous functions do."""
 
     name: str
     folders: Sequence[Path]
     workers: Sequence[str]
+    sync: bool = False
 
 
 def images_of(config: EnvironmentConfig) -> list[WantedImage]:
@@ -137,10 +139,14 @@ def images_of(config: EnvironmentConfig) -> list[WantedImage]:
     for model in config.models.values():
         if not (model.pool or model.own_package):
             folders.setdefault(model.folder, []).append(model.name)
-    found = [WantedImage(folder.name, [folder], names) for folder, names in folders.items()]
+    found = [
+        WantedImage(folder.name, [folder], names, any(config.models[name].sync for name in names))
+        for folder, names in folders.items()
+    ]
     for pool, members in config.pools.items():
         if not members[0].own_package:
-            found.append(WantedImage(pool, sorted({model.folder for model in members}), [pool]))
+            of_pool = sorted({model.folder for model in members})
+            found.append(WantedImage(pool, of_pool, [pool], members[0].sync))
     return found
 
 

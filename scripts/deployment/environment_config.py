@@ -26,6 +26,7 @@ _OVERRIDE = {
     "module": {"stack": {"source": f"./{_STUB}"}},
 }
 _FUNCTION = """package = try({0}.package, null) != null, canary = try({0}.canary, null),
+ sync = try(jsonencode({0}.sync), "null") != "null",
  memory_mb = try({0}.memory_mb, null), maximum_concurrency = try({0}.maximum_concurrency, null),
  reserved_concurrency = try({0}.reserved_concurrency, null),
  provisioned_concurrency = try(max([for number in [try({0}.warmth.provisioned, null),
@@ -56,6 +57,7 @@ class ConfiguredModel:
         image: `make deploy` has built an image for its worker.
         pool: the pool that it is in.
         backend: it runs at a GPU provider; its dispatcher's package is that of all of them, so it has `own_package`.
+        sync: its worker's package is that of a synchronous function, too.
     """
 
     name: str
@@ -65,6 +67,7 @@ class ConfiguredModel:
     image: bool = False
     pool: str | None = None
     backend: bool = False
+    sync: bool = False
 
     @property
     def worker(self) -> str:
@@ -148,16 +151,17 @@ def read_config(environment: str, *, images: bool = True) -> EnvironmentConfig:
         model_folder = Path((parent / said["source"]).resolve())
         _check(environment, name, model_folder)
         pool = said["pool"]
-        package = answer["pools"].get(pool, {}).get("package", False) if pool else said["package"]
+        function = answer["pools"].get(pool, {"package": False, "sync": False}) if pool else said
         backend = said["backend"]
         models[name] = ConfiguredModel(
             name,
             model_folder,
             said["artifact"],
-            package or backend,
+            function["package"] or backend,
             (pool or name) in deployed and not backend,
             pool,
             backend,
+            function["sync"],
         )
     limits = {worker: _limits(answer, worker, models) for worker in {model.worker for model in models.values()}}
     return EnvironmentConfig(

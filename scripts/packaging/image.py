@@ -1,10 +1,12 @@
 """Build the workers' container images, push them, and print the references to deploy, by digest.
 
-    python -m scripts.packaging.image [--only SOURCE]... [--architecture x86_64|arm64] [--builder docker|podman|buildah]
-                            [--push --repository URL] [--models-dir DIR]... [--build-arg NAME=VALUE]...
+    python -m scripts.packaging.image [--target lambda|server] [--only SOURCE]... [--architecture x86_64|arm64]
+                            [--builder docker|podman|buildah] [--push --repository URL] [--models-dir DIR]...
+                            [--build-arg NAME=VALUE]...
 
 One image for each model folder, and for each pool one with all its model folders: with the libraries of their
 requirements.txt. Images of one runtime share the layer with the runtime's libraries, which is built and pushed once.
+What an image is for, beside a worker on Lambda: scripts/packaging/targets.py.
 The build context is written to build/image: the files of a worker's zip, the Dockerfile, and what it copies.
 """
 
@@ -22,12 +24,13 @@ from scripts.deployment.environment_config import MODELS
 from scripts.packaging.builders import BUILDERS, PLATFORMS, Builder, find_builder
 from scripts.packaging.libraries import REQUIREMENTS
 from scripts.packaging.model_files import find_models, worker_files
+from scripts.packaging.targets import LAMBDA, TARGETS, Target
 from worker.model.errors import ManifestError
 from worker.model.manifest import Manifest
 from worker.model.runtimes import PYTHON
 
 CONTEXT = BUILD / "image"
-TARGETS = {"onnx": {PYTHON, "onnx"}, "torch": {PYTHON, "torchscript", "aotinductor"}}
+STAGES = {"onnx": {PYTHON, "onnx"}, "torch": {PYTHON, "torchscript", "aotinductor"}}
 """Stage of the Dockerfile -> the runtimes whose libraries it has."""
 ARCHITECTURE = "x86_64"  # of the environments as shipped, too
 
@@ -39,7 +42,7 @@ _COPIED = (
 )
 
 
-def target_of(*models: Path) -> str:
+def stage_of(*models: Path) -> str:
     """The stage of the Dockerfile that runs model folders.
 
     Raises:
@@ -49,7 +52,7 @@ def target_of(*models: Path) -> str:
         runtimes = {model.name: Manifest.read(model / "manifest.json").runtime for model in models}
     except ManifestError as error:
         raise CommandError(str(error)) from error
-    for name, able in TARGETS.items():
+    for name, able in STAGES.items():
         if able.issuperset(runtimes.values()):
             return name
     named = ", ".join(f"{model} ({runtime})" for model, runtime in sorted(runtimes.items()))
@@ -59,19 +62,21 @@ def target_of(*models: Path) -> str:
     )
 
 
-def make_context(folder: Path, *models: Path, in_s3: Collection[Path] = ()) -> str:
+def make_context(folder: Path, *models: Path, in_s3: Collection[Path] = (), target: Target = LAMBDA) -> str:
     """Fill `folder`, which is emptied first; returns the digest of what is inside, as hex digits.
 
     Args:
         folder: the build's context.
         models: the model folders.
         in_s3: those whose artifact comes from S3.
+        target: what the image is for.
     """
     files = {name: (ROOT / "worker" / name).read_bytes() for name in _COPIED}
     for model in models:
-        shipped = worker_files(model.name, model, in_s3=model in in_s3)
+        shipped = worker_files(model.name, model, in_s3=model in in_s3, rooms=target.rooms)
         files |= {f"app/{name}": data for name, data in shipped.items()}
-    wanted = [(model / REQUIREMENTS).read_bytes() for model in models if (model / REQUIREMENTS).is_file()]
+    own = [model / REQUIREMENTS for model in models if (model / REQUIREMENTS).is_file()]
+    wanted = [path.read_bytes() for path in (*own, *(ROOT / "worker" / name for name in target.requirements))]
     files["model/requirements.txt"] = b"\n".join(wanted)
     if folder.exists():
         shutil.rmtree(folder)
@@ -97,6 +102,7 @@ def main() -> int:
     """Command line of this module."""
     parser = argparse.ArgumentParser(prog="image", description="Build and push the workers' images.")
     parser.add_argument("--repository", default="inference-worker", help="URL of the repository (ECR)")
+    parser.add_argument("--target", choices=TARGETS, default="lambda", help="what the image is for (default: lambda)")
     parser.add_argument("--only", action="append", help="build the image of this model folder only")
     parser.add_argument("--models-dir", type=Path, action="append", default=[], help="holds more model folders")
     parser.add_argument("--build-arg", action="append", default=[], help="NAME=VALUE, as the builder takes it")
@@ -106,7 +112,10 @@ def main() -> int:
     args = parser.parse_args()
     builder = find_builder(args.builder)
     for model in find_models([MODELS, *args.models_dir], args.only).values():
-        image = build(builder, args.repository, model.name, [model], args.architecture, args.build_arg, fresh=args.push)
+        target = TARGETS[args.target]
+        name = f"{model.name}{target.suffix}"
+        place = (builder, args.repository, name, [model], args.architecture, args.build_arg)
+        image = build(*place, fresh=args.push, target=target)
         print(push(builder, image) if args.push else image)
     return 0
 
@@ -121,22 +130,25 @@ def build(
     *,
     fresh: bool,
     in_s3: Collection[Path] = (),
+    target: Target = LAMBDA,
 ) -> str:
     """Build the image of a worker, on the newest base if `fresh`; returns its name and tag.
 
     Args:
         name: what the tag begins with.
         models: the model folders that it runs.
+        target: what it is for.
 
     Raises:
         CommandError: it can't be built.
     """
-    target = target_of(*models)
-    tag = new_tag(name, architecture, make_context(CONTEXT, *models, in_s3=in_s3), datetime.now(UTC))
+    stage = f"{stage_of(*models)}{target.suffix}"
+    context = make_context(CONTEXT, *models, in_s3=in_s3, target=target)
+    tag = new_tag(name, architecture, context, datetime.now(UTC))
     image = f"{repository}:{tag}"
     note(f"building {image} with {builder.name}")
     options = [part for argument in build_args for part in ("--build-arg", argument)]
-    _run(builder.build_command(image, target, CONTEXT, options, architecture=architecture, fresh=fresh))
+    _run(builder.build_command(image, stage, CONTEXT, options, architecture=architecture, fresh=fresh))
     return image
 
 

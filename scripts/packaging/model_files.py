@@ -29,7 +29,8 @@ _LEFT_OUT_SUFFIXES = {".pyc", ".md", ".ipynb"}  # an edited model card must not 
 _CHECKPOINTS = {".pth", ".ckpt"}
 _LARGE = 10 * 2**20  # of a file that is not the artifact: it slows down cold starts, and is often included by mistake
 _OF_DISPATCHERS = ("worker/backends/", "worker/dispatch/", "worker/dispatch_handler.py", "worker/callbacks_handler.py")
-_NOT_IN_WORKERS = ("worker/models/", "worker/providers/", *_OF_DISPATCHERS)
+_NOT_IN_WORKERS = ("worker/models/", *_OF_DISPATCHERS)
+_ROOMS = ("providers", "sync")  # of workers that ask for them
 _NOT_IN_DISPATCHERS = (
     "worker/models/",
     "worker/providers/",
@@ -38,7 +39,6 @@ _NOT_IN_DISPATCHERS = (
     "worker/model/runtimes/",
 )
 _RUNTIME_NAMES = "worker/model/runtimes/__init__.py"  # which a manifest is checked with
-_SYNC = "worker/sync/"
 
 DESCRIPTIONS = ("openapi.json", "sync_openapi.json")
 """What the synchronous app describes itself from."""
@@ -134,26 +134,29 @@ def declare_artifact(folder: Path, runtime: str, name: str) -> None:
     note(f"{folder / name}: {len(content)} bytes, SHA-256 {digest}")
 
 
-def worker_files(source: str, folder: Path, *, in_s3: bool = False, sync: bool = False, root: Path = ROOT) -> Files:
+def worker_files(
+    source: str, folder: Path, *, in_s3: bool = False, rooms: Collection[str] = (), root: Path = ROOT
+) -> Files:
     """The files of a worker for this model folder: worker/, inference/ and validators/.
 
     Args:
         source: the folder's name.
         folder: the model folder.
         in_s3: the artifact comes from S3, and is not packaged.
-        sync: with the app that predicts synchronously, and what it describes itself from.
+        rooms: folders of worker/ that not every worker has; with `sync` comes what its app describes itself from.
         root: the repository.
 
     Raises:
         CommandError: a manifest, an artifact or a schema is wrong; it names the file and the key.
     """
     manifest = read_manifest(folder)
+    left_out = (*_NOT_IN_WORKERS, *(f"worker/{room}/" for room in _ROOMS if room not in rooms))
     files = {
         name: data
         for name, data in files_under(root / "worker", "worker/").items()
-        if name.endswith(".py") and not name.startswith((*_NOT_IN_WORKERS, *([] if sync else [_SYNC])))
+        if name.endswith(".py") and not name.startswith(left_out)
     }
-    if sync:
+    if "sync" in rooms:
         files |= {name: (root / "lambda" / name).read_bytes() for name in DESCRIPTIONS}
     files |= files_under(root / "lambda" / "inference", "inference/")
     files |= validators({source: folder}, {source: manifest})

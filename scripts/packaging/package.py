@@ -47,6 +47,7 @@ from scripts.packaging.model_files import (
     worker_files,
 )
 from scripts.packaging.model_import import check_import
+from scripts.packaging.targets import LAMBDA_SYNC
 from scripts.stack_defaults import defaults
 from worker.model.runtimes import PYTHON
 
@@ -89,14 +90,14 @@ def build(
     model_dirs: Sequence[Path],
     sources: Collection[str] | None = None,
     *,
-    sync: bool = False,
+    rooms: Collection[str] = (),
     root: Path = ROOT,
     python: str | None = sys.executable,
 ) -> Packages:
     """Build the zips of all model folders in some folders, or of those in `sources`. See `make_zips` and
     `worker_files`."""
     models = find_models(model_dirs, sources)
-    workers = {source: worker_files(source, folder, sync=sync, root=root) for source, folder in models.items()}
+    workers = {source: worker_files(source, folder, rooms=rooms, root=root) for source, folder in models.items()}
     return make_zips(out, models, workers, root, python)
 
 
@@ -125,11 +126,15 @@ def build_for_environment(out: Path, environment: str, config: EnvironmentConfig
         for model in config.models.values()
         if not (images or model.pool or model.own_package or model.image)
     }
-    workers = {source: _zipped(environment, source, [folder], config) for source, folder in sorted(zipped.items())}
+    of_sync = {model.folder for model in config.models.values() if not model.pool and model.sync}
+    workers = {
+        source: _zipped(environment, source, [folder], config, sync=folder in of_sync)
+        for source, folder in sorted(zipped.items())
+    }
     for pool, members in sorted(config.pools.items()):
         if not (images or members[0].own_package or members[0].image):
             folders = sorted({model.folder for model in members})
-            workers[f"{POOL_PREFIX}{pool}"] = _zipped(environment, pool, folders, config)
+            workers[f"{POOL_PREFIX}{pool}"] = _zipped(environment, pool, folders, config, sync=members[0].sync)
             zipped |= {folder.name: folder for folder in folders}
     at_providers = {model.folder.name: model.folder for model in config.models.values() if model.backend}
     if at_providers:
@@ -140,19 +145,20 @@ def build_for_environment(out: Path, environment: str, config: EnvironmentConfig
     return make_zips(out, models, workers, ROOT, python_of(environment))
 
 
-def _zipped(environment: str, worker: str, folders: Sequence[Path], config: EnvironmentConfig) -> Files:
+def _zipped(environment: str, worker: str, folders: Sequence[Path], config: EnvironmentConfig, *, sync: bool) -> Files:
     """What the zip of a worker of these model folders consists of. Raises as `build_for_environment`."""
     files: Files = {}
+    rooms = LAMBDA_SYNC.rooms if sync else ()
     libraries = libraries_of(*folders)
     for folder in folders:
-        files |= worker_files(folder.name, folder, in_s3=folder in config.in_s3)
+        files |= worker_files(folder.name, folder, in_s3=folder in config.in_s3, rooms=rooms)
         if libraries is not None and environment == LOCAL:
             files[f"worker/models/{folder.name}/{LIBRARIES_FILE}"] = f"{libraries}\n".encode()
         check_import(folder, libraries)
     check_size(worker, files, environment)
-    if environment != LOCAL and any(map(_needs_libraries, folders)):
+    if environment != LOCAL and (sync or any(map(_needs_libraries, folders))):
         note(
-            f"the zip of {worker} has no libraries (NumPy, its runtime's, those of a {REQUIREMENTS}): "
+            f"the zip of {worker} has no libraries (NumPy, its runtime's, those of a {REQUIREMENTS} or of sync): "
             f"on AWS run it from an image (`make deploy ENV={environment}` builds it)"
         )
     return files

@@ -21,9 +21,9 @@ class Context:
 """What handlers read of Lambda's context; a script begins with it."""
 
 
-def unpacked_worker(folder: Path, models: Path, source: str, *, sync: bool = False) -> Path:
+def unpacked_worker(folder: Path, models: Path, source: str, *, rooms: Sequence[str] = ()) -> Path:
     """Build the worker's zip of one model folder, and unpack it."""
-    packages = build(folder / "zips", [models], [source], sync=sync)
+    packages = build(folder / "zips", [models], [source], rooms=rooms)
     with zipfile.ZipFile(packages.workers[source]) as archive:
         archive.extractall(folder / "unpacked")
     return folder / "unpacked"

@@ -73,7 +73,7 @@ def event_of(method: str, path: str, body: str | None = None, **more: Any) -> di
 
 @pytest.fixture(scope="module")
 def sentiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return unpacked_worker(tmp_path_factory.mktemp("sentiment"), MODELS, "sentiment", sync=True)
+    return unpacked_worker(tmp_path_factory.mktemp("sentiment"), MODELS, "sentiment", rooms=["sync"])
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def waiting(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     (folder / "manifest.json").write_text(json.dumps(plain_manifest() | {"name": "waiting"}))
     (folder / "model.py").write_text(MODEL)
-    return unpacked_worker(tmp_path_factory.mktemp("waiting"), folder.parent, "waiting", sync=True)
+    return unpacked_worker(tmp_path_factory.mktemp("waiting"), folder.parent, "waiting", rooms=["sync"])
 
 
 def lambda_calls(package: Path, source: str, *events: Mapping[str, Any]) -> tuple[int, list[dict[str, Any]]]:

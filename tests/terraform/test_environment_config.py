@@ -48,7 +48,7 @@ def test_the_models_are_read_from_all_of_terraforms_files(environment: Path) -> 
     digest = f"r@sha256:{'0' * 64}"
     (environment / "mine.tf").write_text('locals {\n  bucket = "s3://b"\n}\n')
     (environment / "mine_override.tf").write_text(
-        'module "stack" {\n  models = {\n    sentiment = { memory_mb = 512 }\n'
+        'module "stack" {\n  models = {\n    sentiment = { memory_mb = 512, sync = {} }\n'
         '    again = { source = "sentiment", artifact = "${local.bucket}/k" }\n'
         f'    elsewhere = {{ source = "sentiment", models_dir = "{MODELS}" }}\n'
         f'    own = {{ source = "sentiment", package = {{ image = {{ uri = "{digest}" }} }} }}\n  }}\n'
@@ -62,7 +62,7 @@ def test_the_models_are_read_from_all_of_terraforms_files(environment: Path) -> 
         "again": ConfiguredModel("again", folder, artifact="s3://b/k"),
         "elsewhere": ConfiguredModel("elsewhere", folder),
         "own": ConfiguredModel("own", folder, own_package=True),
-        "sentiment": ConfiguredModel("sentiment", folder),
+        "sentiment": ConfiguredModel("sentiment", folder, sync=True),
     }
     assert found.in_s3 == set()  # one that shares the folder needs the file
 

@@ -19,6 +19,7 @@ from scripts.deployment import aws_session, deploy, rollout, terraform
 from scripts.deployment.environment_config import ConfiguredModel, EnvironmentConfig
 from scripts.packaging import package
 from scripts.packaging.builders import Builder
+from scripts.packaging.targets import LAMBDA, Target
 
 ENDS = ("apply dev", "smoke test dev", "finish dev", "delete unused images")
 REPOSITORY = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/inference-dev-worker"
@@ -54,9 +55,9 @@ class Stage:
         assert config is self.config
         return REPOSITORY if self.deployed else None
 
-    def build(self, *arguments: Any, fresh: bool, in_s3: set[Path]) -> str:
+    def build(self, *arguments: Any, fresh: bool, in_s3: set[Path], target: Target) -> str:
         _, repository, name, folders, architecture, _ = arguments
-        assert fresh
+        assert fresh and target is LAMBDA
         assert name == folders[0].name or len(folders) > 1
         self.done.append(f"build {name} {architecture}{' without its artifact' if in_s3.issuperset(folders) else ''}")
         return f"{repository}:{name}"
@@ -233,10 +234,10 @@ def test_the_checks_know_the_models_before_anything_is_built(stage: Stage, monke
 def test_a_pool_has_one_image_with_all_its_models(stage: Stage, tmp_path: Path) -> None:
     folders = [tmp_path / name for name in ("a", "b")]
     members = [ConfiguredModel(folder.name, folder, pool="small") for folder in folders]
-    own = ConfiguredModel("own", tmp_path / "own")
+    own = ConfiguredModel("own", tmp_path / "own", sync=True)
     config = EnvironmentConfig("x86_64", {model.name: model for model in (*members, own)}, prefix="p", region=None)
     assert deploy.images_of(config) == [
-        deploy.WantedImage("own", [tmp_path / "own"], ["own"]),
+        deploy.WantedImage("own", [tmp_path / "own"], ["own"], sync=True),
         deploy.WantedImage("small", folders, ["small"]),
     ]
     packaged = replace(members[0], own_package=True)

@@ -15,7 +15,8 @@ from scripts.console import ROOT, CommandError
 from scripts.deployment.environment_config import MODELS
 from scripts.packaging import image
 from scripts.packaging.builders import PLATFORMS
-from scripts.packaging.image import ARCHITECTURE, TARGETS, make_context, new_tag, target_of
+from scripts.packaging.image import ARCHITECTURE, STAGES, make_context, new_tag, stage_of
+from scripts.packaging.targets import LAMBDA_SYNC, TARGETS
 from worker.model.runtimes import KINDS
 
 
@@ -33,11 +34,11 @@ def model(folder: Path, runtime: str) -> Path:
 
 
 def test_every_runtime_has_a_target_and_the_docs_name_it() -> None:
-    assert set().union(*TARGETS.values()) == set(KINDS)
+    assert set().union(*STAGES.values()) == set(KINDS)
     documented = re.findall(
         r"^\| `(\w+)` \|.* (`\w+`|either) \|$", (ROOT / "docs/runtimes.md").read_text("utf-8"), re.M
     )
-    named = {kind: [f"`{target}`" for target, able in TARGETS.items() if kind in able] for kind in KINDS}
+    named = {kind: [f"`{target}`" for target, able in STAGES.items() if kind in able] for kind in KINDS}
     assert dict(documented) == {kind: targets[0] if len(targets) == 1 else "either" for kind, targets in named.items()}
 
 
@@ -45,7 +46,7 @@ def test_every_runtime_has_a_target_and_the_docs_name_it() -> None:
     ("runtime", "target"), [("onnx", "onnx"), ("python", "onnx"), ("torchscript", "torch"), ("aotinductor", "torch")]
 )
 def test_the_target_is_the_one_that_runs_the_model(tmp_path: Path, runtime: str, target: str) -> None:
-    assert target_of(model(tmp_path / runtime, runtime)) == target
+    assert stage_of(model(tmp_path / runtime, runtime)) == target
 
 
 def test_the_context_has_one_model_and_its_own_libraries(tmp_path: Path) -> None:
@@ -77,7 +78,25 @@ def test_an_artifact_in_s3_is_not_in_the_image(tmp_path: Path) -> None:
 
 def test_every_target_is_a_stage_of_the_dockerfile() -> None:
     stages = re.findall(r"(?m)^FROM \S+ AS (\S+)$", (ROOT / "worker" / "Dockerfile").read_text())
-    assert set(TARGETS) <= set(stages)
+    assert {f"{stage}{target.suffix}" for stage in STAGES for target in TARGETS.values()} <= set(stages)
+
+
+def test_an_image_has_the_app_and_its_libraries_only_where_it_is_for_that(tmp_path: Path) -> None:
+    mine, context = model(tmp_path / "mine", "onnx"), tmp_path / "context"
+    (mine / "requirements.txt").write_text("pillow==1\n")
+    wanted = {"lambda": "", "server": "uvicorn"}
+    for target, library in {**TARGETS, "lambda with sync": LAMBDA_SYNC}.items():
+        make_context(context, mine, target=library)
+        requirements = (context / "model/requirements.txt").read_text()
+        assert requirements.startswith("pillow==1\n")
+        assert ("fastapi" in requirements) == (target != "lambda") == (context / "app/worker/sync/app.py").exists()
+        assert ("mangum" in requirements) == (library is LAMBDA_SYNC)
+        assert wanted.get(target, "") in requirements
+        assert (
+            (context / "app/sync_openapi.json").exists()
+            == (context / "app/openapi.json").exists()
+            == bool(library.rooms)
+        )
 
 
 def test_the_architecture_is_the_environments() -> None:
@@ -132,8 +151,8 @@ def test_what_is_pushed_is_built_on_the_newest_base_and_named_by_digest(
 def test_an_image_of_several_models_has_what_all_need(tmp_path: Path) -> None:
     first, second = model(tmp_path / "first", "onnx"), model(tmp_path / "second", "python")
     (second / "requirements.txt").write_text("two==2")
-    assert target_of(first, second) == "onnx"
-    assert target_of(second, model(tmp_path / "third", "torchscript")) == "torch"
+    assert stage_of(first, second) == "onnx"
+    assert stage_of(second, model(tmp_path / "third", "torchscript")) == "torch"
     make_context(tmp_path / "context", first, second)
     assert (tmp_path / "context" / "app" / "worker" / "models" / "first" / "model.py").is_file()
     assert (tmp_path / "context" / "app" / "worker" / "models" / "second" / "model.py").is_file()
@@ -142,4 +161,4 @@ def test_an_image_of_several_models_has_what_all_need(tmp_path: Path) -> None:
 
 def test_runtimes_of_two_images_are_not_put_into_one(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match=r"first \(onnx\), second \(torchscript\)\. Put onnx and torchscript"):
-        target_of(model(tmp_path / "first", "onnx"), model(tmp_path / "second", "torchscript"))
+        stage_of(model(tmp_path / "first", "onnx"), model(tmp_path / "second", "torchscript"))

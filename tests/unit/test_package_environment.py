@@ -70,6 +70,21 @@ def test_an_artifact_in_s3_does_not_ship_unless_another_model_of_the_folder_need
     assert artifact in names(both.workers[source])
 
 
+def test_a_synchronous_function_has_its_app_in_the_zip_and_no_other_worker_does(tmp_path: Path) -> None:
+    app = {"worker/sync/handler.py", "sync_openapi.json", "openapi.json"}
+    folder = plain(tmp_path / "mine")
+    zips = packaged(tmp_path, ConfiguredModel("mine", folder, sync=True)).workers
+    assert app <= names(zips["mine"])
+    zips = packaged(
+        tmp_path,
+        ConfiguredModel("mine", folder),
+        ConfiguredModel("one", plain(tmp_path / "one"), pool="small", sync=True),
+        ConfiguredModel("two", plain(tmp_path / "two"), pool="small", sync=True),
+    ).workers
+    assert app <= names(zips["pool-small"])
+    assert not app & names(zips["mine"])
+
+
 def test_an_artifact_in_s3_that_the_manifest_does_not_name_is_rejected(tmp_path: Path) -> None:
     remote = ConfiguredModel("mine", plain(tmp_path / "mine"), artifact="s3://bucket/key")
     with pytest.raises(
