@@ -230,7 +230,8 @@ class Costs:
     def _dispatched(self) -> float:
         """This stack with a dispatcher in place of the worker."""
         estimate = self._estimate(pooled=False)
-        return gpu.stack(self.prices, estimate.deployment, estimate.traffic, self.measured, self._per_day)
+        run = GpuRun(self.needs.gpu or "", self.needs.run_seconds)
+        return gpu.stack(self.prices, estimate.deployment, estimate.traffic, self.measured, run, self._per_day)
 
     def _sync(self, warm: int) -> float:
         memory = min(max(LEAST_MEMORY_MB, self.needs.memory_mb), MOST_MEMORY_MB)

@@ -5,6 +5,8 @@
     measured.json    how long functions take and what they log, from a run of the bench
     deployment.py    what a plan deploys, as far as it costs something
     usage.py         what it uses in a month
+    dispatch.py      what a dispatcher uses for a request at a GPU provider
+    synchronous.py   what calls of a synchronous function use
     capacity.py      Little's law: concurrency, and `maximum_concurrency` for a wait
     alternatives.py  an instance that is always on, and a SageMaker asynchronous endpoint
     gpu.py           GPUs that are billed by the second, behind this stack, and one that is always on

@@ -114,6 +114,15 @@ def gpu_run(
     return GpuRun(found, seconds, _positive(load, f"GPU_LOAD={load}"))
 
 
+def planned_run(planned: deployment.Deployment, traffic: usage.Traffic, known: Sequence[str]) -> GpuRun | None:
+    """A request to the first backend of a plan whose GPU and time are known; None: there is none."""
+    for worker in planned.workers.values():
+        seconds = usage.run_seconds(worker, traffic)
+        if worker.backend and worker.backend.gpu in known and seconds:
+            return gpu.run_of(worker.backend, seconds)
+    return None
+
+
 def _positive(text: str, named: str) -> float:
     try:
         value = float(text)
@@ -174,7 +183,9 @@ def main() -> int:
     )
     estimate = report.Estimate(prices.load(), planned, traffic, _measured(BENCH))
     known = list(estimate.prices.gpu.memory_gb)
-    on_gpu = gpu_run(args.gpu, args.gpu_ms, args.gpu_load, traffic.run_ms, known)
+    on_gpu = gpu_run(args.gpu, args.gpu_ms, args.gpu_load, traffic.run_ms, known) or planned_run(
+        planned, traffic, known
+    )
     per_day = _positive(args.requests.replace(",", "").replace("_", ""), f"REQUESTS={args.requests}")
     wait = _positive(args.wait, f"WAIT={args.wait}")
     console = Console(width=None if sys.stdout.isatty() else WIDTH)

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scripts.cost import warmth
+from scripts.cost import dispatch, warmth
+from scripts.cost.dispatch import Backend
 from scripts.cost.warmth import Warmth
 
 Json = Mapping[str, Any]
@@ -57,13 +58,15 @@ class Function:
 
 @dataclass(frozen=True)
 class Worker:
-    """A worker, its models, and how its queue is read; `maximum_concurrency` is None where nothing limits it."""
+    """A worker, its models, and how its queue is read; `maximum_concurrency` is None where nothing limits it, `backend`
+    where its models run in it."""
 
     function: Function
     models: tuple[str, ...]
     batch_size: int
     batch_window_seconds: int = 0
     maximum_concurrency: int | None = None
+    backend: Backend | None = None
 
 
 @dataclass(frozen=True)
@@ -258,6 +261,7 @@ def _worker(function: Function, where: str, place: str, resources: list[Json]) -
         values["batch_size"],
         values.get("maximum_batching_window_in_seconds") or 0,
         scaling[0].get("maximum_concurrency"),
+        next(map(dispatch.read, json.loads(variables.get("BACKENDS") or "{}").values()), None),
     )
 
 

@@ -6,8 +6,7 @@ always on.
                   after the last one; arrivals are taken for Poisson's, and those that come during a start wait for
                   it. Above that, as many workers as are needed run, without a pause: the least that it can cost.
     machine       where vCPUs and memory are billed beside the GPU, those of a g5.xlarge: ASSUMED_VCPUS, ASSUMED_GB.
-    this stack    takes the requests as ever, with a dispatcher in place of the worker: one invocation submits, one
-                  looks (assumed), each with a call of ASSUMED_PROVIDER_MS.
+    this stack    takes the requests as ever, with a dispatcher in place of the worker: see dispatch.py.
 """
 
 from __future__ import annotations
@@ -15,12 +14,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from scripts.cost import usage
+from scripts.cost import dispatch, usage
 from scripts.cost.alternatives import ASSUMED_UTILISATION, PerMonth
-from scripts.cost.deployment import Deployment, Function
+from scripts.cost.deployment import Deployment, Function, Worker
+from scripts.cost.dispatch import Backend
 from scripts.cost.measured import Measured
-from scripts.cost.prices import DAYS_PER_MONTH, GpuMachine, GpuPlatform, GpuPrices, Line, Prices
-from scripts.cost.requests import ASSUMED_PLATFORM_LOG_BYTES, GB, function_lines
+from scripts.cost.prices import DAYS_PER_MONTH, GpuMachine, GpuPlatform, GpuPrices, Prices
 from scripts.cost.usage import MOST_EXPONENT, SECONDS_PER_DAY, Traffic
 
 ASSUMED_LOAD_SECONDS = 20.0
@@ -28,20 +27,6 @@ ASSUMED_LOAD_SECONDS = 20.0
 
 ASSUMED_VCPUS = 4
 ASSUMED_GB = 16
-
-ASSUMED_PROVIDER_MS = 300
-"""A call of a provider's API, which the dispatcher waits for."""
-
-ASSUMED_LOOKS = 1
-"""Per request, beside its submit: with a callback, or with `run_seconds` that fits."""
-
-DISPATCHER_MEMORY_MB = 256
-
-HOLD_WRITES = 3
-"""Of a record, beside those of a worker: the intent to submit, the provider's id, the look."""
-
-HOLD_SQS_CALLS = 2
-"""The message's visibility, and its next receive."""
 
 
 @dataclass(frozen=True)
@@ -117,32 +102,56 @@ def instances(machine: GpuMachine, run: GpuRun, per_day: float, peak: float) -> 
     return max(1, math.ceil(round(busy / ASSUMED_UTILISATION, 9))) * machine.per_month
 
 
-def stack(prices: Prices, deployment: Deployment, traffic: Traffic, measured: Measured, per_day: float) -> float:
+def stack(
+    prices: Prices, deployment: Deployment, traffic: Traffic, measured: Measured, run: GpuRun, per_day: float
+) -> float:
     """Dollars a month of this stack when its workers are dispatchers."""
-    function = Function("dispatcher", DISPATCHER_MEMORY_MB, 60, deployment.api.architecture)
+    function = Function("dispatcher", dispatch.MEMORY_MB, dispatch.TIMEOUT_SECONDS, deployment.api.architecture)
     workers = {
-        name: replace(worker, function=replace(function, metrics=worker.function.metrics))
+        name: replace(
+            worker,
+            function=replace(function, metrics=worker.function.metrics),
+            batch_size=1,
+            backend=worker.backend or Backend("none", run.gpu, run.seconds),
+        )
         for name, worker in deployment.workers.items()
     }
-    dispatching = replace(
-        traffic, run_ms=dict.fromkeys(deployment.models, float(ASSUMED_PROVIDER_MS)), fill=traffic.fill or 1.0
-    )
-    lines = usage.month(
-        replace(deployment, workers=workers),
-        dispatching,
-        replace(measured, worker_init_ms=measured.api_init_ms),  # without a runtime it starts as fast as the api
-        per_day,
-    )
-    requests = per_day * DAYS_PER_MONTH
-    lines += [
-        *function_lines(
-            "worker", requests * ASSUMED_LOOKS, ASSUMED_PROVIDER_MS, DISPATCHER_MEMORY_MB, function.architecture
-        ),
-        Line("DynamoDB writes", "dynamodb_writes", requests * HOLD_WRITES),
-        Line("SQS", "sqs_requests", requests * HOLD_SQS_CALLS * ASSUMED_LOOKS),
-        Line("logs", "logs_gb", requests * ASSUMED_LOOKS * ASSUMED_PLATFORM_LOG_BYTES / GB),
-    ]
+    without = replace(traffic, run_ms={})
+    lines = usage.month(replace(deployment, workers=workers), without, measured, per_day)
     return sum(prices.bill(lines).values())
+
+
+def provider(prices: Prices, worker: Worker, traffic: Traffic, per_day: float) -> tuple[str, float] | None:
+    """The platform that a worker's backend is, with its GPU, and dollars a month of so many requests a day to it. None:
+    there is no backend, or its price is not known: it is a machine of one's own, or `gpu` or `run_seconds` is not set.
+    """
+    backend, seconds = worker.backend, usage.run_seconds(worker, traffic)
+    if backend is None or backend.gpu is None or backend.gpu not in prices.gpu.memory_gb or not seconds:
+        return None
+    platform = prices.gpu.platforms.get(backend.kind)
+    name = fitting(prices.gpu, platform, backend.gpu) if platform else None
+    if platform is None or name is None:
+        return None
+    return f"{platform.name}, {name}", second(platform, name) * billed(
+        platform, run_of(backend, seconds), per_day
+    ).total
+
+
+def providers(prices: Prices, deployment: Deployment, traffic: Traffic, per_day: float) -> dict[str, float]:
+    """Platform, with its GPU -> dollars a month, of all backends; all models get as many requests."""
+    found: dict[str, float] = {}
+    for worker in deployment.workers.values():
+        share = per_day / len(deployment.models) * len(worker.models)
+        if priced := provider(prices, worker, traffic, share):
+            name, dollars = priced
+            found[name] = found.get(name, 0.0) + dollars
+    return found
+
+
+def run_of(backend: Backend, seconds: float) -> GpuRun:
+    """A request to a backend."""
+    load = ASSUMED_LOAD_SECONDS if backend.start_seconds is None else backend.start_seconds
+    return GpuRun(backend.gpu or "", seconds, load)
 
 
 def platforms(
@@ -152,7 +161,7 @@ def platforms(
 
     def of(platform: GpuPlatform, gpu: str) -> PerMonth:
         def month(per_day: float) -> float:
-            ours = 0.0 if platform.alone else stack(prices, deployment, traffic, measured, per_day)
+            ours = 0.0 if platform.alone else stack(prices, deployment, traffic, measured, run, per_day)
             return ours + second(platform, gpu) * billed(platform, run, per_day).total
 
         return month

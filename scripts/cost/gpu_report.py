@@ -53,7 +53,7 @@ def _break_even(estimate: Estimate, run: GpuRun) -> Table | None:
         return None
     ((name, instance),) = found.items()
     table = table_of(f"{name} costs less than", "requests a day")
-    for other, of in {"the functions on CPUs": estimate.total, **_platforms(estimate, run)}.items():
+    for other, of in {"this deployment": estimate.total, **_platforms(estimate, run)}.items():
         table.add_row(other, ranges(alternatives.cheaper(of, instance)))
     return table
 
@@ -81,7 +81,7 @@ def _platforms(estimate: Estimate, run: GpuRun) -> dict[str, alternatives.PerMon
 
 def _all(estimate: Estimate, run: GpuRun) -> dict[str, alternatives.PerMonth]:
     return {
-        "the functions on CPUs": estimate.total,
+        "this deployment": estimate.total,
         **_platforms(estimate, run),
         **gpu.always_on(estimate.prices, run, estimate.traffic.peak),
     }

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 from rich.table import Table
 
-from scripts.cost import alternatives, capacity, usage
+from scripts.cost import alternatives, capacity, gpu, usage
 from scripts.cost.alternatives import PerMonth
 from scripts.cost.deployment import Deployment
 from scripts.cost.files import MOST_LINES
@@ -33,9 +33,10 @@ class Estimate:
     measured: Measured
 
     def bill(self, per_day: float, *, free_tier: bool = False) -> dict[str, float]:
-        """Component -> dollars."""
+        """Component -> dollars; a backend's platform is one."""
         lines = usage.month(self.deployment, self.traffic, self.measured, per_day)
-        return self.prices.bill(lines, free_tier=free_tier)
+        providers = gpu.providers(self.prices, self.deployment, self.traffic, per_day)
+        return self.prices.bill(lines, free_tier=free_tier) | providers
 
     def total(self, per_day: float, *, free_tier: bool = False) -> float:
         """Of the deployment."""
@@ -55,7 +56,9 @@ class Estimate:
         return alternatives.sagemaker_per_month(self.prices, loads, self.traffic.peak, self.traffic.polls)
 
     def alternatives(self) -> dict[str, PerMonth]:
-        """What is compared, by its name."""
+        """What is compared, by its name; nothing where all models run in a backend."""
+        if all(worker.backend for worker in self.deployment.workers.values()):
+            return {}
         return {
             f"{self.prices.instance.name} alone, always on": self.instance,
             f"SageMaker async, {self.prices.sagemaker.name}": self.sagemaker,
@@ -74,8 +77,10 @@ class Estimate:
 
     def per_million(self, name: str, load: Load) -> float:
         """Dollars for a million requests to one worker, from the submit to the last status query, at this traffic."""
-        lines = usage.requests_of(self.deployment, self.deployment.workers[name], load, self.traffic)
-        return sum(self.prices.bill(lines).values()) / (load.per_day * DAYS_PER_MONTH) * MILLION
+        worker = self.deployment.workers[name]
+        lines = usage.requests_of(self.deployment, worker, load, self.traffic)
+        _, provider = gpu.provider(self.prices, worker, self.traffic, load.per_day) or ("", 0.0)
+        return (sum(self.prices.bill(lines).values()) + provider) / (load.per_day * DAYS_PER_MONTH) * MILLION
 
     def ways(self, name: str, load: Load) -> dict[str, float]:
         """How a client calls -> dollars for a million requests to one worker, the request included."""
@@ -233,9 +238,16 @@ def _remarks(estimate: Estimate, per_day: float) -> Iterator[str]:
         )
     query = estimate.status_query()
     yield f"one status query costs ${query:.8f}: a million cost ${query * MILLION:.2f}"
-    if missing := [name for name in deployment.models if name not in traffic.run_ms]:
+    measured = [name for worker in deployment.workers.values() if not worker.backend for name in worker.models]
+    if missing := [name for name in measured if name not in traffic.run_ms]:
         named = ", ".join(missing) if len(missing) < 6 else f"{len(missing)} models"
         yield f"run time of {named}: {estimate.measured.source}. RUN_MS=<ms a request> gives yours"
+    for name, worker in deployment.workers.items():
+        if worker.backend and not gpu.provider(estimate.prices, worker, traffic, per_day):
+            yield (
+                f"not in the bill: what the backend of {name}, {worker.backend.kind}, costs:"
+                " its gpu and run_seconds say it, or it is a machine of yours"
+            )
     if deployment.unpriced:
         yield f"not in the bill: {', '.join(deployment.unpriced)}"
     if estimate.prices.unconfirmed:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from scripts.cost.deployment import Deployment, Function, Worker
+from scripts.cost.dispatch import ASSUMED_PROVIDER_MS, look_lines
 from scripts.cost.files import BODY_ITEMS, file_lines
 from scripts.cost.measured import Measured
 from scripts.cost.prices import DAYS_PER_MONTH, HOURS_PER_MONTH, SECONDS_PER_MONTH, Line
@@ -163,7 +164,10 @@ def load_of(name: str, deployment: Deployment, traffic: Traffic, measured: Measu
     memory = worker.function.memory_mb
     model_ms, vcpu_seconds = {}, []
     for model in worker.models:
-        if model in traffic.run_ms:
+        if worker.backend:
+            model_ms[model] = float(math.ceil(ASSUMED_PROVIDER_MS + each.calls * fill * ASSUMED_CALL_MS))
+            vcpu_seconds.append(0.0)
+        elif model in traffic.run_ms:
             run_ms = traffic.run_ms[model]
             model_ms[model] = float(math.ceil(round(run_ms * fill + each.calls * fill * ASSUMED_CALL_MS, 6)))
             vcpu_seconds.append(run_ms / 1000 * memory / MEMORY_MB_PER_VCPU)
@@ -203,7 +207,9 @@ def month(deployment: Deployment, traffic: Traffic, measured: Measured, per_day:
             lines += requests_of(deployment, worker, load, traffic)
             starts, model_loads = _starts_of(worker, load)
             inits = 0 if worker.function.warmth.snapshot and len(worker.models) == 1 else model_loads
-            lines += start_lines(worker.function, starts, inits, measured.worker_init_ms)
+            # without a runtime a dispatcher starts as fast as the api
+            init_ms = measured.api_init_ms if worker.backend else measured.worker_init_ms
+            lines += start_lines(worker.function, starts, inits, init_ms)
         rate = per_day / SECONDS_PER_DAY
         starts = starts_per_second(deployment.api, rate)
         lines += start_lines(
@@ -234,6 +240,18 @@ def requests_of(deployment: Deployment, worker: Worker, load: Load, traffic: Tra
             *call_lines(load.work, load.work.submit, requests, api.architecture, warm),
             *status_lines(load.work, requests * traffic.polls, api.architecture, warm),
         ]
+    looks = (
+        look_lines(
+            worker.backend,
+            run_seconds(worker, traffic),
+            requests,
+            function.memory_mb,
+            function.architecture,
+            function.provisioned > 0,
+        )
+        if worker.backend
+        else []
+    )
     waits = wait_lines(traffic.waits, requests, api.memory_mb, api.architecture) if traffic.waits else []
     sent = requests / traffic.items * traffic.webhooks
     record_bytes = load.work.record_bytes
@@ -246,6 +264,7 @@ def requests_of(deployment: Deployment, worker: Worker, load: Load, traffic: Tra
         *listed,
         *large,
         *waits,
+        *looks,
         *delivered,
         *worker_lines(
             load.work,
@@ -258,6 +277,13 @@ def requests_of(deployment: Deployment, worker: Worker, load: Load, traffic: Tra
         ),
         *calls,
     ]
+
+
+def run_seconds(worker: Worker, traffic: Traffic) -> float:
+    """Of a request at a worker's backend: given, else what its settings say; 0 where neither does."""
+    given = [traffic.run_ms[model] / 1000 for model in worker.models if model in traffic.run_ms]
+    said = worker.backend.run_seconds if worker.backend else None
+    return statistics.fmean(given) if given else said or 0.0
 
 
 def authorizer_lines(

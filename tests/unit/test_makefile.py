@@ -37,3 +37,13 @@ def test_predict_without_anything_to_ask_says_what_it_takes() -> None:
     with pytest.raises(subprocess.CalledProcessError) as failed:
         made("predict")
     assert "INPUT=" in failed.value.stderr
+
+
+def test_choose_hands_on_each_variable_in_one_piece() -> None:
+    shown = made("choose", "RATE=10 / min", "RUN_MS=500", "MEMORY_MB=2048", "IN_AWS=1")
+    assert shown[-5:] == ["scripts.choose", "--rate=10 / min", "--run-ms=500", "--memory-mb=2048", "--in-aws=1"]
+
+
+def test_cost_hands_on_what_a_gpu_takes() -> None:
+    shown = made("cost", "ENV=prod", "GPU=A10G", "GPU_MS=500", "GPU_LOAD=5")
+    assert shown[-5:] == ["--env", "prod", "--gpu=A10G", "--gpu-ms=500", "--gpu-load=5"]
