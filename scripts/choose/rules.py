@@ -195,7 +195,7 @@ QUESTIONS: dict[str, Question] = {
         no="machine",
     ),
     "cost": Question(
-        "does an instance cost less than half?",
+        "does an instance that is always on cost less than half of this stack?",
         _instance_is_far_less,
         lambda costs: f"{_instance(costs)}, this stack ${_function(costs):,.2f}",
         yes="instance",
