@@ -13,9 +13,9 @@ from scripts.bench.api_bench import MEMORY_MB
 from scripts.console import CommandError
 from scripts.cost import prices as price_file
 from scripts.cost import requests
+from scripts.cost.idle import idle_polls
 from scripts.cost.prices import DAYS_PER_MONTH, Prices
 from scripts.cost.requests import Call, Work
-from scripts.cost.usage import idle_polls
 
 FULL_BATCH = 10
 REFERENCE_WRITES = 2  # submit, outcome

@@ -11,12 +11,12 @@ from scripts.choose import platforms
 from scripts.choose.needs import Needs
 from scripts.cost import alternatives, gpu, measured, prices, synchronous, usage
 from scripts.cost.capacity import MOST_MAXIMUM_CONCURRENCY, servers_for
+from scripts.cost.demand import SECONDS_PER_DAY, Traffic
 from scripts.cost.deployment import Deployment, Function, Worker, per_month
 from scripts.cost.gpu import GpuRun
 from scripts.cost.measured import Measured
 from scripts.cost.prices import DAYS_PER_MONTH, GpuMachine, GpuPlatform, Line, Machine, Prices
 from scripts.cost.report import Estimate
-from scripts.cost.usage import SECONDS_PER_DAY, Traffic
 from scripts.stack_defaults import defaults
 
 BACKENDS = ("runpod", "modal", "beam", "replicate")

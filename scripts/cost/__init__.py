@@ -4,7 +4,9 @@
     requests.py      what a million requests use, item by item; the bench has its bill from here too
     measured.json    how long functions take and what they log, from a run of the bench
     deployment.py    what a plan deploys, as far as it costs something
-    usage.py         what it uses in a month
+    demand.py        what each worker has to do, at so many requests a day
+    idle.py          what is used while nobody calls
+    usage.py         what all of it uses in a month
     dispatch.py      what a dispatcher uses for a request at a GPU provider
     synchronous.py   what calls of a synchronous function use
     capacity.py      Little's law: concurrency, and `maximum_concurrency` for a wait

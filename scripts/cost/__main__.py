@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from scripts.console import BUILD, ROOT, CommandError, note, run
-from scripts.cost import capacity, deployment, gpu, gpu_report, measured, plot, prices, report, usage
+from scripts.cost import capacity, demand, deployment, gpu, gpu_report, measured, plot, prices, report
 from scripts.cost.files import MOST_LINES
 from scripts.cost.gpu import GpuRun
 from scripts.cost.requests import ASSUMED_POLLS
@@ -114,10 +114,10 @@ def gpu_run(
     return GpuRun(found, seconds, _positive(load, f"GPU_LOAD={load}"))
 
 
-def planned_run(planned: deployment.Deployment, traffic: usage.Traffic, known: Sequence[str]) -> GpuRun | None:
+def planned_run(planned: deployment.Deployment, traffic: demand.Traffic, known: Sequence[str]) -> GpuRun | None:
     """A request to the first backend of a plan whose GPU and time are known; None: there is none."""
     for worker in planned.workers.values():
-        seconds = usage.run_seconds(worker, traffic)
+        seconds = demand.run_seconds(worker, traffic)
         if worker.backend and worker.backend.gpu in known and seconds:
             return gpu.run_of(worker.backend, seconds)
     return None
@@ -155,7 +155,7 @@ def main() -> int:
     parser.add_argument(
         "--webhooks", type=float, default=0.0, help="webhooks per request, or per batch: the share that has one"
     )
-    parser.add_argument("--keys", type=int, default=usage.ASSUMED_KEYS, help="API keys in use at the same time")
+    parser.add_argument("--keys", type=int, default=demand.ASSUMED_KEYS, help="API keys in use at the same time")
     parser.add_argument("--large", type=float, default=0.0, help="share of requests with an upload, 0 to 1")
     parser.add_argument("--size", type=float, default=1.0, help="megabytes of an upload")
     parser.add_argument("--peak", default="3", help="the busiest rate over the mean")
@@ -169,7 +169,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="the picture, .png or .svg (default: build/cost/<environment>.png)")
     args = parser.parse_args()
     planned = read_plan(args.env, args.plan)
-    traffic = usage.Traffic(
+    traffic = demand.Traffic(
         run_ms=run_times(args.run_ms, planned.models),
         fill=None if args.fill is None else _positive(args.fill, f"FILL={args.fill}"),
         polls=max(0.0, args.polls),

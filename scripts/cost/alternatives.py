@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 
+from scripts.cost.demand import SECONDS_PER_DAY, Load
 from scripts.cost.prices import DAYS_PER_MONTH, Line, Machine, Prices
-from scripts.cost.usage import SECONDS_PER_DAY, Load
 
 PerMonth = Callable[[float], float]
 """Requests a day -> dollars a month."""

@@ -14,13 +14,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from scripts.cost import dispatch, usage
+from scripts.cost import demand, dispatch, usage
 from scripts.cost.alternatives import ASSUMED_UTILISATION, PerMonth
+from scripts.cost.demand import SECONDS_PER_DAY, Traffic
 from scripts.cost.deployment import Deployment, Function, Worker
 from scripts.cost.dispatch import Backend
 from scripts.cost.measured import Measured
 from scripts.cost.prices import DAYS_PER_MONTH, GpuMachine, GpuPlatform, GpuPrices, Prices
-from scripts.cost.usage import MOST_EXPONENT, SECONDS_PER_DAY, Traffic
+from scripts.cost.usage import MOST_EXPONENT
 
 ASSUMED_LOAD_SECONDS = 20.0
 """How long a start loads the model: some GB of weights, and CUDA."""
@@ -125,7 +126,7 @@ def provider(prices: Prices, worker: Worker, traffic: Traffic, per_day: float) -
     """The platform that a worker's backend is, with its GPU, and dollars a month of so many requests a day to it. None:
     there is no backend, or its price is not known: it is a machine of one's own, or `gpu` or `run_seconds` is not set.
     """
-    backend, seconds = worker.backend, usage.run_seconds(worker, traffic)
+    backend, seconds = worker.backend, demand.run_seconds(worker, traffic)
     if backend is None or backend.gpu is None or backend.gpu not in prices.gpu.memory_gb or not seconds:
         return None
     platform = prices.gpu.platforms.get(backend.kind)

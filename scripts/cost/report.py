@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from rich.console import Console
 from rich.table import Table
 
-from scripts.cost import alternatives, capacity, gpu, usage
+from scripts.cost import alternatives, capacity, demand, gpu, usage
 from scripts.cost.alternatives import PerMonth
+from scripts.cost.demand import Load, Traffic
 from scripts.cost.deployment import Deployment
 from scripts.cost.files import MOST_LINES
 from scripts.cost.measured import Measured
 from scripts.cost.prices import DAYS_PER_MONTH, Prices
 from scripts.cost.requests import ASSUMED_POLLS, MILLION, status_lines
-from scripts.cost.usage import Load, Traffic
 
 WAITED_SECONDS = (1.0, 10.0)
 ITEMS = (10, 100)
@@ -44,7 +44,7 @@ class Estimate:
 
     def loads(self, per_day: float) -> dict[str, Load]:
         """What each worker has to do."""
-        return usage.loads(self.deployment, self.traffic, self.measured, per_day)
+        return demand.loads(self.deployment, self.traffic, self.measured, per_day)
 
     def instance(self, per_day: float) -> float:
         """Of always-on instances."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from scripts.cost.demand import SECONDS_PER_DAY
 from scripts.cost.deployment import Function
 from scripts.cost.measured import Measured
 from scripts.cost.prices import DAYS_PER_MONTH, Line
 from scripts.cost.requests import ASSUMED_ACCESS_LOG_BYTES, ASSUMED_PLATFORM_LOG_BYTES, GB, function_lines
-from scripts.cost.usage import SECONDS_PER_DAY, start_lines, starts_per_second
+from scripts.cost.usage import start_lines, starts_per_second
 
 ASSUMED_OVERHEAD_MS = 1.0
 """Of a call beside the model's run: parsing, checking and answering."""

@@ -14,8 +14,9 @@ import pytest
 from scripts.console import ROOT
 from scripts.cost import __main__ as cost
 from scripts.cost import deployment, measured, prices
+from scripts.cost.demand import Traffic
 from scripts.cost.report import Estimate
-from scripts.cost.usage import WORKER_METRICS, Traffic
+from scripts.cost.usage import WORKER_METRICS
 from scripts.deployment.environment_config import MODELS
 from scripts.deployment.shell import without_aws
 from scripts.deployment.terraform import terraform_env

@@ -9,8 +9,8 @@ from scripts.choose import costs, entries, needs
 from scripts.choose.costs import Costs
 from scripts.choose.entries import entry, hcl
 from scripts.cost import prices
+from scripts.cost.demand import Traffic
 from scripts.cost.measured import Measured
-from scripts.cost.usage import Traffic
 from scripts.stack_defaults import defaults
 from tests.unit.cost_examples import MEASURED, PRICES
 from tests.unit.test_choose import GPUS, ON_GPU, SMALL, WAYS, found

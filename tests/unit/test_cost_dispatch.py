@@ -11,10 +11,10 @@ from rich.console import Console
 
 from scripts.cost import deployment, dispatch, gpu, report
 from scripts.cost.__main__ import planned_run
+from scripts.cost.demand import Traffic
 from scripts.cost.dispatch import Backend
 from scripts.cost.gpu import GpuRun
 from scripts.cost.report import Estimate
-from scripts.cost.usage import Traffic
 from tests.unit.cost_examples import DEPLOYMENT, MEASURED, PRICES, WORKER
 from tests.unit.test_cost_gpu import GPUS, SMALL
 from worker.dispatch.delays import LookDelay

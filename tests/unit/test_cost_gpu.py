@@ -12,10 +12,10 @@ from rich.console import Console
 from scripts.console import CommandError
 from scripts.cost import alternatives, gpu, gpu_report, prices
 from scripts.cost.__main__ import gpu_run
+from scripts.cost.demand import Traffic
 from scripts.cost.gpu import GpuRun
 from scripts.cost.prices import GpuMachine, GpuPlatform, GpuPrices
 from scripts.cost.report import Estimate
-from scripts.cost.usage import Traffic
 from tests.unit.cost_examples import DEPLOYMENT, MEASURED, PRICES
 
 SMALL = GpuPlatform("small", "made up", {"S": 0.001}, start_seconds=2, idle_seconds=10)

@@ -13,10 +13,10 @@ from rich.console import Console
 from scripts.console import CommandError
 from scripts.cost import alternatives, prices
 from scripts.cost.__main__ import read_plan, run_times
+from scripts.cost.demand import Load, Traffic
 from scripts.cost.plot import draw
 from scripts.cost.report import Estimate, show
 from scripts.cost.requests import wait_reads
-from scripts.cost.usage import Load, Traffic
 from tests.unit.cost_examples import DEPLOYMENT, MEASURED, POOL, PRICES, WORK, WORKER
 
 

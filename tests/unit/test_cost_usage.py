@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from scripts.cost import usage
+from scripts.cost import demand, usage
+from scripts.cost.demand import Traffic
 from scripts.cost.deployment import Deployment, Function
 from scripts.cost.prices import Item
 from scripts.cost.requests import ASSUMED_PLATFORM_LOG_BYTES, wait_reads
-from scripts.cost.usage import Traffic
 from scripts.cost.warmth import Warmth
 from scripts.cost.webhooks import FINISH_WRITES, RECORD_WRITES
 from tests.unit.api_harness import Api
@@ -214,11 +214,11 @@ def test_the_reads_of_a_wait_are_those_that_the_service_makes() -> None:
 
 def test_a_batch_is_what_the_window_collects_at_most_what_fits() -> None:
     windowed = replace(WORKER, batch_window_seconds=2)
-    assert usage.fill_of(WORKER, 100, None) == 1, "without a window each message goes alone"
-    assert usage.fill_of(windowed, 0.1, None) == 1
-    assert usage.fill_of(windowed, 10, None) == 4  # 10 a second x 2 s over five connections
-    assert usage.fill_of(windowed, 1000, None) == 10
-    assert usage.fill_of(WORKER, 0, 25) == 10
+    assert demand.fill_of(WORKER, 100, None) == 1, "without a window each message goes alone"
+    assert demand.fill_of(windowed, 0.1, None) == 1
+    assert demand.fill_of(windowed, 10, None) == 4  # 10 a second x 2 s over five connections
+    assert demand.fill_of(windowed, 1000, None) == 10
+    assert demand.fill_of(WORKER, 0, 25) == 10
 
 
 def test_rare_requests_start_cold_and_frequent_ones_do_not() -> None:
@@ -233,7 +233,7 @@ def test_rare_requests_start_cold_and_frequent_ones_do_not() -> None:
 
 def test_models_share_the_traffic() -> None:
     two = replace(DEPLOYMENT, workers={"a": replace(WORKER, models=("a",)), "b": replace(WORKER, models=("b",))})
-    loads = usage.loads(two, Traffic(run_ms={"a": 100, "b": 300}), MEASURED, 1000)
+    loads = demand.loads(two, Traffic(run_ms={"a": 100, "b": 300}), MEASURED, 1000)
     assert {name: (load.per_day, load.batch_ms) for name, load in loads.items()} == {"a": (500, 115), "b": (500, 315)}
 
 
@@ -242,7 +242,7 @@ def test_models_share_the_traffic() -> None:
 
 def test_a_pool_gets_the_requests_of_all_its_models() -> None:
     both = replace(DEPLOYMENT, workers={"mine": WORKER, "pool": POOL})
-    loads = usage.loads(both, Traffic(run_ms={"mine": 100, "a": 85, "b": 85, "c": 185, "d": 385}), MEASURED, 5000)
+    loads = demand.loads(both, Traffic(run_ms={"mine": 100, "a": 85, "b": 85, "c": 185, "d": 385}), MEASURED, 5000)
     assert {name: load.per_day for name, load in loads.items()} == {"mine": 1000, "pool": 4000}
     # Each has 3 calls of 5 ms more, alone in its batch
     assert loads["pool"].model_ms == {"a": 100, "b": 100, "c": 200, "d": 400}
@@ -251,13 +251,13 @@ def test_a_pool_gets_the_requests_of_all_its_models() -> None:
 
 def test_a_batch_of_several_models_is_a_pass_and_three_calls_for_each() -> None:
     pool = replace(DEPLOYMENT, workers={"pool": POOL})
-    load = usage.loads(pool, Traffic(fill=2), MEASURED, 1000)["pool"]
+    load = demand.loads(pool, Traffic(fill=2), MEASURED, 1000)["pool"]
     # Two requests are of one model with a probability of 1/4
     assert load.batch_models == pytest.approx(1.75)
     assert load.work.worker_calls == pytest.approx(3 * 1.75 / 2)
-    assert usage.distinct(1, 10) == 1
-    assert usage.distinct(50, 1) == 1
-    assert usage.distinct(50, 1e9) == pytest.approx(50)
+    assert demand.distinct(1, 10) == 1
+    assert demand.distinct(50, 1) == 1
+    assert demand.distinct(50, 1e9) == pytest.approx(50)
 
 
 def test_the_models_of_a_pool_are_loaded_after_each_start() -> None:
@@ -265,7 +265,7 @@ def test_the_models_of_a_pool_are_loaded_after_each_start() -> None:
     once = month(pool, Traffic(), 24)["cold starts"]
     # One an hour: e^(300/3600) = 1.0869 requests between two starts are of 1.0642 of four models
     starts = 720 * math.exp(-1 / 12)
-    assert once == pytest.approx(starts * usage.distinct(4, math.exp(1 / 12)) * 0.5 * 2 * 0.00001)
+    assert once == pytest.approx(starts * demand.distinct(4, math.exp(1 / 12)) * 0.5 * 2 * 0.00001)
     assert "cold starts" not in month(pool, Traffic(), 100_000_000), "no overflow"
 
 
@@ -276,7 +276,7 @@ def test_a_snapshot_has_no_model_of_a_pool() -> None:
     bill = kept.bill(usage.month(pool, Traffic(), MEASURED, 24))
     starts = 720 * math.exp(-1 / 12)
     assert bill["SnapStart"] == pytest.approx(starts * 2 * 0.0001)
-    loads = starts * usage.distinct(4, math.exp(1 / 12))
+    loads = starts * demand.distinct(4, math.exp(1 / 12))
     assert bill["cold starts"] == pytest.approx(loads * 0.5 * 2 * 0.00001)
 
 
@@ -315,7 +315,7 @@ def test_the_models_of_a_pool_have_their_metrics_in_common() -> None:
     assert metrics(pool, Traffic(), 10_000_000) == pytest.approx(6)
     # Four an hour; the worker starts cold e^(-4/12) of the times, with e^(4/12) requests between two starts
     starts = 4 * math.exp(-1 / 3)
-    loads = starts * usage.distinct(4, math.exp(1 / 3))
+    loads = starts * demand.distinct(4, math.exp(1 / 3))
     once_started = 1 - math.exp(-starts) + 1 - math.exp(-loads)
     assert metrics(pool, Traffic(), 96) == pytest.approx(6 * (1 - math.exp(-4)) + once_started)
     # 40 batches of ten an hour; 40 x e^(-40/12) of them start cold, and all four models are used before the next start

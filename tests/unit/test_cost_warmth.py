@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from scripts.cost import deployment, warmth
+from scripts.cost.demand import Traffic
 from scripts.cost.prices import Item
-from scripts.cost.usage import Traffic, month
+from scripts.cost.usage import month
 from scripts.cost.warmth import Warmth
 from tests.unit.cost_examples import DEPLOYMENT, MEASURED, PRICES, WORKER
 
