@@ -37,6 +37,11 @@ help: ## show this list
 demo: up ## deploy to the emulator and send it a few texts; it stays up
 	@$(RUN).local.demo
 
+.PHONY: demo-pipeline
+demo-pipeline: terraform-ready venv ## the same with a trigger: pictures in a bucket become thumbnails and labels; it stays up
+	@.venv/bin/pip install --quiet pillow==13.0.0
+	@$(RUN).local.demo_pipeline
+
 .PHONY: predict
 predict: $(if $(wildcard .venv/bin/python),,venv) ## TEXT="..." or INPUT='{"key": ...}'|@file or FILE=place=path or INPUTS=file.jsonl [FILE=place] [MODEL=name] [SAVE=folder], or RESUME=id|journal
 	@if [ -n "$${RESUME:-}" ]; then set -- --resume "$$RESUME"; \

@@ -12,7 +12,7 @@ from inference.aws.deadline import Deadline
 from inference.batches.service import Batches
 from inference.catalog import Catalog, packaged_models, packaged_validator
 from inference.description import describe, iso_time, summarize
-from inference.errors import InvalidUpload, RequestError, Unavailable
+from inference.errors import InvalidUpload, RequestError, Unavailable, UnknownRequest
 from inference.http.batches import BatchRoutes
 from inference.http.caching import respond_cacheable
 from inference.http.documents import Documents
@@ -156,7 +156,13 @@ def _submit(request: HttpRequest) -> dict[str, Any]:
 
 def _status(request: HttpRequest) -> dict[str, Any]:
     headers: dict[str, str] = {}
-    record = service.status(request.path["request_id"], request.caller, now_ms())
+    try:
+        record = service.status(request.path["request_id"], request.caller, now_ms())
+    except UnknownRequest:
+        parent = _of_batches.show_parent(request)
+        if parent is None:
+            raise
+        return parent
     record = _wait(request, record, headers)
     now = now_ms()
     poll_after = service.poll_after(record, now)

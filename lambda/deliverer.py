@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from inference.aws import clients
 from inference.batches.counting import Counting
+from inference.requests import Record
 from inference.settings import DelivererSettings
 from inference.store.batch_table import BatchTable
 from inference.store.payloads import file_links
@@ -25,12 +27,15 @@ settings = DelivererSettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment, settings.pools)
 table = RequestTable(clients.client("dynamodb"), settings.request_table)
 batches = BatchTable(clients.client("dynamodb"), settings.request_table)
-requests = Requests(
-    table, lambda record, now: file_links(clients.bucket(settings.payload_bucket), record, settings.link_seconds, now)
-)
+
+
+def _links(record: Record, now: int) -> Sequence[Mapping[str, Any]]:
+    return file_links(clients.bucket(settings.payload_bucket), record, settings.link_seconds, now)
+
+
 deliverer = Deliverer(
-    requests,
-    Batches(batches, Counting(batches, table)),
+    Requests(table, _links),
+    Batches(batches, Counting(batches, table), _links),
     Sender(settings.webhooks.allow_loopback),
     Secrets(settings.webhook_secret_arn, clients.client),
     RequestQueue(clients.client("sqs"), settings.webhook_queue_url),

@@ -105,6 +105,8 @@ def _validator(schema: str) -> Draft202012Validator:
 def _properties(schema: Mapping[str, Any]) -> set[str]:
     """The members that an object schema describes, with those of what it refers to."""
     below = _properties(_target(schema["$ref"])) if "$ref" in schema else set()
+    for either in schema.get("anyOf", ()):
+        below |= _properties(either)
     return below | set(schema.get("properties", ()))
 
 

@@ -4,7 +4,7 @@ tests/integration/test_rights.py shows that each right is needed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 Rights = dict[str, list[tuple[set[str], set[str]]]]
 """Role, by its function's name without the prefix -> statements: actions and resources. What a condition limits is in
@@ -24,6 +24,12 @@ def via(key: str, service: str, region: str) -> str:
     return under(key, "kms:ViaService", f"{service}.{region}.amazonaws.com")
 
 
+def _listed(place: str) -> str:
+    """The right to list a place of a bucket, given as `bucket/prefix`."""
+    bucket, _, prefix = place.partition("/")
+    return under(f"arn:aws:s3:::{bucket}", "s3:prefix", f"{prefix}*")
+
+
 def rights(
     prefix: str,
     region: str,
@@ -37,6 +43,8 @@ def rights(
     secret_key: str | None = None,
     payload_bucket: str | None = None,
     api_keys: bool = False,
+    sources: Mapping[str, Sequence[str]] | None = None,
+    results: str | None = None,
 ) -> Rights:
     """The rights of every role of a stack. A right that is added, removed or widened must be changed here too.
 
@@ -49,12 +57,17 @@ def rights(
         secret_key: ARN of the KMS key that encrypts it.
         payload_bucket: its name, if it is not the stack's.
         api_keys: callers have API keys.
+        sources: worker -> the places of objects that triggers take for it, as `bucket/prefix`; None: no triggers.
+        results: the place that triggers write results to, as `bucket/prefix`.
     """
     queues = f"arn:aws:sqs:{region}:{account}:{prefix}-"
     table = f"arn:aws:dynamodb:{region}:{account}:table/{prefix}-requests"
     payloads = f"arn:aws:s3:::{payload_bucket or f'{prefix}-payloads-{account}-{region}'}"
     requests, uploads = f"{payloads}/requests/*", f"{payloads}/uploads/*"
     logs = f"arn:aws:logs:{region}:{account}:log-group:/aws/lambda/{prefix}-"
+    reading_streams = {
+        f"dynamodb:{name}" for name in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
+    }
     roles: Rights = {
         "api": [
             ({"sqs:SendMessage"}, {queues + name for name in (*workers, "batches")}),
@@ -100,9 +113,6 @@ def rights(
     if secret:
         service = secret.split(":")[2]
         read = {"ssm": "ssm:GetParameter"}.get(service, "secretsmanager:GetSecretValue")
-        reading_streams = {
-            f"dynamodb:{name}" for name in ("DescribeStream", "GetRecords", "GetShardIterator", "ListStreams")
-        }
         roles["sweeper"][1][0].add("dynamodb:BatchGetItem")
         roles["sweeper"][-1] = ({"dynamodb:Query"}, {table + "/index/open", table + "/index/webhooks"})
         roles["sweeper"].append(({"sqs:SendMessage"}, {queues + "webhooks"}))
@@ -120,6 +130,28 @@ def rights(
         ]
         if secret_key:
             roles["deliverer"].append(({"kms:Decrypt"}, {via(secret_key, service, secret.split(":")[3])}))
+    if sources is not None:
+        roles["intake"] = [
+            (CONSUME | {"sqs:ChangeMessageVisibility", "sqs:ChangeMessageVisibilityBatch"}, {queues + "intake"}),
+            ({"sqs:SendMessage"}, {queues + worker for worker in sources}),
+            (
+                {
+                    *("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:BatchGetItem"),
+                    *("dynamodb:PartiQLInsert", "dynamodb:PartiQLUpdate"),
+                },
+                {table},
+            ),
+        ]
+    if results is not None:
+        roles["results"] = [
+            (reading_streams, {table + "/stream/*"}),
+            ({"sqs:SendMessage"}, {queues + "intake-dlq"}),
+            ({"dynamodb:GetItem"}, {table}),
+            ({"s3:GetObject"}, {f"{requests}/attempt-*"}),
+            ({"s3:GetObject", "s3:PutObject"}, {f"arn:aws:s3:::{results}*"}),
+            ({"s3:ListBucket"}, {payloads}),
+            ({"s3:ListBucket"}, {_listed(results)}),
+        ]
     for worker in workers:
         roles[f"worker-{worker}"] = [
             (CONSUME | {"sqs:ChangeMessageVisibility", "sqs:ChangeMessageVisibilityBatch"}, {queues + worker}),
@@ -128,6 +160,10 @@ def rights(
             ({"s3:PutObject", "s3:DeleteObject"}, {f"{requests}/attempt-*"}),
             ({"s3:ListBucket"}, {payloads}),
         ]
+    for worker, places in (sources or {}).items():
+        objects = {f"arn:aws:s3:::{place}*" for place in places}
+        roles[f"worker-{worker}"].append(({"s3:GetObject", "s3:GetObjectVersion"}, objects))
+        roles[f"worker-{worker}"] += [({"s3:ListBucket"}, {_listed(place)}) for place in places]
     for role, statements in roles.items():
         if role.startswith("worker-") and artifact:
             bucket = f"arn:aws:s3:::{artifact[0]}"
@@ -141,6 +177,7 @@ def rights(
                 "authorizer": {"dynamodb"},
                 "dead-letters": {"sqs", "dynamodb"},
                 "relay": {"sqs", "dynamodb"},
+                "intake": {"sqs", "dynamodb"},
             }.get(role, {"sqs", "dynamodb", "s3"})
             statements.append(({"kms:Decrypt"}, {via(key, service, region) for service in services}))
         if key and role.startswith("worker-"):
@@ -150,5 +187,10 @@ def rights(
             roles[role].append(({"kms:GenerateDataKey"}, {via(key, service, region) for service in ("s3", "sqs")}))
         for role in ("sweeper", "relay", "deliverer") if secret else ():
             roles[role].append(({"kms:GenerateDataKey"}, {via(key, "sqs", region)}))
+        if "intake" in roles:
+            roles["intake"].append(({"kms:GenerateDataKey"}, {via(key, "sqs", region)}))
+        if "results" in roles:
+            both = {via(key, service, region) for service in ("s3", "sqs")}
+            roles["results"].append(({"kms:GenerateDataKey"}, both))
     own_log = {"logs:CreateLogStream", "logs:PutLogEvents"}
     return {role: [*found, (own_log, {f"{logs}{role}:*"})] for role, found in roles.items()}

@@ -8,6 +8,7 @@ from typing import Any
 from inference.aws import clients
 from inference.aws.deadline import Deadline
 from inference.settings import DispatcherSettings
+from inference.store.payloads import Bucket
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
 from inference.telemetry import Telemetry, function_name, now_ms
@@ -20,6 +21,11 @@ settings = DispatcherSettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment)
 deadline = Deadline()
 
+
+def _bucket(name: str) -> Bucket:
+    return clients.bucket(name, deadline, PAYLOAD_READ_SECONDS)
+
+
 dispatcher = Dispatcher(
     backend_models(settings.models, settings.backends, deadline),
     settings.api_url,
@@ -28,7 +34,7 @@ dispatcher = Dispatcher(
     RetryDelay(settings.retry_base_seconds, settings.retry_max_seconds),
     settings.code_digest,
     telemetry,
-    WorkerPayloads(clients.bucket(settings.payload_bucket, deadline, PAYLOAD_READ_SECONDS)),
+    WorkerPayloads(_bucket(settings.payload_bucket), _bucket),
     deadline,
 )
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import IO, Any, Self, TypeVar
 
 from inference.errors import Unavailable
-from inference.store.payloads import Bucket
+from inference.sources import Pin
+from inference.store.payloads import Bucket, StoredObject
 
 PART_BYTES = 8 * 2**20
 STREAM_BYTES = 2**20
@@ -66,21 +67,47 @@ class OpenFiles:
         return rewound
 
 
-def stream(bucket: Bucket, key: str, size: int) -> io.BufferedReader:
-    """An object as a stream that can seek. Reading raises as `UploadStream`."""
-    return io.BufferedReader(UploadStream(bucket, key, size), STREAM_BYTES)
+class ObjectFile:
+    """An object in S3 as the file of an input; `pin`: the content that it must have.
 
-
-class UploadStream(io.RawIOBase):
-    """An object as a raw stream: each read is a ranged read of S3.
-
-    Reading raises Unavailable when S3 does not answer, and OSError when the object is not there any more.
+    Reading raises Unavailable when S3 does not answer, FileNotFoundError when the object is not there any more, and
+    ObjectChanged when it is not the pinned one.
     """
 
-    def __init__(self, bucket: Bucket, key: str, size: int) -> None:
-        super().__init__()
+    def __init__(self, bucket: Bucket, key: str, pin: Pin | None = None) -> None:
         self._bucket = bucket
         self._key = key
+        self._pin = pin
+
+    def size(self) -> int:
+        """In bytes. An empty object counts as one that is not there."""
+        return self._get(0, 0).bytes
+
+    def part(self, start: int, end: int) -> bytes:
+        """The bytes from `start` up to `end`."""
+        content = self._get(start, end - 1).content
+        if len(content) != end - start:
+            raise Unavailable(f"S3 sent {len(content)} bytes of {self._key} instead of {end - start}")
+        return content
+
+    def _get(self, first: int, last: int) -> StoredObject:
+        found = self._bucket.get(self._key, first, last, self._pin)
+        if found is None:
+            raise FileNotFoundError(2, "the object was deleted")
+        return found
+
+
+def stream(file: ObjectFile, size: int) -> io.BufferedReader:
+    """An object as a stream that can seek. Reading raises as `ObjectFile`."""
+    return io.BufferedReader(ObjectStream(file, size), STREAM_BYTES)
+
+
+class ObjectStream(io.RawIOBase):
+    """An object as a raw stream: each read is a ranged read of S3. It raises as `ObjectFile`."""
+
+    def __init__(self, file: ObjectFile, size: int) -> None:
+        super().__init__()
+        self._file = file
         self._size = size
         self._at = 0
 
@@ -102,18 +129,18 @@ class UploadStream(io.RawIOBase):
         wanted = min(len(buffer), self._size - self._at)
         if wanted <= 0:
             return 0
-        content = _part(self._bucket, self._key, self._at, self._at + wanted)
+        content = self._file.part(self._at, self._at + wanted)
         buffer[: len(content)] = content
         self._at += len(content)
         return len(content)
 
 
-def download(bucket: Bucket, key: str, size: int, path: Path) -> Path:
-    """Write an object to a file, in parts, several at a time. Raises Unavailable and OSError."""
+def download(source: ObjectFile, size: int, path: Path) -> Path:
+    """Write an object to a file, in parts, several at a time. Raises as `ObjectFile`, and OSError."""
     with path.open("wb") as file:
 
         def fetch(start: int) -> None:
-            view = memoryview(_part(bucket, key, start, min(start + PART_BYTES, size)))
+            view = memoryview(source.part(start, min(start + PART_BYTES, size)))
             while view:  # when the disk is nearly full, a write may write less
                 written = os.pwrite(file.fileno(), view, start)
                 view, start = view[written:], start + written
@@ -122,13 +149,13 @@ def download(bucket: Bucket, key: str, size: int, path: Path) -> Path:
     return path
 
 
-def read_all(bucket: Bucket, key: str, size: int) -> bytes:
+def read_all(source: ObjectFile, size: int) -> bytes:
     """The content of an object, read as `download` does."""
     content = bytearray(size)
 
     def fetch(start: int) -> None:
         end = min(start + PART_BYTES, size)
-        content[start:end] = _part(bucket, key, start, end)
+        content[start:end] = source.part(start, end)
 
     _in_parts(size, fetch)
     return bytes(content)
@@ -143,13 +170,3 @@ def _in_parts(size: int, fetch: Callable[[int], None]) -> None:
     with ThreadPoolExecutor(CONNECTIONS) as pool:
         for _ in pool.map(fetch, range(0, size, PART_BYTES)):
             pass
-
-
-def _part(bucket: Bucket, key: str, start: int, end: int) -> bytes:
-    """The bytes from `start` up to `end`."""
-    found = bucket.get(key, start, end - 1)
-    if found is None:
-        raise FileNotFoundError(2, "the upload was erased")
-    if len(found.content) != end - start:
-        raise Unavailable(f"S3 sent {len(found.content)} bytes of {key} instead of {end - start}")
-    return found.content

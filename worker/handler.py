@@ -18,6 +18,7 @@ from inference.aws import clients
 from inference.aws.deadline import Deadline
 from inference.catalog import Validate, packaged_validator
 from inference.settings import WorkerSettings
+from inference.store.payloads import Bucket
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
 from inference.telemetry import Telemetry, function_name, now_ms
@@ -70,7 +71,13 @@ single = next(iter(models.values())) if len(models) == 1 else None
 if single:  # the models of a pool are loaded when they are first used
     single.start(required=os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") in INITIALIZED_AHEAD)
     packaged_validator(settings.models[single.name])
-payloads = WorkerPayloads(clients.bucket(settings.payload_bucket, deadline, PAYLOAD_READ_SECONDS))
+
+
+def _bucket(name: str) -> Bucket:
+    return clients.bucket(name, deadline, PAYLOAD_READ_SECONDS)
+
+
+payloads = WorkerPayloads(_bucket(settings.payload_bucket), _bucket)
 worker = Worker(
     {name: Prediction(model, _validator(settings.models[name]), telemetry, payloads) for name, model in models.items()},
     RequestTable(clients.lean_client("dynamodb", deadline), settings.request_table, telemetry=telemetry),

@@ -10,15 +10,16 @@ drop          the files of an attempt whose outcome was rejected
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from inference.errors import InvalidInput, NotJson, Unavailable
+from inference.errors import InvalidInput, InvalidReference, NotJson, ObjectChanged, Unavailable
 from inference.references import is_reference, upload_id_of, upload_ids, with_references_replaced
 from inference.requests import Message, Record
+from inference.sources import Source, is_input_reference
 from inference.store.payloads import (
     JSON,
     Bucket,
@@ -29,7 +30,7 @@ from inference.store.payloads import (
     upload_key,
 )
 from inference.strict_json import parse_input
-from worker.files import OpenFiles, download, read_all, stream
+from worker.files import ObjectFile, OpenFiles, download, read_all, stream
 from worker.input_files import with_files
 from worker.model import places
 
@@ -70,10 +71,12 @@ class WorkerPayloads:
 
     Args:
         bucket: the payload bucket.
+        sources: gives the bucket of an object that a trigger's event named, by its name; None: there are no triggers.
     """
 
-    def __init__(self, bucket: Bucket) -> None:
+    def __init__(self, bucket: Bucket, sources: Callable[[str], Bucket] | None = None) -> None:
         self._bucket = bucket
+        self._sources = sources
 
     def resolve(self, message: Message, files: Mapping[str, str]) -> Resolved:
         """The input of a message. Costs nothing where all of it is in the message.
@@ -109,10 +112,11 @@ class WorkerPayloads:
         except NotJson as error:
             raise InvalidInput(f"{path}: {error}") from error
 
-    def hand_over(self, resolved: Resolved, owner: str | None, files: Mapping[str, str], opened: OpenFiles) -> Any:
+    def hand_over(self, resolved: Resolved, message: Message, files: Mapping[str, str], opened: OpenFiles) -> Any:
         """The input with its files, in place.
 
         Args:
+            message: says whose uploads, and which object, the input may refer to.
             files: place -> how the model gets it: the manifest's `input_files`.
             opened: keeps the files until the model has predicted.
 
@@ -122,21 +126,28 @@ class WorkerPayloads:
         """
 
         def of_reference(found: Any, place: str, kind: str) -> Any:
-            return self._upload(_known_key(found, place, resolved, owner), found["$ref"], place, kind, opened)
+            if message.source is not None and is_input_reference(found):
+                source = Source.from_json(message.source)
+                return _file(self._object(source), source.url, place, kind, opened)
+            file = ObjectFile(self._bucket, _known_key(found, place, resolved, message.owner))
+            return _file(file, found["$ref"], place, kind, opened)
 
         value = with_files(resolved.value, files, opened, of_reference)
         self._reject_others(value, resolved.known)
         return value
 
-    def with_links(self, resolved: Resolved, owner: str | None, files: Mapping[str, str], seconds: int) -> Any:
-        """The input with links in place of its uploads, for a model that runs elsewhere; base64 stays as it is.
+    def with_links(self, resolved: Resolved, message: Message, files: Mapping[str, str], seconds: int) -> Any:
+        """The input with links in place of its uploads and of a trigger's object, for a model that runs elsewhere;
+        base64 stays as it is.
 
         Args:
+            message: says whose uploads, and which object, the input may refer to.
             files: the manifest's `input_files`.
             seconds: how long the links are valid; at most as long as the credentials that sign them.
 
         Raises:
             InvalidInput: an upload is where the manifest declares none.
+            InputUnavailable: the object is in a bucket without versions: its link could give another content.
         """
         value = resolved.value
         for place in files:
@@ -144,7 +155,9 @@ class WorkerPayloads:
             def link(found: Any, place: str = place) -> Any:
                 if not is_reference(found):
                     return found
-                return {"$ref": self._bucket.download_link(_known_key(found, place, resolved, owner), seconds)}
+                if message.source is not None and is_input_reference(found):
+                    return {"$ref": self._link(Source.from_json(message.source), seconds)}
+                return {"$ref": self._bucket.download_link(_known_key(found, place, resolved, message.owner), seconds)}
 
             value = places.replace_at(value, places.parse(place), link)
         self._reject_others(value, resolved.known)
@@ -160,23 +173,21 @@ class WorkerPayloads:
         if known:
             with_references_replaced(value, reject)
 
-    def _upload(self, key: str, path: str, place: str, kind: str, opened: OpenFiles) -> Any:
-        size = self._get(key, last=0).bytes
-        try:
-            if kind == "stream":
-                return opened.keep(stream(self._bucket, key, size))
-            if kind == "path":
-                return download(self._bucket, key, size, opened.new_path())
-            if size > MAX_BYTES:
-                raise InvalidInput(f"{place}: {path} has {size:,} bytes; this model takes at most {MAX_BYTES:,}")
-            return read_all(self._bucket, key, size)
-        except Unavailable as error:
-            raise InputUnavailable(f"{path} could not be read: S3 did not answer.", retryable=True) from error
-        except FileNotFoundError as error:
-            raise InputUnavailable(f"{path} was erased.", retryable=False) from error
-        except OSError as error:
-            text = f"{path} could not be kept on the worker's disk ({error.strerror}); raise ephemeral_storage_mb."
-            raise InputUnavailable(text, retryable=True) from error
+    def _object(self, source: Source) -> ObjectFile:
+        return ObjectFile(self._bucket_of(source), source.key, source.pin)
+
+    def _link(self, source: Source, seconds: int) -> str:
+        if source.version_id is None:
+            text = (
+                f"{source.url} is in a bucket without versions: a link to it could give another object. Turn them on."
+            )
+            raise InputUnavailable(text, retryable=False)
+        return self._bucket_of(source).download_link(source.key, seconds, source.version_id)
+
+    def _bucket_of(self, source: Source) -> Bucket:
+        if self._sources is None:
+            raise InputUnavailable(f"This worker reads no objects of triggers, such as {source.url}.", retryable=True)
+        return self._sources(source.bucket)
 
     def _get(self, key: str, last: int | None = None) -> StoredObject:
         try:
@@ -208,7 +219,33 @@ class WorkerPayloads:
 
 def _known_key(reference: Any, place: str, resolved: Resolved, owner: str | None) -> str:
     """The key of an upload that the request itself refers to. Raises InvalidInput for another."""
-    upload_id = upload_id_of(reference)
+    try:
+        upload_id = upload_id_of(reference)
+    except InvalidReference as error:  # of a document that was uploaded: the API has rejected it in the input itself
+        raise InvalidInput(f"{place}: {error}") from error
     if owner is None or upload_id not in resolved.known:
         raise InvalidInput(f"{place}: references in an uploaded document are not followed")
     return upload_key(owner, upload_id)
+
+
+def _file(file: ObjectFile, name: str, place: str, kind: str, opened: OpenFiles) -> Any:
+    """A file that is an object, as the model gets it; `name` is for people. Raises as `hand_over`."""
+    try:
+        size = file.size()
+        if kind == "stream":
+            return opened.keep(stream(file, size))
+        if kind == "path":
+            return download(file, size, opened.new_path())
+        if size > MAX_BYTES:
+            raise InvalidInput(f"{place}: {name} has {size:,} bytes; this model takes at most {MAX_BYTES:,}")
+        return read_all(file, size)
+    except Unavailable as error:
+        raise InputUnavailable(f"{name} could not be read: S3 did not answer.", retryable=True) from error
+    except ObjectChanged as error:
+        text = f"{name} was overwritten after the event that named it. The new object has requests of its own."
+        raise InputUnavailable(text, retryable=False) from error
+    except FileNotFoundError as error:
+        raise InputUnavailable(f"{name} was deleted.", retryable=False) from error
+    except OSError as error:
+        text = f"{name} could not be kept on the worker's disk ({error.strerror}); raise ephemeral_storage_mb."
+        raise InputUnavailable(text, retryable=True) from error

@@ -107,7 +107,7 @@ class Prediction:
         """The input as the model gets it: complete, valid, with its files."""
         resolved = self._payloads.resolve(message, self.model.input_files)
         valid = Resolved(self._validate(resolved.value), resolved.known)
-        return self._payloads.hand_over(valid, message.owner, self.model.input_files, opened)
+        return self._payloads.hand_over(valid, message, self.model.input_files, opened)
 
     def _pass_failed(self, error: BaseException, inputs: int) -> None:
         log_failed_pass(self._telemetry, error, inputs)

@@ -103,6 +103,8 @@ class Record:
     uploads: str | None = None  # the ids of those that the input refers to, with spaces between them
     batch_id: str | None = None  # of the batch that it is an item of
     webhook_of: str | None = None  # `BATCH`: the batch has a webhook, which this item has a part in
+    source: str | None = None  # JSON (`sources.Source`): the object that is its input, of a trigger's request
+    results_of: str | None = None  # the trigger by whose settings the outcome is written to S3, too
 
     # Submit with a webhook. Attempts are counted through resends and replays, so that no two have one number
 
@@ -193,7 +195,7 @@ class Record:
         return self.delete_at * 1000 <= now
 
 
-_OPTIONAL_MESSAGE_FIELDS = ("stored_input", "owner")
+_OPTIONAL_MESSAGE_FIELDS = ("stored_input", "owner", "source")
 _MESSAGE_FIELDS: Mapping[str, type] = {
     "request_id": str,
     "model": str,
@@ -211,6 +213,7 @@ class Message:
     Attributes:
         stored_input: the name of the input's object, if it is too large for the message; `input` is None then.
         owner: whose uploads the input refers to (`references.owner_of`), if it has references.
+        source: JSON (`sources.Source`), the object that the input has a reference to, of a trigger's request.
     """
 
     request_id: str
@@ -221,6 +224,7 @@ class Message:
     attempt_limit: int
     stored_input: str | None = None
     owner: str | None = None
+    source: str | None = None
 
     def to_body(self) -> str:
         """JSON in ASCII: SQS rejects some Unicode characters, and a lone surrogate can't be encoded."""

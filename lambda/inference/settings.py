@@ -12,6 +12,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, NamedTuple, Self
 
 from inference.errors import ConfigurationError
+from inference.intake.triggers import Trigger, triggers_of
 from inference.webhooks.options import WebhookOptions
 
 
@@ -27,6 +28,13 @@ def _models(text: str) -> Mapping[str, str]:
     if not models:
         raise ValueError("names no model")
     return models
+
+
+def _numbers(text: str) -> Mapping[str, int]:
+    value = json.loads(text)
+    if not isinstance(value, dict) or not all(type(each) is int for each in value.values()):
+        raise ValueError("not a JSON object of model name to whole number")
+    return value
 
 
 def _pools(text: str) -> Mapping[str, str]:
@@ -346,6 +354,39 @@ class DelivererSettings(RequestSettings):
     webhook_secret_arn: str = _setting()
     webhooks: WebhookOptions = _setting(_webhooks)  # noqa: RUF009
     pools: Mapping[str, str] = _setting(_pools)
+
+
+@dataclass(frozen=True, kw_only=True)
+class IntakeSettings(RequestSettings):
+    """Settings of the intake.
+
+    Attributes:
+        triggers: by name.
+        intake_queue_url: the queue of the events.
+        memory_mb: model name -> its worker's memory, where that is not what the manifest says.
+        webhooks, and the limits: what the api function has, too.
+    """
+
+    models: Mapping[str, str] = _setting(_models)
+    pools: Mapping[str, str] = _setting(_pools)
+    default_model: str = _setting()
+    queue_url_prefix: str = _setting()
+    payload_bucket: str = _setting()
+    max_attempts: int = _setting(_positive)
+    request_deadline_seconds: int = _setting(_positive)
+    retention_seconds: int = _setting(_positive)
+    triggers: Mapping[str, Trigger] = _setting(triggers_of)
+    intake_queue_url: str = _setting()
+    memory_mb: Mapping[str, int] = _setting(_numbers)
+    webhooks: WebhookOptions | None = _optional(_webhooks, default=lambda: None)  # noqa: RUF009
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResultsSettings(RequestSettings):
+    """Settings of the results function. `triggers`: those of the intake."""
+
+    payload_bucket: str = _setting()
+    triggers: Mapping[str, Trigger] = _setting(triggers_of)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,6 +96,13 @@ mock_resource "aws_cloudwatch_event_rule" {
   }
 }
 
+mock_resource "aws_cloudfront_distribution" {
+  defaults = {
+    arn         = "arn:aws:cloudfront::123456789012:distribution/MOCK"
+    domain_name = "mock.cloudfront.net"
+  }
+}
+
 mock_resource "aws_ecr_repository" {
   defaults = {
     arn            = "arn:aws:ecr:eu-west-1:123456789012:repository/mock"

@@ -20,6 +20,7 @@ module "batch_queue" {
   dead_letter_queue_arn  = module.dead_letter_queue.arn
   max_receive_count      = local.batches_max_receive_count
   retention_seconds      = local.queue_retention_seconds
+  sender_rule_arns       = []
   tls_only               = var.tls_only
   kms_key_arn            = var.kms_key_arn
 }

@@ -45,7 +45,7 @@ module "request_table" {
   name                = local.table_name
   list_by_caller      = local.requests.list_by_caller
   deletion_protection = var.deletion_protection
-  stream              = var.webhooks != null
+  stream              = var.webhooks != null || local.writes_results
   kms_key_arn         = var.kms_key_arn
 }
 
@@ -59,6 +59,7 @@ module "request_queue" {
   dead_letter_queue_arn  = module.dead_letter_queue.arn
   max_receive_count      = local.requests.max_receive_count
   retention_seconds      = local.queue_retention_seconds
+  sender_rule_arns       = []
   tls_only               = var.tls_only
   kms_key_arn            = var.kms_key_arn
 }
@@ -75,6 +76,7 @@ module "worker" {
 
   read_buckets      = local.worker_settings[each.key].read_buckets
   read_kms_key_arns = local.worker_settings[each.key].read_kms_key_arns
+  sources           = local.worker_sources[each.key]
 
   queue     = { name = local.queue_names[each.key], url = "${local.queue_url_prefix}${each.key}" }
   queue_arn = module.request_queue[each.key].arn
@@ -148,7 +150,7 @@ module "api" {
       authorizer   = local.authorizer.type
       without      = local.paths_without_route
       open_paths   = local.opened_paths
-      memory_mb    = { for name, worker in local.worker_of : name => local.worker_settings[worker].memory_mb if local.worker_settings[worker].memory_mb != local.manifests[name].memory_mb }
+      memory_mb    = local.other_memory_mb
       architecture = var.architecture
       sync         = []
     })

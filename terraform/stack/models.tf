@@ -54,6 +54,9 @@ locals {
     { for index, name in found.names : trimprefix(name, local.images_path) => nonsensitive(found.values[index]) }
   ]...)
 
+  # Where a worker has another memory than its model's manifest says.
+  other_memory_mb = { for name, worker in local.worker_of : name => local.worker_settings[worker].memory_mb if local.worker_settings[worker].memory_mb != local.manifests[name].memory_mb }
+
   own_packages = { for worker in local.workers : worker => try(var.pools[worker].package, var.models[worker].package, null) }
   built_zips = {
     for worker in local.workers :

@@ -6,7 +6,9 @@ output "deployment" {
     queue_urls: by model; the models of a pool have one queue. dead_letter_queue_url: of all. pools: the models of each.
     webhook_dead_letter_queue_url: of the webhooks that could not be delivered; null without webhooks.
     function_names: by role, which is api, dead_letters, sweeper, batches, worker/<model or pool>, with webhooks relay and deliverer,
-      and authorizer where there are API keys.
+      with triggers intake, results where a trigger writes some, and authorizer where there are API keys.
+    triggers: null without triggers; else for each its bucket, prefix, models, and results: bucket and prefix of what is written to S3, and
+      the URL that CloudFront has for it. intake_queue_url, intake_dead_letter_queue_url: of their events.
     api_keys: their table, and for how many seconds a revoked one may work; null where the authorizer is another.
     worker_role_arns: by model or pool; whom the policy of a bucket or key in another account has to let in.
     protected: what destroy refuses to delete while deletion_protection is on, by name; empty when it is off.
@@ -27,6 +29,19 @@ output "deployment" {
 
     webhook_dead_letter_queue_url = one(module.webhooks[*].dead_letter_queue_url)
 
+    triggers = length(local.triggers) == 0 ? null : { for name, trigger in local.triggers : name => {
+      bucket = trigger.bucket == local.object_bucket_name ? module.object_bucket[0].name : trigger.bucket
+      prefix = trigger.prefix
+      models = trigger.models
+      results = trigger.results == null ? null : {
+        bucket = trigger.results.bucket
+        prefix = trigger.results.prefix
+        url    = trigger.results.cdn == null ? null : one(module.results_cdn[*].url)
+      }
+    } }
+    intake_queue_url             = one(module.triggers[*].queue_url)
+    intake_dead_letter_queue_url = one(module.triggers[*].dead_letter_queue_url)
+
     function_names = merge(
       {
         api          = module.api.name
@@ -36,7 +51,7 @@ output "deployment" {
       },
       { for name, worker in module.worker : "worker/${name}" => worker.function_name },
       { for authorizer in module.authorizer : "authorizer" => authorizer.name },
-      module.webhooks[*].function_names...
+      concat(module.webhooks[*].function_names, module.triggers[*].function_names)...
     )
     worker_role_arns = { for name, worker in module.worker : name => worker.role_arn }
 
@@ -47,6 +62,7 @@ output "deployment" {
     protected = { for kind, name in {
       request_table    = module.request_table.name
       payload_bucket   = module.payload_bucket.name
+      object_bucket    = one(module.object_bucket[*].name)
       image_repository = module.container_registry.name
       key_table        = one(module.key_table[*].name)
     } : kind => name if var.deletion_protection && name != null }

@@ -25,6 +25,9 @@ module "payload_bucket" {
 
   name           = local.payload_bucket_name
   retention_days = local.payload_retention_days
+  versions_days  = null
+  events         = false
+  cdn            = null
   cors_origins   = local.upload_origins
   force_destroy  = !var.deletion_protection
   tls_only       = var.tls_only

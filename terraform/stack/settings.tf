@@ -31,6 +31,7 @@ locals {
     authorizer = { issuer = "a string", audience = "a list" }
     monitoring = { alarm_models = "a list" }
     vpc        = { subnet_ids = "a list", security_group_ids = "a list" }
+    triggers   = { bucket = "a string", caller = "a string", place = "a string", webhook = "a string", results = "an object", kms_key_arn = "a string" }
     webhooks   = { secret_arn = "a string", secret_kms_key_arn = "a string", default_url = "a string" }
     models = {
       pool                 = "a string"
@@ -56,6 +57,20 @@ locals {
     try(local.kinds_without_default[name][key], lookup(local.kind_of, substr(jsonencode(default), 0, 1), "a number")),
     default == null ? "null" : "",
   ]) } }
+
+  # What a trigger's caller looks like, by the authorizer: lambda/inference/http/messages.py.
+  caller_patterns = {
+    NONE    = "^anonymous$"
+    AWS_IAM = "^(iam:arn:[a-z-]+:(sts::[0-9]{12}:assumed-role/|iam::[0-9]{12}:(user/|root$))|cognito:)"
+    JWT     = "^jwt:[^ ]+:[^ ]+$"
+    API_KEY = "^key:[^ ]+$"
+  }
+  caller_examples = {
+    NONE    = "null, or anonymous"
+    AWS_IAM = "iam:arn:aws:sts::<account>:assumed-role/<role>, iam:arn:aws:iam::<account>:user/<user> or cognito:<pool>:<identity>"
+    JWT     = "jwt:<issuer>:<subject>"
+    API_KEY = "key:<name of the key>"
+  }
 
   # Used instead of a value that is not an object: checkov's parser does not support the literal.
   no_settings = {}

@@ -101,8 +101,8 @@ class LinkedBucket(Boto3Bucket):
     def upload_link(self, key: str, content_type: str, size: int, seconds: int) -> Link:
         return self._lean.upload_link(key, content_type, size, seconds)
 
-    def download_link(self, key: str, seconds: int) -> str:
-        return self._lean.download_link(key, seconds)
+    def download_link(self, key: str, seconds: int, version_id: str | None = None) -> str:
+        return self._lean.download_link(key, seconds, version_id)
 
 
 @contextmanager

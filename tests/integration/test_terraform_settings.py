@@ -14,7 +14,9 @@ from inference.settings import (
     BatchesSettings,
     DeadLettersSettings,
     DelivererSettings,
+    IntakeSettings,
     RelaySettings,
+    ResultsSettings,
     Settings,
     SweeperSettings,
     WorkerSettings,
@@ -54,9 +56,22 @@ def block(file: Path, start: str) -> str:
         (STACK / "failure_handling.tf", 'module "sweeper"', SweeperSettings),
         (TERRAFORM / "modules" / "webhooks" / "main.tf", 'module "relay"', RelaySettings),
         (TERRAFORM / "modules" / "webhooks" / "main.tf", 'module "deliverer"', DelivererSettings),
+        (TERRAFORM / "modules" / "triggers" / "main.tf", 'module "intake"', IntakeSettings),
+        (TERRAFORM / "modules" / "triggers" / "main.tf", 'module "results"', ResultsSettings),
         (TERRAFORM / "modules" / "worker" / "main.tf", "", WorkerSettings),
     ],
-    ids=["api", "batches", "authorizer", "dead_letters", "sweeper", "relay", "deliverer", "worker"],
+    ids=[
+        "api",
+        "batches",
+        "authorizer",
+        "dead_letters",
+        "sweeper",
+        "relay",
+        "deliverer",
+        "intake",
+        "results",
+        "worker",
+    ],
 )
 def test_the_environment_is_what_the_settings_read(file: Path, start: str, settings: type[Settings]) -> None:
     text = block(file, start) if start else file.read_text()
@@ -112,7 +127,16 @@ def test_the_sweepers_grace_outlives_a_submit() -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [ApiSettings, DeadLettersSettings, DelivererSettings, RelaySettings, SweeperSettings, WorkerSettings],
+    [
+        ApiSettings,
+        DeadLettersSettings,
+        DelivererSettings,
+        IntakeSettings,
+        RelaySettings,
+        ResultsSettings,
+        SweeperSettings,
+        WorkerSettings,
+    ],
 )
 def test_a_setting_has_no_default_of_its_own(settings: type[Settings]) -> None:
     optional = {field.name.upper() for field in fields(settings) if field.default_factory is not MISSING}

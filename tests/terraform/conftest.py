@@ -16,7 +16,13 @@ from tests.provider_process import install_provider, running_provider
 from tests.terraform.plans import ACCOUNT, DIGEST, PARTITIONS, REGION, Json, Plan
 from tests.terraform.runner import ENVIRONMENTS, SOURCE, Terraform
 
-MANIFEST = {"batch_size": 10, "batch_window_seconds": 3, "memory_mb": 1769, "timeout_seconds": 40}
+MANIFEST: Json = {
+    "batch_size": 10,
+    "batch_window_seconds": 3,
+    "memory_mb": 1769,
+    "timeout_seconds": 40,
+    "input_files": {"image": "bytes"},
+}
 
 IDENTITY = f"""\
 <GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">

@@ -233,6 +233,7 @@ def test_alarms_and_dashboard_are_right_after_one_apply(changing: Changing) -> N
         "workers": {"mine": worker},
         "dead_letter_queue": "p-dlq",
         "webhook_dead_letter_queue": "p-webhooks-dlq",
+        "intake_dead_letter_queue": "p-intake-dlq",
         "functions": {"api": "p-api", "dead_letters": "p-dead-letters", "sweeper": "p-sweeper", "batches": "p-batches"},
         "api_id": "abc",
         "metrics": True,

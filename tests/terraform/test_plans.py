@@ -15,7 +15,9 @@ from inference.settings import (
     BatchesSettings,
     DeadLettersSettings,
     DelivererSettings,
+    IntakeSettings,
     RelaySettings,
+    ResultsSettings,
     Settings,
     SweeperSettings,
     WorkerSettings,
@@ -53,6 +55,15 @@ SECRETS = [
 ]
 
 
+OBJECTS = f"inference-dev-objects-{ACCOUNT}-{REGION}"
+CALLER = f"iam:arn:aws:sts::{ACCOUNT}:assumed-role/app"
+TRIGGERS: dict[str, Any] = {
+    "uploads": {"prefix": "in/", "models": ["tiny"], "place": "image", "caller": CALLER, "results": {"prefix": "out/"}},
+    "scans": {"bucket": "scans", "suffix": ".png", "models": ["tiny"], "place": "image", "caller": CALLER},
+}
+SOURCES = {"tiny": [f"{OBJECTS}/in/", "scans/"]}
+
+
 @pytest.mark.parametrize(
     ("settings", "more"),
     [
@@ -66,8 +77,13 @@ SECRETS = [
             {"kms_key_arn": KEY, "webhooks": {"secret_arn": SECRETS[1], "secret_kms_key_arn": ARTIFACT_KEY}},
             {"key": KEY, "secret": SECRETS[1], "secret_key": ARTIFACT_KEY},
         ),
+        ({"triggers": TRIGGERS}, {"sources": SOURCES, "results": f"{OBJECTS}/out/"}),
+        (
+            {"kms_key_arn": KEY, "webhooks": {"secret_arn": SECRETS[0]}, "triggers": TRIGGERS},
+            {"key": KEY, "secret": SECRETS[0], "sources": SOURCES, "results": f"{OBJECTS}/out/"},
+        ),
     ],
-    ids=["default", "encrypted, with keys", "webhooks", "webhooks encrypted"],
+    ids=["default", "encrypted, with keys", "webhooks", "webhooks encrypted", "triggers", "triggers encrypted"],
 )
 def test_each_function_has_exactly_its_rights(plan_of: PlanOf, settings: Any, more: Any) -> None:
     found = plan_of("dev", *MODELS, **settings).rights()
@@ -434,3 +450,47 @@ def test_webhooks_add_what_they_need_and_touch_no_worker(plan_of: PlanOf) -> Non
     assert ApiSettings.from_environment(variables["api"]).webhooks is not None
     (table,) = after.of("aws_dynamodb_table").values()
     assert (table["stream_enabled"], table["stream_view_type"]) == (True, "NEW_IMAGE")
+
+
+def test_triggers_add_what_they_need_and_no_right_to_other_workers(plan_of: PlanOf) -> None:
+    before, after = plan_of("dev", *MODELS), plan_of("dev", *MODELS, triggers=TRIGGERS)
+    added = after.resources.keys() - before.resources.keys()
+    own = ("module.stack.module.triggers[0].", "module.stack.module.object_bucket[0].")
+    others = {address for address in added if not address.startswith(own)}
+    assert others == {'module.stack.module.worker["tiny"].module.function.aws_iam_role_policy.capability["sources"]'}
+    assert before.resources.keys() <= after.resources.keys()
+    queues = {values["name"]: values for values in after.of("aws_sqs_queue").values()}
+    assert {"inference-dev-intake", "inference-dev-intake-dlq"} <= queues.keys()
+    (statement,) = [
+        each for each in json.loads(queues["inference-dev-intake"]["policy"])["Statement"] if each["Sid"] == "Rules"
+    ]
+    assert statement["Principal"] == {"Service": "events.amazonaws.com"}
+    arn = f"arn:aws:events:{REGION}:{ACCOUNT}:rule/inference-dev-trigger-"
+    assert sorted(statement["Condition"]["ArnEquals"]["aws:SourceArn"]) == [arn + "scans", arn + "uploads"]
+    (table,) = after.of("aws_dynamodb_table").values()
+    assert (table["stream_enabled"], table["stream_view_type"]) == (True, "NEW_IMAGE")
+    variables = {
+        values["function_name"].removeprefix("inference-dev-"): values["environment"][0]["variables"]
+        for values in after.of("aws_lambda_function").values()
+    }
+    intake = IntakeSettings.from_environment(variables["intake"])
+    assert intake.triggers["uploads"].results is not None
+    assert intake.triggers["scans"].caller == CALLER
+    assert ResultsSettings.from_environment(variables["results"]).triggers == intake.triggers
+    alone = plan_of("dev", *MODELS, triggers={"scans": TRIGGERS["scans"]})
+    names = {values["function_name"] for values in alone.of("aws_lambda_function").values()}
+    assert "inference-dev-intake" in names
+    assert "inference-dev-results" not in names
+    assert not alone.of("aws_s3_bucket_notification"), "another bucket's notifications are not this stack's"
+
+
+def test_a_cdn_reads_the_results_of_the_stacks_bucket_alone(plan_of: PlanOf) -> None:
+    uploads = {**TRIGGERS["uploads"], "results": {"prefix": "out/", "cdn": {"price_class": "PriceClass_200"}}}
+    plan = plan_of("dev", *MODELS, triggers={"uploads": uploads})
+    (distribution,) = plan.of("aws_cloudfront_distribution").values()
+    assert distribution["price_class"] == "PriceClass_200"
+    (origin,) = distribution["origin"]
+    assert origin["domain_name"].startswith(f"{OBJECTS}.s3.{REGION}.")
+    buckets = plan.of("aws_s3_bucket_public_access_block").values()
+    assert len(buckets) == 2
+    assert all(each["restrict_public_buckets"] and each["block_public_policy"] for each in buckets)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from inference.errors import ObjectChanged
+from inference.sources import Pin
 from inference.store.payloads import Link, StoredObject
 from tests.unit.fakes import Clock, Faulty
 
@@ -18,6 +21,11 @@ class Held:
     modified: int
 
 
+def etag_of(content: bytes) -> str:
+    """As S3 makes it of an object that was put in one call."""
+    return hashlib.md5(content).hexdigest()
+
+
 class FakeBucket(Faulty):
     """`Bucket` in memory. Links are `upload:<key>` and `download:<key>`."""
 
@@ -25,19 +33,25 @@ class FakeBucket(Faulty):
         super().__init__()
         self._clock = clock
         self.objects: dict[str, Held] = {}
+        self.versions: dict[tuple[str, str], Held] = {}
+        """By key and version id; a test puts them there."""
 
     def put(self, key: str, content: bytes, content_type: str) -> None:
         self._called("put")
         held = Held(content, content_type, self._clock.now)
         self._step("put", lambda: self.objects.update({key: held}))
 
-    def get(self, key: str, first: int = 0, last: int | None = None) -> StoredObject | None:
+    def get(self, key: str, first: int = 0, last: int | None = None, pin: Pin | None = None) -> StoredObject | None:
         self._called("get")
 
         def read() -> StoredObject | None:
             held = self.objects.get(key)
+            if pin is not None and pin.version_id is not None:
+                held = self.versions.get((key, pin.version_id))
             if held is None or not held.content:
                 return None
+            if pin is not None and pin.etag != etag_of(held.content):
+                raise ObjectChanged(key)
             end = len(held.content) if last is None else last + 1
             return StoredObject(held.content[first:end], len(held.content), held.content_type, held.modified)
 
@@ -63,8 +77,8 @@ class FakeBucket(Faulty):
     def upload_link(self, key: str, content_type: str, size: int, seconds: int) -> Link:
         return Link(f"upload:{key}", {"content-type": content_type, "content-length": str(size)})
 
-    def download_link(self, key: str, seconds: int) -> str:
-        return f"download:{key}"
+    def download_link(self, key: str, seconds: int, version_id: str | None = None) -> str:
+        return f"download:{key}" if version_id is None else f"download:{key}?versionId={version_id}"
 
     def _called(self, operation: str) -> None:
         self.calls.append(operation)

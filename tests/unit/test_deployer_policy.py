@@ -20,6 +20,8 @@ CREATES = {
     "aws_appautoscaling_policy": "application-autoscaling:PutScalingPolicy",
     "aws_appautoscaling_scheduled_action": "application-autoscaling:PutScheduledAction",
     "aws_appautoscaling_target": "application-autoscaling:RegisterScalableTarget",
+    "aws_cloudfront_distribution": "cloudfront:CreateDistribution",
+    "aws_cloudfront_origin_access_control": "cloudfront:CreateOriginAccessControl",
     "aws_cloudwatch_dashboard": "cloudwatch:PutDashboard",
     "aws_cloudwatch_event_rule": "events:PutRule",
     "aws_cloudwatch_event_target": "events:PutTargets",
@@ -44,10 +46,12 @@ CREATES = {
     "aws_s3_bucket": "s3:CreateBucket",
     "aws_s3_bucket_cors_configuration": "s3:PutBucketCORS",
     "aws_s3_bucket_lifecycle_configuration": "s3:PutLifecycleConfiguration",
+    "aws_s3_bucket_notification": "s3:PutBucketNotification",
     "aws_s3_bucket_ownership_controls": "s3:PutBucketOwnershipControls",
     "aws_s3_bucket_policy": "s3:PutBucketPolicy",
     "aws_s3_bucket_public_access_block": "s3:PutBucketPublicAccessBlock",
     "aws_s3_bucket_server_side_encryption_configuration": "s3:PutEncryptionConfiguration",
+    "aws_s3_bucket_versioning": "s3:PutBucketVersioning",
     "aws_security_group": "ec2:CreateSecurityGroup",
     "aws_sns_topic": "sns:CreateTopic",
     "aws_sns_topic_policy": "sns:SetTopicAttributes",
@@ -131,7 +135,7 @@ def test_rights_are_bound_to_the_stacks_names() -> None:
             continue
         assert "*" not in resources, statement["Sid"]
         bound = (
-            *("PREFIX", "STATE_BUCKET", "KEY_ID", "ec2:REGION:ACCOUNT"),
+            *("PREFIX", "STATE_BUCKET", "KEY_ID", "ec2:REGION:ACCOUNT", "cloudfront::ACCOUNT"),
             *(":REGION::/apis", ":REGION::/tags", "execute-api:REGION:ACCOUNT"),
         )
         assert all(any(part in resource for part in bound) for resource in resources), statement["Sid"]

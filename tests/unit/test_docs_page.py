@@ -74,6 +74,7 @@ def test_the_policy_names_script_and_style_by_their_content() -> None:
     policy = headers["Content-Security-Policy"]
     assert policy == content_security_policy(PAGE, UPLOADS)
     assert f"connect-src 'self' {UPLOADS};" in policy
+    assert f"img-src data: {UPLOADS.replace('uploads', 'requests')};" in policy, "files of results alone"
     for tag in ("script", "style"):
         (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", PAGE, re.DOTALL)
         digest = base64.b64encode(hashlib.sha256(content.encode()).digest()).decode()

@@ -218,7 +218,7 @@ def test_lines_of_a_stream_are_read_ahead() -> None:
     harness, lines = Harness(), [b"%d\n" % number for number in range(100_000)]
     key = upload_key(OWNER, harness.upload(b"".join(lines))["$ref"].removeprefix("/uploads/"))
     harness.bucket.calls.clear()
-    with worker_files.stream(harness.bucket, key, sum(map(len, lines))) as stream:
+    with worker_files.stream(worker_files.ObjectFile(harness.bucket, key), sum(map(len, lines))) as stream:
         assert list(stream) == lines
     assert harness.bucket.calls == ["get"], "589 KB"
 
@@ -227,7 +227,9 @@ def test_a_stream_seeks_and_reads_what_is_asked_for() -> None:
     harness = Harness()
     reference = harness.upload(PNG)
     key = upload_key(OWNER, reference["$ref"].removeprefix("/uploads/"))
-    with io.BufferedReader(worker_files.UploadStream(harness.bucket, key, len(PNG)), 16) as stream:
+    with io.BufferedReader(
+        worker_files.ObjectStream(worker_files.ObjectFile(harness.bucket, key), len(PNG)), 16
+    ) as stream:
         assert stream.read(4) == PNG[:4]
         assert stream.seek(-3, io.SEEK_END) == len(PNG) - 3
         assert stream.read() == PNG[-3:]

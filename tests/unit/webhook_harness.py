@@ -87,8 +87,8 @@ class Webhooks:
     def deliverer(self) -> Deliverer:
         """A new process of it. One thread: a test's kill ends the whole invocation."""
         return Deliverer(
-            Requests(self.table, lambda record, now: file_links(self.bucket, record, LINK_SECONDS, now)),
-            Batches(self.batch_table, Counting(self.batch_table, self.table)),
+            Requests(self.table, self.links),
+            Batches(self.batch_table, Counting(self.batch_table, self.table), self.links),
             self.receiver,
             lambda: self.secrets(),
             self.queue,
@@ -96,6 +96,9 @@ class Webhooks:
             self.log,
             threads=1,
         )
+
+    def links(self, record: Record, now: int) -> Sequence[Mapping[str, Any]]:
+        return file_links(self.bucket, record, LINK_SECONDS, now)
 
     def end(self, request_id: str = "a1", **changes: Any) -> Record:
         """A request that has just become final, and that no relay has seen."""

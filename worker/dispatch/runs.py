@@ -127,7 +127,7 @@ class Runs:
         resolved = self._payloads.resolve(message, model.input_files)
         valid = Resolved(model.validate(resolved.value), resolved.known)
         seconds = min(_seconds_left(record, now), MAX_LINK_SECONDS)
-        return self._payloads.with_links(valid, message.owner, model.input_files, seconds)
+        return self._payloads.with_links(valid, message, model.input_files, seconds)
 
     def _submit(self, model: BackendModel, record: Record, number: int, value: Any, now: int) -> str:
         url = None

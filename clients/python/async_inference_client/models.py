@@ -102,6 +102,8 @@ class Request:
         finished_at: when it became final.
         expires_at: when it becomes `expired` unless it is final.
         files: what the result refers to: `{"$ref": "#/files/0"}` is the first one.
+        models: of what an object in S3 has become by a trigger: the request of each model, by its name; else empty.
+            `model` is empty then, and `result` None.
         progress: of the attempt that is running; None before its first report, and when none is running.
         retry_after: seconds until the next poll that the API asks for; None if it names none, as for a final request.
         document: the whole JSON document.
@@ -122,6 +124,7 @@ class Request:
     files: Sequence[File] = ()
     progress: Progress | None = None
     retry_after: float | None = None
+    models: "Mapping[str, Request]" = field(default_factory=dict)
     document: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @classmethod
@@ -150,6 +153,10 @@ class Request:
             files=tuple(_file(each) for each in document.get("files") or ()),
             progress=_progress(document.get("progress")),
             retry_after=retry_after,
+            models={
+                str(name): cls.from_document({**each, "model": name})
+                for name, each in (document.get("models") or {}).items()
+            },
             document=document,
         )
 

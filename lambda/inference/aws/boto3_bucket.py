@@ -7,11 +7,13 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from inference.errors import Unavailable
+from inference.errors import ObjectChanged, Unavailable
+from inference.sources import Pin
 from inference.store.payloads import Link, StoredObject
 
 _T = TypeVar("_T")
-_MISSING = ("404", "NoSuchKey", "InvalidRange")
+_MISSING = ("404", "NoSuchKey", "NoSuchVersion", "InvalidRange")
+_CHANGED = ("412", "PreconditionFailed")
 
 
 class Boto3Bucket:
@@ -31,15 +33,20 @@ class Boto3Bucket:
             ),
         )
 
-    def get(self, key: str, first: int = 0, last: int | None = None) -> StoredObject | None:
+    def get(self, key: str, first: int = 0, last: int | None = None, pin: Pin | None = None) -> StoredObject | None:
         """See `Bucket.get`."""
+        pinned = {} if pin is None else {"IfMatch": f'"{pin.etag}"'}
+        if pin is not None and pin.version_id is not None:
+            pinned["VersionId"] = pin.version_id
 
         def read() -> StoredObject | None:
             wanted = f"bytes={first}-{'' if last is None else last}"
             try:
-                found = self._client.get_object(Bucket=self._name, Key=key, Range=wanted)
+                found = self._client.get_object(Bucket=self._name, Key=key, Range=wanted, **pinned)
                 content = found["Body"].read()
             except ClientError as error:
+                if _code(error) in _CHANGED:
+                    raise ObjectChanged(f"{key} has another content now") from error
                 if _code(error) in _MISSING:
                     return None
                 raise
@@ -86,9 +93,10 @@ class Boto3Bucket:
         bound = {"ContentLength": size, "ContentType": content_type, "IfNoneMatch": "*"}
         return Link(self._link("put_object", {**of_object, **bound}, seconds), headers)
 
-    def download_link(self, key: str, seconds: int) -> str:
-        """A link to read an object."""
-        return self._link("get_object", {"Bucket": self._name, "Key": key}, seconds)
+    def download_link(self, key: str, seconds: int, version_id: str | None = None) -> str:
+        """A link to read an object, or one version of it."""
+        version = {} if version_id is None else {"VersionId": version_id}
+        return self._link("get_object", {"Bucket": self._name, "Key": key, **version}, seconds)
 
     def _link(self, operation: str, parameters: dict[str, Any], seconds: int) -> str:
         def sign() -> str:

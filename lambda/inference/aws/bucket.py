@@ -26,7 +26,8 @@ from inference.aws.query_signing import QuerySigner
 from inference.aws.retries import Retries
 from inference.aws.signing import Credentials
 from inference.aws.wire import Host, Reply
-from inference.errors import Unavailable
+from inference.errors import ObjectChanged, Unavailable
+from inference.sources import Pin
 from inference.store.payloads import Link, StoredObject
 
 CALL_SECONDS = 300
@@ -34,6 +35,9 @@ CALL_SECONDS = 300
 
 _MISSING = (404, 416)
 """No such object; or an empty one, which has no first byte."""
+
+_CHANGED = 412
+"""A condition of the call does not hold."""
 
 _MONTHS = "JanFebMarAprMayJunJulAugSepOctNovDec"
 
@@ -93,10 +97,16 @@ class LeanBucket:
         headers = {"content-type": content_type, "x-amz-checksum-sha256": checksum}
         self._call("write", "PUT", key, headers=headers, body=content)
 
-    def get(self, key: str, first: int = 0, last: int | None = None) -> StoredObject | None:
+    def get(self, key: str, first: int = 0, last: int | None = None, pin: Pin | None = None) -> StoredObject | None:
         """See `Bucket.get`."""
         headers = {"range": f"bytes={first}-{'' if last is None else last}"}
-        reply = self._call("read", "GET", key, headers=headers, accepted=_MISSING)
+        query = {}
+        if pin is not None:
+            headers["if-match"] = f'"{pin.etag}"'
+            query = {} if pin.version_id is None else {"versionId": pin.version_id}
+        reply = self._call("read", "GET", key, query, headers, accepted=(*_MISSING, _CHANGED))
+        if reply.status == _CHANGED:
+            raise ObjectChanged(f"{key} has another content now")
         if reply.status in _MISSING:
             return None
         total = reply.headers.get("content-range", "").rpartition("/")[2]
@@ -121,16 +131,23 @@ class LeanBucket:
         headers = {"content-length": str(size), "content-type": content_type, "if-none-match": "*"}
         return Link(self._url("PUT", key, seconds, headers), headers)
 
-    def download_link(self, key: str, seconds: int) -> str:
-        """A link to read an object."""
-        return self._url("GET", key, seconds)
+    def download_link(self, key: str, seconds: int, version_id: str | None = None) -> str:
+        """A link to read an object, or one version of it."""
+        return self._url("GET", key, seconds, query=None if version_id is None else {"versionId": version_id})
 
-    def _url(self, method: str, key: str, seconds: int, headers: Mapping[str, str] | None = None) -> str:
+    def _url(
+        self,
+        method: str,
+        key: str,
+        seconds: int,
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> str:
         try:
             signer = self._signer(self._remaining())
         except BotoCoreError as error:
             raise Unavailable(f"could not sign a link: {error}") from error
-        return self._base_url + signer.target(method, key, time.time(), seconds, headers=headers)
+        return self._base_url + signer.target(method, key, time.time(), seconds, query, headers)
 
     def _call(
         self,

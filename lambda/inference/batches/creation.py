@@ -251,7 +251,7 @@ class Creation:
                 detail = f"Line {line} is not valid any more: {str(error)[:MAX_ERROR_CHARACTERS]}"
                 return self._fail(batch, f"{detail} Items of the lines from {batch.line + 1} on were not created.", now)
         numbered = list(enumerate(items, batch.accepted))
-        create_items(batch, numbered, self._table, self._payloads, self._queues(batch.model), created_at=now)
+        create_items(batch, numbered, self._table, self._payloads, self._queues, created_at=now)
         accepted = batch.accepted + len(items)
         batch = self._applied(transitions.created(batch, after, line, accepted, now))
         if batch.stage == Stage.CREATED:

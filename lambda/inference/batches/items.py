@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -11,11 +11,14 @@ from inference.batches.record import BatchRecord
 from inference.catalog import CatalogEntry
 from inference.errors import Unavailable
 from inference.references import upload_ids
-from inference.requests import BATCH, OPEN, Record, Status, message_group
+from inference.requests import BATCH, OPEN, Message, Record, Status, message_group
 from inference.store.payloads import Payloads, message_of, placed
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import Applied, ConditionFailed, RequestTable
 from inference.submission import check_input
+
+Queues = Callable[[str], RequestQueue]
+"""Model name -> its queue."""
 
 MAX_ERROR_CHARACTERS = 300
 """Of one item's error: many of them are told at once."""
@@ -45,7 +48,7 @@ def record_of(batch: BatchRecord, index: int, item: Item, created_at: int | None
     record = Record(
         request_id=batch.item_id(index),
         status=Status.PENDING,
-        model=batch.model,
+        model=batch.model_of(index),
         caller=batch.caller,
         submitted_at=batch.submitted_at,
         expires_at=batch.expires_at,
@@ -55,6 +58,8 @@ def record_of(batch: BatchRecord, index: int, item: Item, created_at: int | None
         batch_id=batch.batch_id,
         webhook_of=BATCH if batch.webhook_url is not None else None,
         resubmitted_at=created_at,
+        source=batch.source,
+        results_of=batch.trigger if batch.writes_results else None,
     )
     return placed(record, item.value)
 
@@ -64,7 +69,7 @@ def create_items(
     items: Sequence[tuple[int, Item]],
     table: RequestTable,
     payloads: Payloads,
-    queue: RequestQueue,
+    queues: Queues,
     created_at: int | None = None,
 ) -> None:
     """Write the records, objects and messages of items, with their indexes. Those that are there already stay.
@@ -74,7 +79,7 @@ def create_items(
     """
     records = _records(batch, items, created_at)
     table.create_many([record for record, _ in records])
-    _send(batch, [(record, item.value) for record, item in records], payloads, queue)
+    _send([(record, item.value) for record, item in records], payloads, queues)
 
 
 def complete_items(
@@ -82,7 +87,7 @@ def complete_items(
     items: Sequence[tuple[int, Item]],
     table: RequestTable,
     payloads: Payloads,
-    queue: RequestQueue,
+    queues: Queues,
     now: int,
 ) -> None:
     """The same for a batch of which an earlier submit, that was not accepted, may have written a part.
@@ -105,7 +110,7 @@ def complete_items(
     table.create_many([record for request_id, (record, _) in wanted.items() if request_id not in there])
     current = table.get_many([*wanted], consistent=True)  # others may have created them
     waiting = [(record, wanted[record.request_id][1]) for record in current if not record.claimed]
-    _send(batch, waiting, payloads, queue)
+    _send(waiting, payloads, queues)
 
 
 def _records(
@@ -114,12 +119,14 @@ def _records(
     return [(record_of(batch, index, item, created_at), item) for index, item in items]
 
 
-def _send(batch: BatchRecord, records: Sequence[tuple[Record, Any]], payloads: Payloads, queue: RequestQueue) -> None:
+def _send(records: Sequence[tuple[Record, Any]], payloads: Payloads, queues: Queues) -> None:
     """Write the objects and the messages of items: records with their inputs."""
+    messages: dict[str, list[Message]] = {}
     for record, value in records:
         payloads.keep_input(record, value)
-    messages = [message_of(record, value) for record, value in records]
-    queue.send_many(messages, message_group(batch.model, batch.caller))
+        messages.setdefault(record.model, []).append(message_of(record, value))
+    for model, of_model in messages.items():
+        queues(model).send_many(of_model, message_group(model, records[0][0].caller))
 
 
 def cancel_items(table: RequestTable, ids: Sequence[str], now: int) -> int:

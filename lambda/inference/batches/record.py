@@ -55,6 +55,12 @@ class BatchRecord:
         lease_id, lease_until: the invocation that works on it, and until when.
         runs: invocations in a row that began a step and did not come to its end, nor gave the lease back.
 
+    Of a parent, which an object's event has made (`inference.intake`), None in others:
+        trigger: the name of the trigger.
+        models: the models of its items in their order, with spaces between; `model` is the first of them.
+        source: JSON (`sources.Source`): the object.
+        writes_results: whether the outcomes of its items are written to S3, too.
+
     Of a batch with a webhook, None in others; the `webhook_` fields are those of a request:
         finished_at: when it was found that all items are final, and that no more will be created.
         open_to: items from this index on are final.
@@ -87,6 +93,10 @@ class BatchRecord:
     lease_id: str | None = None
     lease_until: int | None = None
     runs: int = 0
+    trigger: str | None = None
+    models: str | None = None
+    source: str | None = None
+    writes_results: bool = False
     webhook_url: str | None = None
     webhook_state: str | None = None
     webhook_attempts: int | None = None
@@ -126,6 +136,10 @@ class BatchRecord:
         if self.stage in UNFINISHED:
             return 0 if self.stage == Stage.CHECKING else self.accepted
         return min(self.accepted + CHUNK, self.total)
+
+    def model_of(self, index: int) -> str:
+        """The model of an item, from 0: one for all items, but each of a parent's has its own."""
+        return self.model if self.models is None else self.models.split(" ")[index]
 
     def item_id(self, index: int) -> str:
         """The request id of an item, from 0."""

@@ -228,7 +228,7 @@ class Batches:
     def _send(
         self, batch: BatchRecord, items: Sequence[Item], confirmed: bool, taken_over_at: int | None = None
     ) -> BatchRecord:
-        arguments = (batch, list(enumerate(items)), self._table, self._payloads, self._queues(batch.model))
+        arguments = (batch, list(enumerate(items)), self._table, self._payloads, self._queues)
         try:
             if batch.upload is not None:
                 self._queue.send(batch.batch_id)

@@ -7,14 +7,15 @@ from typing import Any
 
 from inference.batches.counting import Shown
 from inference.batches.description import describe_batch, poll_batch_after
+from inference.batches.parent import describe_parent
 from inference.batches.record import BatchRecord
 from inference.batches.service import Batches
-from inference.errors import InvalidBatch
+from inference.errors import InvalidBatch, UnknownBatch
 from inference.http.caching import respond_unless_unchanged
 from inference.http.messages import HttpRequest, idempotency_key, read_body, require_json, respond
 from inference.http.queries import read_page_query
 from inference.references import is_reference, upload_id_of
-from inference.requests import Status
+from inference.requests import OPEN, Status
 from inference.store.payloads import Payloads
 from inference.strict_json import parse_input
 from inference.telemetry import Telemetry
@@ -90,6 +91,23 @@ class BatchRoutes:
         poll_after = poll_batch_after(shown, now)
         headers = {} if poll_after is None else {"Retry-After": str(poll_after)}
         response = respond(200, self._body(shown, now, limit), {**headers, "Cache-Control": "private, no-cache"})
+        return respond_unless_unchanged(request, response["body"], response["headers"])
+
+    def show_parent(self, request: HttpRequest) -> dict[str, Any] | None:
+        """GET /status/{request_id}, of what an object in S3 has become; None: the id is no parent's, or another
+        caller's."""
+        now = self._clock()
+        try:
+            parent = self._batches.get(request.path["request_id"], request.caller, now)
+        except UnknownBatch:
+            return None
+        if parent.trigger is None:
+            return None
+        shown = self._batches.show(parent, now, limit=parent.total)
+        body = describe_parent(shown, now, self._payloads.links)
+        poll_after = poll_batch_after(shown, now) if body["status"] in OPEN else None
+        headers = {} if poll_after is None else {"Retry-After": str(poll_after)}
+        response = respond(200, body, {**headers, "Cache-Control": "private, no-cache"})
         return respond_unless_unchanged(request, response["body"], response["headers"])
 
     def cancel(self, request: HttpRequest) -> dict[str, Any]:

@@ -93,15 +93,16 @@ class Documents:
 
 def content_security_policy(page: str, uploads_url: str) -> str:
     """A policy by which a page runs its own script and style, calls its own origin and URLs that begin with
-    `uploads_url`, and does nothing else.
+    `uploads_url`, shows pictures that are files of results, and does nothing else.
     """
+    results_url = uploads_url.removesuffix("uploads/") + "requests/"
     hashes = {
         tag: " ".join(_hash(text) for text in re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL))
         for tag in ("script", "style")
     }
     return (
         f"default-src 'none'; script-src {hashes['script']}; style-src {hashes['style']}; connect-src 'self' "
-        f"{uploads_url}; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        f"{uploads_url}; img-src data: {results_url}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 
 

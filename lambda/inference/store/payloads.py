@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, Protocol
 from inference.errors import InvalidReference, InvalidUpload, TooLarge, Unavailable
 from inference.references import owner_of, reference_to
 from inference.requests import Message, Record, new_request_id
+from inference.sources import Pin
 
 MAX_RESULT_BYTES = 350_000
 """A record may have 400 KB (DynamoDB's item limit); its other attributes are small."""
@@ -59,16 +60,16 @@ class Bucket(Protocol):
     """What is used of the payload bucket. Each call raises Unavailable when S3 does not answer."""
 
     def put(self, key: str, content: bytes, content_type: str) -> None: ...
-    def get(self, key: str, first: int = 0, last: int | None = None) -> StoredObject | None:
+    def get(self, key: str, first: int = 0, last: int | None = None, pin: Pin | None = None) -> StoredObject | None:
         """The bytes from `first` to `last`, inclusive; None: there is no such object. An object without content has no
-        parts: it is None too."""
+        parts: it is None too. `pin`: raises ObjectChanged if the key has another content now."""
 
     def delete(self, key: str) -> None: ...
     def keys(self, prefix: str) -> Sequence[str]:
         """The first thousand keys with this prefix."""
 
     def upload_link(self, key: str, content_type: str, size: int, seconds: int) -> Link: ...
-    def download_link(self, key: str, seconds: int) -> str: ...
+    def download_link(self, key: str, seconds: int, version_id: str | None = None) -> str: ...
 
 
 class Upload(NamedTuple):
@@ -115,6 +116,7 @@ def message_of(record: Record, value: Any) -> Message:
         record.attempt_limit,
         stored_input=record.stored_input,
         owner=owner_of(record.caller) if record.uploads else None,
+        source=record.source,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from inference.batches.counting import Counting
 from inference.batches.description import describe_batch
+from inference.batches.parent import describe_parent
 from inference.batches.record import BatchRecord
 from inference.description import describe
 from inference.requests import FINAL, Record
@@ -74,11 +75,13 @@ class Requests:
 
 
 class Batches:
-    """Of batches. Their document has no items: those are in its pages, or in their own status documents."""
+    """Of batches. Their document has no items: those are in its pages, or in their own status documents. That of a
+    parent, of an object's event, has its few requests."""
 
-    def __init__(self, batches: BatchTable, counting: Counting) -> None:
+    def __init__(self, batches: BatchTable, counting: Counting, files: Files) -> None:
         self._batches = batches
         self._counting = counting
+        self._files = files
 
     def get(self, name: str, now: int) -> BatchRecord | None:
         batch = self._batches.get(name, consistent=True)
@@ -94,6 +97,9 @@ class Batches:
         return batch
 
     def document(self, outcome: BatchRecord, now: int) -> Mapping[str, Any]:
+        if outcome.trigger is not None:
+            shown = self._counting.show(outcome, now, limit=outcome.total, exact=True)
+            return describe_parent(shown, now, self._files)
         body, _ = describe_batch(self._counting.show(outcome, now, exact=True), now, lambda *_: ())
         return {**body, "next": None}
 

@@ -161,6 +161,25 @@ resource "aws_cloudwatch_metric_alarm" "webhook_dead_letters" {
   ok_actions          = local.alarm_actions
 }
 
+# Objects that have no requests; a redrive tries them again, and empties the queue.
+resource "aws_cloudwatch_metric_alarm" "intake_dead_letters" {
+  count = var.alarms && var.intake_dead_letter_queue != null ? 1 : 0
+
+  alarm_name          = "${var.name}-intake-dead-letters"
+  alarm_description   = "Events of objects that became no requests, or outcomes that were not written to a results place."
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateNumberOfMessagesVisible"
+  dimensions          = { QueueName = var.intake_dead_letter_queue }
+  statistic           = "Maximum"
+  period              = 300
+  evaluation_periods  = 1
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = local.alarm_actions
+  ok_actions          = local.alarm_actions
+}
+
 resource "aws_cloudwatch_metric_alarm" "api_errors" {
   count = var.alarms ? 1 : 0
 

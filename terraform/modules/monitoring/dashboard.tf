@@ -30,7 +30,7 @@ locals {
     "Queues: messages that wait" = [for name, worker in var.workers :
       ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", worker.queue, { stat = "Maximum", label = name }]
     ]
-    "Dead-letter queue: messages" = [for name in compact([var.dead_letter_queue, var.webhook_dead_letter_queue]) :
+    "Dead-letter queue: messages" = [for name in compact([var.dead_letter_queue, var.webhook_dead_letter_queue, var.intake_dead_letter_queue]) :
       ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", name, { stat = "Maximum" }]
     ]
     "Workers: at work" = [for name, worker in var.workers :

@@ -28,6 +28,7 @@ locals {
     [for alarm in aws_cloudwatch_metric_alarm.throttles : alarm.alarm_name],
     [for alarm in aws_cloudwatch_metric_alarm.dead_letters : alarm.alarm_name],
     [for alarm in aws_cloudwatch_metric_alarm.webhook_dead_letters : alarm.alarm_name],
+    [for alarm in aws_cloudwatch_metric_alarm.intake_dead_letters : alarm.alarm_name],
     [for alarm in aws_cloudwatch_metric_alarm.api_errors : alarm.alarm_name],
     [for alarm in aws_cloudwatch_metric_alarm.sweeper : alarm.alarm_name],
   ))

@@ -60,8 +60,14 @@ variable "webhook_dead_letter_queue" {
   nullable    = true
 }
 
+variable "intake_dead_letter_queue" {
+  description = "Name of the dead-letter queue of triggers' events; null without triggers."
+  type        = string
+  nullable    = true
+}
+
 variable "functions" {
-  description = "Names of the functions that all models share; those of the authorizer and of webhooks where there are some."
+  description = "Names of the functions that all models share; those of the authorizer, of webhooks and of triggers where there are some."
   type = object({
     api          = string
     dead_letters = string
@@ -70,6 +76,8 @@ variable "functions" {
     authorizer   = optional(string)
     relay        = optional(string)
     deliverer    = optional(string)
+    intake       = optional(string)
+    results      = optional(string)
   })
   nullable = false
 }

@@ -6,6 +6,6 @@ output "name" {
     aws_s3_bucket_public_access_block.this,
     aws_s3_bucket_server_side_encryption_configuration.this,
     aws_s3_bucket_lifecycle_configuration.this,
-    aws_s3_bucket_policy.tls_only,
+    aws_s3_bucket_policy.this,
   ]
 }

@@ -11,14 +11,40 @@ variable "name" {
 }
 
 variable "retention_days" {
-  description = "Days after its last write when an object is deleted; S3 rounds up to the next midnight, UTC."
+  description = "Days after its last write when an object is deleted; S3 rounds up to the next midnight, UTC. null is never."
   type        = number
-  nullable    = false
+  nullable    = true
 
   validation {
-    condition     = var.retention_days >= 1 && floor(var.retention_days) == var.retention_days
-    error_message = "retention_days must be a whole number of at least 1."
+    condition     = var.retention_days == null ? true : var.retention_days >= 1 && floor(var.retention_days) == var.retention_days
+    error_message = "retention_days must be null or a whole number of at least 1."
   }
+}
+
+variable "versions_days" {
+  description = "Keep the versions of objects that are overwritten or deleted, for so many days; null keeps none."
+  type        = number
+  nullable    = true
+
+  validation {
+    condition     = var.versions_days == null ? true : var.versions_days >= 1 && floor(var.versions_days) == var.versions_days
+    error_message = "versions_days must be null or a whole number of at least 1."
+  }
+}
+
+variable "events" {
+  description = "Send EventBridge an event of each object that is created."
+  type        = bool
+  nullable    = false
+}
+
+variable "cdn" {
+  description = "The CloudFront distribution that may read the objects with these prefixes; null is none."
+  type = object({
+    distribution_arn = string
+    prefixes         = list(string)
+  })
+  nullable = true
 }
 
 variable "cors_origins" {

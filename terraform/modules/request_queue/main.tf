@@ -15,24 +15,49 @@ locals {
   visibility_timeout_seconds = 6 * var.worker_timeout_seconds + var.batch_window_seconds
 }
 
-data "aws_iam_policy_document" "tls_only" {
-  count = var.tls_only ? 1 : 0
+data "aws_iam_policy_document" "this" {
+  count = var.tls_only || length(var.sender_rule_arns) > 0 ? 1 : 0
 
-  statement {
-    sid       = "TlsOnly"
-    effect    = "Deny"
-    actions   = ["sqs:*"]
-    resources = [local.arn]
+  dynamic "statement" {
+    for_each = var.tls_only ? [local.arn] : []
 
-    principals {
-      type        = "*"
-      identifiers = ["*"]
+    content {
+      sid       = "TlsOnly"
+      effect    = "Deny"
+      actions   = ["sqs:*"]
+      resources = [statement.value]
+
+      principals {
+        type        = "*"
+        identifiers = ["*"]
+      }
+
+      condition {
+        test     = "Bool"
+        variable = "aws:SecureTransport"
+        values   = ["false"]
+      }
     }
+  }
 
-    condition {
-      test     = "Bool"
-      variable = "aws:SecureTransport"
-      values   = ["false"]
+  dynamic "statement" {
+    for_each = length(var.sender_rule_arns) == 0 ? [] : [var.sender_rule_arns]
+
+    content {
+      sid       = "Rules"
+      actions   = ["sqs:SendMessage"]
+      resources = [local.arn]
+
+      principals {
+        type        = "Service"
+        identifiers = ["events.amazonaws.com"]
+      }
+
+      condition {
+        test     = "ArnEquals"
+        variable = "aws:SourceArn"
+        values   = statement.value
+      }
     }
   }
 }
@@ -45,7 +70,7 @@ resource "aws_sqs_queue" "this" {
   receive_wait_time_seconds  = 20
   sqs_managed_sse_enabled    = var.kms_key_arn == null ? true : null # either of the two
   kms_master_key_id          = var.kms_key_arn
-  policy                     = try(data.aws_iam_policy_document.tls_only[0].json, null)
+  policy                     = try(data.aws_iam_policy_document.this[0].json, null)
 
   # As a resource of its own this policy would be watched by the provider for another 25 s, at destroy too.
   redrive_policy = jsonencode({

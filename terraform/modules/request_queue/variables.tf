@@ -69,6 +69,12 @@ variable "retention_seconds" {
   }
 }
 
+variable "sender_rule_arns" {
+  description = "ARNs of the EventBridge rules that may send to the queue, beside those with a right of their own; [] is none."
+  type        = list(string)
+  nullable    = false
+}
+
 variable "tls_only" {
   description = "Reject calls that do not come by TLS. Only an emulator that speaks plain HTTP needs false."
   type        = bool

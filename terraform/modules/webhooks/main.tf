@@ -70,6 +70,7 @@ module "queue" {
   dead_letter_queue_arn  = module.dead_letter_queue.arn
   max_receive_count      = local.max_receive_count
   retention_seconds      = 345600 # four days; the record says what is due, and the sweeper sends another message
+  sender_rule_arns       = []
   tls_only               = var.tls_only
   kms_key_arn            = var.kms_key_arn
 }

@@ -23,6 +23,7 @@ locals {
   read_prefixes = { for bucket in distinct(local.readable[*].bucket) : bucket => [
     for place in local.readable : endswith(place.key, "/") || place.key == "" ? "${place.key}*" : place.key if place.bucket == bucket
   ] }
+  source_prefixes   = { for bucket in distinct(var.sources[*].bucket) : bucket => distinct([for source in var.sources : "${source.prefix}*" if source.bucket == bucket]) }
   bucket_arn_prefix = "arn:${data.aws_partition.current.partition}:s3:::"
 
   # As Lambda's CodeSha256 has it, in hex. A missing zip is reported by the function module.
@@ -59,6 +60,7 @@ locals {
       payloads = data.aws_iam_policy_document.payloads.json
     },
     { for document in data.aws_iam_policy_document.read : "read" => document.json },
+    { for document in data.aws_iam_policy_document.sources : "sources" => document.json },
   )
 }
 
@@ -126,6 +128,47 @@ data "aws_iam_policy_document" "read" {
   # Only by way of S3, which has its key in its own region.
   dynamic "statement" {
     for_each = length(var.read_kms_key_arns) == 0 ? [] : [var.read_kms_key_arns]
+
+    content {
+      actions   = ["kms:Decrypt"]
+      resources = statement.value
+
+      condition {
+        test     = "StringEquals"
+        variable = "kms:ViaService"
+        values   = distinct([for arn in statement.value : "s3.${split(":", arn)[3]}.${data.aws_partition.current.dns_suffix}"])
+      }
+    }
+  }
+}
+
+# The objects that triggers take: by version, where their bucket has versions.
+data "aws_iam_policy_document" "sources" {
+  count = length(var.sources) == 0 ? 0 : 1
+
+  statement {
+    actions   = ["s3:GetObject", "s3:GetObjectVersion"]
+    resources = flatten([for bucket, prefixes in local.source_prefixes : [for prefix in prefixes : "${local.bucket_arn_prefix}${bucket}/${prefix}"]])
+  }
+
+  # Without it, S3 answers 403 for an object that was deleted.
+  dynamic "statement" {
+    for_each = local.source_prefixes
+
+    content {
+      actions   = ["s3:ListBucket"]
+      resources = ["${local.bucket_arn_prefix}${statement.key}"]
+
+      condition {
+        test     = "StringLike"
+        variable = "s3:prefix"
+        values   = statement.value
+      }
+    }
+  }
+
+  dynamic "statement" {
+    for_each = length(compact(var.sources[*].kms_key_arn)) == 0 ? [] : [distinct(compact(var.sources[*].kms_key_arn))]
 
     content {
       actions   = ["kms:Decrypt"]

@@ -48,6 +48,16 @@ variable "payloads" {
   nullable = false
 }
 
+variable "sources" {
+  description = "Where the objects are that triggers take as inputs of these models, and the KMS keys that encrypt them; [] is none."
+  type = list(object({
+    bucket      = string
+    prefix      = string
+    kms_key_arn = optional(string)
+  }))
+  nullable = false
+}
+
 variable "architecture" {
   description = "Instruction set the package is built for."
   type        = string

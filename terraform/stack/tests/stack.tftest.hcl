@@ -576,3 +576,44 @@ run "with_webhooks" {
     error_message = "webhooks that are given up must be seen"
   }
 }
+
+run "without_triggers" {
+  assert {
+    condition     = length(module.triggers) == 0 && length(module.object_bucket) == 0 && length(module.results_cdn) == 0 && output.deployment.triggers == null && output.deployment.intake_queue_url == null && output.deployment.intake_dead_letter_queue_url == null
+    error_message = "without triggers nothing of them may exist"
+  }
+}
+
+run "with_triggers" {
+  variables {
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models", memory_mb = 3008 }
+      two-files = { models_dir = "tests/models" }
+    }
+    triggers = {
+      uploads = { prefix = "in/", models = ["picture"], caller = "iam:arn:aws:sts::123456789012:assumed-role/app", results = { prefix = "out/", cdn = {} } }
+      masks   = { bucket = "masks", models = ["picture", "two-files"], place = "image", caller = "cognito:pool:id", kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1" }
+    }
+  }
+
+  assert {
+    condition     = output.deployment.function_names.intake == "inference-test-intake" && output.deployment.function_names.results == "inference-test-results" && output.deployment.intake_dead_letter_queue_url != null
+    error_message = "what belongs to triggers must be told"
+  }
+
+  assert {
+    condition     = output.deployment.triggers.uploads.bucket == "inference-test-objects-123456789012-eu-west-1" && output.deployment.triggers.uploads.results.url == "https://mock.cloudfront.net/" && output.deployment.triggers.masks.bucket == "masks" && output.deployment.triggers.masks.results == null
+    error_message = "where to put objects, and where results are, must be told"
+  }
+
+  assert {
+    condition     = length(local.worker_sources["sentiment"]) == 0 && one(local.worker_sources["two-files"]).bucket == "masks" && length(local.worker_sources["picture"]) == 2
+    error_message = "a worker may read the objects of its models' triggers alone"
+  }
+
+  assert {
+    condition     = local.other_memory_mb == { picture = 3008 } && local.writes_results
+    error_message = "the intake must know how large an object may be, and the table must have a stream"
+  }
+}

@@ -665,3 +665,340 @@ run "invalid_webhooks_as_a_models_name" {
     }
   }
 }
+
+run "invalid_trigger_setting" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models" }
+      two-files = { models_dir = "tests/models" }
+    }
+    # an unknown key
+    triggers = {
+      uploads = { models = ["picture"], caller = "key:a", buckets = "photos" }
+    }
+  }
+}
+
+run "invalid_trigger_name" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models" }
+      two-files = { models_dir = "tests/models" }
+    }
+    # an underscore
+    triggers = {
+      my_uploads = { models = ["picture"], caller = "key:a" }
+    }
+  }
+}
+
+run "invalid_trigger_object" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models" }
+      two-files = { models_dir = "tests/models" }
+    }
+    # no object
+    triggers = {
+      uploads = "photos"
+    }
+  }
+}
+
+run "invalid_trigger_type" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models" }
+      two-files = { models_dir = "tests/models" }
+    }
+    # a list
+    triggers = {
+      uploads = { models = ["picture"], caller = "key:a", prefix = ["in/"] }
+    }
+  }
+}
+
+run "invalid_trigger_results" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models" }
+      two-files = { models_dir = "tests/models" }
+    }
+    # an unknown key
+    triggers = {
+      uploads = { models = ["picture"], caller = "key:a", results = { prefix = "out/", folder = "x" }, prefix = "in/" }
+    }
+  }
+}
+
+run "invalid_trigger_models" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models" }
+      two-files = { models_dir = "tests/models" }
+    }
+    # an unknown model
+    triggers = {
+      uploads = { models = ["nope"], caller = "key:a" }
+    }
+  }
+}
+
+run "invalid_trigger_place" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models" }
+      two-files = { models_dir = "tests/models" }
+    }
+    # two files, and no place
+    triggers = {
+      uploads = { models = ["two-files"], caller = "key:a" }
+    }
+  }
+}
+
+run "invalid_trigger_without_files" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models" }
+      two-files = { models_dir = "tests/models" }
+    }
+    # a model without files
+    triggers = {
+      uploads = { models = ["sentiment"], caller = "key:a" }
+    }
+  }
+}
+
+run "invalid_trigger_input" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models" }
+      two-files = { models_dir = "tests/models" }
+    }
+    # of a model that is not the trigger's
+    triggers = {
+      uploads = { models = ["picture"], caller = "key:a", input = { sentiment = {} } }
+    }
+  }
+}
+
+run "invalid_trigger_caller" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models" }
+      two-files = { models_dir = "tests/models" }
+    }
+    # of another authorizer
+    triggers = {
+      uploads = { models = ["picture"], caller = "iam:arn:aws:sts::123456789012:assumed-role/app" }
+    }
+  }
+}
+
+run "invalid_trigger_no_caller" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models" }
+      two-files = { models_dir = "tests/models" }
+    }
+    # nobody could see the requests
+    triggers = {
+      uploads = { models = ["picture"] }
+    }
+  }
+}
+
+run "invalid_trigger_bucket" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models" }
+      two-files = { models_dir = "tests/models" }
+    }
+    # a dot
+    triggers = {
+      uploads = { bucket = "my.photos", models = ["picture"], caller = "key:a" }
+    }
+  }
+}
+
+run "invalid_trigger_prefix" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models" }
+      two-files = { models_dir = "tests/models" }
+    }
+    # a slash at its beginning
+    triggers = {
+      uploads = { prefix = "/in", models = ["picture"], caller = "key:a" }
+    }
+  }
+}
+
+run "invalid_trigger_overlap" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models" }
+      two-files = { models_dir = "tests/models" }
+    }
+    # its results are its objects
+    triggers = {
+      uploads = { prefix = "a/", suffix = ".png", models = ["picture"], caller = "key:a", results = { prefix = "a/" } }
+    }
+  }
+}
+
+run "invalid_trigger_overlap_of_two" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models" }
+      two-files = { models_dir = "tests/models" }
+    }
+    # what one writes the other takes
+    triggers = {
+      uploads = { prefix = "in/", models = ["picture"], caller = "key:a", results = { prefix = "out/" } }
+      more    = { prefix = "out/in/cats", models = ["picture"], caller = "key:a" }
+    }
+  }
+}
+
+run "invalid_trigger_cdn" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models" }
+      two-files = { models_dir = "tests/models" }
+    }
+    # of a bucket that is not made here
+    triggers = {
+      uploads = { bucket = "photos", prefix = "in/", models = ["picture"], caller = "key:a", results = { prefix = "out/", cdn = {} } }
+    }
+  }
+}
+
+run "invalid_trigger_webhook" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models" }
+      two-files = { models_dir = "tests/models" }
+    }
+    # without webhooks
+    triggers = {
+      uploads = { models = ["picture"], caller = "key:a", webhook = "https://example.com/" }
+    }
+  }
+}
+
+run "invalid_trigger_as_a_models_name" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      intake    = { models_dir = "tests/models", source = "picture" }
+    }
+    # the queue of events has that name
+    triggers = { uploads = { models = ["intake"], caller = "key:a" } }
+  }
+}
+
+run "invalid_triggers_too_long" {
+  command         = plan
+  expect_failures = [var.triggers]
+
+  variables {
+    authorizer = { type = "API_KEY" }
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      picture   = { models_dir = "tests/models" }
+    }
+    # more than fits in the environment
+    triggers = { for number in range(40) : "uploads-of-many-users-${number}" => { models = ["picture"], caller = "key:somebody", prefix = "in/${number}/" } }
+  }
+}

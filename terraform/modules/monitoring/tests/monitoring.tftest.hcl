@@ -13,6 +13,7 @@ variables {
   }
   dead_letter_queue         = "inference-test-dlq"
   webhook_dead_letter_queue = null
+  intake_dead_letter_queue  = null
   functions                 = { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper", batches = "inference-test-batches" }
   api_id                    = "mockapi"
   metrics                   = true

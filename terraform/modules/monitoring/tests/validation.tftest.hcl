@@ -13,6 +13,7 @@ variables {
   workers                   = {}
   dead_letter_queue         = "dlq"
   webhook_dead_letter_queue = null
+  intake_dead_letter_queue  = null
   functions                 = { api = "api", dead_letters = "dead-letters", sweeper = "sweeper", batches = "batches" }
   api_id                    = "mockapi"
   metrics                   = true

@@ -5,6 +5,9 @@ mock_provider "aws" {
 variables {
   name           = "inference-test-payloads-123456789012-eu-west-1"
   retention_days = 9
+  versions_days  = null
+  events         = false
+  cdn            = null
   cors_origins   = []
   force_destroy  = false
   tls_only       = true
@@ -43,7 +46,7 @@ run "bucket" {
   }
 
   assert {
-    condition     = length(aws_s3_bucket_policy.tls_only) == 1 && length(aws_s3_bucket_cors_configuration.this) == 0
+    condition     = length(aws_s3_bucket_policy.this) == 1 && length(aws_s3_bucket_cors_configuration.this) == 0 && length(aws_s3_bucket_versioning.this) == 0 && length(aws_s3_bucket_notification.this) == 0
     error_message = "calls without TLS must be denied, and no web page may use it"
   }
 }
@@ -74,7 +77,31 @@ run "for_web_pages_without_tls" {
   }
 
   assert {
-    condition     = length(aws_s3_bucket_policy.tls_only) == 0 && aws_s3_bucket.this.force_destroy
+    condition     = length(aws_s3_bucket_policy.this) == 0 && aws_s3_bucket.this.force_destroy
     error_message = "TLS and the protection of objects can be turned off"
+  }
+}
+
+run "of_a_trigger_behind_a_cdn" {
+  variables {
+    retention_days = null
+    versions_days  = 9
+    events         = true
+    cdn            = { distribution_arn = "arn:aws:cloudfront::123456789012:distribution/E1", prefixes = ["thumbnails/"] }
+  }
+
+  assert {
+    condition     = length(one(aws_s3_bucket_lifecycle_configuration.this.rule).expiration) == 0 && one(one(aws_s3_bucket_lifecycle_configuration.this.rule).noncurrent_version_expiration).noncurrent_days == 9
+    error_message = "objects must stay, and their former versions as long as requests may read them"
+  }
+
+  assert {
+    condition     = one(one(aws_s3_bucket_versioning.this).versioning_configuration).status == "Enabled" && one(aws_s3_bucket_notification.this).eventbridge
+    error_message = "each write must be a version, and an event"
+  }
+
+  assert {
+    condition     = length(data.aws_iam_policy_document.this[0].statement) == 2 && data.aws_iam_policy_document.this[0].statement[1].resources == toset(["arn:aws:s3:::inference-test-payloads-123456789012-eu-west-1/thumbnails/*"]) && one(data.aws_iam_policy_document.this[0].statement[1].condition).values[0] == "arn:aws:cloudfront::123456789012:distribution/E1"
+    error_message = "this distribution alone may read, and below the prefix alone"
   }
 }

@@ -8,6 +8,9 @@ mock_provider "aws" {
 variables {
   name           = "inference-test-payloads-123456789012-eu-west-1"
   retention_days = 9
+  versions_days  = null
+  events         = false
+  cdn            = null
   cors_origins   = []
   force_destroy  = false
   tls_only       = true
@@ -37,9 +40,11 @@ run "invalid_1" {
 
 run "invalid_2" {
   command         = plan
-  expect_failures = [var.retention_days]
+  expect_failures = [var.retention_days, var.versions_days]
 
   variables {
+    # no time at all
+    versions_days = 0
     # a part of a day
     retention_days = 1.5
   }

@@ -9,6 +9,7 @@ variables {
   dead_letter_queue_arn  = "arn:aws:sqs:eu-west-1:123456789012:inference-test-dlq"
   max_receive_count      = 8
   retention_seconds      = 345600
+  sender_rule_arns       = []
   tls_only               = true
   kms_key_arn            = null
 }
@@ -35,7 +36,7 @@ run "queues" {
   }
 
   assert {
-    condition     = data.aws_iam_policy_document.tls_only[0].statement[0].effect == "Deny" && data.aws_iam_policy_document.tls_only[0].statement[0].resources == toset(["arn:aws:sqs:eu-west-1:123456789012:inference-test-sentiment"]) && one(data.aws_iam_policy_document.tls_only[0].statement[0].condition).variable == "aws:SecureTransport"
+    condition     = data.aws_iam_policy_document.this[0].statement[0].effect == "Deny" && data.aws_iam_policy_document.this[0].statement[0].resources == toset(["arn:aws:sqs:eu-west-1:123456789012:inference-test-sentiment"]) && one(data.aws_iam_policy_document.this[0].statement[0].condition).variable == "aws:SecureTransport"
     error_message = "the queue must reject what does not come by TLS"
   }
 
@@ -51,7 +52,7 @@ run "without_tls" {
   }
 
   assert {
-    condition     = length(data.aws_iam_policy_document.tls_only) == 0
+    condition     = length(data.aws_iam_policy_document.this) == 0
     error_message = "tls_only = false takes the policy away"
   }
 }
@@ -64,5 +65,17 @@ run "with_a_key" {
   assert {
     condition     = aws_sqs_queue.this.kms_master_key_id == var.kms_key_arn
     error_message = "the key must encrypt the messages"
+  }
+}
+
+run "fed_by_a_rule" {
+  variables {
+    sender_rule_arns = ["arn:aws:events:eu-west-1:123456789012:rule/inference-test-trigger-uploads"]
+    tls_only         = false
+  }
+
+  assert {
+    condition     = one(data.aws_iam_policy_document.this[0].statement).actions == toset(["sqs:SendMessage"]) && one(one(data.aws_iam_policy_document.this[0].statement).principals).identifiers == toset(["events.amazonaws.com"]) && one(one(data.aws_iam_policy_document.this[0].statement).condition).values[0] == var.sender_rule_arns[0] && one(one(data.aws_iam_policy_document.this[0].statement).condition).variable == "aws:SourceArn"
+    error_message = "this rule alone may send"
   }
 }

@@ -12,6 +12,7 @@ variables {
   dead_letter_queue_arn  = "arn:aws:sqs:eu-west-1:123456789012:inference-test-dlq"
   max_receive_count      = 8
   retention_seconds      = 345600
+  sender_rule_arns       = []
   tls_only               = true
   kms_key_arn            = null
 }

@@ -18,6 +18,7 @@ variables {
 
   read_buckets         = []
   read_kms_key_arns    = []
+  sources              = []
   architecture         = "x86_64"
   memory_mb            = 1769
   ephemeral_storage_mb = 512
