@@ -22,6 +22,7 @@ TORCH := torch==2.13.0$(if $(filter Darwin,$(shell uname -s)),,+cpu)
 TORCH_INDEX := https://download.pytorch.org/whl/cpu
 CHOSEN = $(if $(MODEL),--model $(MODEL)) $(if $(POOL),--pool $(POOL)) $(if $(FUNCTION),--function $(FUNCTION))
 CHECKOV := checkov==3.3.30
+PROVIDER_PINS := $(wildcard worker/requirements/*.txt worker/providers/requirements/*.txt)
 # What runs side by side prints when it ends, each in one piece.
 GROUPED := $(if $(filter output-sync,$(.FEATURES)),-Otarget)
 
@@ -100,6 +101,11 @@ image: venv ## build the workers' images, or others (TARGET=server) [MODEL=folde
 	@$(RUN).packaging.image $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(MODEL),--only $(MODEL)) \
 		$(if $(TARGET),--target $(TARGET)) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(BUILDER),--builder $(BUILDER)) $(if $(PUSH),--push)
 
+.PHONY: gpu-app
+gpu-app: venv ## MODEL=name KIND=cog|runpod|modal|beam [GPU=A10G|none]: write what the provider needs to run the model (build/gpu)
+	@$(if $(and $(MODEL),$(KIND)),,echo 'usage: make gpu-app MODEL=name KIND=cog|runpod|modal|beam [GPU=A10G|none]' >&2; exit 2)
+	@$(RUN).packaging.gpu_app "$(MODEL)" --kind "$(KIND)" $(if $(GPU),--gpu "$(GPU)")
+
 .PHONY: bootstrap
 bootstrap: terraform-ready venv ## create the bucket of the Terraform states and ENV's backend.hcl [BUCKET=name] [KMS_KEY_ARN=arn]
 	@$(RUN).deployment.bootstrap --env $(ENV) $(if $(BUCKET),--bucket "$(BUCKET)") $(if $(KMS_KEY_ARN),--kms-key-arn "$(KMS_KEY_ARN)")
@@ -154,7 +160,7 @@ venv: .venv/.base ## make .venv with what running needs
 # One after another: tests that kill functions at chosen moments are not to compete with those that compute.
 .PHONY: test
 test: export COVERAGE := 1
-test: check test-slow test-browser test-image test-e2e ## everything, end to end included
+test: check test-slow test-browser test-image test-providers test-e2e ## everything, end to end included
 
 # Terraform's tests and Python's side by side: the first wait for the provider most of the time.
 .PHONY: check
@@ -255,6 +261,10 @@ bench: .venv/.bench ## what a request costs, how soon a function starts [QUICK=1
 test-image: .venv/.dev ## build the worker's images and run them; root, buildah, debootstrap; minutes
 	$(PYTEST) tests/image
 
+.PHONY: test-providers
+test-providers: .venv/.dev build/providers/.installed build/beam/.installed ## the software of GPU providers with our wrappers and adapters
+	$(PYTEST) tests/providers
+
 .PHONY: test-own-models
 test-own-models: .venv/.dev ## models of real users, brought in by the documented commands; package index, minutes
 	@.venv/bin/pip install --quiet -e '.[export]'
@@ -314,6 +324,23 @@ python-ready:
 	@echo "== .venv: what the bench needs"
 	@.venv/bin/pip install -e '.[bench]'
 	@touch $@
+
+# The providers' software pins other versions than what runs here, and Beam's other ones than RunPod's. What an app needs
+# is installed from the requirements that it is written with.
+build/providers/.installed: Makefile tests/providers/requirements.txt $(PROVIDER_PINS) | .venv/.base
+	@$(call install-apps,build/providers,tests/providers/requirements.txt,cog runpod modal)
+
+build/beam/.installed: Makefile tests/providers/requirements-beam.txt $(PROVIDER_PINS) | .venv/.base
+	@$(call install-apps,build/beam,tests/providers/requirements-beam.txt,beam)
+
+# Environment, requirements, kinds of apps.
+define install-apps
+	echo "== $(1): software of $(3)"
+	$(PYTHON) -m venv $(1)
+	for kind in $(3); do $(RUN).packaging.gpu_app sentiment --kind $$kind --gpu none --out $(1)/apps/$$kind >/dev/null; done
+	$(1)/bin/pip install --quiet -r $(2) $(foreach kind,$(3),-r $(1)/apps/$(kind)/requirements.txt)
+	touch $(1)/.installed
+endef
 
 # It pins an old boto3, so it lives alone.
 build/checkov/.installed: Makefile | python-ready

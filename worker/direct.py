@@ -117,6 +117,7 @@ def open_model(
     artifact: str | None = None,
     threads: int | None = None,
     s3_client: Callable[[], S3Client] | None = None,
+    gpu: bool = False,
 ) -> LoadableModel:
     """A model folder that is loaded when it is first used, or by `load`.
 
@@ -126,11 +127,13 @@ def open_model(
         name: the model's; by default the folder's.
         artifact: replaces the packaged one: `s3://bucket/key`, as for `load`; `s3_client` is needed for it.
         threads: to compute on; by default one for each of this machine's CPUs.
+        gpu: compute on CUDA where this machine has it.
     """
     name = name or folder.name
 
     def load_folder() -> LoadedModel:
-        return load(folder, artifact=artifact, threads=threads or os.cpu_count() or 1, s3_client=s3_client)
+        cpus = threads or os.cpu_count() or 1
+        return load(folder, artifact=artifact, threads=cpus, s3_client=s3_client, gpu=gpu)
 
     marker = Path(tempfile.gettempdir()) / f"{function_name()}-{name}-loading"
     return LoadableModel(name, folder / "manifest.json", load_folder, marker, telemetry, memory)

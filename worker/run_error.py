@@ -12,6 +12,8 @@ import json
 from inference.requests import ErrorCode
 from worker.isolation import Failed
 
+_BEGIN = '{"code": '
+
 
 def to_text(failed: Failed) -> str:
     """The text of a failed run."""
@@ -19,13 +21,16 @@ def to_text(failed: Failed) -> str:
 
 
 def from_text(text: str) -> Failed | None:
-    """Read it; None for any other text."""
+    """Read it, also behind a provider's own words; None for any other text."""
+    start = text.find(_BEGIN)
+    if start < 0:
+        return None
     try:
-        found = json.loads(text)
+        found, _ = json.JSONDecoder().raw_decode(text, start)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(found, dict) or not {"code", "message", "retryable"} <= found.keys():
+    if not {"code", "message", "retryable"} <= found.keys():
         return None
-    if found["code"] not in set(ErrorCode):
+    if not isinstance(found["code"], str) or found["code"] not in set(ErrorCode):
         return None
     return Failed(ErrorCode(found["code"]), str(found["message"]), found["retryable"] is True)

@@ -20,8 +20,9 @@ from worker.isolation import Failed
         Failed(ErrorCode.OUT_OF_MEMORY, "", retryable=True),
     ],
 )
-def test_what_the_wrapper_says_is_the_requests_error(failed: Failed) -> None:
-    run = answers.failed("RunPod", run_error.to_text(failed), 2.5)
+@pytest.mark.parametrize("before", ["", "Prediction failed: RunFailedError: "])
+def test_what_the_wrapper_says_is_the_requests_error(failed: Failed, before: str) -> None:
+    run = answers.failed("RunPod", f"{before}{run_error.to_text(failed)}", 2.5)
     assert (run.code, run.message, run.retryable, run.run_seconds) == (
         failed.code,
         failed.message,
@@ -33,7 +34,16 @@ def test_what_the_wrapper_says_is_the_requests_error(failed: Failed) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "boom", "5", "[]", "{}", '{"code": "new", "message": "", "retryable": true}', '{"code": []}', "[" * 100_000],
+    [
+        "",
+        "boom",
+        "5",
+        "[]",
+        "{}",
+        '{"code": "new", "message": "", "retryable": true}',
+        '{"code": [], "message": "", "retryable": true}',
+        "[" * 100_000,
+    ],
 )
 def test_any_other_text_is_the_models_own(text: str) -> None:
     assert run_error.from_text(text) is None

@@ -45,6 +45,56 @@ def test_onnx_runs_the_artifact_and_says_what_it_lacks() -> None:
         runtime.run({"tokens": np.array([[1]], dtype=np.int64)})
 
 
+@pytest.mark.parametrize(("kind", "suffix"), [("torchscript", ".pt"), ("onnx", ".onnx")])
+def test_where_there_is_no_gpu_the_cpu_computes_the_same(kind: str, suffix: str) -> None:
+    feeds = {"ids": np.array([[1, 2, 3], [4, 0, 0]], dtype=np.int64)}
+    asked = open_runtime(kind, SENTIMENT.with_suffix(suffix), threads=1, gpu=True)
+    (wanted,) = open_runtime(kind, SENTIMENT.with_suffix(suffix), threads=1).run(feeds)
+    (output,) = asked.run(feeds)
+    assert (output == wanted).all()
+
+
+def test_torchscript_is_on_cuda_only_where_it_is_asked_for_and_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    from worker.model.runtimes.torchscript import TorchScript
+
+    devices: list[str] = []
+    load = torch.jit.load
+
+    def loads(path: str, map_location: str) -> torch.jit.ScriptModule:
+        devices.append(map_location)
+        return load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+
+    monkeypatch.setattr(torch.jit, "load", loads)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert TorchScript(SENTIMENT, threads=1).device == "cpu"
+    assert TorchScript(SENTIMENT, threads=1, gpu=True).device == "cuda"
+    assert devices == ["cpu", "cuda"]
+
+
+def test_onnx_is_on_cuda_only_where_it_is_asked_for_and_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    import onnxruntime
+
+    from worker.model.runtimes.onnx import CPU, CUDA, Onnx
+
+    chosen: list[list[str]] = []
+
+    class Session:
+        def __init__(self, path: str, options: object, providers: list[str]) -> None:
+            chosen.append(providers)
+
+        def get_providers(self) -> list[str]:
+            return chosen[-1]
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Session)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: None, raising=False)
+    path = SENTIMENT.with_suffix(".onnx")
+    assert Onnx(path, threads=1).providers == [CPU]
+    assert Onnx(path, threads=1, gpu=True).providers == [CUDA, CPU]
+
+
 @pytest.mark.parametrize(
     ("kind", "suffix", "needed", "spared"),
     [("onnx", ".onnx", "onnxruntime", "torch"), ("torchscript", ".pt", "torch", "onnxruntime")],

@@ -109,8 +109,9 @@ def load(
     artifact: str | None = None,
     threads: int,
     s3_client: Callable[[], S3Client] | None = None,
+    gpu: bool = False,
 ) -> LoadedModel:
-    """Load the model in `source_dir`, computing on `threads` threads.
+    """Load the model in `source_dir`, computing on `threads` threads, or with `gpu` on CUDA where this machine has it.
 
     `artifact` replaces the packaged file: `s3://bucket/key`, verified by the manifest's digest, or
     `s3://bucket/key#sha256=<hex>` by that one. `s3_client` is called only then. Raises ModelError and its kinds.
@@ -131,7 +132,7 @@ def load(
         model = model_class(source_dir)(NoRuntime(), manifest)
         model.load(path)
         return LoadedModel(manifest, model)
-    runtime = open_runtime(manifest.runtime, path, threads=threads)
+    runtime = open_runtime(manifest.runtime, path, threads=threads, gpu=gpu)
     return LoadedModel(manifest, model_class(source_dir)(runtime, manifest))
 
 

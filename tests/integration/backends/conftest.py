@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.backends.scripted_provider import ScriptedProvider, scripted_provider
+from tests.integration.backends.scripted_provider import ScriptedProvider
 
 
 @pytest.fixture
 def provider() -> Iterator[ScriptedProvider]:
-    with scripted_provider() as running:
+    with ScriptedProvider().running() as running:
         yield running

@@ -196,13 +196,17 @@ LOOKS: list[tuple[str, Any, Any]] = [
         "beam",
         {
             "status": "COMPLETE",
-            "result": {"output": OUTPUT},
+            "result": {"output": OUTPUT, "run_seconds": 2},
             "started_at": "2026-11-26T10:00:00+00:00",
             "ended_at": "2026-11-26T10:00:02.500000+00:00",
         },
         Succeeded(OUTPUT, 2.5),
     ),
-    ("beam", {"status": "COMPLETE", "result": OUTPUT}, Succeeded(OUTPUT)),
+    (
+        "beam",
+        {"status": "COMPLETE", "result": OUTPUT},
+        Failed("Beam: the task's result is not that of an app that `make gpu-app` writes", False),
+    ),
     (
         "beam",
         {"status": "COMPLETE", "result": {"error": WRAPPED}},

@@ -20,6 +20,7 @@ RUNTIMES = {
     "torchscript": "worker.model.runtimes.torchscript:TorchScript",
     "aotinductor": "worker.model.runtimes.aotinductor:AotInductor",
 }
+ON_GPU = frozenset({"onnx", "torchscript"})
 PYTHON = "python"  # the model is plain Python: nothing to execute; it reads its artifact itself, if it has one
 KINDS = (PYTHON, *RUNTIMES)
 
@@ -38,8 +39,9 @@ class NoRuntime:
         raise RuntimeError("the manifest's runtime is 'python': there is nothing to run")
 
 
-def open_runtime(kind: str, path: Path, *, threads: int) -> Runtime:
-    """Open the artifact at `path` with the runtime `kind`, to compute on `threads` threads.
+def open_runtime(kind: str, path: Path, *, threads: int, gpu: bool = False) -> Runtime:
+    """Open the artifact at `path` with the runtime `kind`, to compute on `threads` threads; with `gpu`, on CUDA where
+    this machine has it and the runtime can. What AOTInductor has compiled for a CPU stays there.
 
     Raises ValueError for a kind that is not in `RUNTIMES`, ImportError where its library is not installed,
     and whatever the library raises for a file it cannot read.
@@ -51,5 +53,6 @@ def open_runtime(kind: str, path: Path, *, threads: int) -> Runtime:
         implementation = import_module(module)
     except ImportError as error:
         raise ImportError(f"runtime {kind!r} cannot be imported here ({error}); install its library") from error
-    runtime: Runtime = getattr(implementation, name)(path, threads=threads)
+    options = {"gpu": True} if gpu and kind in ON_GPU else {}
+    runtime: Runtime = getattr(implementation, name)(path, threads=threads, **options)
     return runtime

@@ -1,4 +1,4 @@
-"""Run an ONNX model with ONNX Runtime on the CPU."""
+"""Run an ONNX model with ONNX Runtime on the CPU, or on CUDA where that is asked for."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 ERRORS_ONLY = 3
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 
 
 class Onnx:
-    """An ONNX Runtime session; a `worker.model.runtimes.Runtime`."""
+    """An ONNX Runtime session; a `worker.model.runtimes.Runtime`.
 
-    def __init__(self, path: Path, *, threads: int) -> None:
+    Attributes:
+        providers: what executes it, the preferred first.
+    """
+
+    def __init__(self, path: Path, *, threads: int, gpu: bool = False) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -28,7 +33,11 @@ class Onnx:
         # Threads that spin after a pass use the vCPU that the calls to AWS need, and Lambda bills that time.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         options.log_severity_level = ERRORS_ONLY  # its warnings about the host's hardware mean nothing in Lambda
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        on_cuda = gpu and CUDA in onnxruntime.get_available_providers()
+        if on_cuda:
+            onnxruntime.preload_dlls()  # CUDA's libraries, where they came from the package index
+        self._session = onnxruntime.InferenceSession(str(path), options, providers=[CUDA, CPU] if on_cuda else [CPU])
+        self.providers: list[str] = self._session.get_providers()
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """`feeds` go in by name."""

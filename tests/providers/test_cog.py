@@ -1,0 +1,80 @@
+"""The real Cog server with the sentiment folder, and our adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from inference.requests import ErrorCode
+from tests.providers.callbacks import Callbacks, rejects
+from tests.providers.conftest import INPUTS
+from tests.providers.processes import PROVIDERS, free_port, get, process, until
+from worker.backends import make_backend
+from worker.backends.base import Backend, Failed, Gone, Submission, Succeeded
+
+BEARER = "from-cog"
+
+
+@pytest.fixture(scope="module")
+def cog(apps: Mapping[str, Path]) -> Iterator[str]:
+    """A server's URL."""
+    port = free_port()
+    variables = {
+        "PORT": str(port),
+        "COG_PREDICT_TYPE_STUB": str(apps["cog"] / "predict.py:Runner"),
+        "COG_MAX_CONCURRENCY": "10",
+        "WEBHOOK_AUTH_TOKEN": BEARER,
+    }
+    url = f"http://127.0.0.1:{port}"
+    with process(PROVIDERS, ["-m", "cog.server.http", "--host", "127.0.0.1"], apps["cog"], variables):
+        until(lambda: get(f"{url}/health-check")["status"] == "READY", "the Cog server")
+        yield url
+
+
+@pytest.fixture
+def backend(cog: str) -> Backend:
+    return make_backend({"kind": "cog", "url": cog}, {"token": "t", "webhook_secret": BEARER})
+
+
+def test_it_answers_as_a_worker_does(backend: Backend, callbacks: Callbacks, expected: list[dict[str, Any]]) -> None:
+    for number, (value, wanted) in enumerate(zip(INPUTS, expected, strict=True), start=1):
+        look = callbacks.outcome(backend, value, number)
+        if "output" in wanted:
+            assert isinstance(look, Succeeded)
+            assert look.output == wanted["output"]
+            assert look.run_seconds is not None
+        else:
+            assert isinstance(look, Failed)
+            assert (look.code, look.message, look.retryable) == (ErrorCode.INVALID_INPUT, wanted["error"], False)
+
+
+def test_its_callbacks_have_the_bearer_token(backend: Backend, cog: str, callbacks: Callbacks) -> None:
+    callbacks.outcome(backend, INPUTS[0], 11)
+    (headers, body), *_ = callbacks.raw
+    assert rejects(make_backend({"kind": "cog", "url": cog}, {"token": "t", "webhook_secret": "other"}), headers, body)
+    assert rejects(backend, {}, body)
+
+
+def test_a_callback_that_was_not_taken_comes_again(backend: Backend, callbacks: Callbacks) -> None:
+    callbacks.lost = 1
+    assert isinstance(callbacks.outcome(backend, INPUTS[0], 12), Succeeded)
+    assert len(callbacks.asked) == 2
+
+
+def test_an_idle_server_runs_nothing(backend: Backend, callbacks: Callbacks) -> None:
+    callbacks.outcome(backend, INPUTS[0], 13)
+    assert backend.look("r1-13") == Gone()
+    backend.cancel("r1-13")
+
+
+def test_predictions_at_a_time_share_passes(backend: Backend, callbacks: Callbacks) -> None:
+    url = f"{callbacks.url}/callbacks/m/r1/20/sig"
+    ids = {backend.submit(Submission("r1", number, INPUTS[0], url, 60)) for number in range(20, 30)}
+
+    def names() -> set[str]:
+        return {backend.read_callback(headers, body).provider_id for headers, body in callbacks.raw}
+
+    until(lambda: names() == ids, "ten callbacks")
