@@ -15,6 +15,7 @@ from async_inference_client._pauses import Pauses
 from async_inference_client.models import Accepted
 from inference.errors import AlreadyFinal, InvalidInput, RequestError, Unavailable, UnknownRequest
 from inference.http.problems import PROBLEMS
+from inference.http.sync_problems import SYNC_PROBLEMS
 from tests.unit.client_plans import RESET, THROTTLED, Answer, Runner, accepted, document, problem, response, status
 
 SHORTEST = Pauses(lambda low, high: low)
@@ -73,9 +74,35 @@ def test_a_rejection_is_raised_by_its_type_at_once(error: type[RequestError]) ->
 
 
 def test_the_client_knows_every_problem_of_the_api_and_which_may_pass() -> None:
-    assert set(errors.PROBLEMS) == {problem.type for problem in PROBLEMS.values()}
+    sync = {problem.type for problem in SYNC_PROBLEMS.values()}
+    assert set(errors.PROBLEMS) == {problem.type for problem in PROBLEMS.values()} | sync
     passing = {problem.type for error, problem in PROBLEMS.items() if not issubclass(error, RequestError)}
+    passing |= {problem.type for problem in SYNC_PROBLEMS.values() if "Retry-After" in problem.headers}
     assert {kind for kind, problem in errors.PROBLEMS.items() if problem.retryable} == passing
+
+
+def test_a_synchronous_prediction_is_one_call() -> None:
+    runner = Runner([response(200, {"model": "m", "model_version": "1.0.0", "result": {"words": 2}})])
+    found = runner.run(runner.operations().predict_sync({"text": "é"}, model="a/b"))
+    assert (found.model, found.model_version, found.result) == ("m", "1.0.0", {"words": 2})
+    (call,) = runner.calls
+    assert (call.method, call.path, call.content) == ("POST", "/models/a%2Fb/predict", '{"text":"é"}'.encode())
+
+
+@pytest.mark.parametrize("code", SYNC_PROBLEMS)
+def test_why_there_is_no_synchronous_prediction(code: str) -> None:
+    known = SYNC_PROBLEMS[code]
+    body = {"type": known.type, "title": known.title, "status": known.status, "async_url": "/predict/m"}
+    runner = Runner([response(known.status, body)])
+    with pytest.raises(errors.PROBLEMS[known.type]) as raised:
+        runner.run(runner.operations().predict_sync(1, model="m"))
+    assert (raised.value.async_url, len(runner.calls)) == ("/predict/m", 1), "nothing is repeated"
+
+
+def test_a_success_of_something_else_is_no_prediction() -> None:
+    runner = Runner([response(200, {"status": "ok"})])
+    with pytest.raises(errors.ResponseError, match="a result was expected"):
+        runner.run(runner.operations().predict_sync(1, model="m"))
 
 
 def test_a_type_counts_and_not_a_status() -> None:

@@ -56,9 +56,18 @@ def test_both_clients_have_the_same_methods() -> None:
     assert methods(Client) == methods(AsyncClient)
     files = {"upload", "download", "save", "result"}
     batches = {"batch", "batch_file", "open_batch"}
-    assert {"submit", "get", "wait", "resume", "predict", "map", "cancel", "delete", "close"} | files | batches == set(
-        methods(Client)
-    )
+    assert {
+        "submit",
+        "get",
+        "wait",
+        "resume",
+        "predict",
+        "predict_sync",
+        "map",
+        "cancel",
+        "delete",
+        "close",
+    } | files | batches == set(methods(Client))
 
 
 def test_the_clients_know_every_final_status() -> None:

@@ -21,6 +21,7 @@ from async_inference_client.models import (
     Failure,
     File,
     Outcome,
+    Prediction,
     Progress,
     Request,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "File",
     "InferenceError",
     "Outcome",
+    "Prediction",
     "Progress",
     "Request",
     "SigV4",

@@ -20,7 +20,7 @@ from async_inference_client._pauses import Pauses
 from async_inference_client._responses import body_of, error_of, no_response, retry_after, unreadable
 from async_inference_client._steps import Call, Pause, Plan
 from async_inference_client.errors import ConnectionFailed, InferenceError, ResponseError, WaitTimeout
-from async_inference_client.models import Accepted, Request
+from async_inference_client.models import Accepted, Prediction, Request
 
 RETRY_SECONDS = 30.0
 REQUEST_TIMEOUT_SECONDS = 30.0
@@ -102,6 +102,15 @@ class Operations:
         if response.status_code != 202 or not isinstance(found, dict) or not isinstance(found.get("request_id"), str):
             raise unreadable(response, "202 and a request_id were expected")
         return Accepted(found["request_id"], str(found.get("model") or model or ""), key, retry_after(response))
+
+    def predict_sync(self, value: Any, *, model: str) -> Plan[Prediction]:
+        """Send an input to a model's synchronous route, once: who waits for the answer decides about another try."""
+        path, headers = f"/models/{quote(model, safe='')}/predict", {"Content-Type": "application/json"}
+        response = yield from self.once(Call("POST", path, self.request_timeout, encoded(value), headers), None)
+        found = body_of(response)
+        if not isinstance(found, dict) or "result" not in found:
+            raise unreadable(response, "a result was expected")
+        return Prediction(str(found.get("model") or model), str(found.get("model_version") or ""), found["result"])
 
     def get(self, request_id: str) -> Plan[Request]:
         """The request as it is now."""

@@ -26,7 +26,7 @@ from async_inference_client._transfers import delete, download, download_bytes, 
 from async_inference_client._turns import Turns
 from async_inference_client.batch import AsyncBatch
 from async_inference_client.errors import InferenceError
-from async_inference_client.models import Accepted, File, Outcome, Request
+from async_inference_client.models import Accepted, File, Outcome, Prediction, Request
 
 T = TypeVar("T")
 
@@ -74,6 +74,10 @@ class AsyncClient:
             value, model=model, idempotency_key=idempotency_key, webhook=webhook, retry_seconds=retry_seconds
         )
         return await self._run(plan)
+
+    async def predict_sync(self, value: Any, *, model: str) -> Prediction:
+        """As `Client.predict_sync`."""
+        return await self._run(self._operations.predict_sync(value, model=model))
 
     async def get(self, request_id: str) -> Request:
         """As `Client.get`."""

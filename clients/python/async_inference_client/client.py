@@ -25,7 +25,7 @@ from async_inference_client._sync import outcomes, run
 from async_inference_client._transfers import delete, download, download_bytes, result, upload
 from async_inference_client._turns import Turns
 from async_inference_client.batch import Batch
-from async_inference_client.models import Accepted, File, Outcome, Request
+from async_inference_client.models import Accepted, File, Outcome, Prediction, Request
 
 T = TypeVar("T")
 
@@ -103,6 +103,17 @@ class Client:
             value, model=model, idempotency_key=idempotency_key, webhook=webhook, retry_seconds=retry_seconds
         )
         return self._run(plan)
+
+    def predict_sync(self, value: Any, *, model: str) -> Prediction:
+        """Send an input to the synchronous route of a model that has one, once, and return its answer.
+
+        Raises:
+            PredictionTimeout, Busy, ModelNotLoaded, ResultTooLarge: `submit` may have success with the same input.
+            InvalidInput, ModelError, ...: see `errors`.
+            ConnectionFailed, GatewayError: there is no answer of the model.
+            UnencodableInput: it is not JSON.
+        """
+        return self._run(self._operations.predict_sync(value, model=model))
 
     def get(self, request_id: str) -> Request:
         """Get a request as it is now.

@@ -164,6 +164,7 @@ class Problem(ResponseError):
         type: what to compare, as text.
         title: for people.
         detail: for people.
+        async_url: of a synchronous prediction: where `submit` may have success with the same input; else None.
     """
 
     TYPE: ClassVar[str] = ""
@@ -174,6 +175,7 @@ class Problem(ResponseError):
         self.title = str(self.body.get("title") or "")
         self.detail = str(self.body.get("detail") or "")
         self.request_id = self.body.get("request_id")
+        self.async_url = self.body.get("async_url")
 
 
 class NotJson(Problem):
@@ -319,6 +321,38 @@ class Unavailable(Problem):
     retryable = True
 
 
+class ModelError(Problem):
+    """Of a synchronous prediction: the model failed with this input."""
+
+    TYPE = "/problems/model-error"
+
+
+class ModelNotLoaded(Problem):
+    """Of a synchronous prediction: the model could not be loaded."""
+
+    TYPE = "/problems/model-not-loaded"
+    retryable = True
+
+
+class PredictionTimeout(Problem):
+    """Of a synchronous prediction: there was no result in time."""
+
+    TYPE = "/problems/timeout"
+
+
+class Busy(Problem):
+    """Of a synchronous prediction: as many calls wait for the process as may."""
+
+    TYPE = "/problems/busy"
+    retryable = True
+
+
+class ResultTooLarge(Problem):
+    """Of a synchronous prediction: the result is larger than its response may be."""
+
+    TYPE = "/problems/result-too-large"
+
+
 PROBLEMS: Mapping[str, type[Problem]] = {
     kind.TYPE: kind
     for kind in (
@@ -344,9 +378,14 @@ PROBLEMS: Mapping[str, type[Problem]] = {
         IdempotencyKeyReused,
         InternalError,
         Unavailable,
+        ModelError,
+        ModelNotLoaded,
+        PredictionTimeout,
+        Busy,
+        ResultTooLarge,
     )
 }
-"""The class of each type of docs/api.md."""
+"""The class of each type of docs/api.md and docs/sync.md."""
 
 
 class WaitTimeout(InferenceError):

@@ -38,6 +38,21 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer of a synchronous prediction.
+
+    Attributes:
+        model: the name of the model.
+        model_version: of the process that predicted.
+        result: the model's output, with its files as base64.
+    """
+
+    model: str
+    model_version: str
+    result: Any
+
+
+@dataclass(frozen=True, slots=True)
 class Failure:
     """Why an attempt failed.
 
