@@ -215,7 +215,9 @@ def _models(_: HttpRequest) -> dict[str, Any]:
 
 
 def _model(request: HttpRequest) -> dict[str, Any]:
-    return respond(200, service.model(request.path["model"]))
+    model = service.model(request.path["model"])
+    sync_url = f"/models/{model['name']}/predict" if model["name"] in settings.deployed.sync else None
+    return respond(200, {**model, "sync_url": sync_url})
 
 
 def _erase(request: HttpRequest) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -25,6 +26,12 @@ ROUTES = frozenset(OPERATIONS)
 
 OPEN_ROUTES = frozenset(route for route, operation in OPERATIONS.items() if operation.get("security") == [])
 """Routes that need no credentials."""
+
+
+def copy_descriptions(folder: Path) -> None:
+    """Copy what Terraform takes routes from."""
+    for name in (PATH.name, "sync_openapi.json"):
+        shutil.copy(PATH.with_name(name), folder)
 
 
 def resolve(node: Any) -> Any:

@@ -45,6 +45,7 @@ def rights(
     api_keys: bool = False,
     sources: Mapping[str, Sequence[str]] | None = None,
     results: str | None = None,
+    sync: Sequence[str] = (),
 ) -> Rights:
     """The rights of every role of a stack. A right that is added, removed or widened must be changed here too.
 
@@ -59,6 +60,7 @@ def rights(
         api_keys: callers have API keys.
         sources: worker -> the places of objects that triggers take for it, as `bucket/prefix`; None: no triggers.
         results: the place that triggers write results to, as `bucket/prefix`.
+        sync: the workers that have a synchronous function.
     """
     queues = f"arn:aws:sqs:{region}:{account}:{prefix}-"
     table = f"arn:aws:dynamodb:{region}:{account}:table/{prefix}-requests"
@@ -164,14 +166,18 @@ def rights(
         objects = {f"arn:aws:s3:::{place}*" for place in places}
         roles[f"worker-{worker}"].append(({"s3:GetObject", "s3:GetObjectVersion"}, objects))
         roles[f"worker-{worker}"] += [({"s3:ListBucket"}, {_listed(place)}) for place in places]
+    roles |= {f"sync-{worker}": [] for worker in sync}
     for role, statements in roles.items():
-        if role.startswith("worker-") and artifact:
+        if role.startswith(("worker-", "sync-")) and artifact:
             bucket = f"arn:aws:s3:::{artifact[0]}"
             statements.append(({"s3:GetObject"}, {f"{bucket}/{artifact[1]}"}))
             statements.append(({"s3:ListBucket"}, {under(bucket, "s3:prefix", artifact[1])}))
-        if role.startswith("worker-") and artifact_key:
+        if role.startswith(("worker-", "sync-")) and artifact_key:
             statements.append(({"kms:Decrypt"}, {via(artifact_key, "s3", region)}))
-        if key:
+        if role.startswith("sync-"):
+            if key and artifact:
+                statements.append(({"kms:Decrypt"}, {via(key, "s3", region)}))
+        elif key:
             services = {
                 "sweeper": {"dynamodb", "sqs"} if secret else {"dynamodb"},
                 "authorizer": {"dynamodb"},

@@ -19,6 +19,7 @@ from scripts.deployment.versions import Rollouts, Versions
 
 API = "api"
 WORKER = "worker/"
+SYNC = "sync/"
 
 
 def hold(environment: str, config: EnvironmentConfig) -> None:
@@ -63,9 +64,13 @@ def _role(environment: str, outputs: Mapping[str, Any], args: argparse.Namespace
     if sum(each is not None for each in (args.model, args.pool, args.function)) > 1:
         raise CommandError("name one of MODEL, POOL and FUNCTION", 2)
     if args.function is not None:
-        if args.function != API:
-            raise CommandError(f"FUNCTION={args.function}: it can only be {API}; for a worker set MODEL or POOL", 2)
-        return API
+        able = [role for role in sorted(outputs["function_names"]) if role == API or role.startswith(SYNC)]
+        if args.function not in able:
+            known = ", ".join(able)
+            raise CommandError(
+                f"FUNCTION={args.function}: it must be one of {known}; for a worker set MODEL or POOL", 2
+            )
+        return str(args.function)
     if args.pool is not None and args.pool not in pools:
         raise CommandError(f"{environment} has no pool {args.pool}: it has {', '.join(sorted(pools)) or 'none'}", 2)
     for pool, models in pools.items():
@@ -121,7 +126,7 @@ def main() -> int:
         raise CommandError("which function? MODEL=name, POOL=name or FUNCTION=api; `make versions` lists them", 2)
     rollouts = _rollouts(args.env, outputs)
     names: Mapping[str, str] = outputs["function_names"]
-    roles = [chosen] if chosen else [role for role in sorted(names) if role == API or role.startswith(WORKER)]
+    roles = [chosen] if chosen else [role for role in sorted(names) if role == API or role.startswith((WORKER, SYNC))]
     found = {role: _read(rollouts, names[role]) for role in roles}
     if args.command == "versions":
         show(outputs, found)

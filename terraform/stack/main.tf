@@ -20,7 +20,7 @@ locals {
   )
 
   # Those of functions of their own.
-  extra_routes = {}
+  extra_routes = merge(local.sync_routes)
 
   # Those that the description asks no credentials for.
   opened_paths = local.api.docs == "open" ? ["/openapi.json"] : []
@@ -34,7 +34,7 @@ module "container_registry" {
   source = "../modules/container_registry"
 
   name          = "${var.name_prefix}-worker"
-  function_arns = ["arn:${local.partition}:lambda:${local.region_and_account}:function:${var.name_prefix}-worker-*"]
+  function_arns = [for kind in concat(["worker"], length(local.sync) == 0 ? [] : ["sync"]) : "arn:${local.partition}:lambda:${local.region_and_account}:function:${var.name_prefix}-${kind}-*"]
   force_delete  = !var.deletion_protection
   kms_key_arn   = var.kms_key_arn
 }
@@ -152,7 +152,7 @@ module "api" {
       open_paths   = local.opened_paths
       memory_mb    = local.other_memory_mb
       architecture = var.architecture
-      sync         = []
+      sync         = local.sync_models
     })
   })
 

@@ -25,8 +25,9 @@ module "monitoring" {
   webhook_dead_letter_queue = one(module.webhooks[*].dead_letter_queue_name)
   intake_dead_letter_queue  = one(module.triggers[*].dead_letter_queue_name)
 
-  functions = merge(local.function_names, concat(module.webhooks[*].function_names, module.triggers[*].function_names)...)
-  api_id    = module.http_api.id
+  functions      = merge(local.function_names, concat(module.webhooks[*].function_names, module.triggers[*].function_names)...)
+  sync_functions = local.sync_names
+  api_id         = module.http_api.id
 
   error_codes            = local.error_codes
   sweeper_schedule       = local.sweeper.schedule

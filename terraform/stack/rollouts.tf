@@ -2,7 +2,7 @@
 # everybody's plan agrees: `make promote` and `make rollback` write them, and an apply before a new canary.
 
 locals {
-  canaries = merge({ api = local.api.canary }, { for worker, settings in local.worker_settings : "worker-${worker}" => settings.canary })
+  canaries = merge({ api = local.api.canary }, { for worker, settings in local.worker_settings : "worker-${worker}" => settings.canary }, { for worker in keys(local.sync) : "sync-${worker}" => null })
 
   # Who has one, from the settings alone: read where nothing that depends on images_from_parameters may be.
   with_canary = concat(

@@ -33,8 +33,10 @@ locals {
     vpc        = { subnet_ids = "a list", security_group_ids = "a list" }
     triggers   = { bucket = "a string", caller = "a string", place = "a string", webhook = "a string", results = "an object", kms_key_arn = "a string" }
     webhooks   = { secret_arn = "a string", secret_kms_key_arn = "a string", default_url = "a string" }
+    sync       = { memory_mb = "a number", max_batch_items = "a number", reserved_concurrency = "a number" }
     models = {
       pool                 = "a string"
+      sync                 = "an object"
       source               = "a string"
       models_dir           = "a string"
       artifact             = "a string"
@@ -46,6 +48,7 @@ locals {
       reserved_concurrency = "a number"
     }
     pools = {
+      sync                 = "an object"
       package              = "an object"
       memory_mb            = "a number"
       timeout_seconds      = "a number"
@@ -85,7 +88,7 @@ locals {
     warmer    = { environments = 1, schedule = "rate(5 minutes)" }
   }
   warmth = {
-    for function, given in merge({ api = local.api.warmth }, { for name, worker in local.worker_settings : "worker-${name}" => worker.warmth }) :
+    for function, given in merge({ api = local.api.warmth }, { for name, worker in local.worker_settings : "worker-${name}" => worker.warmth }, { for name, sync in local.sync : "sync-${name}" => sync.warmth }) :
     function => merge(given, {
       for way, known in local.warmth_defaults :
       way => merge(known, { for key, value in given[way] : key => value if value != null }) if try(given[way], null) != null

@@ -16,6 +16,8 @@ variable "models" {
     { provisioned = n }, { scheduled = { concurrency, start, stop, timezone } }, { tracking = { min, max, target } },
     { snap_start = true } and { warmer = { environments, schedule } }; the last two go together, too. canary: the share of the
     invocations that a new version gets until `make promote`, as 0.1; 0 is all at once.
+    sync: also predict for callers that wait, by a function of its own and POST /models/{model}/predict: {}, or memory_mb (the
+    worker's), timeout_seconds (29), max_batch_items (the manifest's batch_size), reserved_concurrency and warmth of that function.
   TEXT
   type        = any
   nullable    = false
@@ -95,6 +97,41 @@ variable "models" {
   validation {
     condition     = length(setintersection(keys(var.pools), keys(var.models))) == 0
     error_message = "pools: ${join(", ", setintersection(keys(var.pools), keys(var.models)))} is the name of a model too. Queues and functions are named after both: give the pool another name."
+  }
+
+  validation {
+    condition = length(flatten([for settings in merge(var.models, var.pools) : [for key in try(keys(settings.sync), []) : key if !contains(keys(local.defaults.sync), key)]])) == 0
+    error_message = "sync: ${join(", ", flatten([
+      for name, settings in merge(var.models, var.pools) : [for key in try(keys(settings.sync), []) : "${name}.sync has ${key}" if !contains(keys(local.defaults.sync), key)]
+    ]))}, which is no setting. There are ${join(", ", keys(local.defaults.sync))}."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for settings in merge(var.models, var.pools) : [for key, value in try(merge(settings.sync), local.no_settings) : try(contains(local.kinds.sync[key], lookup(local.kind_of, substr(jsonencode(value), 0, 1), "a number")), true)]
+    ]))
+    error_message = "sync: ${join(", ", flatten([for name, settings in merge(var.models, var.pools) : [
+      for key, value in try(merge(settings.sync), local.no_settings) : "${name}.sync.${key} must be ${join(" or ", local.kinds.sync[key])}"
+      if !try(contains(local.kinds.sync[key], lookup(local.kind_of, substr(jsonencode(value), 0, 1), "a number")), true)
+    ]]))}."
+  }
+
+  validation {
+    condition = length(flatten([for settings in merge(var.models, var.pools) : [
+      for key, value in try(merge(settings.sync.warmth), local.no_settings) : [for path in concat([key], try([for inner in keys(value) : "${key}.${inner}"], [])) : path if !contains(local.warmth_keys, path)]
+    ]])) == 0
+    error_message = "sync: ${join(", ", flatten([for name, settings in merge(var.models, var.pools) : [
+      for key, value in try(merge(settings.sync.warmth), local.no_settings) : [for path in concat([key], try([for inner in keys(value) : "${key}.${inner}"], [])) : "${name}.sync.warmth.${path}" if !contains(local.warmth_keys, path)]
+    ]]))}, which is no setting. There are ${join(", ", local.warmth_keys)}."
+  }
+
+  validation {
+    condition = alltrue([for settings in merge(var.models, var.pools) : try(
+      settings.sync.timeout_seconds >= 3 && settings.sync.timeout_seconds <= 29 && floor(settings.sync.timeout_seconds) == settings.sync.timeout_seconds, true
+    )])
+    error_message = "sync: timeout_seconds must be a whole number from 3 to 29, since an HTTP API ends every call at 30 s; what takes longer is submitted asynchronously. Given are ${join(", ", [
+      for name, settings in merge(var.models, var.pools) : "${name}.sync.timeout_seconds = ${settings.sync.timeout_seconds}" if can(settings.sync.timeout_seconds + 0)
+    ])}."
   }
 
   # These two reach the queue's module as well, whose messages can't name the model. The worker's module checks the rest.

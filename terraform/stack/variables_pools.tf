@@ -8,7 +8,8 @@ variable "pools" {
     and loaded again. timeout_seconds: twice the longest of their manifests. batch_size, batch_window_seconds: of its queue; each
     model is predicted in batches of its manifest's batch_size at most. package: { zip = { path, handler, runtime } } or
     { image = { uri, command } } by digest, when not the built zip. read_buckets, read_kms_key_arns, environment,
-    maximum_concurrency, reserved_concurrency, warmth, canary, ephemeral_storage_mb: of its function, as in `models`.
+    maximum_concurrency, reserved_concurrency, warmth, canary, ephemeral_storage_mb: of its function, as in `models`. sync: of
+    all its models, by one function, as in `models`.
   TEXT
   type        = any
   default     = {}

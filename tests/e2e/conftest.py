@@ -100,7 +100,7 @@ def tree(folder: Path, emulator: Emulator) -> Path:
     ignored = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*_override.tf*", "tests")
     shutil.copytree(ROOT / "terraform", tree / "terraform", ignore=ignored, dirs_exist_ok=True)
     (tree / "lambda").mkdir(exist_ok=True)
-    shutil.copy(openapi.PATH, tree / "lambda")
+    openapi.copy_descriptions(tree / "lambda")
     shutil.copytree(MODELS, tree / "worker" / "models", dirs_exist_ok=True)
     packages = build(tree / "build" / "packages", [MODELS, E2E_MODELS])
     for source in ("faulty", "hanging"):

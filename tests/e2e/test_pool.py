@@ -73,7 +73,7 @@ def fifty(tmp_path_factory: pytest.TempPathFactory, provider_binary: Path) -> It
     ignored = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*_override.tf*", "tests")
     shutil.copytree(ROOT / "terraform", tree / "terraform", ignore=ignored)
     (tree / "lambda").mkdir()
-    shutil.copy(openapi.PATH, tree / "lambda")
+    openapi.copy_descriptions(tree / "lambda")
     write_models(models)
     config = EnvironmentConfig(
         "x86_64", {name: ConfiguredModel(name, models / name, pool="experiments") for name in MODELS}

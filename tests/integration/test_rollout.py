@@ -102,7 +102,7 @@ def test_all_canaries_are_promoted(
         (("--model", "trials"), "dev has no worker of a model trials: it has mine"),
         (("--model", "first"), "first is in the pool trials, whose worker runs first, second: set POOL=trials"),
         (("--pool", "mine"), "dev has no pool mine: it has trials"),
-        (("--function", "sweeper"), "it can only be api"),
+        (("--function", "sweeper"), "it must be one of api; for a worker set MODEL or POOL"),
         (("--pool", "trials", "--model", "mine"), "name one of MODEL, POOL and FUNCTION"),
     ],
 )
@@ -112,6 +112,16 @@ def test_what_is_no_function_is_told_with_those_that_there_are(
     with pytest.raises(CommandError, match=said) as failed:
         command("rollback", *arguments)
     assert failed.value.code == 2
+
+
+def test_a_synchronous_function_is_named_by_its_role(
+    command: Rollout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = terraform.outputs("dev")["function_names"]
+    outputs = terraform.outputs("dev") | {"function_names": {"sync/mine": names["worker/mine"]}}
+    monkeypatch.setattr(terraform, "outputs", lambda _: outputs)
+    assert command("versions", "--function", "sync/mine") == 0
+    assert "FUNCTION=sync/mine" in capsys.readouterr().out
 
 
 def test_a_function_that_was_deleted_by_hand_is_told(command: Rollout, monkeypatch: pytest.MonkeyPatch) -> None:

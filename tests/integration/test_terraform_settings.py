@@ -19,6 +19,7 @@ from inference.settings import (
     ResultsSettings,
     Settings,
     SweeperSettings,
+    SyncSettings,
     WorkerSettings,
 )
 from inference.store.payloads import MAX_MESSAGE_BYTES, REFERABLE_MS
@@ -30,9 +31,9 @@ from worker.payloads import MAX_DEPTH
 
 TERRAFORM = Path(__file__).resolve().parents[2] / "terraform"
 STACK = TERRAFORM / "stack"
-OPTIONAL = {"MODEL_ARTIFACTS", "METRICS_ENVIRONMENT", "POOL", "WEBHOOKS", "WEBHOOK_QUEUE_URL"}
-"""Set where a model has one, where metrics are on, for a pool, and where the deployment has webhooks; every other
-setting is required."""
+OPTIONAL = {"MODEL_ARTIFACTS", "METRICS_ENVIRONMENT", "POOL", "WEBHOOKS", "WEBHOOK_QUEUE_URL", "MAX_BATCH_ITEMS"}
+"""Set where a model has one, where metrics are on, for a pool, where the deployment has webhooks, and where `sync` says
+so; every other setting is required."""
 
 
 def names_in(text: str) -> set[str]:
@@ -59,6 +60,7 @@ def block(file: Path, start: str) -> str:
         (TERRAFORM / "modules" / "triggers" / "main.tf", 'module "intake"', IntakeSettings),
         (TERRAFORM / "modules" / "triggers" / "main.tf", 'module "results"', ResultsSettings),
         (TERRAFORM / "modules" / "worker" / "main.tf", "", WorkerSettings),
+        (TERRAFORM / "modules" / "sync" / "main.tf", "", SyncSettings),
     ],
     ids=[
         "api",
@@ -71,6 +73,7 @@ def block(file: Path, start: str) -> str:
         "intake",
         "results",
         "worker",
+        "sync",
     ],
 )
 def test_the_environment_is_what_the_settings_read(file: Path, start: str, settings: type[Settings]) -> None:

@@ -94,6 +94,37 @@ def test_each_function_has_exactly_its_rights(plan_of: PlanOf, settings: Any, mo
         assert all(right in found[role] for right in allowed), f"{role}: {found[role]}"
 
 
+def test_a_synchronous_function_may_read_its_artifact_and_nothing_else(plan_of: PlanOf) -> None:
+    read = {"artifact": "s3://models/all/1.onnx", "read_kms_key_arns": [ARTIFACT_KEY]}
+    models = {
+        "with-artifact": {"source": "sentiment", **read, "sync": {}},
+        "plain": {"source": "sentiment", "sync": {}},
+    }
+    plan = plan_of("dev", models=models, default_model="plain", kms_key_arn=KEY)
+    found = plan.rights()
+    own = {"key": KEY, "sync": ["with-artifact"], "artifact": ("models", "all/1.onnx"), "artifact_key": ARTIFACT_KEY}
+    expected = rights("inference-dev", REGION, ACCOUNT, [], **own)["sync-with-artifact"]
+    assert sorted(map(str, found["sync-with-artifact"])) == sorted(map(str, expected))
+    assert found["sync-plain"] == rights("inference-dev", REGION, ACCOUNT, [], sync=["plain"])["sync-plain"]
+
+
+def test_each_model_with_sync_has_its_routes_and_a_function_with_time_to_answer(plan_of: PlanOf) -> None:
+    models = {"one": {"source": "sentiment", "sync": {"timeout_seconds": 12}}, "two": {"source": "sentiment"}}
+    plan = plan_of("dev", models=models, default_model="one")
+    routes = plan.of("aws_apigatewayv2_route").values()
+    added = {route["route_key"]: route["authorization_type"] for route in routes if "/models/one" in route["route_key"]}
+    assert added == dict.fromkeys(
+        ("POST /models/one/predict", "POST /models/one/batch", "GET /models/one/health"), "AWS_IAM"
+    )
+    assert not any("/models/two" in route["route_key"] for route in routes)
+    (function,) = (
+        each for each in plan.of("aws_lambda_function").values() if each["function_name"] == "inference-dev-sync-one"
+    )
+    assert (function["timeout"], function["handler"]) == (12, "worker.sync.handler.handler")
+    (policy,) = plan.of("aws_ecr_repository_policy").values()
+    assert ":function:inference-dev-sync-*" in policy["policy"], "Lambda pulls its image too"
+
+
 def test_a_webhook_is_sent_again_where_there_are_webhooks(plan_of: PlanOf) -> None:
     routes = plan_of("dev", *MODELS, webhooks={"secret_arn": SECRETS[0]}).of("aws_apigatewayv2_route").values()
     assert {route["route_key"] for route in routes} == openapi.ROUTES

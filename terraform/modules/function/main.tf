@@ -17,6 +17,7 @@ locals {
     "arn", data.aws_partition.current.partition, "lambda", data.aws_service.logs.region,
     data.aws_caller_identity.current.account_id, "function", var.name,
   ])
+  uses_key = var.key == null ? false : length(var.key.decrypts_by) + length(var.key.encrypts_by) > 0
 }
 
 # Terraform owns the group: Lambda would create one without retention, and the role would need the permission for it.
@@ -76,7 +77,7 @@ resource "aws_iam_role_policy" "tracing" {
 
 # Only by way of the services that the function calls. Logs are encrypted by CloudWatch Logs, by right of the key's policy.
 data "aws_iam_policy_document" "key" {
-  count = var.key == null ? 0 : 1
+  count = local.uses_key ? 1 : 0
 
   dynamic "statement" {
     for_each = { for action, services in { "kms:Decrypt" = var.key.decrypts_by, "kms:GenerateDataKey" = var.key.encrypts_by } : action => services if length(services) > 0 }
@@ -95,7 +96,7 @@ data "aws_iam_policy_document" "key" {
 }
 
 resource "aws_iam_role_policy" "key" {
-  count = var.key == null ? 0 : 1
+  count = local.uses_key ? 1 : 0
 
   name   = "key"
   role   = aws_iam_role.this.id

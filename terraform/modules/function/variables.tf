@@ -151,7 +151,7 @@ variable "log_retention_days" {
 }
 
 variable "key" {
-  description = "KMS key that encrypts the function's log and what it reads and writes: by way of which services, such as sqs, it decrypts and encrypts. null is AWS's own keys."
+  description = "KMS key that encrypts the function's log and what it reads and writes: by way of which services, such as sqs, it decrypts and encrypts; of none, only its log is encrypted. null is AWS's own keys."
   type = object({
     arn         = string
     decrypts_by = list(string)

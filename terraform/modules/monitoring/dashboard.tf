@@ -18,10 +18,10 @@ locals {
     "API: latency (ms)" = [for stat in ["p50", "p99"] :
       ["AWS/ApiGateway", "Latency", "ApiId", var.api_id, { stat = stat, label = stat }]
     ]
-    "Functions: throttles" = [for name in concat(compact(values(var.functions)), values(var.workers)[*].function) :
+    "Functions: throttles" = [for name in concat(compact(values(var.functions)), values(var.sync_functions), values(var.workers)[*].function) :
       ["AWS/Lambda", "Throttles", "FunctionName", name, { stat = "Sum", label = name }]
     ]
-    "Functions: errors" = [for name in concat(compact(values(var.functions)), values(var.workers)[*].function) :
+    "Functions: errors" = [for name in concat(compact(values(var.functions)), values(var.sync_functions), values(var.workers)[*].function) :
       ["AWS/Lambda", "Errors", "FunctionName", name, { stat = "Sum", label = name }]
     ]
     "Queues: age of the oldest message (s)" = [for name, worker in var.workers :

@@ -17,6 +17,7 @@ locals {
   alarmed_workers = { for name, worker in var.workers : name => worker if var.alarms && worker.alarms }
   alarmed_functions = !var.alarms ? {} : merge(
     { for role, name in var.functions : replace(role, "_", "-") => name if name != null },
+    { for name, function in var.sync_functions : "sync-${name}" => function },
     { for name, worker in local.alarmed_workers : "worker-${name}" => worker.function },
   )
 

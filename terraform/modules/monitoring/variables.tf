@@ -82,6 +82,12 @@ variable "functions" {
   nullable = false
 }
 
+variable "sync_functions" {
+  description = "Names of the synchronous functions, by model or pool."
+  type        = map(string)
+  nullable    = false
+}
+
 variable "api_id" {
   description = "Id of the HTTP API."
   type        = string

@@ -13,6 +13,11 @@ output "role_arn" {
   value       = module.function.role_arn
 }
 
+output "read_policy" {
+  description = "What the worker may read in S3 for its models, as JSON; null is nothing."
+  value       = one(data.aws_iam_policy_document.read[*].json)
+}
+
 output "models" {
   description = "Names of the models that the version that serves has; who reads them waits until it does."
   value       = keys(jsondecode(module.function.environment.MODELS))

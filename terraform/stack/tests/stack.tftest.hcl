@@ -18,7 +18,7 @@ run "one_model" {
   }
 
   assert {
-    condition     = jsonencode(jsondecode(module.api.environment.DEPLOYED)) == jsonencode({ architecture = "x86_64", authorizer = "AWS_IAM", memory_mb = {}, open_paths = [], without = ["/requests/{request_id}/webhook", "/batches/{batch_id}/webhook"] })
+    condition     = jsonencode(jsondecode(module.api.environment.DEPLOYED)) == jsonencode({ architecture = "x86_64", authorizer = "AWS_IAM", memory_mb = {}, open_paths = [], sync = [], without = ["/requests/{request_id}/webhook", "/batches/{batch_id}/webhook"] })
     error_message = "the api function must know what is deployed"
   }
 
@@ -94,6 +94,46 @@ run "one_model" {
   assert {
     condition     = jsonencode(local.upload_origins) == jsonencode(["https://mockapi.execute-api.eu-west-1.amazonaws.com"])
     error_message = "the page GET /docs, and no page of another origin, must be able to upload"
+  }
+}
+
+run "synchronous" {
+  variables {
+    models = {
+      sentiment = { models_dir = "tests/models", sync = {}, artifact = "s3://models/1.onnx" }
+      first     = { models_dir = "tests/models", source = "tiny", pool = "experiments" }
+      second    = { models_dir = "tests/models", source = "tiny", pool = "experiments" }
+      third     = { models_dir = "tests/models", source = "tiny" }
+    }
+    pools      = { experiments = { sync = { memory_mb = 512, timeout_seconds = 10, warmth = { warmer = {} } } } }
+    monitoring = { alarms = true }
+  }
+
+  assert {
+    condition = toset(keys(local.sync_routes)) == toset(flatten([for name in ["sentiment", "first", "second"] : [
+      "POST /models/${name}/predict", "POST /models/${name}/batch", "GET /models/${name}/health",
+    ]]))
+    error_message = "each model whose worker has sync, and no other, must have the routes"
+  }
+
+  assert {
+    condition     = local.sync_routes["POST /models/first/predict"].function.name == "inference-test-sync-experiments" && local.sync_routes["POST /models/second/batch"].function.name == "inference-test-sync-experiments" && local.sync_routes["GET /models/sentiment/health"].function.name == "inference-test-sync-sentiment" && !anytrue([for route in values(local.sync_routes) : route.open])
+    error_message = "a pool's function must serve all its models, and nobody may call it without credentials"
+  }
+
+  assert {
+    condition     = local.sync["sentiment"].memory_mb == 3008 && local.sync["sentiment"].timeout_seconds == 29 && local.sync["experiments"].memory_mb == 512 && local.warmth["sync-experiments"].warmer.environments == 1
+    error_message = "what sync does not say must be the worker's, or a default"
+  }
+
+  assert {
+    condition     = jsonencode(jsondecode(module.api.environment.DEPLOYED).sync) == jsonencode(["first", "second", "sentiment"])
+    error_message = "the api function must describe the routes"
+  }
+
+  assert {
+    condition     = output.deployment.function_names["sync/experiments"] == "inference-test-sync-experiments" && contains(output.deployment.monitoring.alarms, "inference-test-sync-sentiment-throttles")
+    error_message = "the functions must be told, and their throttles be seen"
   }
 }
 

@@ -1002,3 +1002,44 @@ run "invalid_triggers_too_long" {
     triggers = { for number in range(40) : "uploads-of-many-users-${number}" => { models = ["picture"], caller = "key:somebody", prefix = "in/${number}/" } }
   }
 }
+
+run "sync_misspelt" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    # no such setting
+    models = { sentiment = { models_dir = "tests/models", sync = { memory = 512 } } }
+  }
+}
+
+run "sync_of_another_kind" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    # a text
+    models = { sentiment = { models_dir = "tests/models", sync = { memory_mb = "large" } } }
+  }
+}
+
+run "sync_warmth_misspelt" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    # no such setting
+    models = { sentiment = { models_dir = "tests/models", sync = { warmth = { warm = 1 } } } }
+  }
+}
+
+run "sync_longer_than_the_api_waits" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    # 30 s
+    models = { sentiment = { models_dir = "tests/models", pool = "experiments" } }
+    pools  = { experiments = { sync = { timeout_seconds = 30 } } }
+  }
+}

@@ -15,6 +15,7 @@ variables {
   webhook_dead_letter_queue = null
   intake_dead_letter_queue  = null
   functions                 = { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper", batches = "inference-test-batches" }
+  sync_functions            = {}
   api_id                    = "mockapi"
   metrics                   = true
   error_codes               = ["invalid_input", "model_error", "out_of_memory"]
@@ -141,7 +142,13 @@ run "everything" {
 
 run "with_an_authorizer_and_webhooks" {
   variables {
-    functions = { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper", batches = "inference-test-batches", authorizer = "inference-test-authorizer", relay = "inference-test-relay", deliverer = "inference-test-deliverer" }
+    functions      = { api = "inference-test-api", dead_letters = "inference-test-dead-letters", sweeper = "inference-test-sweeper", batches = "inference-test-batches", authorizer = "inference-test-authorizer", relay = "inference-test-relay", deliverer = "inference-test-deliverer" }
+    sync_functions = { sentiment = "inference-test-sync-sentiment" }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.throttles["sync-sentiment"].dimensions == tomap({ FunctionName = "inference-test-sync-sentiment" }) && contains([for line in local.shared_graphs["Functions: errors"] : line[3]], "inference-test-sync-sentiment")
+    error_message = "a synchronous function's throttles and errors must be seen"
   }
 
   assert {

@@ -15,6 +15,7 @@ variables {
   webhook_dead_letter_queue = null
   intake_dead_letter_queue  = null
   functions                 = { api = "api", dead_letters = "dead-letters", sweeper = "sweeper", batches = "batches" }
+  sync_functions            = {}
   api_id                    = "mockapi"
   metrics                   = true
   error_codes               = ["model_error"]
