@@ -137,6 +137,8 @@ def test_an_object_is_read_as_it_was(system: System, bucket: str, kind: str) -> 
     assert (found.content, found.bytes) == (b"ir", 5)
     with pytest.raises(ObjectChanged):
         reader.get(key, pin=Pin(first.etag))
+    assert f"versionId={first.version_id}" in reader.download_link(key, 900, first.version_id)
+    assert "versionId" not in reader.download_link(key, 900)
     system.s3.delete_object(Bucket=BUCKET, Key=key, VersionId=first.version_id)
     assert reader.get(key, pin=first.pin) is None
 

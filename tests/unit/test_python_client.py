@@ -225,3 +225,13 @@ def test_an_error_comes_out_of_another_process_as_it_was(error: errors.Inference
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error)
     assert (str(again), again.args, vars(again)) == (str(error), error.args, vars(error))
+
+
+def test_what_became_of_an_object_has_a_request_of_each_model() -> None:
+    known = {"request_id": "b", "status": "succeeded", "result": {"width": 64}, "files": []}
+    document = {"request_id": "a", "status": "succeeded", "trigger": "uploads", "models": {"thumbnail": known}}
+    found = async_inference_client.Request.from_document(document)
+    assert found.final
+    assert found.models["thumbnail"].model == "thumbnail"
+    assert found.models["thumbnail"].unwrap() == {"width": 64}
+    assert found.model == ""

@@ -14,7 +14,8 @@ import pytest
 
 from inference import transitions
 from inference.references import owner_of, reference_to
-from inference.requests import Status, new_request_id
+from inference.requests import Message, Status, new_request_id
+from inference.sources import Source, input_reference
 from inference.store.payloads import JSON, MAX_RESULT_BYTES, message_of, request_key, upload_key
 from tests.unit.fakes import NOW, Fault
 from tests.unit.samples import a_record
@@ -22,6 +23,7 @@ from tests.unit.worker_harness import EchoModel, WorkerHarness
 from worker import files as worker_files
 from worker import payloads as worker_payloads
 from worker.model.errors import InputError
+from worker.payloads import WorkerPayloads
 
 PNG = b"\x89PNG" + bytes(range(256))
 OWNER = owner_of("anonymous")
@@ -385,3 +387,32 @@ class TestResults:
         harness.run()
         assert harness.error("a1")["message"] == "no face in it"
         assert harness.keys() == []
+
+
+class TestAnObjectOfATrigger:
+    SOURCE = Source("photos", "in/cat.png", "etag", 3, "1", "v1")
+
+    def message(self, source: Source) -> Message:
+        record = a_record("a1", source=source.to_json())
+        return message_of(record, {"text": "cat", "image": input_reference()})
+
+    def test_a_link_names_its_version(self) -> None:
+        harness = Harness()
+        payloads = WorkerPayloads(harness.bucket, lambda name: harness.bucket)
+        message = self.message(self.SOURCE)
+        value = payloads.with_links(payloads.resolve(message, {"image": "bytes"}), message, {"image": "bytes"}, 900)
+        assert value["image"] == {"$ref": "download:in/cat.png?versionId=v1"}
+
+    def test_without_versions_there_is_no_link(self) -> None:
+        payloads = WorkerPayloads(Harness().bucket, lambda name: pytest.fail(name))
+        message = self.message(self.SOURCE._replace(version_id=None))
+        with pytest.raises(worker_payloads.InputUnavailable, match="bucket without versions"):
+            payloads.with_links(payloads.resolve(message, {"image": "bytes"}), message, {"image": "bytes"}, 900)
+
+    def test_its_reference_means_nothing_in_a_document_that_was_uploaded(self) -> None:
+        harness = Harness(FileModel(image="bytes"))
+        upload = harness.upload(json.dumps({"text": "cat", "image": input_reference()}).encode(), JSON)
+        request_id = harness.submit(upload, uploads=[upload])
+        harness.run()
+        assert harness.error(request_id)["code"] == "invalid_input"
+        assert harness.file_model.got == []
