@@ -733,7 +733,7 @@ run "invalid_trigger_type" {
     }
     # a list
     triggers = {
-      uploads = { models = ["picture"], caller = "key:a", prefix = ["in/"] }
+      uploads = { models = ["picture"], caller = "key:a", suffix = ["in/"] }
     }
   }
 }
