@@ -46,6 +46,8 @@ def rights(
     sources: Mapping[str, Sequence[str]] | None = None,
     results: str | None = None,
     sync: Sequence[str] = (),
+    backends: Mapping[str, str] | None = None,
+    token_key: str | None = None,
 ) -> Rights:
     """The rights of every role of a stack. A right that is added, removed or widened must be changed here too.
 
@@ -61,6 +63,8 @@ def rights(
         sources: worker -> the places of objects that triggers take for it, as `bucket/prefix`; None: no triggers.
         results: the place that triggers write results to, as `bucket/prefix`.
         sync: the workers that have a synchronous function.
+        backends: the workers whose models run at GPU providers -> ARN of the provider's token.
+        token_key: ARN of the KMS key that encrypts the tokens.
     """
     queues = f"arn:aws:sqs:{region}:{account}:{prefix}-"
     table = f"arn:aws:dynamodb:{region}:{account}:table/{prefix}-requests"
@@ -167,6 +171,20 @@ def rights(
         roles[f"worker-{worker}"].append(({"s3:GetObject", "s3:GetObjectVersion"}, objects))
         roles[f"worker-{worker}"] += [({"s3:ListBucket"}, {_listed(place)}) for place in places]
     roles |= {f"sync-{worker}": [] for worker in sync}
+    tokens = backends or {}
+    if tokens:
+        roles["callbacks"] = [
+            ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {table}),
+            ({"s3:PutObject", "s3:DeleteObject"}, {f"{requests}/attempt-*"}),
+        ]
+    for worker, token in tokens.items():
+        roles[f"worker-{worker}"][1] = ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {table})
+        service = token.split(":")[2]
+        read = {"ssm": "ssm:GetParameter"}.get(service, "secretsmanager:GetSecretValue")
+        for role in (f"worker-{worker}", "callbacks"):
+            roles[role].append(({read}, {token}))
+            if token_key:
+                roles[role].append(({"kms:Decrypt"}, {via(token_key, service, token.split(":")[3])}))
     for role, statements in roles.items():
         if role.startswith(("worker-", "sync-")) and artifact:
             bucket = f"arn:aws:s3:::{artifact[0]}"
@@ -181,12 +199,13 @@ def rights(
             services = {
                 "sweeper": {"dynamodb", "sqs"} if secret else {"dynamodb"},
                 "authorizer": {"dynamodb"},
+                "callbacks": {"dynamodb"},
                 "dead-letters": {"sqs", "dynamodb"},
                 "relay": {"sqs", "dynamodb"},
                 "intake": {"sqs", "dynamodb"},
             }.get(role, {"sqs", "dynamodb", "s3"})
             statements.append(({"kms:Decrypt"}, {via(key, service, region) for service in services}))
-        if key and role.startswith("worker-"):
+        if key and (role.startswith("worker-") or role == "callbacks"):
             statements.append(({"kms:GenerateDataKey"}, {via(key, "s3", region)}))
     if key:
         for role in ("api", "batches"):

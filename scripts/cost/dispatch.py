@@ -8,13 +8,14 @@ from typing import Any
 
 from scripts.cost.prices import Line
 from scripts.cost.requests import ASSUMED_CALL_MS, ASSUMED_PLATFORM_LOG_BYTES, GB, function_lines
+from scripts.stack_defaults import defaults
 from worker.dispatch.delays import LookDelay
 
-MEMORY_MB = 256
+MEMORY_MB = 512
 TIMEOUT_SECONDS = 60
 """Of a dispatcher that is not in a plan."""
 
-POLL = LookDelay(2, 60)
+POLL = LookDelay(*(defaults("backend")["poll_seconds"][bound] for bound in ("min", "max")))
 """The default delays of looks."""
 
 ASSUMED_PROVIDER_MS = 300

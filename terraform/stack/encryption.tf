@@ -11,6 +11,7 @@ locals {
       encrypts_by = var.webhooks == null ? [] : ["sqs"]
     }
     batches    = { decrypts_by = ["dynamodb", "s3", "sqs"], encrypts_by = ["s3", "sqs"] }
+    callbacks  = { decrypts_by = ["dynamodb"], encrypts_by = ["s3"] }
     authorizer = { decrypts_by = ["dynamodb"], encrypts_by = [] }
   } : function => var.kms_key_arn == null ? null : merge({ arn = var.kms_key_arn }, uses) }
 }

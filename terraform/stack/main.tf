@@ -20,7 +20,10 @@ locals {
   )
 
   # Those of functions of their own.
-  extra_routes = merge(local.sync_routes)
+  extra_routes = merge(
+    local.sync_routes,
+    { for function in module.callbacks : local.callbacks_route => { open = true, function = function } },
+  )
 
   # Those that the description asks no credentials for.
   opened_paths = local.api.docs == "open" ? ["/openapi.json"] : []
@@ -57,7 +60,7 @@ module "request_queue" {
   worker_timeout_seconds = local.worker_settings[each.key].timeout_seconds
   batch_window_seconds   = local.worker_settings[each.key].batch_window_seconds
   dead_letter_queue_arn  = module.dead_letter_queue.arn
-  max_receive_count      = local.requests.max_receive_count
+  max_receive_count      = contains(local.backend_names, each.key) ? local.dispatcher_max_receive_count : local.requests.max_receive_count
   retention_seconds      = local.queue_retention_seconds
   sender_rule_arns       = []
   tls_only               = var.tls_only
@@ -73,6 +76,13 @@ module "worker" {
   label   = contains(keys(var.pools), each.key) ? "Pool ${each.key}" : "Model ${each.key}"
   models  = { for name, model in local.model_settings : name => { source = model.source, artifact = model.artifact } if local.worker_of[name] == each.key }
   package = local.worker_settings[each.key].package
+
+  backend = !contains(local.backend_names, each.key) ? null : {
+    settings          = local.backend_settings[each.key]
+    token_kms_key_arn = local.backends[each.key].token_kms_key_arn
+    api_url           = coalesce(var.api_url, module.http_api.url)
+    deadline_seconds  = local.requests.deadline_seconds
+  }
 
   read_buckets      = local.worker_settings[each.key].read_buckets
   read_kms_key_arns = local.worker_settings[each.key].read_kms_key_arns

@@ -19,13 +19,14 @@ locals {
   }
   missing_artifacts = [
     for name, path in local.artifact_paths : "${path} of ${name}"
-    if path == null ? false : local.model_settings[name].artifact == null && local.own_packages[local.worker_of[name]] == null && !fileexists(path)
+    if path == null ? false : local.model_settings[name].artifact == null && local.own_packages[local.worker_of[name]] == null && !contains(local.backend_names, name) && !fileexists(path)
   ]
 
   models = {
     for name, model in local.model_settings : name => merge(
       model,
       { for key in ["memory_mb", "timeout_seconds", "batch_size", "batch_window_seconds"] : key => coalesce(model[key], local.manifests[name][key]) },
+      { for key, value in local.dispatcher : key => coalesce(key == "memory_mb" ? model.memory_mb : null, value) if contains(local.backend_names, name) },
       { package = local.packages[name] },
     ) if model.pool == null
   }
@@ -63,9 +64,9 @@ locals {
     worker => contains(keys(var.pools), worker) ? "pool-${worker}.zip" : "worker-${local.model_settings[worker].source}.zip"
   }
 
-  # The worker's own package, else its image, else the zip that was built for it.
+  # A dispatcher's, or the worker's own package, else its image, else the zip that was built for it.
   packages = {
-    for worker, package in local.own_packages : worker => {
+    for worker, package in local.own_packages : worker => contains(local.backend_names, worker) ? { zip = merge(local.defaults.zip, local.dispatcher_package), image = null } : {
       zip = try(merge(local.defaults.zip, package.zip), package != null || contains(keys(local.images), worker) ? null : merge(
         local.defaults.zip, { path = "${local.packages_dir}/${local.built_zips[worker]}" }
       ))

@@ -26,6 +26,7 @@ locals {
     dead_letters = "${var.name_prefix}-dead-letters"
     sweeper      = "${var.name_prefix}-sweeper"
     batches      = "${var.name_prefix}-batches"
+    callbacks    = length(local.called_back) == 0 ? null : "${var.name_prefix}-callbacks"
     authorizer   = local.has_api_keys ? "${var.name_prefix}-authorizer" : null
   }
   batch_queue_name = "${var.name_prefix}-batches"

@@ -6,7 +6,7 @@ output "deployment" {
     queue_urls: by model; the models of a pool have one queue. dead_letter_queue_url: of all. pools: the models of each.
     webhook_dead_letter_queue_url: of the webhooks that could not be delivered; null without webhooks.
     function_names: by role, which is api, dead_letters, sweeper, batches, worker/<model or pool>, sync/<model or pool>, with webhooks relay and deliverer,
-      with triggers intake, results where a trigger writes some, and authorizer where there are API keys.
+      with triggers intake, results where a trigger writes some, with GPU providers callbacks, and authorizer where there are API keys.
     triggers: null without triggers; else for each its bucket, prefix, models, and results: bucket and prefix of what is written to S3, and
       the URL that CloudFront has for it. intake_queue_url, intake_dead_letter_queue_url: of their events.
     api_keys: their table, and for how many seconds a revoked one may work; null where the authorizer is another.
@@ -51,6 +51,7 @@ output "deployment" {
       },
       { for name, worker in module.worker : "worker/${name}" => worker.function_name },
       { for name, sync in module.sync : "sync/${name}" => sync.function.name },
+      { for callbacks in module.callbacks : "callbacks" => callbacks.name },
       { for authorizer in module.authorizer : "authorizer" => authorizer.name },
       concat(module.webhooks[*].function_names, module.triggers[*].function_names)...
     )

@@ -34,7 +34,19 @@ locals {
     triggers   = { bucket = "a string", caller = "a string", place = "a string", webhook = "a string", results = "an object", kms_key_arn = "a string" }
     webhooks   = { secret_arn = "a string", secret_kms_key_arn = "a string", default_url = "a string" }
     sync       = { memory_mb = "a number", max_batch_items = "a number", reserved_concurrency = "a number" }
+    backend = {
+      kind              = "a string"
+      url               = "a string"
+      api_url           = "a string"
+      endpoint          = "a string"
+      token_secret_arn  = "a string"
+      token_kms_key_arn = "a string"
+      gpu               = "a string"
+      run_seconds       = "a number"
+      start_seconds     = "a number"
+    }
     models = {
+      backend              = "an object"
       pool                 = "a string"
       sync                 = "an object"
       source               = "a string"
@@ -77,6 +89,9 @@ locals {
 
   # Used instead of a value that is not an object: checkov's parser does not support the literal.
   no_settings = {}
+
+  # What a model at a GPU provider has beside it: nothing else means anything to a dispatcher.
+  dispatched_model_keys = ["backend", "source", "models_dir", "memory_mb", "maximum_concurrency", "reserved_concurrency"]
 
   # What a pool's model has of its own; the rest belongs to the function, which is the pool's.
   pooled_model_keys = ["pool", "source", "models_dir", "artifact"]

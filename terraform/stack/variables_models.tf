@@ -7,6 +7,12 @@ variable "models" {
     defaults.json.
     pool: the one of `pools` that it runs in, with a queue and a worker in common; without one it has its own. A pool's model
     takes source, models_dir and artifact; its pool has the rest.
+    backend: the GPU provider that it runs at, instead of Lambda. kind: beam, cog, modal, replicate or runpod; url: where its own
+    server or app is, endpoint: RunPod's endpoint or Replicate's model; token_secret_arn: the secret that has the provider's token,
+    token_kms_key_arn: the key of one's own that encrypts it. poll_seconds: { min, max } between two looks; callbacks: whether the
+    provider calls when a run is over; api_url: of the provider's API, where it is not the usual one. gpu, run_seconds,
+    start_seconds: for `make cost`. What the manifest's `backend` says need not be repeated. Such a model takes no other settings
+    than source, models_dir, memory_mb, maximum_concurrency and reserved_concurrency.
     source: the model's folder, when it is not the name. models_dir: where that folder is, when not in worker/models.
     artifact: s3://bucket/key, when it is not in the package; #sha256=<hex> after it, when it is not the manifest's.
     package: { zip = { path, handler, runtime } } or { image = { uri, command } } by digest, when not the built zip.
@@ -73,6 +79,50 @@ variable "models" {
     error_message = "models: ${join(", ", flatten([for name, model in var.models : [
       for key, value in try(merge(model.warmth), local.no_settings) : [for path in concat([key], try([for inner in keys(value) : "${key}.${inner}"], [])) : "${name}.warmth.${path}" if !contains(local.warmth_keys, path)]
     ]]))}, which is no setting. There are ${join(", ", local.warmth_keys)}."
+  }
+
+  validation {
+    condition = alltrue([for model in values(var.models) : length(setsubtract(try(keys(model.backend), []), keys(local.defaults.backend))) == 0])
+    error_message = "models: ${join(", ", flatten([
+      for name, model in var.models : [for key in setsubtract(try(keys(model.backend), []), keys(local.defaults.backend)) : "${name}.backend has ${key}"]
+    ]))}, which is no setting. There are ${join(", ", keys(local.defaults.backend))}."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for model in values(var.models) : [for key, value in try(merge(model.backend), local.no_settings) : try(contains(local.kinds.backend[key], lookup(local.kind_of, substr(jsonencode(value), 0, 1), "a number")), true)]
+    ]))
+    error_message = "models: ${join(", ", flatten([for name, model in var.models : [
+      for key, value in try(merge(model.backend), local.no_settings) : "${name}.backend.${key} must be ${join(" or ", local.kinds.backend[key])}"
+      if !try(contains(local.kinds.backend[key], lookup(local.kind_of, substr(jsonencode(value), 0, 1), "a number")), true)
+    ]]))}."
+  }
+
+  validation {
+    condition = alltrue(flatten([for model in values(var.models) : [
+      for key, value in try(merge(model.backend.poll_seconds), local.no_settings) : contains(["min", "max"], key) && can(value + 0)
+    ]]))
+    error_message = "models: backend.poll_seconds of ${join(", ", [for name, model in var.models : name if try(length(model.backend.poll_seconds) > 0, false)])} must be { min, max }, both numbers, with no other key."
+  }
+
+  validation {
+    condition = alltrue(flatten([for model in values(var.models) : [
+      for key, value in try(merge(model), local.no_settings) : value == null || contains(local.dispatched_model_keys, key)
+    ] if try(model.backend, null) != null]))
+    error_message = "models: ${join(", ", flatten([for name, model in var.models : [
+      for key, value in try(merge(model), local.no_settings) : "${name}.${key}" if value != null && !contains(local.dispatched_model_keys, key)
+    ] if try(model.backend, null) != null]))}: a model with a backend runs at its provider, and this is a setting of a worker in Lambda. Remove it, or backend."
+  }
+
+  # The VPC that is made here has no way to the internet, and all functions are in it.
+  validation {
+    condition     = length([for model in values(var.models) : model if try(model.backend, null) != null]) == 0 || var.vpc == null || contains(keys(merge(var.vpc)), "subnet_ids")
+    error_message = "models: a backend can't be reached from a VPC without a way to the internet. Give vpc the subnet_ids and security_group_ids of one that has it."
+  }
+
+  validation {
+    condition     = length(jsonencode([for name, model in var.models : [name, try(coalesce(model.source), name), model.backend] if try(model.backend, null) != null])) <= 2600
+    error_message = "models: the backends take more than the 2600 characters that fit in Lambda's 4 KB environment. Use a second stack."
   }
 
   validation {

@@ -61,14 +61,18 @@ class LimitedSystem(System):
         if model.name in self.broken:
             raise ClientError({"Error": {"Code": "ServiceUnavailable", "Message": "broken"}}, model.name)
         for action, resource in self._needed(model.service_model.service_name, model.name, params):
-            if not any(
-                action in actions and any(fnmatchcase(resource, pattern) for pattern in resources)
-                for actions, resources in self.rights[self._role]
-            ):
+            if not self.may(action, resource):
                 self.denied.add(action)
                 message = f"{self._role} is not authorized to perform: {action} on resource: {resource}"
                 error = {"Code": "AccessDeniedException", "Message": message}
                 raise ClientError({"Error": error, "ResponseMetadata": {"HTTPStatusCode": 403}}, model.name)
+
+    def may(self, action: str, resource: str) -> bool:
+        """Whether the function at work may do this."""
+        return any(
+            action in actions and any(fnmatchcase(resource, pattern) for pattern in resources)
+            for actions, resources in self.rights[self._role or ""]
+        )
 
     def _needed(self, service: str, operation: str, params: Mapping[str, Any]) -> list[Right]:
         place = f"arn:aws:{service}:{self._region}:{self._account}:"

@@ -12,8 +12,10 @@ from inference.settings import (
     ApiSettings,
     AuthorizerSettings,
     BatchesSettings,
+    CallbacksSettings,
     DeadLettersSettings,
     DelivererSettings,
+    DispatcherSettings,
     IntakeSettings,
     RelaySettings,
     ResultsSettings,
@@ -31,9 +33,11 @@ from worker.payloads import MAX_DEPTH
 
 TERRAFORM = Path(__file__).resolve().parents[2] / "terraform"
 STACK = TERRAFORM / "stack"
-OPTIONAL = {"MODEL_ARTIFACTS", "METRICS_ENVIRONMENT", "POOL", "WEBHOOKS", "WEBHOOK_QUEUE_URL", "MAX_BATCH_ITEMS"}
-"""Set where a model has one, where metrics are on, for a pool, where the deployment has webhooks, and where `sync` says
-so; every other setting is required."""
+OPTIONAL = {
+    *("MODEL_ARTIFACTS", "METRICS_ENVIRONMENT", "POOL", "WEBHOOKS", "WEBHOOK_QUEUE_URL", "MAX_BATCH_ITEMS", "API_URL"),
+}
+"""Set where a model has one, where metrics are on, for a pool, where the deployment has webhooks, where `sync` says so,
+and where a GPU provider calls; every other setting is required."""
 
 
 def names_in(text: str) -> set[str]:
@@ -52,6 +56,7 @@ def block(file: Path, start: str) -> str:
     [
         (STACK / "main.tf", 'module "api"', ApiSettings),
         (STACK / "batches.tf", 'module "batches"', BatchesSettings),
+        (STACK / "backends.tf", 'module "callbacks"', CallbacksSettings),
         (STACK / "api_keys.tf", 'module "authorizer"', AuthorizerSettings),
         (STACK / "failure_handling.tf", 'module "dead_letters"', DeadLettersSettings),
         (STACK / "failure_handling.tf", 'module "sweeper"', SweeperSettings),
@@ -65,6 +70,7 @@ def block(file: Path, start: str) -> str:
     ids=[
         "api",
         "batches",
+        "callbacks",
         "authorizer",
         "dead_letters",
         "sweeper",
@@ -81,6 +87,16 @@ def test_the_environment_is_what_the_settings_read(file: Path, start: str, setti
     known = {field.name.upper() for field in fields(settings)}
     assert names_in(text) | (OPTIONAL & known) == known
     assert ("metrics_environment" in text) == ("METRICS_ENVIRONMENT" in known)
+
+
+def test_a_dispatcher_reads_what_a_worker_is_given_and_what_is_added_for_it() -> None:
+    folder = TERRAFORM / "modules" / "worker"
+    added = names_in(re.sub(r"[{] ", "\n", (folder / "backend.tf").read_text()))
+    assert added == {"BACKENDS", "API_URL"}
+    assert "local.backend_environment" in (folder / "main.tf").read_text()
+    known = {field.name.upper() for field in fields(DispatcherSettings)}
+    assert known == (names_in((folder / "main.tf").read_text()) | added | OPTIONAL) & known
+    assert {field.name.upper() for field in fields(WorkerSettings)} - known == {"MODEL_ARTIFACTS", "POOL"}
 
 
 def test_webhooks_reach_the_functions_that_take_part() -> None:
@@ -132,6 +148,8 @@ def test_the_sweepers_grace_outlives_a_submit() -> None:
     "settings",
     [
         ApiSettings,
+        CallbacksSettings,
+        DispatcherSettings,
         DeadLettersSettings,
         DelivererSettings,
         IntakeSettings,

@@ -101,12 +101,19 @@ def sts() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def plan_of(terraform: Terraform, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Plan]:
+def inputs_of(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that has the models and the zips of the plans."""
+    return tmp_path_factory.mktemp("inputs")
+
+
+@pytest.fixture(scope="session")
+def plan_of(terraform: Terraform, inputs_of: Path) -> Callable[..., Plan]:
     """plan_of("dev", "sentiment", "tiny") is the plan of dev with these models; each plan is made once. `each` are
     settings of each model; all other keywords are the stack's."""
-    inputs = tmp_path_factory.mktemp("inputs")
+    inputs = inputs_of
     placeholder = inputs / "lambda.zip"
     placeholder.write_text("stands for a zip")
+    shutil.copy(placeholder, inputs / "dispatcher.zip")
 
     @cache
     def make(environment: str, models: tuple[str, ...], region: str | None, given: str) -> Plan:

@@ -51,7 +51,8 @@ def test_the_models_are_read_from_all_of_terraforms_files(environment: Path) -> 
         'module "stack" {\n  models = {\n    sentiment = { memory_mb = 512, sync = {} }\n'
         '    again = { source = "sentiment", artifact = "${local.bucket}/k" }\n'
         f'    elsewhere = {{ source = "sentiment", models_dir = "{MODELS}" }}\n'
-        f'    own = {{ source = "sentiment", package = {{ image = {{ uri = "{digest}" }} }} }}\n  }}\n'
+        f'    own = {{ source = "sentiment", package = {{ image = {{ uri = "{digest}" }} }} }}\n'
+        '    far = { source = "sentiment", backend = { kind = "runpod" } }\n  }\n'
         '  architecture = "arm64"\n}\n'
     )
     found = read_config("dev")
@@ -61,6 +62,7 @@ def test_the_models_are_read_from_all_of_terraforms_files(environment: Path) -> 
     assert found.models == {
         "again": ConfiguredModel("again", folder, artifact="s3://b/k"),
         "elsewhere": ConfiguredModel("elsewhere", folder),
+        "far": ConfiguredModel("far", folder, own_package=True, backend=True),
         "own": ConfiguredModel("own", folder, own_package=True),
         "sentiment": ConfiguredModel("sentiment", folder, sync=True),
     }

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable
 from dataclasses import fields
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from inference.settings import (
     ApiSettings,
     AuthorizerSettings,
     BatchesSettings,
+    CallbacksSettings,
     DeadLettersSettings,
     DelivererSettings,
     IntakeSettings,
@@ -123,6 +125,55 @@ def test_each_model_with_sync_has_its_routes_and_a_function_with_time_to_answer(
     assert (function["timeout"], function["handler"]) == (12, "worker.sync.handler.handler")
     (policy,) = plan.of("aws_ecr_repository_policy").values()
     assert ":function:inference-dev-sync-*" in policy["policy"], "Lambda pulls its image too"
+
+
+TOKENS = {
+    "sentiment": f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:runpod-AbCdEf",
+    "tiny": f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/cog/token",
+}
+CALLBACKS_ROUTE = "POST /callbacks/{model}/{request_id}/{number}/{signature}"
+
+
+def backends(inputs: str, **more: Any) -> Any:
+    """`models` of two GPU providers."""
+    given = {
+        "sentiment": {"kind": "runpod", "endpoint": "abc123", "token_secret_arn": TOKENS["sentiment"]},
+        "tiny": {"kind": "cog", "url": "https://gpu.example.com", "token_secret_arn": TOKENS["tiny"]},
+    }
+    return {name: {"models_dir": inputs, "backend": given[name] | more} for name in given}
+
+
+@pytest.mark.parametrize("key", [None, KEY])
+def test_dispatchers_and_the_callbacks_function_have_exactly_their_rights(
+    plan_of: PlanOf, inputs_of: Path, key: str | None
+) -> None:
+    token_key = ARTIFACT_KEY if key else None
+    settings: Any = {"models": backends(str(inputs_of), **({"token_kms_key_arn": token_key} if key else {}))}
+    plan = plan_of("dev", *MODELS, **settings, **({"kms_key_arn": key} if key else {}))
+    found = plan.rights()
+    expected = rights("inference-dev", REGION, ACCOUNT, MODELS, key=key, backends=TOKENS, token_key=token_key)
+    assert found.keys() == expected.keys()
+    for role, allowed in expected.items():
+        assert len(found[role]) == len(allowed), role
+        assert all(right in found[role] for right in allowed), f"{role}: {found[role]}"
+
+
+def test_a_model_at_a_provider_has_a_dispatcher_and_its_queue_allows_a_look_every_few_seconds(
+    plan_of: PlanOf, inputs_of: Path
+) -> None:
+    plan = plan_of("dev", *MODELS, models=backends(str(inputs_of)))
+    functions = {values["function_name"]: values for values in plan.of("aws_lambda_function").values()}
+    for model in MODELS:
+        worker = functions[f"inference-dev-worker-{model}"]
+        assert (worker["handler"], worker["timeout"]) == ("worker.dispatch_handler.handler", 60)
+        (queue,) = [each for each in plan.of("aws_sqs_queue").values() if each["name"] == f"inference-dev-{model}"]
+        assert queue["visibility_timeout_seconds"] == 360
+    mappings = plan.of("aws_lambda_event_source_mapping")
+    assert mappings['module.stack.module.worker["tiny"].aws_lambda_event_source_mapping.queue']["batch_size"] == 1
+    CallbacksSettings.from_environment(functions["inference-dev-callbacks"]["environment"][0]["variables"])
+    routes = {route["route_key"]: route["authorization_type"] for route in plan.of("aws_apigatewayv2_route").values()}
+    assert routes.keys() == {*ROUTES, CALLBACKS_ROUTE}
+    assert routes[CALLBACKS_ROUTE] == "NONE"
 
 
 def test_a_webhook_is_sent_again_where_there_are_webhooks(plan_of: PlanOf) -> None:

@@ -58,13 +58,13 @@ def test_a_plans_dispatcher_says_where_its_model_runs() -> None:
 
 
 def test_what_a_backend_does_not_say_has_defaults() -> None:
-    assert dispatch.read({"kind": "cog", "poll_seconds": None}) == Backend("cog", None, None, None, LookDelay(2, 60))
+    assert dispatch.read({"kind": "cog", "poll_seconds": None}) == Backend("cog", None, None, None, LookDelay(2, 120))
 
 
 @pytest.mark.parametrize(
     ("seconds", "expected"),
-    # 2, 4, 6, 9, ... 141 s, which are eleven; then one a minute
-    [(0, 1), (2, 1), (2.1, 2), (4, 2), (6.5, 4), (141, 11), (3600, 69)],
+    # 2, 4, 6, 9, ... 316 s, which are thirteen; then one every two minutes
+    [(0, 1), (2, 1), (2.1, 2), (4, 2), (6.5, 4), (316, 13), (3600, 41)],
 )
 def test_a_run_is_looked_at_until_it_is_over(seconds: float, expected: int) -> None:
     assert dispatch.looks(BACKEND, seconds) == expected

@@ -83,9 +83,9 @@ def test_this_stack_in_front_has_a_dispatcher_in_place_of_the_worker() -> None:
     without_worker = sum(
         value for name, value in estimate.bill(million).items() if name not in ("worker", "cold starts", "logs")
     )
-    # Two invocations at 256 MB of 315 ms (300, and three calls of 5 ms), 0.00001 a GB-s, and 0.2 a million; three
+    # Two invocations at 512 MB of 315 ms (300, and three calls of 5 ms), 0.00001 a GB-s, and 0.2 a million; three
     # writes and two SQS calls more
-    dispatcher = 1e6 * 0.25 * 2 * 0.315 * 0.00001 + 2 * 0.2
+    dispatcher = 1e6 * 0.5 * 2 * 0.315 * 0.00001 + 2 * 0.2
     more = 3 * 0.6 + 2 * 0.4
     logs = estimate.bill(million)["logs"] + 600e6 / 1024**3 * 0.5  # a second invocation
     assert ours == pytest.approx(without_worker + dispatcher + more + logs, abs=0.05)

@@ -57,6 +57,7 @@ WRONG: list[tuple[str, Any]] = [
     ("input_files", {"[]": "bytes"}),
     ("output_files", {"image": "png"}),
     ("output_files", {"image": "image/png; q=1"}),
+    ("backend", "runpod"),
 ]
 
 
@@ -73,6 +74,14 @@ def test_files_are_where_the_schema_has_base64(plain: dict[str, Any]) -> None:
             Manifest.parse(declared | {"input_files": wrong})
     with pytest.raises(ManifestError, match=r"output_files\.text must have the schema"):
         Manifest.parse(declared | {"output_schema": schema, "output_files": {"text": "text/plain"}})
+
+
+def test_a_backend_has_the_settings_that_belong_to_a_model(plain: dict[str, Any]) -> None:
+    settings = {"kind": "runpod", "endpoint": "abc", "poll_seconds": {"min": 5, "max": 60}}
+    assert Manifest.parse(plain | {"backend": settings}).backend == settings
+    assert Manifest.parse(plain).backend == {}
+    with pytest.raises(ManifestError, match=r"backend\.token_secret_arn is not a setting of a backend that belongs"):
+        Manifest.parse(plain | {"backend": settings | {"token_secret_arn": "arn"}})
 
 
 def test_files_may_be_absent(plain: dict[str, Any]) -> None:

@@ -14,6 +14,9 @@ from worker.model.errors import ManifestError
 from worker.model.runtimes import KINDS, PYTHON
 
 FILE_KINDS = ("bytes", "path", "stream")
+BACKEND_KEYS = frozenset({"kind", "url", "api_url", "endpoint", "gpu", "run_seconds", "start_seconds", "poll_seconds"})
+"""Of the stack's `backend`, those that say nothing of an account: its token and keys are the environment's."""
+
 MEDIA_TYPE = r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+"
 
 
@@ -35,6 +38,7 @@ class Manifest:
     `permanent_errors` names exception types, with or without their module: a request that raises one is not retried.
     `input_files`: place of a file in the input -> how the model gets it (`bytes`, `path`, `stream`).
     `output_files`: place of a file in the output -> its media type. Places are those of `worker.model.places`.
+    `backend`: settings of the GPU provider that the model runs at, where an environment says that it does; no token.
     """
 
     name: str
@@ -51,6 +55,7 @@ class Manifest:
     permanent_errors: tuple[str, ...] = ()
     input_files: Mapping[str, str] = field(default_factory=dict)
     output_files: Mapping[str, str] = field(default_factory=dict)
+    backend: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def artifact(self) -> Artifact | None:
@@ -97,6 +102,7 @@ class Manifest:
             permanent_errors=check.class_names("permanent_errors"),
             input_files=check.files("input_files", "|".join(FILE_KINDS)),
             output_files=check.files("output_files", MEDIA_TYPE),
+            backend=check.backend("backend"),
         )
         for place in manifest.input_files:
             _check_place(check, "input_files", place, manifest.input_schema, needed=True)
@@ -187,6 +193,17 @@ class _Checker:
         )
         message = f"must map places such as 'image' or 'pages[]' to a value that matches {pattern}, not {value!r}"
         return dict(value) if self.that(field, named, message) else {}
+
+    def backend(self, field: str) -> dict[str, Any]:
+        value = self.data.get(field, {})
+        if not self.that(field, isinstance(value, dict), f"must be a JSON object, not {value!r}"):
+            return {}
+        for key in sorted(value.keys() - BACKEND_KEYS):
+            known = (
+                f"is not a setting of a backend that belongs to a model; there are {', '.join(sorted(BACKEND_KEYS))}"
+            )
+            self.that(f"{field}.{key}", False, known)
+        return dict(value)
 
     def class_names(self, field: str) -> tuple[str, ...]:
         value = self.data.get(field, [])

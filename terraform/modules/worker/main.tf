@@ -48,6 +48,7 @@ locals {
     length(local.artifacts) == 0 ? {} : { MODEL_ARTIFACTS = jsonencode(local.artifacts) },
     var.metrics_environment == null ? {} : { METRICS_ENVIRONMENT = var.metrics_environment },
     var.pool == null ? {} : { POOL = var.pool },
+    local.backend_environment,
   )
   environment = merge(var.environment, local.own_environment)
 
@@ -61,6 +62,7 @@ locals {
     },
     { for document in data.aws_iam_policy_document.read : "read" => document.json },
     { for document in data.aws_iam_policy_document.sources : "sources" => document.json },
+    { for document in data.aws_iam_policy_document.token : "token" => document.json },
   )
 }
 
@@ -77,7 +79,8 @@ data "aws_iam_policy_document" "queue" {
 
 data "aws_iam_policy_document" "table" {
   statement {
-    actions   = ["dynamodb:UpdateItem", "dynamodb:PartiQLUpdate"]
+    # A dispatcher reads what a request waits for; it writes one at a time.
+    actions   = ["dynamodb:UpdateItem", var.backend == null ? "dynamodb:PartiQLUpdate" : "dynamodb:GetItem"]
     resources = [var.table.arn]
   }
 }

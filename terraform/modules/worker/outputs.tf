@@ -22,3 +22,8 @@ output "models" {
   description = "Names of the models that the version that serves has; who reads them waits until it does."
   value       = keys(jsondecode(module.function.environment.MODELS))
 }
+
+output "token_policy" {
+  description = "Of a dispatcher: the right to read its provider's token, as a policy; null for another worker."
+  value       = one(data.aws_iam_policy_document.token[*].json)
+}

@@ -550,6 +550,7 @@ run "with_a_key" {
       dead_letters = { arn = var.kms_key_arn, decrypts_by = ["dynamodb", "sqs"], encrypts_by = [] }
       sweeper      = { arn = var.kms_key_arn, decrypts_by = ["dynamodb"], encrypts_by = [] }
       batches      = { arn = var.kms_key_arn, decrypts_by = ["dynamodb", "s3", "sqs"], encrypts_by = ["s3", "sqs"] }
+      callbacks    = { arn = var.kms_key_arn, decrypts_by = ["dynamodb"], encrypts_by = ["s3"] }
       authorizer   = { arn = var.kms_key_arn, decrypts_by = ["dynamodb"], encrypts_by = [] }
     })
     error_message = "only the api and the batches function write to an encrypted queue, and the sweeper reads no message"
@@ -655,5 +656,73 @@ run "with_triggers" {
   assert {
     condition     = local.other_memory_mb == { picture = 3008 } && local.writes_results
     error_message = "the intake must know how large an object may be, and the table must have a stream"
+  }
+}
+
+run "without_backends" {
+  assert {
+    condition     = length(module.callbacks) == 0 && length(local.extra_routes) == 0 && local.function_names.callbacks == null && local.worker_settings["sentiment"].package.zip.path == "tests/packages/worker-sentiment.zip"
+    error_message = "without a backend nothing of them may exist"
+  }
+}
+
+run "with_a_backend" {
+  variables {
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      absent = {
+        models_dir          = "tests/models"
+        maximum_concurrency = 3
+        backend             = { kind = "runpod", endpoint = "abc123", token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:runpod-AbCdEf", poll_seconds = { max = 200 } }
+      }
+    }
+    webhooks = null
+  }
+
+  assert {
+    condition     = local.worker_settings["absent"].package.zip.path == "tests/packages/dispatcher.zip" && local.worker_settings["absent"].package.zip.handler == "worker.dispatch_handler.handler" && local.worker_settings["absent"].timeout_seconds == 60 && local.worker_settings["absent"].batch_size == 1 && local.worker_settings["absent"].memory_mb == 512 && local.worker_settings["absent"].maximum_concurrency == 3
+    error_message = "a dispatcher has a package and times of its own; the manifest's are the model's"
+  }
+
+  assert {
+    condition     = local.backend_settings["absent"].poll_seconds == { min = 2, max = 200 } && local.backend_settings["absent"].callbacks
+    error_message = "what a backend does not say is the default"
+  }
+
+  assert {
+    condition     = length(local.missing_artifacts) == 0
+    error_message = "an artifact that only the provider needs is not missed"
+  }
+
+  assert {
+    condition     = output.deployment.function_names.callbacks == "inference-test-callbacks" && output.deployment.function_names["worker/absent"] == "inference-test-worker-absent" && local.extra_routes["POST /callbacks/{model}/{request_id}/{number}/{signature}"].open
+    error_message = "providers must reach the callbacks function"
+  }
+
+  assert {
+    condition     = jsondecode(module.callbacks[0].environment.MODELS) == { absent = "absent" } && jsondecode(module.callbacks[0].environment.BACKENDS).absent.kind == "runpod"
+    error_message = "the callbacks function must know the models that have a backend, and no others"
+  }
+}
+
+run "settings_of_a_backend_in_the_manifest" {
+  variables {
+    models = {
+      sentiment = { models_dir = "tests/models" }
+      weights = {
+        models_dir = "tests/models"
+        backend    = { token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:modal-AbCdEf", url = "https://other.modal.run", callbacks = false }
+      }
+    }
+  }
+
+  assert {
+    condition     = local.backends["weights"].kind == "modal" && local.backends["weights"].url == "https://other.modal.run" && local.backends["weights"].poll_seconds == { min = 5, max = 120 }
+    error_message = "the manifest's settings hold where the environment says nothing else"
+  }
+
+  assert {
+    condition     = length(module.callbacks) == 0
+    error_message = "a provider that is not to call needs no function for it"
   }
 }

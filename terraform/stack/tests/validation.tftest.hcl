@@ -1043,3 +1043,63 @@ run "sync_longer_than_the_api_waits" {
     pools  = { experiments = { sync = { timeout_seconds = 30 } } }
   }
 }
+
+run "invalid_backend_unknown" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    # misspelt
+    models = { sentiment = { models_dir = "tests/models", backend = { kind = "runpod", endpoint = "abc", token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:t-AbCdEf", pol_seconds = {} } } }
+  }
+}
+
+run "invalid_backend_type" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    # a number
+    models = { sentiment = { models_dir = "tests/models", backend = { kind = "runpod", endpoint = 5, token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:t-AbCdEf" } } }
+  }
+}
+
+run "invalid_backend_polls" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    # a key of its own
+    models = { sentiment = { models_dir = "tests/models", backend = { kind = "runpod", endpoint = "abc", token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:t-AbCdEf", poll_seconds = { least = 2 } } } }
+  }
+}
+
+run "invalid_backend_with_a_worker" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    # an artifact means nothing to a dispatcher
+    models = { sentiment = { models_dir = "tests/models", artifact = "s3://bucket/key", backend = { kind = "runpod", endpoint = "abc", token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:t-AbCdEf" } } }
+  }
+}
+
+run "invalid_backend_too_long" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    # longer than an environment
+    models = { sentiment = { models_dir = "tests/models", backend = { kind = "runpod", endpoint = "abc", token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:t-AbCdEf", url = "https://${join("", [for i in range(300) : "0123456789"])}" } } }
+  }
+}
+
+run "invalid_backend_in_a_closed_vpc" {
+  command         = plan
+  expect_failures = [var.models]
+
+  variables {
+    models = { sentiment = { models_dir = "tests/models", backend = { kind = "runpod", endpoint = "abc", token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:t-AbCdEf" } } }
+    vpc    = {}
+  }
+}

@@ -16,6 +16,7 @@ variables {
   table     = { name = "inference-test-requests", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/inference-test-requests" }
   payloads  = { name = "inference-test-payloads", arn = "arn:aws:s3:::inference-test-payloads" }
 
+  backend              = null
   read_buckets         = []
   read_kms_key_arns    = []
   sources              = []
@@ -248,5 +249,247 @@ run "no_model" {
 
   variables {
     models = {}
+  }
+}
+
+run "backend_kind" {
+  command         = plan
+  expect_failures = [var.backend]
+
+  variables {
+    # a provider that there is none of
+    backend = {
+      settings = {
+        kind             = "banana"
+        endpoint         = "abc123"
+        token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:runpod-AbCdEf"
+        poll_seconds     = { min = 2, max = 120 }
+        callbacks        = true
+      }
+      api_url          = "https://api.example.com"
+      deadline_seconds = 86400
+    }
+  }
+}
+
+run "backend_no_kind" {
+  command         = plan
+  expect_failures = [var.backend]
+
+  variables {
+    # none
+    backend = {
+      settings = {
+        kind             = null
+        endpoint         = "abc123"
+        token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:runpod-AbCdEf"
+        poll_seconds     = { min = 2, max = 120 }
+        callbacks        = true
+      }
+      api_url          = "https://api.example.com"
+      deadline_seconds = 86400
+    }
+  }
+}
+
+run "backend_endpoint" {
+  command         = plan
+  expect_failures = [var.backend]
+
+  variables {
+    # which endpoint
+    backend = {
+      settings = {
+        kind             = "runpod"
+        token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:runpod-AbCdEf"
+        poll_seconds     = { min = 2, max = 120 }
+        callbacks        = true
+      }
+      api_url          = "https://api.example.com"
+      deadline_seconds = 86400
+    }
+  }
+}
+
+run "backend_url" {
+  command         = plan
+  expect_failures = [var.backend]
+
+  variables {
+    # where the server is
+    backend = {
+      settings = {
+        kind             = "cog"
+        token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:runpod-AbCdEf"
+        poll_seconds     = { min = 2, max = 120 }
+        callbacks        = true
+      }
+      api_url          = "https://api.example.com"
+      deadline_seconds = 86400
+    }
+  }
+}
+
+run "backend_plain_url" {
+  command         = plan
+  expect_failures = [var.backend]
+
+  variables {
+    # the token would be sent in the clear
+    backend = {
+      settings = {
+        kind             = "runpod"
+        endpoint         = "abc123"
+        url              = "http://gpu.example.com"
+        token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:runpod-AbCdEf"
+        poll_seconds     = { min = 2, max = 120 }
+        callbacks        = true
+      }
+      api_url          = "https://api.example.com"
+      deadline_seconds = 86400
+    }
+  }
+}
+
+run "backend_plain_api_url" {
+  command         = plan
+  expect_failures = [var.backend]
+
+  variables {
+    # the same
+    backend = {
+      settings = {
+        kind             = "beam"
+        endpoint         = "abc123"
+        url              = "https://app.beam.cloud"
+        api_url          = "http://api.example.com"
+        token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:runpod-AbCdEf"
+        poll_seconds     = { min = 2, max = 120 }
+        callbacks        = true
+      }
+      api_url          = "https://api.example.com"
+      deadline_seconds = 86400
+    }
+  }
+}
+
+run "backend_token" {
+  command         = plan
+  expect_failures = [var.backend]
+
+  variables {
+    # a token itself
+    backend = {
+      settings = {
+        kind             = "runpod"
+        endpoint         = "abc123"
+        token_secret_arn = "r8_abc"
+        poll_seconds     = { min = 2, max = 120 }
+        callbacks        = true
+      }
+      api_url          = "https://api.example.com"
+      deadline_seconds = 86400
+    }
+  }
+}
+
+run "backend_key" {
+  command         = plan
+  expect_failures = [var.backend]
+
+  variables {
+    # an alias
+    backend = {
+      settings = {
+        kind             = "runpod"
+        endpoint         = "abc123"
+        token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:runpod-AbCdEf"
+        poll_seconds     = { min = 2, max = 120 }
+        callbacks        = true
+      }
+      token_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:alias/tokens"
+      api_url           = "https://api.example.com"
+      deadline_seconds  = 86400
+    }
+  }
+}
+
+run "backend_poll_seconds" {
+  command         = plan
+  expect_failures = [var.backend]
+
+  variables {
+    # most below least
+    backend = {
+      settings = {
+        kind             = "runpod"
+        endpoint         = "abc123"
+        token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:runpod-AbCdEf"
+        poll_seconds     = { min = 10, max = 5 }
+        callbacks        = true
+      }
+      api_url          = "https://api.example.com"
+      deadline_seconds = 86400
+    }
+  }
+}
+
+run "backend_poll_seconds_that_forget" {
+  command         = plan
+  expect_failures = [var.backend]
+
+  variables {
+    # a result is gone before
+    backend = {
+      settings = {
+        kind             = "runpod"
+        endpoint         = "abc123"
+        token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:runpod-AbCdEf"
+        poll_seconds     = { min = 2, max = 901 }
+        callbacks        = true
+      }
+      api_url          = "https://api.example.com"
+      deadline_seconds = 86400
+    }
+  }
+}
+
+run "backend_looks" {
+  command         = plan
+  expect_failures = [var.backend]
+
+  variables {
+    # a day of looks every minute
+    backend = {
+      settings = {
+        kind             = "runpod"
+        endpoint         = "abc123"
+        token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:runpod-AbCdEf"
+        poll_seconds     = { min = 2, max = 60 }
+        callbacks        = true
+      }
+      api_url          = "https://api.example.com"
+      deadline_seconds = 86400
+    }
+  }
+}
+
+run "backend_cog_without_callbacks" {
+  command         = plan
+  expect_failures = [var.backend]
+
+  variables {
+    # nothing tells the outcome
+    backend = {
+      settings = {
+        kind             = "cog"
+        url              = "https://gpu.example.com"
+        token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:runpod-AbCdEf"
+        poll_seconds     = { min = 2, max = 120 }
+        callbacks        = false
+      }
+      api_url          = "https://api.example.com"
+      deadline_seconds = 86400
+    }
   }
 }

@@ -13,6 +13,7 @@ variables {
   table     = { name = "inference-test-requests", arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/inference-test-requests" }
   payloads  = { name = "inference-test-payloads", arn = "arn:aws:s3:::inference-test-payloads" }
 
+  backend              = null
   read_buckets         = []
   read_kms_key_arns    = []
   sources              = []
@@ -168,5 +169,70 @@ run "canary" {
   assert {
     condition     = output.canary_alarm == "inference-test-worker-sentiment-canary" && endswith(aws_lambda_event_source_mapping.queue.function_name, ":live")
     error_message = "the queue must invoke the alias, which has the weights, and the alarm must be told"
+  }
+}
+
+run "dispatcher" {
+  variables {
+    backend = {
+      settings = {
+        kind             = "runpod"
+        endpoint         = "abc123"
+        token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:runpod-AbCdEf"
+        poll_seconds     = { min = 2, max = 120 }
+        callbacks        = true
+      }
+      token_kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
+      api_url           = "https://api.example.com"
+      deadline_seconds  = 86400
+    }
+  }
+
+  assert {
+    condition     = jsondecode(local.environment.BACKENDS) == { sentiment = { kind = "runpod", endpoint = "abc123", token_secret_arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:runpod-AbCdEf", poll_seconds = { min = 2, max = 120 }, callbacks = true } } && local.environment.API_URL == "https://api.example.com"
+    error_message = "the dispatcher must know the provider, and what it calls"
+  }
+
+  assert {
+    condition     = data.aws_iam_policy_document.token[0].statement[0].actions == toset(["secretsmanager:GetSecretValue"]) && data.aws_iam_policy_document.token[0].statement[0].resources == toset([var.backend.settings.token_secret_arn]) && contains(keys(local.policies), "token")
+    error_message = "the dispatcher must be able to read the token, and no other secret"
+  }
+
+  assert {
+    condition     = data.aws_iam_policy_document.token[0].statement[1].resources == toset(["arn:aws:kms:eu-west-1:123456789012:key/1"]) && one(data.aws_iam_policy_document.token[0].statement[1].condition).values == tolist(["secretsmanager.eu-west-1.amazonaws.com"])
+    error_message = "the secret's key must be usable by way of Secrets Manager alone"
+  }
+
+  assert {
+    condition     = data.aws_iam_policy_document.table.statement[0].actions == toset(["dynamodb:GetItem", "dynamodb:UpdateItem"])
+    error_message = "the dispatcher must be able to read what a request waits for"
+  }
+}
+
+run "dispatcher_that_is_not_called" {
+  variables {
+    backend = {
+      settings = {
+        kind             = "modal"
+        url              = "http://127.0.0.1:8000"
+        token_secret_arn = "arn:aws:ssm:eu-west-1:123456789012:parameter/modal/token"
+        poll_seconds     = { min = 5, max = 900 }
+        callbacks        = false
+      }
+      api_url          = "https://api.example.com"
+      deadline_seconds = 604800
+    }
+  }
+
+  assert {
+    condition     = !contains(keys(local.environment), "API_URL") && length(data.aws_iam_policy_document.token[0].statement) == 1 && data.aws_iam_policy_document.token[0].statement[0].actions == toset(["ssm:GetParameter"])
+    error_message = "without callbacks no address is given out; a parameter is read from SSM"
+  }
+}
+
+run "no_dispatcher" {
+  assert {
+    condition     = length(data.aws_iam_policy_document.token) == 0 && output.token_policy == null && !contains(keys(local.environment), "BACKENDS") && data.aws_iam_policy_document.table.statement[0].actions == toset(["dynamodb:UpdateItem", "dynamodb:PartiQLUpdate"])
+    error_message = "a worker that runs models itself must have nothing of a dispatcher"
   }
 }
