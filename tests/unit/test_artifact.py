@@ -19,7 +19,7 @@ from worker.model.loaded import LoadedModel
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Artifacts that were opened; replaces the runtimes, so that these tests import no torch."""
     paths: list[Path] = []
-    monkeypatch.setattr("worker.model.loaded.open_runtime", lambda kind, path, *, threads: paths.append(path))
+    monkeypatch.setattr("worker.model.loaded.open_runtime", lambda kind, path, **_: paths.append(path))
     return paths
 
 
