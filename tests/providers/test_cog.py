@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from tests.providers.callbacks import Callbacks, rejects
 from tests.providers.conftest import INPUTS
 from tests.providers.processes import PROVIDERS, free_port, get, process, until
 from worker.backends import make_backend
-from worker.backends.base import Backend, Failed, Gone, Submission, Succeeded
+from worker.backends.base import Backend, Failed, Gone, Running, Submission, Succeeded
 
 BEARER = "from-cog"
 
@@ -64,10 +65,11 @@ def test_a_callback_that_was_not_taken_comes_again(backend: Backend, callbacks: 
     assert len(callbacks.asked) == 2
 
 
-def test_an_idle_server_runs_nothing(backend: Backend, callbacks: Callbacks) -> None:
-    callbacks.outcome(backend, INPUTS[0], 13)
-    assert backend.look("r1-13") == Gone()
-    backend.cancel("r1-13")
+def test_a_server_that_has_started_since_has_lost_the_run(backend: Backend) -> None:
+    now = int(time.time())
+    assert backend.look(f"r1-13-{now}") == Running()
+    assert backend.look(f"r1-13-{now - 3600}") == Gone()
+    backend.cancel(f"r1-13-{now}")
 
 
 def test_predictions_at_a_time_share_passes(backend: Backend, callbacks: Callbacks) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hmac
 import math
 import re
+import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from inference.errors import ConfigurationError
@@ -24,6 +26,9 @@ NAME = "Cog"
 _BUSY = frozenset({409})
 _NOT_FOUND = frozenset({404})
 _NO_ID = re.compile(r"[^A-Za-z0-9_-]")
+_LOST = frozenset({"DEFUNCT", "SETUP_FAILED"})
+SKEW_SECONDS = 60
+"""How far the clocks of the server and of the dispatcher may be apart."""
 
 
 class Cog:
@@ -33,6 +38,7 @@ class Cog:
         settings: `url`: the server's.
         secret: the token is sent as bearer: Cog itself checks none, so a proxy in front of it should.
         remaining: see `Http`.
+        clock: epoch seconds.
 
     Raises:
         ConfigurationError: a setting is wrong.
@@ -45,14 +51,16 @@ class Cog:
         settings: Mapping[str, Any],
         secret: Mapping[str, str],
         remaining: Callable[[], float] = lambda: math.inf,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         if not settings.get("url"):
             raise ConfigurationError("url of a backend of the kind cog must be the server's address")
         self._http = Http(NAME, settings["url"], secret["token"], remaining)
+        self._clock = clock
         self._bearer = secret.get("webhook_secret")
 
     def submit(self, submission: Submission) -> str:
-        """See `Backend.submit`. The id is made here: while the prediction runs, the same submit starts no other."""
+        """See `Backend.submit`. The id is made here, and has the time, for `look`."""
         if submission.callback_url is None:
             raise ConfigurationError("a backend of the kind cog needs callbacks: nothing else tells the outcome")
         body = {
@@ -60,7 +68,7 @@ class Cog:
             "webhook": submission.callback_url,
             "webhook_events_filter": ["completed"],
         }
-        provider_id = f"{_NO_ID.sub('-', submission.request_id)}-{submission.number}"
+        provider_id = f"{_NO_ID.sub('-', submission.request_id)}-{submission.number}-{int(self._clock())}"
         path = f"/predictions/{segment(provider_id)}"
         answer = self._http.call("PUT", path, body, {"Prefer": "respond-async"}, expected=_BUSY)
         if answer.status in _BUSY:
@@ -68,10 +76,15 @@ class Cog:
         return provider_id
 
     def look(self, provider_id: str) -> Look:
-        """How the server is: while it is busy, a run may be this one. An idle server runs nothing, so a run whose
-        callback has not come is lost. To submit again for its state would start a run that is over."""
-        status = answers.member(NAME, self._http.call("GET", "/health-check").body, "status")
-        return Running() if status == "BUSY" else Gone()
+        """Whether the server still is the one that the run was submitted to: one that has started since has lost it,
+        and so has one whose model has crashed. To submit again for its state would start a run that is over."""
+        body = self._http.call("GET", "/health-check").body
+        if answers.member(NAME, body, "status") in _LOST:
+            return Gone()
+        submitted = provider_id.rpartition("-")[2]
+        started = _epoch(body.get("setup"))
+        restarted = started is not None and submitted.isdecimal() and started > int(submitted) + SKEW_SECONDS
+        return Gone() if restarted else Running()
 
     def cancel(self, provider_id: str) -> None:
         """See `Backend.cancel`. A predictor that does not give way goes on."""
@@ -84,3 +97,11 @@ class Cog:
             raise NotAuthentic("the callback has not the bearer token of the Cog server")
         found = answers.callback_body(body)
         return Callback(answers.callback_id(found.get("id")), look_of(NAME, found))
+
+
+def _epoch(setup: Any) -> float | None:
+    """When the server began to load its model; None where it does not say."""
+    try:
+        return datetime.fromisoformat(setup["started_at"]).timestamp()
+    except (TypeError, KeyError, ValueError):
+        return None

