@@ -1,10 +1,11 @@
 """`make bench`: what the worker and the api function cost and how soon they start, beside what one would use instead.
 
-    python -m scripts.bench [--quick] [--only worker,cold,api,e2e,cost]
+    python -m scripts.bench [--quick] [--only worker,cold,api,sync,e2e,cost]
 
     worker   CPU and rate of the real worker handler at batch 1, 10, 25; the reference worker, Celery, Mosec beside it
     cold     process start to first result, and memory, under the real Lambda runtime client
     api      the same for the api function, against the reference handler
+    sync     the synchronous function, against the reference document's own app: start, and CPU of a call
     e2e      latency and throughput through the emulator, next to the emulator's own floor
     cost     dollars per million requests at those durations; without a fresh run it reads the last results
 
@@ -20,7 +21,7 @@ number is made and what it does not say: docs/benchmarks.md. The files:
     fake_aws          DynamoDB and SQS in memory: answers at once, counts the calls
     runtime_api          Lambda's Runtime API, for the real runtime client
     driver               feeds a handler inside its own process
-    reference_*          the reference document's worker and handler, made to run
+    reference_*          the reference document's worker, handler and app, made to run
     celery_*, mosec_*    what a user would pick instead
     *_bench              one part each
     cost                 what the bill needs beside scripts/cost: sizes of records, the price of a start

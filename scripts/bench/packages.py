@@ -76,9 +76,9 @@ def prepare() -> Packages:
         changed |= {"runtime": runtime, "batch_size": LARGEST_BATCH, "batch_window_seconds": 1}
         (folder / "manifest.json").write_text(json.dumps(changed), encoding="utf-8")
         built = package.build(WORK / "packages" / runtime, [variant], [MODEL])
-        workers[runtime] = _unpack(built.workers[MODEL], WORK / "workers" / runtime)
+        workers[runtime] = unpack(built.workers[MODEL], WORK / "workers" / runtime)
         if runtime == default:
-            api = _unpack(built.lambda_zip, WORK / "api")
+            api = unpack(built.lambda_zip, WORK / "api")
     if api is None:
         raise CommandError(f"worker/models/{MODEL} has no artifact for its runtime '{default}': nothing to measure")
     reference = workers.get(REFERENCE_RUNTIME)
@@ -148,7 +148,8 @@ def _reference(worker: Path) -> Path:
     return folder
 
 
-def _unpack(archive: Path, folder: Path) -> Path:
+def unpack(archive: Path, folder: Path) -> Path:
+    """Unpack a zip; returns the folder."""
     with zipfile.ZipFile(archive) as zipped:
         zipped.extractall(folder)
     return folder

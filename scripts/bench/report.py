@@ -16,7 +16,14 @@ ITEMS_WITHOUT_WORKER = ("api function", "HTTP API", "SQS", "DynamoDB writes", "D
 
 def show(results: Results, parts: Sequence[str], console: Console) -> None:
     """Print these parts, then all targets."""
-    for part, tables in (("worker", _worker), ("cold", _cold), ("api", _api), ("e2e", _e2e), ("cost", _cost)):
+    for part, tables in (
+        ("worker", _worker),
+        ("cold", _cold),
+        ("api", _api),
+        ("sync", _sync),
+        ("e2e", _e2e),
+        ("cost", _cost),
+    ):
         if part not in results or part not in parts:
             continue
         console.print()
@@ -106,6 +113,16 @@ def _api(part: Results) -> Iterable[Table]:
             f"{line['submit_calls']:.0f}, {line['status_calls']:.0f}",
             f"{line['submit_log_bytes']:.0f}, {line['status_log_bytes']:.0f}",
         )
+    yield table
+
+
+def _sync(part: Results) -> Iterable[Table]:
+    yield _starts("synchronous function: cold start under awslambdaric", part)
+    title = "synchronous function: warm, under awslambdaric"
+    table = _table(title, "", "predict CPU ms", "predict ms", "batch of 10 CPU ms", "batch of 10 ms")
+    for line in part["contestants"]:
+        keys = ("predict_cpu_ms", "predict_ms", "batch_cpu_ms", "batch_ms")
+        table.add_row(line["name"], *(_spread(line[key], 2) for key in keys))
     yield table
 
 

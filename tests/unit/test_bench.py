@@ -12,7 +12,8 @@ from inference import transitions
 from inference.http.messages import read_event
 from inference.requests import Message
 from inference.store.expressions import to_statement, to_update_item
-from scripts.bench import cost, show, traffic
+from scripts.bench import cost, show, sync_bench, traffic
+from scripts.bench.functions import Function
 from scripts.bench.packages import artifacts
 from scripts.bench.plan import rotated
 from scripts.bench.stats import end_to_start, quantile, spread
@@ -27,6 +28,25 @@ PRICES = Prices(
     instance=Machine("one", 2, 4, 0.1),
     sagemaker=Machine("two", 2, 8, 0.1),
 )
+
+
+# The synchronous function
+
+
+@pytest.mark.parametrize(
+    ("name", "texts", "path", "body"),
+    [
+        ("onnx", ["a"], "/models/sentiment/predict", {"text": "a"}),
+        ("onnx", ["a", "b"], "/models/sentiment/batch", {"items": [{"text": "a"}, {"text": "b"}]}),
+        (sync_bench.REFERENCE, ["a"], "/predict", {"text": "a"}),
+        (sync_bench.REFERENCE, ["a", "b"], "/batch", {"items": [{"text": "a"}, {"text": "b"}]}),
+    ],
+)
+def test_each_app_is_called_by_its_own_routes_with_the_same_bodies(
+    name: str, texts: list[str], path: str, body: Any
+) -> None:
+    event = sync_bench._event(Function(name, Path(), "", {}), texts)
+    assert (event["rawPath"], event["requestContext"]["http"]["path"], json.loads(event["body"])) == (path, path, body)
 
 
 # Statistics
