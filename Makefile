@@ -97,9 +97,9 @@ package: venv ## make the zips for ENV (build/packages)
 	@$(RUN).packaging.package --env $(ENV)
 
 .PHONY: image
-image: venv ## build the workers' images, or others (TARGET=server) [MODEL=folder ARCHITECTURE=x86_64|arm64 BUILDER=podman REPOSITORY=url PUSH=1]
+image: venv ## build the workers' images, or others (TARGET=server|cog|runpod) [MODEL=folder ARCHITECTURE=x86_64|arm64 BUILDER=podman REPOSITORY=url PUSH=1]
 	@$(RUN).packaging.image $(if $(REPOSITORY),--repository $(REPOSITORY)) $(if $(MODEL),--only $(MODEL)) \
-		$(if $(TARGET),--target $(TARGET)) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(BUILDER),--builder $(BUILDER)) $(if $(PUSH),--push)
+		$(if $(TARGET),--target $(TARGET)) $(if $(GPU),--gpu $(GPU)) $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(BUILDER),--builder $(BUILDER)) $(if $(PUSH),--push)
 
 .PHONY: gpu-app
 gpu-app: venv ## MODEL=name KIND=cog|runpod|modal|beam [GPU=A10G|none]: write what the provider needs to run the model (build/gpu)

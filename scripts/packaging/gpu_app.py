@@ -41,6 +41,10 @@ KINDS = {
 }
 """Kind -> the templates that are filled in for it."""
 
+IMAGES = tuple(kind for kind, templates in KINDS.items() if "Dockerfile" in templates)
+STAGE = "app"
+"""Of their Dockerfile."""
+
 _TEMPLATES = Path(__file__).parent / "templates"
 _PROVIDERS = ROOT / "worker" / "providers"
 _GPU = re.compile(r"[A-Z][A-Z0-9-]{1,15}")
@@ -49,7 +53,8 @@ _LAMBDA_ONLY = ("awslambdaric", "boto3")
 _COG_TYPES: Mapping[Any, str] = {"string": "str", "integer": "int", "number": "float", "boolean": "bool"}
 _IN_IMAGE = {
     "cog": {
-        "environment": "COG_PREDICT_TYPE_STUB=/app/predict.py:Runner COG_MAX_CONCURRENCY={batch_size} PORT=5000",
+        "environment": " \\\n    COG_PREDICT_TYPE_STUB=/app/predict.py:Runner \\\n    PORT=5000 COG_MAX_CONCURRENCY="
+        "{batch_size}",
         "command": '"python3", "-m", "cog.server.http"',
         "copied": ".",
     },

@@ -21,6 +21,7 @@ from pathlib import Path
 
 from scripts.console import BUILD, ROOT, CommandError, note, run
 from scripts.deployment.environment_config import MODELS
+from scripts.packaging import gpu_app
 from scripts.packaging.builders import BUILDERS, PLATFORMS, Builder, find_builder
 from scripts.packaging.libraries import REQUIREMENTS
 from scripts.packaging.model_files import find_models, worker_files
@@ -102,7 +103,11 @@ def main() -> int:
     """Command line of this module."""
     parser = argparse.ArgumentParser(prog="image", description="Build and push the workers' images.")
     parser.add_argument("--repository", default="inference-worker", help="URL of the repository (ECR)")
-    parser.add_argument("--target", choices=TARGETS, default="lambda", help="what the image is for (default: lambda)")
+    choices = [*TARGETS, *gpu_app.IMAGES]
+    parser.add_argument("--target", choices=choices, default="lambda", help="what the image is for (default: lambda)")
+    parser.add_argument(
+        "--gpu", default="A10G", help="of the targets cog and runpod: `none` leaves out CUDA's libraries"
+    )
     parser.add_argument("--only", action="append", help="build the image of this model folder only")
     parser.add_argument("--models-dir", type=Path, action="append", default=[], help="holds more model folders")
     parser.add_argument("--build-arg", action="append", default=[], help="NAME=VALUE, as the builder takes it")
@@ -112,6 +117,11 @@ def main() -> int:
     args = parser.parse_args()
     builder = find_builder(args.builder)
     for model in find_models([MODELS, *args.models_dir], args.only).values():
+        if args.target in gpu_app.IMAGES:
+            app = (args.target, args.gpu, args.architecture, args.build_arg)
+            image = build_app(builder, args.repository, model, *app, fresh=args.push)
+            print(push(builder, image) if args.push else image)
+            continue
         target = TARGETS[args.target]
         name = f"{model.name}{target.suffix}"
         place = (builder, args.repository, name, [model], args.architecture, args.build_arg)
@@ -149,6 +159,33 @@ def build(
     note(f"building {image} with {builder.name}")
     options = [part for argument in build_args for part in ("--build-arg", argument)]
     _run(builder.build_command(image, stage, CONTEXT, options, architecture=architecture, fresh=fresh))
+    return image
+
+
+def build_app(
+    builder: Builder,
+    repository: str,
+    model: Path,
+    kind: str,
+    gpu: str,
+    architecture: str,
+    build_args: Sequence[str] = (),
+    *,
+    fresh: bool,
+) -> str:
+    """Build the image of a model folder for a GPU provider; returns its name and tag. `gpu`: see `gpu_app.app_files`.
+
+    Raises:
+        CommandError: it can't be built.
+    """
+    gpu_app.write(model, kind, gpu, CONTEXT)
+    digest = hashlib.sha256()
+    for path in sorted(path for path in CONTEXT.rglob("*") if path.is_file()):
+        digest.update(f"{path.relative_to(CONTEXT)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    image = f"{repository}:{new_tag(f'{model.name}-{kind}', architecture, digest.hexdigest(), datetime.now(UTC))}"
+    note(f"building {image} with {builder.name}")
+    options = [part for argument in build_args for part in ("--build-arg", argument)]
+    _run(builder.build_command(image, gpu_app.STAGE, CONTEXT, options, architecture=architecture, fresh=fresh))
     return image
 
 

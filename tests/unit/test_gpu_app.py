@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from scripts.console import ROOT, CommandError
-from scripts.packaging.gpu_app import KINDS, NO_GPU, app_files, requirements, write
+from scripts.packaging import image
+from scripts.packaging.builders import Builder
+from scripts.packaging.gpu_app import IMAGES, KINDS, NO_GPU, app_files, requirements, write
 from tests.unit.test_package import model_folder
 
 SENTIMENT = ROOT / "worker" / "models" / "sentiment"
@@ -99,3 +101,19 @@ def test_an_app_replaces_the_one_before(tmp_path: Path) -> None:
     (out / "left.py").write_text("")
     write(SENTIMENT, "cog", NO_GPU, out)
     assert not (out / "left.py").exists()
+
+
+@pytest.mark.parametrize("kind", IMAGES)
+def test_an_image_is_built_from_the_app(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[list[str]] = []
+    monkeypatch.setattr(image, "_run", lambda command: ran.append(list(command)))
+    monkeypatch.setattr(image, "CONTEXT", tmp_path / "context")
+    args = (Builder("podman"), "registry.example/models", SENTIMENT, kind, NO_GPU, "x86_64", ["A=1"])
+    tag = image.build_app(*args, fresh=False)
+    assert tag.startswith(f"registry.example/models:sentiment-{kind}-x86_64-")
+    (command,) = ran
+    assert command[command.index("--target") + 1] == "app"
+    assert "AS app" in (tmp_path / "context" / "Dockerfile").read_text()
+    assert command[command.index("--tag") + 1] == tag
+    assert "A=1" in command
+    assert (tmp_path / "context" / "requirements.txt").is_file()
