@@ -13,6 +13,7 @@ from inference.errors import Unavailable
 from inference.requests import Status
 from tests.unit.dispatch_harness import DispatchHarness
 from tests.unit.fakes import Fault
+from tests.unit.samples import a_message
 from worker.backends.base import Failed, NotAuthentic, Refused, Rejected, Running, Succeeded, Uncertain
 from worker.dispatch.callbacks import Done
 
@@ -537,3 +538,21 @@ def test_two_deliveries_of_one_message_look_once() -> None:
     harness.work()
     check_end(harness)
     assert len(harness.provider.runs) == 1
+
+
+def test_a_replayed_request_is_submitted_again() -> None:
+    """The run that failed is not looked at again."""
+    harness = DispatchHarness()
+    harness.provider.result = lambda _: Failed("no", retryable=False)
+    harness.add()
+    harness.work()
+    check_end(harness, Status.FAILED)
+    failed, later = harness.record(), harness.clock.now + HOUR * 1000
+    replay = transitions.replay(failed, harness.clock.now, expires_at=later, delete_at=later // 1000, attempts=5)
+    harness.table.apply([replay])
+    harness.queue.put(a_message(harness.record(), {"text": "hi"}).to_body())
+    harness.provider.result = lambda _: Succeeded({"echo": "again"})
+    harness.work()
+    record = harness.record()
+    assert (record.status, record.result) == (Status.SUCCEEDED, '{"echo": "again"}')
+    assert (record.submits, record.run_id, record.attempts) == (2, "r2", 2)
