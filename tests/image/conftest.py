@@ -3,7 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from scripts.deployment.environment_config import MODELS
 from scripts.packaging.builders import find_builder
 from scripts.packaging.image import make_context
+from scripts.packaging.targets import LAMBDA, TARGETS, Target
 from tests.image import container
 from tests.image.container import REPORT, Image
 from tests.integration.conftest import E2E_MODELS
@@ -32,21 +34,13 @@ def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
     (model / "requirements.txt").write_text("fastjsonschema==2.21.1\n")
 
-    base = container.base_image(work)
     name = f"localhost/async-inference-test-{target}"
-    context = work / "context"
-    options = ["--isolation=chroot", "--build-arg", f"PYTHON_IMAGE={base}", "--build-arg", "TORCH_INDEX="]
-    options += container.pip_options(work)
     names = [name, f"{name}-other"]
     contents = {names[0]: [model, E2E_MODELS / "wordcount"], names[1]: [model]}
     before = os.umask(0o077)  # the strictest that somebody may have: the image's user must be able to read all the same
     try:
         for built in reversed(names):
-            command = find_builder("buildah").build_command(
-                built, target, context, options, architecture=container.architecture()
-            )
-            make_context(context, *contents[built])
-            container.buildah(*command[1:])
+            _build(built, target, work, contents[built])
             (model / "requirements.txt").write_text("fastjsonschema==2.22.3\n")  # one that nothing else brings
     finally:
         os.umask(before)
@@ -60,6 +54,37 @@ def image(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             yield Image(target, root, container.config_of(name), *layers)
     finally:
         container.buildah("rmi", *names)
+
+
+def _build(name: str, stage: str, work: Path, models: Sequence[Path], target: Target = LAMBDA) -> None:
+    """Build a stage for some models, with a folder to work in."""
+    base = container.base_image(work)
+    options = ["--isolation=chroot", "--build-arg", f"PYTHON_IMAGE={base}", "--build-arg", "TORCH_INDEX="]
+    options += container.pip_options(work)
+    context = work / "context"
+    make_context(context, *models, target=target)
+    command = find_builder("buildah").build_command(
+        name, stage, context, options, architecture=container.architecture()
+    )
+    container.buildah(*command[1:])
+
+
+@pytest.fixture(scope="session")
+def server_image(image: Image, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Image]:
+    """The server's image of the same stage; its other's layers are those of the worker's."""
+    work = tmp_path_factory.mktemp(f"{image.target}-server")
+    model = work / "models" / "sentiment"
+    shutil.copytree(MODELS / "sentiment", model)
+    manifest = json.loads((model / "manifest.json").read_text())
+    (model / "manifest.json").write_text(json.dumps(manifest | {"runtime": RUNTIMES[image.target]}))
+    target = TARGETS["server"]
+    name = f"localhost/async-inference-test-{image.target}{target.suffix}"
+    _build(name, f"{image.target}{target.suffix}", work, [model, Path(__file__).parent / "models" / "waiting"], target)
+    try:
+        with container.mounted(name) as root:
+            yield Image(image.target, root, container.config_of(name), container.layers_of(name), image.layers)
+    finally:
+        container.buildah("rmi", name)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

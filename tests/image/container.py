@@ -140,7 +140,7 @@ def start(
 ) -> "subprocess.Popen[bytes]":
     """Start the image's own command, or another, as the image says."""
     settings = [*config["Env"], *(f"{name}={value}" for name, value in environment.items())]
-    what = [*settings, *(command or [*config["Entrypoint"], *config["Cmd"]])]
+    what = [*settings, *(command or [*config["Entrypoint"], *config.get("Cmd", ())])]
     arguments = [
         "unshare",
         "--mount",

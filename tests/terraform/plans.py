@@ -91,5 +91,5 @@ def resources_of(statement: Json) -> set[str]:
 
 def role_of(address: str) -> str:
     """The name of the function, without the prefix, whose role's policies are in a module."""
-    worker = re.search(r'\.worker\["([^"]+)"\]', address)
-    return f"worker-{worker[1]}" if worker else address.rpartition(".")[2].removesuffix("[0]").replace("_", "-")
+    each = re.search(r'\.(worker|sync)\["([^"]+)"\]', address)  # one of many, of one call
+    return f"{each[1]}-{each[2]}" if each else address.rpartition(".")[2].removesuffix("[0]").replace("_", "-")

@@ -81,6 +81,15 @@ def test_every_target_is_a_stage_of_the_dockerfile() -> None:
     assert {f"{stage}{target.suffix}" for stage in STAGES for target in TARGETS.values()} <= set(stages)
 
 
+def test_a_server_starts_the_app_and_listens_for_its_platform() -> None:
+    text = (ROOT / "worker" / "Dockerfile").read_text()
+    stages = dict(re.findall(r"(?ms)^FROM \S+ AS (\S+)$(.*?)(?=^FROM |\Z)", text))
+    for stage in STAGES:
+        server = stages[f"{stage}{TARGETS['server'].suffix}"]
+        assert 'ENTRYPOINT ["python3", "-m", "worker.sync.server"]\nCMD []' in server
+        assert "HOST=0.0.0.0 PORT=8080" in server, "in a container it is reached from outside"
+
+
 def test_an_image_has_the_app_and_its_libraries_only_where_it_is_for_that(tmp_path: Path) -> None:
     mine, context = model(tmp_path / "mine", "onnx"), tmp_path / "context"
     (mine / "requirements.txt").write_text("pillow==1\n")
@@ -131,7 +140,17 @@ def test_what_is_pushed_is_built_on_the_newest_base_and_named_by_digest(
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr(image, "BUILD", tmp_path)
     monkeypatch.setattr(image, "CONTEXT", tmp_path / "context")
-    options = ["image", "--builder", "buildah", "--repository", "r.example/worker", "--architecture", "arm64"]
+    options = [
+        "image",
+        "--only",
+        "sentiment",
+        "--builder",
+        "buildah",
+        "--repository",
+        "r.example/worker",
+        "--architecture",
+        "arm64",
+    ]
 
     monkeypatch.setattr(sys, "argv", options)
     assert image.main() == 0
