@@ -88,7 +88,7 @@ class LimitedWebhooks(LimitedSystem, WebhookSystem):
 
     def run_deliverer(self) -> list[str]:
         with self._as("deliverer"):
-            self.deliverer.deliverer._secrets._known = ()  # as in a new process
+            self.deliverer.deliverer._secrets._stored._known = None  # as in a new process
             return super().run_deliverer()
 
 
