@@ -21,7 +21,7 @@ from inference.aws.boto3_bucket import Boto3Bucket
 from inference.aws.bucket import LeanBucket
 from inference.aws.query_signing import QuerySigner
 from inference.aws.signing import Credentials
-from inference.store.payloads import Link
+from inference.store.payloads import Link, StoredObject
 from scripts.stack_defaults import PAYLOAD_BUCKET
 from tests.integration.terraform_definition import Module
 
@@ -79,6 +79,11 @@ class S3Server:
         again = signer.target("PUT", key, at, int(query["X-Amz-Expires"]), headers=signed)
         return again.rpartition("=")[2] == query["X-Amz-Signature"]
 
+    def read(self, target: str) -> StoredObject | None:
+        """The object that a link leads to; None: there is none."""
+        key = unquote(urlsplit(target).path).removeprefix(f"/{PAYLOAD_BUCKET}/")
+        return Boto3Bucket(self.s3, PAYLOAD_BUCKET).get(key)
+
     def keep(self, target: str, content: bytes, content_type: str) -> int:
         """Keep an object, unless it is there. Returns the status."""
         key = unquote(urlsplit(target).path).removeprefix(f"/{PAYLOAD_BUCKET}/")
@@ -122,6 +127,14 @@ def serving_s3(s3: Any) -> Iterator[S3Server]:
             else:
                 self._answer(200, allowed)
 
+        def do_GET(self) -> None:
+            """A link in a page: a file of a result, or a picture. Whether links are signed is tested elsewhere."""
+            stored = found.read(self.path)
+            if stored is None:
+                self._answer(404, {}, "The specified key does not exist.")
+            else:
+                self._answer(200, {"Content-Type": stored.content_type}, content=stored.content)
+
         def do_PUT(self) -> None:
             headers = {name.lower(): value for name, value in self.headers.items()}
             allowed = found.allowed(headers.get("origin"), "PUT") or {}
@@ -153,9 +166,9 @@ def serving_s3(s3: Any) -> Iterator[S3Server]:
                 content += chunk
             return bytes(content)
 
-        def _answer(self, status: int, headers: Mapping[str, str], message: str = "") -> None:
+        def _answer(self, status: int, headers: Mapping[str, str], message: str = "", content: bytes = b"") -> None:
             found.seen.append((self.command, status))
-            body = f"<Error><Message>{message}</Message></Error>".encode() if message else b""
+            body = f"<Error><Message>{message}</Message></Error>".encode() if message else content
             self.send_response(status)
             for name, value in headers.items():
                 self.send_header(name, value)

@@ -178,6 +178,7 @@ class System:
         """The api function again, with what it is told of the deployment."""
         self._patch.setenv("DEPLOYED", json.dumps(deployed))
         self.api = load(self._package / "api.py")
+        self.api.batches._table._batch = self.statements
 
     # The client's side
 
