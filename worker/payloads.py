@@ -16,10 +16,10 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
-from inference.errors import InvalidInput, InvalidReference, NotJson, ObjectChanged, Unavailable
+from inference.errors import InvalidInput, InvalidReference, NotJson, Unavailable
 from inference.references import is_reference, upload_id_of, upload_ids, with_references_replaced
 from inference.requests import Message, Record
-from inference.sources import Source, is_input_reference
+from inference.sources import ObjectChanged, Source, is_input_reference
 from inference.store.payloads import (
     JSON,
     Bucket,

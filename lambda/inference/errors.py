@@ -19,7 +19,6 @@
         NotFinal              the request is not final, so its webhook can't be sent again
       Unavailable             AWS did not answer or throttled the call: the same call may succeed later
         QueueMissing          the queue does not exist: its model was removed
-      ObjectChanged           an object of a trigger's event has another content now
       ConfigurationError      the deployment is wrong: all missing and bad settings, in one message
 
 They do not depend on HTTP: only `inference.http.problems` maps them to HTTP responses. Errors of models are in
@@ -115,10 +114,6 @@ class Unavailable(InferenceError):
 
 class QueueMissing(Unavailable):
     """A model's queue does not exist: the model was removed, and the queue's messages with it."""
-
-
-class ObjectChanged(InferenceError):
-    """An object in S3 was overwritten since the event that named it. Never raised to callers of the API."""
 
 
 class ConfigurationError(InferenceError):

@@ -14,6 +14,10 @@ REFERENCE = "/source"
 uploads alone."""
 
 
+class ObjectChanged(Exception):
+    """An object in S3 was overwritten since the event that named it. Never raised to callers of the API."""
+
+
 class Pin(NamedTuple):
     """Which content of a key is meant: its entity tag, and its version where the bucket has versions."""
 

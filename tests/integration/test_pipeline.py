@@ -14,13 +14,12 @@ from inference.aws import clients
 from inference.aws.boto3_bucket import Boto3Bucket
 from inference.batches import transitions
 from inference.catalog import Catalog, PackagedModel
-from inference.errors import ObjectChanged
 from inference.intake.intake import Intake
 from inference.intake.results import Writer
 from inference.intake.triggers import triggers_of
 from inference.requests import Message
 from inference.service import Limits
-from inference.sources import Pin, Source
+from inference.sources import ObjectChanged, Pin, Source
 from inference.store.batch_table import BatchTable
 from inference.store.expressions import to_attribute
 from inference.store.payloads import Bucket, FileInfo, Payloads, files_to_json, request_key

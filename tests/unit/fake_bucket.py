@@ -6,8 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from inference.errors import ObjectChanged
-from inference.sources import Pin
+from inference.sources import ObjectChanged, Pin
 from inference.store.payloads import Link, StoredObject
 from tests.unit.fakes import Clock, Faulty
 

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from inference.errors import ObjectChanged, Unavailable
-from inference.sources import Pin
+from inference.errors import Unavailable
+from inference.sources import ObjectChanged, Pin
 from inference.store.payloads import Link, StoredObject
 
 _T = TypeVar("_T")

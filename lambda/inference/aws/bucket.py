@@ -26,8 +26,8 @@ from inference.aws.query_signing import QuerySigner
 from inference.aws.retries import Retries
 from inference.aws.signing import Credentials
 from inference.aws.wire import Host, Reply
-from inference.errors import ObjectChanged, Unavailable
-from inference.sources import Pin
+from inference.errors import Unavailable
+from inference.sources import ObjectChanged, Pin
 from inference.store.payloads import Link, StoredObject
 
 CALL_SECONDS = 300
