@@ -234,6 +234,7 @@ def test_alarms_and_dashboard_are_right_after_one_apply(changing: Changing) -> N
         "dead_letter_queue": "p-dlq",
         "webhook_dead_letter_queue": "p-webhooks-dlq",
         "intake_dead_letter_queue": "p-intake-dlq",
+        "sync_functions": {"mine": "p-sync-mine"},
         "functions": {"api": "p-api", "dead_letters": "p-dead-letters", "sweeper": "p-sweeper", "batches": "p-batches"},
         "api_id": "abc",
         "metrics": True,
@@ -244,7 +245,7 @@ def test_alarms_and_dashboard_are_right_after_one_apply(changing: Changing) -> N
         "kms_key_arn": None,
     }
     created = changing.apply_modules({"monitoring": monitoring})
-    assert sum("aws_cloudwatch_metric_alarm" in each for each in created) == 13
+    assert sum("aws_cloudwatch_metric_alarm" in each for each in created) == 15
     assert changing.planned() == []
     shown = _metrics_of(changing)
     assert shown == {*MEASURED, *COUNTED}, "the dashboard has every metric that the functions write, and no other"
