@@ -83,8 +83,11 @@ unreadable_or_not = st.one_of(
     st.fixed_dictionaries({}, optional=dict.fromkeys(Message.__dataclass_fields__, json_values)).map(json.dumps),
     st.just("[" * 200_000),
 )
+at_the_outcome = st.sampled_from([Answer.THROTTLED, Answer.NO_ANSWER, Answer.ANSWER_LOST])
 scripts: st.SearchStrategy[list[Answer]] = st.one_of(
-    st.just([]), st.lists(st.sampled_from([Answer.APPLIED] * 6 + list(Answer)), max_size=12)
+    st.just([]),
+    at_the_outcome.map(lambda answer: [Answer.APPLIED, answer]),
+    st.lists(st.sampled_from([Answer.APPLIED] * 6 + list(Answer)), max_size=12),
 )
 times_left: st.SearchStrategy[list[int]] = st.one_of(
     st.just([]), st.lists(st.sampled_from([REMAINING, 1_999]), max_size=10)

@@ -22,6 +22,7 @@ resource "aws_cloudfront_distribution" "this" {
   #checkov:skip=CKV_AWS_305:a root object would be served for /, which is no result
   #checkov:skip=CKV_AWS_310:the origin is one bucket
   #checkov:skip=CKV_AWS_374:readers may be anywhere
+  #checkov:skip=CKV2_AWS_32:one of AWS's own is attached below, which is no resource here
   #checkov:skip=CKV2_AWS_42:a certificate of the account's own needs a domain
   #checkov:skip=CKV2_AWS_47:without a web ACL there are no rules for Log4j, and S3 does not run it
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from worker.model import load
 
 FOLDER = Path(__file__).resolve().parents[1]
-INPUT = json.loads(Path(__file__).with_name("input.json").read_text())
+INPUT = json.loads(Path(__file__).with_name("input.json").read_text(encoding="utf-8"))
 
 
 def test_a_batch_gives_what_its_inputs_give_alone() -> None:
