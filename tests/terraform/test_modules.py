@@ -72,7 +72,7 @@ def test_defaults_are_in_the_stack_alone(folder: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(DEFAULTS))
 def test_every_setting_is_described_where_it_is_given(name: str) -> None:
-    given = {"sync": "models"}.get(name, name)  # in the settings of models and pools
+    given = {"sync": "models", "backend": "models"}.get(name, name)  # in the settings of models and pools
     description = _blocks("stack", "variable")[given].split("  type ")[0]
     assert [key for key in DEFAULTS[name] if not re.search(rf"\b{key}\b", description)] == []
 

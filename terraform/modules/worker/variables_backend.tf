@@ -44,7 +44,7 @@ variable "backend" {
   # The provider's token is sent there. This machine: for tests.
   validation {
     condition = try(alltrue([
-      for url in [var.backend.settings.url, var.backend.settings.api_url] : url == null ? true : can(regex("^(https://[^/?#]+|http://(127[.]0[.]0[.]1|localhost)(:[0-9]+)?)(/[^?#]*)?$", url))
+      for url in [var.backend.settings.url, var.backend.settings.api_url] : url == null ? true : can(regex("^(https://[^/?#]+|http://127[.]0[.]0[.]1(:[0-9]+)?)(/[^?#]*)?$", url))
     ]), true)
     error_message = "${var.label}: backend.url and backend.api_url must begin with https://: the provider's token is sent to them."
   }
