@@ -236,18 +236,22 @@ test-browser: .venv/.dev ## the page GET /docs in headless Chromium; skipped wit
 test-terraform: .venv/.dev build/checkov/.installed package ## validate, terraform test, policy checks, checkov
 	CHECKOV=build/checkov/bin/checkov $(PYTEST) tests/terraform
 
-# Two halves side by side, each with an emulator of its own: they wait most of the time.
+# Three parts side by side, each with an emulator of its own: they wait most of the time.
 .PHONY: test-e2e
 test-e2e: ## a real apply to an emulator of its own
-	@$(MAKE) -j2 $(GROUPED) test-e2e-shared test-e2e-own
+	@$(MAKE) -j3 $(GROUPED) test-e2e-shared test-e2e-own test-e2e-ways
 
 .PHONY: test-e2e-shared
 test-e2e-shared: .venv/.dev package
-	$(PYTEST) tests/e2e -m "not own_deployment"
+	$(PYTEST) tests/e2e -m "not own_deployment and not other_way"
 
 .PHONY: test-e2e-own
 test-e2e-own: .venv/.dev package
 	$(PYTEST) tests/e2e -m own_deployment
+
+.PHONY: test-e2e-ways
+test-e2e-ways: .venv/.dev package
+	$(PYTEST) tests/e2e -m other_way
 
 .PHONY: soak
 soak: .venv/.dev package ## hundreds of requests, killed workers, duplicates, poison messages [REQUESTS=500] [SEED=1] [STRIP=1]

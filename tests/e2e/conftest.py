@@ -38,6 +38,7 @@ from tests.provider_process import install_provider, running_provider
 
 ROOT = Path(__file__).parents[2]
 E2E_MODELS = Path(__file__).parent / "models"
+OTHER_WAYS = {"test_backend", "test_pipeline", "test_sync"}
 KEPT = os.environ.get("E2E_FOLDER")
 STRIP = bool(os.environ.get("E2E_STRIP_ITEMS"))
 
@@ -56,9 +57,14 @@ def free_port() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that don't use the session's deployment are another half, which `make` runs beside the first."""
+    """The tests are in three parts, which `make` runs side by side: those of the session's deployment, those of other
+    ways in than the API's, and the rest, whose deployments are their own, too."""
     for item in items:
-        if Path(__file__).parent in item.path.parents and "deployment" not in getattr(item, "fixturenames", ()):
+        if Path(__file__).parent not in item.path.parents:
+            continue
+        if item.path.stem in OTHER_WAYS:
+            item.add_marker(pytest.mark.other_way)
+        elif "deployment" not in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.own_deployment)
 
 
