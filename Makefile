@@ -236,10 +236,11 @@ test-browser: .venv/.dev ## the page GET /docs in headless Chromium; skipped wit
 test-terraform: .venv/.dev build/checkov/.installed package ## validate, terraform test, policy checks, checkov
 	CHECKOV=build/checkov/bin/checkov $(PYTEST) tests/terraform
 
-# Three parts side by side, each with an emulator of its own: they wait most of the time.
+# Three parts, two of them side by side, each with an emulator of its own: they wait most of the time, but some have limits
+# of seconds.
 .PHONY: test-e2e
 test-e2e: ## a real apply to an emulator of its own
-	@$(MAKE) -j3 $(GROUPED) test-e2e-shared test-e2e-own test-e2e-ways
+	@$(MAKE) -j2 $(GROUPED) test-e2e-shared test-e2e-own test-e2e-ways
 
 .PHONY: test-e2e-shared
 test-e2e-shared: .venv/.dev package
