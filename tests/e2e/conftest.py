@@ -57,8 +57,8 @@ def free_port() -> int:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests are in three parts, of which `make` runs two at a time: those of the session's deployment, those of other
-    ways in than the API's, and the rest, whose deployments are their own, too."""
+    """The tests are in three parts, of which `make` runs two at a time: those of the session's deployment, those of
+    other ways in than the API's, and the rest, whose deployments are their own, too."""
     for item in items:
         if Path(__file__).parent not in item.path.parents:
             continue
