@@ -25,8 +25,9 @@ from inference.settings import (
     WorkerSettings,
 )
 from inference.store.payloads import MAX_MESSAGE_BYTES, REFERABLE_MS
+from inference.webhooks.addresses import CONNECT_SECONDS
 from inference.webhooks.retries import DELAYS_SECONDS, SHORT_DELAY_SECONDS
-from inference.webhooks.sender import CONNECT_SECONDS, TOTAL_SECONDS
+from inference.webhooks.sender import TOTAL_SECONDS
 from scripts.stack_defaults import api_environment, worker_environment
 from tests.integration.terraform_definition import Module
 from worker.payloads import MAX_DEPTH

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from worker import run_error
-from worker.backends.base import Failed, NotAuthentic, Uncertain
+from worker.backends.base import Failed, Gone, Look, NotAuthentic, Uncertain
+from worker.backends.http import NOT_FOUND, AnswerTooLarge, Http
 
 MAX_MESSAGE_CHARACTERS = 500
+
+
+def look(http: Http, path: str, read: Callable[[Any], Look]) -> Look:
+    """How the run is that an address is about. `read`: from the body of an answer. Raises as `Backend.look`."""
+    try:
+        answer = http.call("GET", path, expected=NOT_FOUND)
+    except AnswerTooLarge as error:
+        return Failed(str(error), retryable=False)
+    return Gone() if answer.status in NOT_FOUND else read(answer.body)
 
 
 def failed(provider: str, error: Any, run_seconds: float | None = None) -> Failed:

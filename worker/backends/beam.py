@@ -19,19 +19,17 @@ from worker.backends import answers
 from worker.backends.base import (
     Callback,
     Failed,
-    Gone,
     Look,
     NotAuthentic,
     Running,
     Submission,
     Succeeded,
 )
-from worker.backends.http import AnswerTooLarge, Http, segment
+from worker.backends.http import NOT_FOUND, Http, segment
 
 NAME = "Beam"
 DEFAULT_API = "https://api.beam.cloud"
 TOLERANCE_SECONDS = 300
-_NOT_FOUND = frozenset({404})
 
 
 class Beam:
@@ -73,26 +71,11 @@ class Beam:
 
     def look(self, provider_id: str) -> Look:
         """See `Backend.look`."""
-        try:
-            answer = self._api.call("GET", f"/v2/task/{segment(provider_id)}/", expected=_NOT_FOUND)
-        except AnswerTooLarge as error:
-            return Failed(str(error), retryable=False)
-        if answer.status in _NOT_FOUND:
-            return Gone()
-        body = answer.body
-        status = answers.member(NAME, body, "status").upper()
-        ran = _seconds_between(body.get("started_at"), body.get("ended_at"))
-        if status == "COMPLETE":
-            return _result(body.get("result"), ran)
-        if status in ("FAILED", "ERROR"):
-            return answers.failed(NAME, body.get("result") or body.get("error"), ran)
-        if status in ("TIMEOUT", "EXPIRED", "CANCELLED"):
-            return answers.stopped(NAME, status.lower(), ran)
-        return Running()  # PENDING, RUNNING, RETRY
+        return answers.look(self._api, f"/v2/task/{segment(provider_id)}/", _look)
 
     def cancel(self, provider_id: str) -> None:
         """See `Backend.cancel`."""
-        self._api.call("DELETE", "/v2/task/cancel/", {"task_ids": [provider_id]}, expected=_NOT_FOUND)
+        self._api.call("DELETE", "/v2/task/cancel/", {"task_ids": [provider_id]}, expected=NOT_FOUND)
 
     def read_callback(self, headers: Mapping[str, str], body: bytes) -> Callback:
         """See `Backend.read_callback`."""
@@ -126,3 +109,15 @@ def _seconds_between(start: Any, end: Any) -> float | None:
         return max((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 0.0)
     except (TypeError, ValueError):
         return None
+
+
+def _look(body: Any) -> Look:
+    status = answers.member(NAME, body, "status").upper()
+    ran = _seconds_between(body.get("started_at"), body.get("ended_at"))
+    if status == "COMPLETE":
+        return _result(body.get("result"), ran)
+    if status in ("FAILED", "ERROR"):
+        return answers.failed(NAME, body.get("result") or body.get("error"), ran)
+    if status in ("TIMEOUT", "EXPIRED", "CANCELLED"):
+        return answers.stopped(NAME, status.lower(), ran)
+    return Running()  # PENDING, RUNNING, RETRY

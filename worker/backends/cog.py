@@ -19,12 +19,11 @@ from inference.errors import ConfigurationError
 from worker.backends import answers
 from worker.backends.base import Callback, Gone, Look, NotAuthentic, Refused, Running, Submission
 from worker.backends.files import with_links
-from worker.backends.http import Http, segment
+from worker.backends.http import NOT_FOUND, Http, segment
 from worker.backends.replicate import look_of
 
 NAME = "Cog"
 _BUSY = frozenset({409})
-_NOT_FOUND = frozenset({404})
 _NO_ID = re.compile(r"[^A-Za-z0-9_-]")
 _LOST = frozenset({"DEFUNCT", "SETUP_FAILED"})
 SKEW_SECONDS = 60
@@ -88,7 +87,7 @@ class Cog:
 
     def cancel(self, provider_id: str) -> None:
         """See `Backend.cancel`. A predictor that does not give way goes on."""
-        self._http.call("POST", f"/predictions/{segment(provider_id)}/cancel", expected=_NOT_FOUND)
+        self._http.call("POST", f"/predictions/{segment(provider_id)}/cancel", expected=NOT_FOUND)
 
     def read_callback(self, headers: Mapping[str, str], body: bytes) -> Callback:
         """See `Backend.read_callback`."""

@@ -40,6 +40,7 @@ USER_AGENT = "async-inference-dispatcher/1"
 
 _REFUSALS = frozenset({425, 429, 503})
 _NO_RIGHTS = frozenset({401, 403})
+NOT_FOUND = frozenset({404})
 
 
 class AnswerTooLarge(Rejected):

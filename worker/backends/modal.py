@@ -12,11 +12,10 @@ from typing import Any
 
 from inference.errors import ConfigurationError
 from worker.backends import answers
-from worker.backends.base import Callback, Failed, Gone, Look, Running, Submission, Succeeded
-from worker.backends.http import AnswerTooLarge, Http, segment
+from worker.backends.base import Callback, Look, Running, Submission, Succeeded
+from worker.backends.http import NOT_FOUND, Http, segment
 
 NAME = "Modal"
-_NOT_FOUND = frozenset({404})
 
 
 class Modal:
@@ -50,25 +49,23 @@ class Modal:
 
     def look(self, provider_id: str) -> Look:
         """See `Backend.look`."""
-        try:
-            answer = self._http.call("GET", f"/status/{segment(provider_id)}", expected=_NOT_FOUND)
-        except AnswerTooLarge as error:
-            return Failed(str(error), retryable=False)
-        if answer.status in _NOT_FOUND:
-            return Gone()
-        status = answers.member(NAME, answer.body, "status")
-        if status == "succeeded":
-            return Succeeded(answer.body.get("output"), answers.seconds(answer.body.get("run_seconds")))
-        if status == "failed":
-            return answers.failed(NAME, answer.body.get("error"), answers.seconds(answer.body.get("run_seconds")))
-        if status == "stopped":
-            return answers.stopped(NAME, "it was cancelled, took longer than the app's timeout, or was lost")
-        return Running()
+        return answers.look(self._http, f"/status/{segment(provider_id)}", _look)
 
     def cancel(self, provider_id: str) -> None:
         """See `Backend.cancel`."""
-        self._http.call("POST", f"/cancel/{segment(provider_id)}", expected=_NOT_FOUND)
+        self._http.call("POST", f"/cancel/{segment(provider_id)}", expected=NOT_FOUND)
 
     def read_callback(self, headers: Mapping[str, str], body: bytes) -> Callback:
         """See `Backend.read_callback`."""
         return Callback(answers.callback_id(answers.callback_body(body).get("id")))
+
+
+def _look(body: Any) -> Look:
+    status = answers.member(NAME, body, "status")
+    if status == "succeeded":
+        return Succeeded(body.get("output"), answers.seconds(body.get("run_seconds")))
+    if status == "failed":
+        return answers.failed(NAME, body.get("error"), answers.seconds(body.get("run_seconds")))
+    if status == "stopped":
+        return answers.stopped(NAME, "it was cancelled, took longer than the app's timeout, or was lost")
+    return Running()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from inference.errors import ConfigurationError
@@ -15,7 +16,6 @@ from inference.webhooks.signature import is_signed, parse_secrets
 from worker.backends import answers
 from worker.backends.base import (
     Callback,
-    Failed,
     Gone,
     Look,
     NotAuthentic,
@@ -24,12 +24,11 @@ from worker.backends.base import (
     Succeeded,
 )
 from worker.backends.files import with_links
-from worker.backends.http import AnswerTooLarge, Http, segment
+from worker.backends.http import NOT_FOUND, Http, segment
 
 NAME = "Replicate"
 DEFAULT_URL = "https://api.replicate.com"
 MIN_DEADLINE_SECONDS, MAX_DEADLINE_SECONDS = 5, 86_400
-_NOT_FOUND = frozenset({404})
 _INTERRUPTED = "(code: PA)"
 """Ends the error of a prediction that Replicate itself interrupted."""
 
@@ -72,17 +71,11 @@ class Replicate:
 
     def look(self, provider_id: str) -> Look:
         """See `Backend.look`."""
-        try:
-            answer = self._http.call("GET", f"/v1/predictions/{segment(provider_id)}", expected=_NOT_FOUND)
-        except AnswerTooLarge as error:
-            return Failed(str(error), retryable=False)
-        if answer.status in _NOT_FOUND:
-            return Gone()
-        return look_of(NAME, answer.body)
+        return answers.look(self._http, f"/v1/predictions/{segment(provider_id)}", partial(look_of, NAME))
 
     def cancel(self, provider_id: str) -> None:
         """See `Backend.cancel`."""
-        self._http.call("POST", f"/v1/predictions/{segment(provider_id)}/cancel", expected=_NOT_FOUND)
+        self._http.call("POST", f"/v1/predictions/{segment(provider_id)}/cancel", expected=NOT_FOUND)
 
     def read_callback(self, headers: Mapping[str, str], body: bytes) -> Callback:
         """See `Backend.read_callback`."""

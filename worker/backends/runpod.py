@@ -12,15 +12,14 @@ from typing import Any
 
 from inference.errors import ConfigurationError
 from worker.backends import answers
-from worker.backends.base import Callback, Failed, Gone, Look, Running, Submission, Succeeded
-from worker.backends.http import AnswerTooLarge, Http, segment
+from worker.backends.base import Callback, Look, Running, Submission, Succeeded
+from worker.backends.http import Http, segment
 
 NAME = "RunPod"
 DEFAULT_URL = "https://api.runpod.ai/v2"
 MIN_EXECUTION_MS = 6_000
 """RunPod takes more than 5 s."""
 MIN_TTL_MS, MAX_TTL_MS = 10_000, 7 * 86_400_000
-_NOT_FOUND = frozenset({404})
 _BAD_REQUEST = frozenset({400, 404})  # RunPod also answers 400 to a cancel of a job that is over
 
 
@@ -65,24 +64,7 @@ class RunPod:
 
     def look(self, provider_id: str) -> Look:
         """See `Backend.look`."""
-        try:
-            answer = self._http.call("GET", f"/status/{segment(provider_id)}", expected=_NOT_FOUND)
-        except AnswerTooLarge as error:
-            return Failed(str(error), retryable=False)
-        if answer.status in _NOT_FOUND:
-            return Gone()
-        body = answer.body
-        status = answers.member(NAME, body, "status")
-        ran = answers.seconds(body.get("executionTime"), 1000)
-        if status == "COMPLETED":
-            return Succeeded(body.get("output"), ran)
-        if status == "FAILED":
-            return answers.failed(NAME, body.get("error"), ran)
-        if status == "TIMED_OUT":
-            return answers.stopped(NAME, "it took longer than its deadline, or its worker was lost", ran)
-        if status == "CANCELLED":
-            return answers.stopped(NAME, "it was cancelled", ran)
-        return Running()
+        return answers.look(self._http, f"/status/{segment(provider_id)}", _look)
 
     def cancel(self, provider_id: str) -> None:
         """See `Backend.cancel`."""
@@ -91,3 +73,17 @@ class RunPod:
     def read_callback(self, headers: Mapping[str, str], body: bytes) -> Callback:
         """See `Backend.read_callback`."""
         return Callback(answers.callback_id(answers.callback_body(body).get("id")))
+
+
+def _look(body: Any) -> Look:
+    status = answers.member(NAME, body, "status")
+    ran = answers.seconds(body.get("executionTime"), 1000)
+    if status == "COMPLETED":
+        return Succeeded(body.get("output"), ran)
+    if status == "FAILED":
+        return answers.failed(NAME, body.get("error"), ran)
+    if status == "TIMED_OUT":
+        return answers.stopped(NAME, "it took longer than its deadline, or its worker was lost", ran)
+    if status == "CANCELLED":
+        return answers.stopped(NAME, "it was cancelled", ran)
+    return Running()

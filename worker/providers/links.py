@@ -14,12 +14,14 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from inference.errors import InvalidInput
-from inference.webhooks.addresses import RefusedAddressError, Resolve, addresses_of, is_allowed
+from inference.webhooks.addresses import RefusedAddressError, Resolve, addresses_of, connect, is_allowed, is_loopback
 
 MAX_BYTES = 256 * 2**20
 """As a worker takes for a file in memory (`worker.payloads`)."""
 
-CONNECT_SECONDS = 5.0
+READ_SECONDS = 5.0
+"""For each wait for a part of a file."""
+
 TOTAL_SECONDS = 300.0
 _CHUNK_BYTES = 2**20
 
@@ -64,7 +66,7 @@ class Links:
             if not parts.hostname or not (secure or (parts.scheme == "http" and self._allow_loopback)):
                 raise InvalidInput(f"{shown} is not followed: it must begin with https://")
             places = addresses_of(parts.hostname, port, self._allow_loopback, self._resolve)
-            if not secure and not all(_is_loopback(place) for _, place in places):
+            if not secure and not all(is_loopback(place) for _, place in places):
                 raise InvalidInput(f"{shown} is not followed: it must begin with https://")
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             return self._read(parts.hostname, parts.netloc.rpartition("@")[2], target, places, secure, shown)
@@ -83,10 +85,11 @@ class Links:
         shown: str,
     ) -> bytes:
         end = time.monotonic() + self._seconds
-        family, place = places[0]
-        with socket.socket(family, socket.SOCK_STREAM) as plain:
-            plain.settimeout(CONNECT_SECONDS)
-            plain.connect(place)
+        plain = connect(places, end)
+        if plain is None:
+            raise ConnectionError("no address of the host accepts a connection")
+        with plain:
+            plain.settimeout(READ_SECONDS)
             if not is_allowed(str(plain.getpeername()[0]), self._allow_loopback):
                 raise RefusedAddressError(f"{host} has an address that is not public")
             tls = (self._tls or ssl.create_default_context()) if secure else None
@@ -112,7 +115,3 @@ class Links:
         if response.length:  # bytes that were announced and have not come
             raise http.client.IncompleteRead(bytes(content[:0]), response.length)
         return bytes(content)
-
-
-def _is_loopback(place: tuple[object, ...]) -> bool:
-    return str(place[0]).startswith("127.") or place[0] == "::1"

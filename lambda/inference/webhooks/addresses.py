@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -28,6 +29,9 @@ _NOT_PUBLIC = tuple(
     )
 )
 """What `is_global` of ipaddress calls global in some version of Python, and is not a receiver's."""
+
+CONNECT_SECONDS = 3.0
+"""For each address of a host."""
 
 Resolve = Callable[..., Sequence[tuple[Any, ...]]]
 """socket.getaddrinfo, or a test's."""
@@ -84,3 +88,25 @@ def addresses_of(
     if not found:
         raise OSError(f"{host} has no address")
     return found
+
+
+def is_loopback(place: tuple[Any, ...]) -> bool:
+    """Whether what `connect` takes is this machine."""
+    return str(place[0]).startswith("127.") or place[0] == "::1"
+
+
+def connect(places: Sequence[tuple[int, tuple[Any, ...]]], end: float) -> socket.socket | None:
+    """A connection to the first of these addresses that accepts one; None: none does before `end` (monotonic time)."""
+    for family, place in places:
+        left = end - time.monotonic()
+        if left <= 0:
+            return None
+        connection = socket.socket(family, socket.SOCK_STREAM)
+        connection.settimeout(min(CONNECT_SECONDS, left))
+        try:
+            connection.connect(place)
+        except OSError:
+            connection.close()
+            continue
+        return connection
+    return None

@@ -15,10 +15,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from urllib.parse import SplitResult, urlsplit
 
-from inference.webhooks.addresses import RefusedAddressError, Resolve, addresses_of, is_allowed
+from inference.webhooks.addresses import RefusedAddressError, Resolve, addresses_of, connect, is_allowed, is_loopback
 from inference.webhooks.retries import Answer
 
-CONNECT_SECONDS = 3.0
 TOTAL_SECONDS = 10.0
 """From the first connection to the end of the response's headers. Its body is not read."""
 
@@ -63,10 +62,10 @@ class Sender:
             return Answer(error=str(error), refused=True)
         except (OSError, ValueError):  # of a name that is no name: UnicodeError
             return Answer(error="the host's name could not be resolved")
-        if url.scheme != "https" and not all(_is_loopback(place) for _, place in places):
+        if url.scheme != "https" and not all(is_loopback(place) for _, place in places):
             return Answer(error="only this machine is called without TLS", refused=True)
         end = time.monotonic() + self._seconds
-        connection = _connect(places, end)
+        connection = connect(places, end)
         if connection is None:
             return Answer(error="no connection could be made")
         # A receiver that sends a byte now and then would pass each single wait.
@@ -102,23 +101,6 @@ class Sender:
         return Answer(error=f"no answer within {self._seconds:g} seconds")
 
 
-def _connect(places: list[tuple[int, tuple[object, ...]]], end: float) -> socket.socket | None:
-    """A connection to the first of these addresses that accepts one."""
-    for family, place in places:
-        left = end - time.monotonic()
-        if left <= 0:
-            return None
-        connection = socket.socket(family, socket.SOCK_STREAM)
-        connection.settimeout(min(CONNECT_SECONDS, left))
-        try:
-            connection.connect(place)
-        except OSError:
-            connection.close()
-            continue
-        return connection
-    return None
-
-
 def _exchange(connection: socket.socket, url: SplitResult, headers: Mapping[str, str], body: bytes) -> Answer:
     client = http.client.HTTPConnection(url.hostname or "")
     client.sock = connection
@@ -130,10 +112,6 @@ def _exchange(connection: socket.socket, url: SplitResult, headers: Mapping[str,
         return Answer(status=response.status, retry_after=response.headers.get("Retry-After"))
     finally:
         response.close()
-
-
-def _is_loopback(place: tuple[object, ...]) -> bool:
-    return str(place[0]).startswith("127.") or place[0] == "::1"
 
 
 def _shut_down(connection: socket.socket) -> None:
