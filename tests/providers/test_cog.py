@@ -12,26 +12,16 @@ import pytest
 from inference.requests import ErrorCode
 from tests.providers.callbacks import Callbacks, rejects
 from tests.providers.conftest import INPUTS
-from tests.providers.processes import PROVIDERS, free_port, get, process, until
+from tests.providers.processes import until
+from tests.providers.servers import BEARER, cog_server
 from worker.backends import make_backend
 from worker.backends.base import Backend, Failed, Gone, Running, Submission, Succeeded
-
-BEARER = "from-cog"
 
 
 @pytest.fixture(scope="module")
 def cog(apps: Mapping[str, Path]) -> Iterator[str]:
     """A server's URL."""
-    port = free_port()
-    variables = {
-        "PORT": str(port),
-        "COG_PREDICT_TYPE_STUB": str(apps["cog"] / "predict.py:Runner"),
-        "COG_MAX_CONCURRENCY": "10",
-        "WEBHOOK_AUTH_TOKEN": BEARER,
-    }
-    url = f"http://127.0.0.1:{port}"
-    with process(PROVIDERS, ["-m", "cog.server.http", "--host", "127.0.0.1"], apps["cog"], variables):
-        until(lambda: get(f"{url}/health-check")["status"] == "READY", "the Cog server")
+    with cog_server(apps["cog"]) as url:
         yield url
 
 

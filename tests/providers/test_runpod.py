@@ -12,8 +12,9 @@ import pytest
 from inference.requests import ErrorCode
 from tests.providers.callbacks import Callbacks, looked
 from tests.providers.conftest import INPUTS
-from tests.providers.processes import PROVIDERS, process, python_of, run_code, until
+from tests.providers.processes import PROVIDERS, python_of, run_code, until
 from tests.providers.runpod_platform import RunPodPlatform
+from tests.providers.servers import runpod_worker
 from worker.backends import make_backend
 from worker.backends.base import (
     Backend,
@@ -38,9 +39,7 @@ def platform() -> Iterator[RunPodPlatform]:
 
 @pytest.fixture(scope="module")
 def worker(platform: RunPodPlatform, apps: Mapping[str, Path]) -> Iterator[None]:
-    variables = platform.worker_environment()
-    with process(PROVIDERS, ["-m", "worker.providers.runpod_handler"], apps["runpod"] / "app", variables):
-        until(lambda: any("job-take" in asked.path for asked in platform.asked), "the RunPod worker")
+    with runpod_worker(platform, apps["runpod"]):
         yield
 
 
