@@ -321,6 +321,17 @@ run "artifact_in_s3" {
   }
 }
 
+run "this_machine" {
+  variables {
+    api_url = "http://127.0.0.1:4566/_aws/execute-api/mockapi"
+  }
+
+  assert {
+    condition     = output.deployment.api_url == "http://127.0.0.1:4566/_aws/execute-api/mockapi"
+    error_message = "a server beside an emulator must be able to call back"
+  }
+}
+
 run "own_domain" {
   variables {
     api_url             = "https://inference.Example.com:443/v1"
