@@ -20,7 +20,10 @@ def test_pings_start_as_many_environments_and_are_no_traffic(control: Control, a
     # Another round of pings: they find the environments that there are.
     pings = len(reports(control))
     eventually("three more pings have ended", 90, lambda: len(reports(control)) >= pings + ENVIRONMENTS)
-    assert Counter(line["event"] for line in control.lines(WORKER, "event")) == {"model_loaded": ENVIRONMENTS}
+    # The emulator's environments share one folder for temporary files: one that starts while another loads waits for a
+    # ping to load, since it takes the other's marker for its own.
+    logged = Counter(line["event"] for line in control.lines(WORKER, "event"))
+    assert logged - Counter(load_deferred=ENVIRONMENTS) == {"model_loaded": ENVIRONMENTS}
 
     request_id = api.accepted({"text": "one two"}, "kept")
     assert api.outcome(request_id)["status"] == "succeeded"
