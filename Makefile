@@ -157,15 +157,25 @@ destroy: terraform-ready venv ## destroy ENV; shows what is lost and asks for EN
 .PHONY: venv
 venv: .venv/.base ## make .venv with what running needs
 
-# One after another: tests that kill functions at chosen moments are not to compete with those that compute.
+# Side by side: Terraform's tests wait for the provider most of the time. The end-to-end tests come after the others: those
+# that kill functions at chosen moments are not to compete with what computes.
 .PHONY: test
 test: export COVERAGE := 1
-test: check test-slow test-browser test-image test-providers test-e2e ## everything, end to end included
+test: test-ready ## everything, end to end included
+	@$(MAKE) -j3 $(GROUPED) test-terraform test-python test-programs
+	@$(MAKE) test-e2e
 
-# Terraform's tests and Python's side by side: the first wait for the provider most of the time.
 .PHONY: check
-check: terraform-ready fmt-check lint hcl-lint docs-check build/checkov/.installed ## the offline part of test; edits nothing
+check: test-ready ## the offline part of test; edits nothing
 	@$(MAKE) -j2 $(GROUPED) test-terraform test-python
+
+.PHONY: test-ready
+test-ready: terraform-ready fmt-check lint hcl-lint docs-check build/checkov/.installed
+
+# What needs a compiler, a browser, images or other people's software.
+.PHONY: test-programs
+test-programs:
+	@$(MAKE) -j1 test-slow test-browser test-image test-providers
 
 .PHONY: test-python
 test-python:
