@@ -1,5 +1,6 @@
 """The model seam: a model folder is loaded, its inputs predicted, and a model author's mistakes named."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -143,6 +144,32 @@ MIXED = [25, 900, 40, 30, 850, 35, 20, 45, 30, 25]
 def test_a_model_without_size_has_its_inputs_batched_by_the_length_of_their_json(folder: Folder) -> None:
     cells = _cells(folder(Padding.BODY), Padding.FIELDS, MIXED)
     assert cells == [2 * 900, 8 * 45]  # one pass would be 10 * 900
+
+
+@pytest.mark.parametrize(
+    ("seconds", "passes"),
+    [
+        (lambda cells: sum(cells) / 1e4, [2, 2, 1, 2, 1, 2]),
+        (lambda cells: len(cells) / 1e2, [2, 2, 1, 1, 2, 1]),
+        (lambda cells: len(cells) / 1e6, [2, 2, 1, 1, 1, 1]),
+    ],
+    ids=["it pads", "each pass costs", "it is quick"],
+)
+def test_batches_are_run_in_the_way_that_took_less_time(
+    folder: Folder, seconds: Callable[[list[int]], float], passes: list[int]
+) -> None:
+    source = folder(Padding.BODY)
+    with (source / "model.py").open("a") as file:
+        file.write(Padding.FIELDS)
+    loaded = load(source, threads=1)
+    cells: list[int] = loaded.model.cells  # type: ignore[attr-defined]
+    model = dataclasses.replace(loaded, clock=lambda: seconds(cells))
+    seen = []
+    for _ in passes:
+        before = len(cells)
+        model.predict([{"text": "x" * length} for length in MIXED])
+        seen.append(len(cells) - before)
+    assert seen == passes
 
 
 @pytest.mark.parametrize("lengths", [[20, 35, 25, 60, 3, 1], [500, 700, 950, 600], [5]])

@@ -110,10 +110,6 @@ def test_every_text_has_features(text: str) -> None:
     assert ids[-1] < TABLE_SIZE
 
 
-def test_size_is_the_length_of_the_row(model: LoadedModel) -> None:
-    assert model.model.size({"text": TEXTS[0]}) == padded([feature_ids(TEXTS[0])]).shape[1]
-
-
 def test_the_card_is_of_this_artifact_and_keeps_the_promised_accuracy(model: LoadedModel) -> None:
     card = (SENTIMENT / "MODEL_CARD.md").read_text()
     assert model.manifest.artifact is not None

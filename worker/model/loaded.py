@@ -11,9 +11,10 @@ import json
 import math
 import os
 import sys
+import time
 import zlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -23,24 +24,27 @@ from worker.model.base import Model
 from worker.model.bucketing import groups_by_size
 from worker.model.errors import ArtifactError, InputError, ModelError, OutputError
 from worker.model.manifest import Manifest
+from worker.model.passes import LearnedPasses
 from worker.model.runtimes import PYTHON, NoRuntime, open_runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 MEMORY_MB_PER_VCPU = 1769  # https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html
-
-JSON_PASS_COST = 128
-"""What one more forward pass costs, in characters of JSON, for a model that has no `size`. Measured with a transformer
-of six layers: at 64, batches of short texts get slower than in one pass; at 256, mixed ones gain less."""
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that is ready to predict."""
+    """A model that is ready to predict.
+
+    `clock` gives the seconds by which it finds out how to run its batches: those of the CPU, or for a model on a GPU,
+    whose work the CPU does not see, those that pass.
+    """
 
     manifest: Manifest
     model: Model
+    clock: Callable[[], float] = time.process_time
+    learned: LearnedPasses = field(default_factory=LearnedPasses)
 
     @property
     def name(self) -> str:
@@ -72,8 +76,21 @@ class LoadedModel:
         One forward pass, or a few where inputs differ much in size. Raises OutputError when their number is wrong, and
         whatever the model raises.
         """
+        if type(self.model).size is not Model.size:
+            sizes = [self.model.size(item) for item in inputs]
+            return self._run(inputs, groups_by_size(sizes, self.model.pass_cost))
+        passes = self.learned.choose(len(inputs), lambda: [len(json.dumps(item, default=_no_text)) for item in inputs])
+        started = self.clock()
+        outputs = self._run(inputs, passes.groups)
+        self.learned.measured(passes, self.clock() - started)
+        return outputs
+
+    def _run(
+        self, inputs: list[dict[str, Any]], groups: Sequence[Sequence[int]]
+    ) -> list[dict[str, Any] | InputError | OutputError]:
+        """Predict the groups, each in one pass; the outputs in the order of the inputs."""
         outputs: dict[int, Any] = {}
-        for group in self._passes(inputs):
+        for group in groups:
             returned = self.model.predict([inputs[position] for position in group])
             if not isinstance(returned, Iterable) or isinstance(returned, str | bytes | dict):
                 what = "nothing (None)" if returned is None else f"a {type(returned).__name__}"
@@ -85,11 +102,6 @@ class LoadedModel:
                 raise OutputError(f"model {self.name}: predict returned {counts}; return one for each, in their order")
             outputs.update(zip(group, found, strict=True))
         return [self._checked(outputs[index]) for index in range(len(inputs))]
-
-    def _passes(self, inputs: list[dict[str, Any]]) -> list[list[int]]:
-        if type(self.model).size is Model.size:
-            return groups_by_size([len(json.dumps(item, default=_no_text)) for item in inputs], JSON_PASS_COST)
-        return groups_by_size([self.model.size(item) for item in inputs], self.model.pass_cost)
 
     def _checked(self, output: object) -> dict[str, Any] | InputError | OutputError:
         if isinstance(output, dict | InputError):
@@ -133,7 +145,8 @@ def load(
         model.load(path)
         return LoadedModel(manifest, model)
     runtime = open_runtime(manifest.runtime, path, threads=threads, gpu=gpu)
-    return LoadedModel(manifest, model_class(source_dir)(runtime, manifest))
+    clock = time.perf_counter if gpu else time.process_time
+    return LoadedModel(manifest, model_class(source_dir)(runtime, manifest), clock)
 
 
 def add_libraries(source_dir: Path) -> None:

@@ -33,18 +33,12 @@ _WORD, _PAIR, _PIECE = 1, 2, 3  # crc32's start value keeps the kinds of feature
 class Sentiment(Model):
     """Inputs are `{"text": str, "threshold": float}`, outputs `{"prediction": str, "confidence": float}`."""
 
-    pass_cost = 4_000  # looking up an id is that cheap
-
     def predict(self, inputs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        (probabilities,) = self.runtime.run({"ids": padded([_ids_of_batch(item["text"]) for item in inputs])})
+        (probabilities,) = self.runtime.run({"ids": padded([feature_ids(item["text"]) for item in inputs])})
         return [
             answer(float(probability), item.get("threshold", 0.5))
             for probability, item in zip(probabilities, inputs, strict=True)
         ]
-
-    def size(self, item: dict[str, Any]) -> int:
-        """The number of feature ids: the row's length in the batch."""
-        return len(_ids_of_batch(item["text"]))
 
 
 def answer(probability: float, threshold: float) -> dict[str, Any]:
@@ -86,7 +80,6 @@ def _ids_of_word(word: bytes) -> np.ndarray:
 
 
 _ids_of_common_word = lru_cache(maxsize=8192)(_ids_of_word)  # most words of a text were in an earlier one
-_ids_of_batch = lru_cache(maxsize=64)(feature_ids)  # `size` and `predict` ask for the same texts
 
 
 def padded(rows: Sequence[np.ndarray]) -> np.ndarray:
