@@ -16,9 +16,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from scripts.bench import traffic
 from scripts.bench.contestants import Sample
 from scripts.bench.processes import Memory, Process, clean_environment, cores
+from scripts.bench.traffic import Subject
 from scripts.console import ROOT, CommandError
 
 START_SECONDS = 60.0
@@ -34,15 +34,16 @@ class CeleryWorker:
     name = "Celery + Redis"
     batch = 1
 
-    def __init__(self, worker: Process, app: Any) -> None:
+    def __init__(self, worker: Process, app: Any, subject: Subject) -> None:
         self._worker = worker
+        self._subject = subject
         self._app = app
         self._peak = 0.0
 
     def run(self, requests: int, seed: int) -> Sample:
         self._worker.send_signal(signal.SIGSTOP)
         try:
-            last = [self._send(text) for text in traffic.texts(requests, seed)][-1]
+            last = [self._send(text) for text in self._subject.texts(requests, seed)][-1]
             cpu_began, began = self._worker.cpu_seconds, time.perf_counter()
         finally:
             self._worker.send_signal(signal.SIGCONT)
@@ -62,12 +63,12 @@ class CeleryWorker:
         return Memory(self._worker.family_memory, max(self._peak, self._worker.family_memory))
 
     def _send(self, text: str) -> Any:
-        return self._app.send_task("predict", [{"text": text, "threshold": 0.5}])
+        return self._app.send_task("predict", [self._subject.item(text)])
 
 
 @contextlib.contextmanager
-def running(folder: Path, model: Path) -> Iterator[CeleryWorker]:
-    """Redis and a Celery worker with the model of an unpacked package.
+def running(folder: Path, model: Path, subject: Subject) -> Iterator[CeleryWorker]:
+    """Redis and a Celery worker with the model of an unpacked package, which gets the subject's texts.
 
     Raises:
         CommandError: Celery or Redis is not installed, or does not start.
@@ -79,7 +80,7 @@ def running(folder: Path, model: Path) -> Iterator[CeleryWorker]:
         raise CommandError("redis-server is not installed: install the system's package of that name")
     from celery import Celery
 
-    port = _free_port()
+    port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
     environment = clean_environment({"PYTHONPATH": f"{folder}:{ROOT}", "BENCH_REDIS": url, "BENCH_MODEL": str(model)})
     redis = (server, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no")
@@ -88,7 +89,7 @@ def running(folder: Path, model: Path) -> Iterator[CeleryWorker]:
         _wait_for(port, broker)
         with Process(command, cores()[0], folder, environment) as worker:
             app = Celery("bench", broker=url, backend=url)
-            contestant = CeleryWorker(worker, app)
+            contestant = CeleryWorker(worker, app, subject)
             try:
                 contestant.predict(["ready?"])
                 yield contestant
@@ -96,7 +97,7 @@ def running(folder: Path, model: Path) -> Iterator[CeleryWorker]:
                 app.close()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

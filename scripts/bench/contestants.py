@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from scripts import stack_defaults
 from scripts.bench.processes import FakeAws, JsonProcess, Memory, clean_environment, cores
-from scripts.bench.traffic import MODEL
+from scripts.bench.traffic import MODEL, SENTIMENT, Subject
 from scripts.console import ROOT
 
 
@@ -71,6 +71,12 @@ class Handler:
             taken["log_bytes"],
         )
 
+    def sections(self, requests: int, seed: int) -> dict[str, float]:
+        """CPU seconds of so many requests, by what our worker spent them for (see `sections`)."""
+        command = {"requests": requests, "batch": self.batch, "seed": seed, "sections": True}
+        seconds: dict[str, float] = self._process.request(command)["sections"]
+        return seconds
+
     def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         answers: list[dict[str, Any]] = self._process.request({"predict": list(texts)})["answers"]
         return answers
@@ -79,35 +85,45 @@ class Handler:
         return self._process.memory
 
 
-def worker_environment(fake_aws: FakeAws) -> dict[str, str]:
-    """The settings of the real worker, as Terraform gives them."""
+def worker_environment(fake_aws: FakeAws, model: str = MODEL) -> dict[str, str]:
+    """The settings of the real worker of a model, as Terraform gives them."""
     return (
         fake_aws.environment
         | stack_defaults.worker_environment()
         | {
             "REQUEST_TABLE": "bench-requests",
-            "MODELS": json.dumps({MODEL: MODEL}),
-            "QUEUE_URL": fake_aws.queue_url(f"bench-{MODEL}"),
-            "AWS_LAMBDA_FUNCTION_NAME": f"bench-worker-{MODEL}",
+            "MODELS": json.dumps({model: model}),
+            "QUEUE_URL": fake_aws.queue_url(f"bench-{model}"),
+            "AWS_LAMBDA_FUNCTION_NAME": f"bench-worker-{model}",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "1769",  # one vCPU
         }
     )
 
 
-def reference_environment(fake_aws: FakeAws, artifact: Path) -> dict[str, str]:
-    """The settings of the reference worker and handler."""
+def reference_environment(fake_aws: FakeAws, artifact: Path, model: str = MODEL) -> dict[str, str]:
+    """The settings of the reference worker of a model, and of its handler."""
     return fake_aws.environment | {
         "RESULTS_TABLE": "bench-reference",
+        "REFERENCE_MODEL": f"reference_{model}",
         "MODEL_PATH": str(artifact),
         "QUEUE_URL": fake_aws.queue_url("bench-reference"),
     }
 
 
 @contextlib.contextmanager
-def driver(kind: str, folder: Path, environment: dict[str, str]) -> Iterator[JsonProcess]:
-    """A driver process, ready: `kind` is `real` or `reference`, `folder` its unpacked package."""
-    path = {"PYTHONPATH": f"{folder}:{ROOT}"}
-    command = ("python", "-m", "scripts.bench.driver", kind)
-    with JsonProcess(command, cores()[0], folder, clean_environment(environment | path), pipes=True) as process:
+def driver(kind: str, folder: Path, environment: dict[str, str], subject: Subject = SENTIMENT) -> Iterator[JsonProcess]:
+    """A driver process, ready.
+
+    Args:
+        kind: `real` or `reference`.
+        folder: its unpacked package.
+        environment: its settings; a PYTHONPATH in it comes after the package.
+        subject: what it is sent.
+    """
+    path = ":".join([str(folder), str(ROOT), *filter(None, [environment.get("PYTHONPATH")])])
+    command = ("python", "-m", "scripts.bench.driver", kind, subject.model)
+    with JsonProcess(
+        command, cores()[0], folder, clean_environment(environment | {"PYTHONPATH": path}), pipes=True
+    ) as process:
         process.read_reply()
         yield process

@@ -1,8 +1,9 @@
 """Feeds a handler inside its own process, and says how long it took: commands and answers are lines of JSON.
 
-    python -m scripts.bench.driver real|reference      with the unpacked package first on the path
+    python -m scripts.bench.driver real|reference MODEL      with the unpacked package first on the path
 
 {"requests": 500, "batch": 10, "seed": 1} -> {"requests": 500, "seconds": ..., "cpu_seconds": ..., "log_bytes": ...}
+{"requests": 500, "batch": 10, "seed": 1, "sections": true}      the same, and "sections": {name: CPU seconds}
 {"predict": ["a text", ...]}              -> {"answers": [...]}
 
 CPU is that of the whole process, all threads, user and system; making the events is not in it. What the handler
@@ -18,10 +19,13 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 from scripts.bench import traffic
+from scripts.bench.sections import Sections
 
 TIMEOUT_MS = 30_000
 CHUNK = 500  # requests whose events are made at a time
@@ -45,24 +49,28 @@ def main() -> None:
         os.dup2(log.fileno(), 1)
         real = sys.argv[1] == "real"
         module = importlib.import_module("worker.handler" if real else "reference_worker")
-        body = traffic.message_body if real else traffic.reference_body
+        subject = traffic.SUBJECTS[sys.argv[2]]
+        body = partial(traffic.message_body, model=subject.model) if real else traffic.reference_body
         _say(replies, {"ready": True})
         for line in sys.stdin:
             command = json.loads(line)
             if "predict" in command:
-                inputs = [{"text": text, "threshold": 0.5} for text in command["predict"]]
+                inputs = [subject.item(text) for text in command["predict"]]
                 answers = module.single.predict(inputs) if real else [module.predict(**item) for item in inputs]
                 _say(replies, {"answers": answers})
                 continue
-            _say(replies, _run(module.handler, body, command["requests"], command["batch"], command["seed"]))
+            texts = subject.texts(command["requests"], command["seed"])
+            sections = Sections() if command.get("sections") else None
+            with sections.of_worker(module) if sections else nullcontext():
+                taken = _run(module.handler, body, texts, command["batch"])
+            _say(replies, taken | ({"sections": sections.seconds} if sections else {}))
 
 
-def _run(handler: Any, body: Callable[[str], str], requests: int, batch: int, seed: int) -> dict[str, Any]:
+def _run(handler: Any, body: Callable[[str], str], texts: Sequence[str], batch: int) -> dict[str, Any]:
     os.ftruncate(1, 0)
     os.lseek(1, 0, os.SEEK_SET)
     seconds = cpu_seconds = 0.0
-    texts = traffic.texts(requests, seed)
-    for start in range(0, requests, CHUNK):
+    for start in range(0, len(texts), CHUNK):
         bodies = [body(text) for text in texts[start : start + CHUNK]]
         events = [traffic.sqs_event(bodies[first : first + batch]) for first in range(0, len(bodies), batch)]
         began, cpu_began = time.perf_counter(), time.process_time()
@@ -74,7 +82,7 @@ def _run(handler: Any, body: Callable[[str], str], requests: int, batch: int, se
             raise SystemExit(f"the handler gave messages back: {failed[0]}")
     sys.stdout.flush()
     return {
-        "requests": requests,
+        "requests": len(texts),
         "seconds": seconds,
         "cpu_seconds": cpu_seconds,
         "log_bytes": os.lseek(1, 0, os.SEEK_END),

@@ -143,7 +143,7 @@ def _reference(worker: Path) -> Path:
     """The reference's package: the same code of the model, and the two handlers."""
     folder = WORK / "reference"
     shutil.copytree(worker, folder)
-    for name in ("reference_worker.py", "reference_enqueue.py"):
+    for name in ("reference_worker.py", "reference_sentiment.py", "reference_enqueue.py"):
         shutil.copy(_HERE / name, folder / name)
     return folder
 

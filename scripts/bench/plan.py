@@ -17,6 +17,8 @@ class Plan:
         growth_requests: how many requests one worker process gets, in windows of `growth_window`.
         cold_rounds: process starts of each contestant (worker and api).
         api_requests: warm invocations in one sample of the api function.
+        encoder_rounds, encoder_texts: samples of each of the encoder's contestants, and their length (divisible by 50).
+        encoder_cold_rounds: process starts of each.
         e2e_single: requests sent one at a time; `e2e_burst`: all at once, by `e2e_clients` clients.
     """
 
@@ -26,6 +28,9 @@ class Plan:
     growth_window: int
     cold_rounds: int
     api_requests: int
+    encoder_rounds: int
+    encoder_texts: int
+    encoder_cold_rounds: int
     e2e_single: int
     e2e_burst: int
     e2e_clients: int
@@ -38,6 +43,9 @@ FULL = Plan(
     growth_window=1_000,
     cold_rounds=15,
     api_requests=300,
+    encoder_rounds=7,
+    encoder_texts=100,
+    encoder_cold_rounds=7,
     e2e_single=30,
     e2e_burst=300,
     e2e_clients=8,
@@ -50,6 +58,9 @@ QUICK = Plan(
     growth_window=100,
     cold_rounds=2,
     api_requests=60,
+    encoder_rounds=1,
+    encoder_texts=50,
+    encoder_cold_rounds=1,
     e2e_single=5,
     e2e_burst=40,
     e2e_clients=4,

@@ -6,10 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scripts.bench.sections import RUN, TOKENIZER
 from scripts.bench.stats import quantile
 
 Results = Mapping[str, Any]
 OURS, THEIRS, OTHERS = "#2a6fb0", "#c0504d", "#8a8a8a"
+NEITHER = ("Celery", "Mosec", "LitServe", "BentoML", "floor", "the emulator")
 
 
 def draw(results: Results, folder: Path) -> list[Path]:
@@ -22,7 +24,14 @@ def draw(results: Results, folder: Path) -> list[Path]:
     from matplotlib import pyplot
 
     drawn = []
-    for part, draw_part in (("worker", _worker), ("cold", _cold), ("api", _api), ("e2e", _e2e), ("cost", _cost)):
+    for part, draw_part in (
+        ("worker", _worker),
+        ("cold", _cold),
+        ("encoder", _encoder),
+        ("api", _api),
+        ("e2e", _e2e),
+        ("cost", _cost),
+    ):
         if part not in results:
             continue
         figure = draw_part(results[part], pyplot)
@@ -51,7 +60,7 @@ def _bars(axes: Any, names: Sequence[str], values: Sequence[Mapping[str, float]]
 def _colour(name: str) -> str:
     if name.startswith("reference"):
         return THEIRS
-    return OTHERS if name.startswith(("Celery", "Mosec", "the emulator")) else OURS
+    return OTHERS if name.startswith(NEITHER) else OURS
 
 
 def _worker(part: Results, pyplot: Any) -> Any:
@@ -86,6 +95,32 @@ def _starts(part: Results, pyplot: Any, title: str) -> Any:
 
 def _cold(part: Results, pyplot: Any) -> Any:
     return _starts(part, pyplot, "Worker: process start to first result")
+
+
+def _encoder(part: Results, pyplot: Any) -> Any:
+    figure, ((cpu, spent), (start, memory)) = pyplot.subplots(
+        2, 2, figsize=(14, 9), gridspec_kw={"height_ratios": (3, 1)}
+    )
+    lines = part["contestants"]
+    _bars(cpu, [f"{line['name']}, batch {line['batch']}" for line in lines], [line["cpu_ms"] for line in lines], "ms")
+    cpu.set_title("Encoder: CPU per text, one core")
+    for name, of in part["overhead"].items():
+        left = 0.0
+        sections = {key: value for key, value in of["sections_ms"].items() if key not in (TOKENIZER, RUN)}
+        for number, (section, taken) in enumerate(sorted(sections.items())):
+            label = section if name == next(iter(part["overhead"])) else None
+            spent.barh([name], [taken], left=left, color=f"C{number}", label=label)
+            left += taken
+    spent.set_xlabel("CPU ms a text")
+    spent.set_title("Where our own CPU goes, batch 10")
+    spent.legend(fontsize="small")
+    cold = part["cold"]["contestants"]
+    names = [line["name"] for line in cold]
+    _bars(start, names, [line["init_ms"] for line in cold], "ms")
+    start.set_title("INIT")
+    _bars(memory, names, [line["init_memory_mb"] for line in cold], "MB")
+    memory.set_title("Memory after INIT")
+    return figure
 
 
 def _api(part: Results, pyplot: Any) -> Any:

@@ -2,12 +2,13 @@
 
 Taken from it: batch size 1, a boto3 resource, one `put_item` per request, `torch.jit.load` and a single forward pass
 under `no_grad`, default settings everywhere. Completed: the document feeds random numbers to its model; this one uses
-the very features of the demo model, as many as the text has: a batch of one needs no padding. It answers as the real
-worker does.
+the very features of the measured model (`reference_sentiment`, `reference_encoder`), as many as the text has: a batch
+of one needs no padding. It answers as the real worker does.
 """
 
 # mypy: disable-error-code="no-untyped-call"
 
+import importlib
 import json
 import os
 from typing import Any
@@ -15,21 +16,15 @@ from typing import Any
 import boto3
 import torch
 
-from worker.models.sentiment.model import feature_ids
-
 table = boto3.resource("dynamodb").Table(os.environ["RESULTS_TABLE"])
 model = torch.jit.load(os.environ["MODEL_PATH"])
 model.eval()
+measured = importlib.import_module(os.environ["REFERENCE_MODEL"])
 
 
-def predict(text: str, threshold: float = 0.5) -> dict[str, Any]:
-    input_tensor = torch.from_numpy(feature_ids(text)).unsqueeze(0)
-    with torch.no_grad():
-        confidence = model(input_tensor).item()
-    return {
-        "prediction": "positive" if round(confidence, 4) > threshold else "negative",
-        "confidence": round(confidence, 4),
-    }
+def predict(**payload: Any) -> dict[str, Any]:
+    answer: dict[str, Any] = measured.predict(model, **payload)
+    return answer
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:

@@ -8,9 +8,15 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from scripts.bench.sections import RUN, TOKENIZER
 from scripts.bench.show import targets
 
 Results = Mapping[str, Any]
+AGREEMENT = {
+    "least_cosine": "least cosine",
+    "mean_cosine": "mean cosine",
+    "same_neighbour": "same nearest neighbour",
+}
 ITEMS_WITHOUT_WORKER = ("api function", "HTTP API", "SQS", "DynamoDB writes", "DynamoDB reads", "logs")
 
 
@@ -19,6 +25,7 @@ def show(results: Results, parts: Sequence[str], console: Console) -> None:
     for part, tables in (
         ("worker", _worker),
         ("cold", _cold),
+        ("encoder", _encoder),
         ("api", _api),
         ("sync", _sync),
         ("e2e", _e2e),
@@ -98,6 +105,47 @@ def _starts(title: str, part: Results) -> Table:
             f"{line['peak_memory_mb']['median']:,.0f}",
         )
     return table
+
+
+def _encoder(part: Results) -> Iterable[Table]:
+    words = part["texts"]
+    reference = next(line for line in part["contestants"] if line["name"] == "reference")["cpu_ms"]["median"]
+    title = (
+        f"encoder: one core, AWS in memory; what a text takes (median {words['median']:.0f} words, "
+        f"p90 {words['p90']:.0f}, longest {words['longest']:.0f})"
+    )
+    table = _table(title, "", "batch", "CPU ms", "of the reference's", "ms", "log bytes", "MB peak")
+    for line in part["contestants"]:
+        table.add_row(
+            line["name"],
+            str(line["batch"]),
+            _spread(line["cpu_ms"], 2),
+            f"{line['cpu_ms']['median'] / reference:.3f}",
+            f"{line['ms']['median']:.2f}",
+            f"{line['log_bytes_per_request']:,.0f}" if line["calls_per_request"] else "-",
+            f"{line['peak_mb']:,.0f}",
+        )
+    yield table
+    yield _starts("encoder: cold start under awslambdaric", part["cold"])
+    table = _table("encoder: vectors beside those of the eager module", "", "texts", *AGREEMENT.values())
+    for name, found in part["agreement"].items():
+        table.add_row(name, f"{found['texts']}", *(f"{found[key]:.6f}" for key in AGREEMENT))
+    yield table
+    overhead = part["overhead"]
+    table = _table("encoder, batch 10: our own CPU beside tokenizer and session.run, ms a text", "", *overhead)
+    for section in sections_of(overhead):
+        table.add_row(section, *(f"{of['sections_ms'].get(section, 0):.3f}" for of in overhead.values()))
+    table.add_row("share of the floor", *(f"{of['share']:.1%}" for of in overhead.values()))
+    yield table
+
+
+def sections_of(overhead: Results) -> list[str]:
+    """The sections that are measured: the floor's own first, then ours, the largest first."""
+    most: dict[str, float] = {}
+    for of in overhead.values():
+        for name, taken in of["sections_ms"].items():
+            most[name] = max(taken, most.get(name, 0))
+    return sorted(most, key=lambda name: (name not in (TOKENIZER, RUN), -most[name]))
 
 
 def _api(part: Results) -> Iterable[Table]:

@@ -10,6 +10,7 @@ REFERENCE = "reference"
 QUICKEST = "onnx"
 BATCH = 10
 GROWTH = 0.10
+PEERS = ("Celery + Redis", "Mosec", "LitServe", "BentoML")
 Line = Mapping[str, Any]
 
 
@@ -57,6 +58,30 @@ def _targets(results: Mapping[str, Any]) -> Iterator[Target]:
     for what, key in (("CPU per request", "cpu_end_to_start"), ("memory", "memory_end_to_start")):
         promise = f"worker, {many} requests in one process: {what}, end / start"
         yield Target(promise, 1 + GROWTH, growth[key] if growth else None)
+    yield from _encoder_targets(results.get("encoder", {}))
+
+
+def _encoder_targets(part: Mapping[str, Any]) -> Iterator[Target]:
+    theirs, cold = _line(part, REFERENCE), part.get("cold", {})
+    for name, cpu, distance in (("fp32", 0.72, 0.0001), ("INT8", 0.47, 0.03)):
+        ours, of = _line(part, name, BATCH), f"encoder, {name}"
+        yield Target(f"{of}, batch {BATCH}: CPU per text / reference's", cpu, _ratio(ours, theirs, _median("cpu_ms")))
+        agreement = part.get("agreement", {}).get(name)
+        yield Target(f"{of}: 1 - least cosine", distance, agreement and 1 - agreement["least_cosine"])
+        for what, key, limit in (("INIT", "init_ms", 0.20), ("memory after INIT", "init_memory_mb", 0.30)):
+            started = _ratio(_line(cold, name), _line(cold, REFERENCE), _median(key))
+            yield Target(f"{of}: {what} / reference's", limit, started)
+        overhead = part.get("overhead", {}).get(name)
+        promise = f"{of}, batch {BATCH}: our own CPU / tokenizer and session.run"
+        yield Target(promise, 0.03, overhead and overhead["share"])
+    ours = _line(part, "fp32", BATCH)
+    peers = [line for line in part.get("contestants", ()) if line["name"] in PEERS]
+    best = min(peers, key=_median("cpu_ms"), default=None)
+    ahead = _ratio(ours, best, _median("cpu_ms"))
+    yield Target(f"encoder, fp32, batch {BATCH}: CPU per text / that of the best other server", 1.0, ahead)
+    unsized = _line(part, "fp32, no size declared", BATCH)
+    promise = f"encoder, no size declared, batch {BATCH}: CPU per text / with one"
+    yield Target(promise, 1.10, _ratio(unsized, ours, _median("cpu_ms")))
 
 
 def _line(part: Mapping[str, Any], name: str, batch: int | None = None) -> Line | None:

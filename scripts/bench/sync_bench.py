@@ -17,15 +17,14 @@ from typing import Any
 
 from scripts import stack_defaults
 from scripts.bench import traffic
-from scripts.bench.cold_bench import summary
-from scripts.bench.functions import Function, Start, answer, running, start_cold
+from scripts.bench.cold_bench import measured_starts, summary
+from scripts.bench.functions import Function, answer, running
 from scripts.bench.packages import LARGEST_BATCH, WORK, Packages, unpack
 from scripts.bench.plan import Plan, rotated
 from scripts.bench.processes import Process
 from scripts.bench.runtime_api import RuntimeApi
 from scripts.bench.stats import spread
 from scripts.bench.traffic import MODEL
-from scripts.console import CommandError
 from scripts.packaging import package
 from scripts.packaging.targets import LAMBDA_SYNC
 
@@ -39,7 +38,11 @@ def measure(plan: Plan, packages: Packages, say: Say) -> dict[str, Any]:
     """Measure; returns the part `sync` of results.json."""
     functions = _functions(packages)
     skipped = dict(packages.skipped)
-    starts = _cold(functions, plan, say, skipped)
+
+    def event(function: Function, turn: int) -> dict[str, Any]:
+        return _event(function, traffic.texts(1, seed=turn))
+
+    starts = measured_starts("sync", functions, event, plan.cold_rounds, say, skipped)
     warm = _warm([function for function in functions if function.name not in skipped], plan, say)
     lines = [{"name": name, **summary(taken), **warm[name]} for name, taken in starts.items() if taken]
     return {"contestants": lines, "skipped": skipped}
@@ -85,23 +88,6 @@ def _event(function: Function, texts: Sequence[str]) -> dict[str, Any]:
         "body": json.dumps(body),
         "isBase64Encoded": False,
     }
-
-
-def _cold(functions: Sequence[Function], plan: Plan, say: Say, skipped: dict[str, str]) -> dict[str, list[Start]]:
-    starts: dict[str, list[Start]] = {function.name: [] for function in functions}
-    for turn in range(plan.cold_rounds + 1):  # the first fills the page cache and does not count
-        say(f"sync: cold round {turn} of {plan.cold_rounds}" if turn else "sync: filling the page cache")
-        for function in rotated(functions, turn):
-            if function.name in skipped:
-                continue
-            try:
-                start = start_cold(function, _event(function, traffic.texts(1, seed=turn)))
-            except CommandError as failure:
-                skipped[function.name] = str(failure)
-                continue
-            if turn:
-                starts[function.name].append(start)
-    return starts
 
 
 def _warm(functions: Sequence[Function], plan: Plan, say: Say) -> dict[str, dict[str, Any]]:

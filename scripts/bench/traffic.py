@@ -1,7 +1,8 @@
 """What is sent: texts, and the events that carry them.
 
-Every text is new, so that a cache of texts does not help; words have the frequencies of a language (Zipf's law over
-20,000 words), so that a cache of common words helps as much as in reality.
+Every text is new, so that a cache of texts does not help. The demo model's are made up: words have the frequencies of a
+language (Zipf's law over 20,000 words), so that a cache of common words helps as much as in reality. The encoder's are
+passages of Python's own manual, so that what its tokenizer and its neighbours see is English.
 """
 
 from __future__ import annotations
@@ -9,15 +10,20 @@ from __future__ import annotations
 import bisect
 import itertools
 import json
+import math
+import pydoc_data.topics
 import random
+import re
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 VOCABULARY = 20_000
 SHORTEST, LONGEST = 4, 30  # words; 17 on average, as in a tweet
+PASSAGE_WORDS, PASSAGE_SPREAD, LONGEST_PASSAGE = 20, 0.65, 150  # median; of the logarithm; at most
 DEADLINE_MS = 86_400_000
 MODEL = "sentiment"
 
@@ -41,6 +47,54 @@ def texts(count: int, seed: int) -> list[str]:
         return words[bisect.bisect(weights, dice.random() * total, hi=VOCABULARY - 1)]
 
     return [" ".join(word() for _ in range(dice.randint(SHORTEST, LONGEST))) for _ in range(count)]
+
+
+@lru_cache
+def _manual() -> list[str]:
+    """The words of Python's manual in their order, about 60,000."""
+    return [word for topic in sorted(pydoc_data.topics.topics) for word in _words_of(topic)]
+
+
+def _words_of(topic: str) -> list[str]:
+    return re.findall(r"[A-Za-z]+", pydoc_data.topics.topics[topic])
+
+
+def passages(count: int, seed: int) -> list[str]:
+    """`count` different passages of English, the same for the same seed.
+
+    Their lengths are log-normal: 20 words in the median, 47 in the 90th percentile, at most 150.
+    """
+    words, dice = _manual(), random.Random(seed)
+    found: dict[str, None] = {}
+    while len(found) < count:
+        length = min(max(round(dice.lognormvariate(math.log(PASSAGE_WORDS), PASSAGE_SPREAD)), 1), LONGEST_PASSAGE)
+        start = dice.randrange(len(words) - length)
+        found[" ".join(words[start : start + length])] = None
+    return list(found)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a model is measured with.
+
+    Attributes:
+        model: its name, and that of its folder.
+        texts: `count` texts for a seed.
+        options: what an input has beside its text.
+    """
+
+    model: str
+    texts: Callable[[int, int], list[str]]
+    options: Mapping[str, Any]
+
+    def item(self, text: str) -> dict[str, Any]:
+        """The input, complete as the worker hands it to the model."""
+        return {"text": text, **self.options}
+
+
+SENTIMENT = Subject(MODEL, texts, {"threshold": 0.5})
+ENCODER = Subject("encoder", passages, {})
+SUBJECTS = {subject.model: subject for subject in (SENTIMENT, ENCODER)}
 
 
 def sqs_event(bodies: Sequence[str]) -> dict[str, Any]:
@@ -68,12 +122,12 @@ def _record(body: str) -> dict[str, Any]:
     }
 
 
-def message_body(text: str) -> str:
+def message_body(text: str, model: str = MODEL) -> str:
     """A message of this project (see `inference.requests.Message`)."""
     now = time.time_ns() // 1_000_000
     message = {
         "request_id": str(uuid.uuid4()),
-        "model": MODEL,
+        "model": model,
         "input": {"text": text},
         "submitted_at": now,
         "expires_at": now + DEADLINE_MS,

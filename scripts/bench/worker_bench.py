@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from scripts.bench import celery_bench, mosec_bench, traffic
+from scripts.bench import celery_bench, http_servers, traffic
 from scripts.bench.contestants import (
     Contestant,
     Handler,
@@ -23,11 +23,12 @@ from scripts.bench.contestants import (
     worker_environment,
 )
 from scripts.bench.cost import written_bytes
+from scripts.bench.http_servers import MOSEC
 from scripts.bench.packages import Packages
 from scripts.bench.plan import Plan, rotated
 from scripts.bench.processes import FakeAws
 from scripts.bench.stats import end_to_start, spread
-from scripts.bench.traffic import MODEL
+from scripts.bench.traffic import MODEL, SENTIMENT
 from scripts.console import CommandError
 
 BATCHES = (1, 10, 25)
@@ -45,7 +46,7 @@ def measure(plan: Plan, packages: Packages, fake_aws: FakeAws, say: Say) -> dict
     with contextlib.ExitStack() as stack:
         contestants: list[Contestant] = []
         for runtime, folder in packages.workers.items():
-            with _or_skip(skipped, runtime):
+            with or_skip(skipped, runtime):
                 process = stack.enter_context(driver("real", folder, worker_environment(fake_aws)))
                 contestants += [Handler(runtime, batch, process, fake_aws) for batch in BATCHES]
         if packages.reference is not None and packages.artifact is not None:
@@ -54,12 +55,13 @@ def measure(plan: Plan, packages: Packages, fake_aws: FakeAws, say: Say) -> dict
             contestants.append(Handler(REFERENCE, 1, process, fake_aws))
         folder = packages.workers[packages.default]
         model = folder / "worker" / "models" / MODEL
-        for running in (celery_bench.running, mosec_bench.running):
-            with _or_skip(skipped, running.__module__.rpartition(".")[2].removesuffix("_bench")):
-                contestants.append(stack.enter_context(running(folder, model)))  # type: ignore[arg-type]
+        with or_skip(skipped, "celery"):
+            contestants.append(stack.enter_context(celery_bench.running(folder, model, SENTIMENT)))
+        with or_skip(skipped, "mosec"):
+            contestants.append(stack.enter_context(http_servers.running(MOSEC, folder, model, SENTIMENT)))
         disagreement = _disagreement(contestants)
         samples = _rounds(contestants, plan, say)
-        lines = [_line(contestant, taken) for contestant, taken in zip(contestants, samples, strict=True)]
+        lines = [line_of(contestant, taken) for contestant, taken in zip(contestants, samples, strict=True)]
     return {
         "default_runtime": packages.default,
         "contestants": lines,
@@ -70,7 +72,8 @@ def measure(plan: Plan, packages: Packages, fake_aws: FakeAws, say: Say) -> dict
 
 
 @contextlib.contextmanager
-def _or_skip(skipped: dict[str, str], name: str) -> Any:
+def or_skip(skipped: dict[str, str], name: str) -> Iterator[None]:
+    """Note in `skipped` why a contestant can't run, and go on without it."""
     try:
         yield
     except CommandError as failure:
@@ -115,7 +118,8 @@ def _size(contestant: Contestant, plan: Plan, seed: int) -> int:
     return requests - requests % FEWEST
 
 
-def _line(contestant: Contestant, samples: Sequence[Sample]) -> dict[str, Any]:
+def line_of(contestant: Contestant, samples: Sequence[Sample]) -> dict[str, Any]:
+    """A line of the table: what a request takes."""
     requests = sum(sample.requests for sample in samples)
     memory = contestant.memory()
     last = samples[-1]

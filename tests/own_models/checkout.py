@@ -15,6 +15,7 @@ from typing import Any
 from scripts.console import ROOT
 
 SOURCES = Path(__file__).parent
+OF_BENCH = ROOT / "scripts" / "bench"  # its encoder is a user's model, too
 COMMAND_SECONDS = 900
 SHOWN_LINES = 14
 
@@ -67,7 +68,8 @@ class Checkout:
     def write_model(self, name: str, changes: dict[str, Any]) -> Path:
         """What a user edits after `make new-model`: files over those that are there, and fields of the manifest."""
         folder = self.folder / "worker" / "models" / name
-        shutil.copytree(SOURCES / name, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        source = SOURCES / name if (SOURCES / name).is_dir() else OF_BENCH / name
+        shutil.copytree(source, folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
         path = folder / "manifest.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | changes, indent=2))
         (folder / "tests" / "test_model.py").unlink()  # of the features that are no more

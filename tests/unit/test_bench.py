@@ -1,6 +1,7 @@
 """The bench's arithmetic against numbers computed by hand, its traffic and its targets."""
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -165,6 +166,22 @@ def test_texts_are_repeatable_and_all_different() -> None:
     assert all(0 < len(text) <= 1000 for text in texts)
 
 
+def test_passages_are_repeatable_different_and_as_long_as_they_are_said_to_be() -> None:
+    passages = traffic.passages(2000, seed=7)
+    assert passages == traffic.passages(2000, seed=7)
+    assert len(set(passages)) == 2000
+    words = [len(passage.split()) for passage in passages]
+    assert quantile(words, 0.5) == pytest.approx(20, abs=1)
+    assert quantile(words, 0.9) == pytest.approx(20 * math.exp(0.65 * 1.2816), rel=0.08)
+    assert 1 <= min(words) <= max(words) <= 150
+
+
+def test_an_input_is_complete_as_the_worker_hands_it_over() -> None:
+    assert traffic.SENTIMENT.item("a") == {"text": "a", "threshold": 0.5}
+    assert traffic.ENCODER.item("a") == {"text": "a"}
+    assert Message.from_body(traffic.message_body("fine", "encoder")).model == "encoder"
+
+
 def test_messages_and_events_are_those_of_the_project() -> None:
     message = Message.from_body(traffic.message_body("fine"))
     assert (message.model, message.input) == ("sentiment", {"text": "fine"})
@@ -192,7 +209,7 @@ def _worker(cpu_ms: float) -> dict[str, Any]:
 
 def test_promises_are_kept_missed_or_not_measured() -> None:
     targets = {target.promise: target for target in show.targets({"worker": _worker(0.5)})}
-    assert len(targets) == 9
+    assert len(targets) == 9 + 12  # of the encoder
     cpu = targets["worker, onnx, batch 10: CPU per request / reference worker's"]
     assert (cpu.value, cpu.passed) == (pytest.approx(1 / 6), True)
     assert targets["worker, batch 10: AWS calls per request"].passed is True
