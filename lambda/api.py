@@ -47,6 +47,9 @@ settings = ApiSettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment, settings.pools)
 deadline = Deadline()
 
+FIRST_ERROR = 400
+"""HTTP statuses from here on are errors."""
+
 MAX_UPLOAD_BODY_BYTES = 4_096
 """Of the body of POST /uploads, which has a type and a size."""
 
@@ -131,9 +134,17 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         telemetry.error("unhandled_error", error, route=event.get("routeKey"))
         named = {"request_id": request.path["request_id"]} if request and "request_id" in request.path else {}
         response = respond_problem(error, invocation_id=invocation_id, **named)
-    telemetry.info("response_sent", route=event.get("routeKey"), status=response["statusCode"], duration_ms=watch.ms)
+    _log_response(str(event.get("routeKey")), int(response["statusCode"]), watch.ms)
     telemetry.write_metrics()
     return response
+
+
+def _log_response(route: str, status: int, duration_ms: float) -> None:
+    """What was read leaves no line, since status queries are most of the calls; API Gateway's access log has them."""
+    if route.startswith("GET ") and status < FIRST_ERROR:
+        telemetry.debug("response_sent", route=route, status=status, duration_ms=duration_ms)
+    else:
+        telemetry.info("response_sent", route=route, status=status, duration_ms=duration_ms)
 
 
 def _submit(request: HttpRequest) -> dict[str, Any]:
@@ -142,7 +153,7 @@ def _submit(request: HttpRequest) -> dict[str, Any]:
     webhook = chosen_url(request.headers.get("webhook-url"), request.query.get("webhook"), settings.webhooks)
     value = parse_input(read_body(request), settings.max_body_bytes, settings.max_body_depth)
     record = service.submit(request.path.get("model"), value, request.caller, now_ms(), key, webhook)
-    telemetry.info("request_accepted", request_id=record.request_id, model=record.model)
+    telemetry.identify(request_id=record.request_id, model=record.model)
     poll_url = f"/status/{record.request_id}"
     headers = {"Location": poll_url}
     record = _wait(request, record, headers)

@@ -74,6 +74,7 @@ class Finisher:
         answers = self._table.apply([self._update(each.claim, each.outcome, now, each.files) for each in found])
         for each, written in zip(found, answers, strict=True):
             self._drop_if_rejected(each, written)
+        self._log_succeeded(found, answers, predicted.predict_ms, now)
         return [
             (
                 each.claim.delivery.receipt_handle,
@@ -81,6 +82,24 @@ class Finisher:
             )
             for each, written in zip(found, answers, strict=True)
         ]
+
+    def _log_succeeded(
+        self, found: Sequence[_Stored], answers: Sequence[WriteResult], predict_ms: float, now: int
+    ) -> None:
+        """One line for the requests of a pass, since logs are paid for by the byte; any other outcome has its own."""
+        messages = [
+            each.claim.delivery.message
+            for each, written in zip(found, answers, strict=True)
+            if isinstance(each.outcome, Succeeded) and isinstance(written, Applied)
+        ]
+        if messages:
+            self._telemetry.info(
+                "requests_succeeded",
+                request_ids=[message.request_id for message in messages],
+                batch=len(found),
+                predict_ms=predict_ms,
+                oldest_ms=now - min(message.submitted_at for message in messages),
+            )
 
     def _with_files_stored(self, claim: Claim, outcome: Outcome) -> _Stored:
         if not isinstance(outcome, Succeeded) or not outcome.files:

@@ -8,7 +8,7 @@ from typing import Any
 from inference.aws.deadline import Deadline
 from inference.store.request_queue import RequestQueue
 from inference.telemetry import Stopwatch, Telemetry
-from worker.verdicts import Retry, RetryReason, Verdict, counts, log, single_verdict
+from worker.verdicts import DoneReason, Retry, RetryReason, Verdict, counts, log, single_verdict
 
 LEASE_MARGIN_MS = 3_000
 """A lease ends this long after its invocation: clocks differ, and Lambda needs a moment to stop the process."""
@@ -45,7 +45,12 @@ class MessageLoop:
             verdicts.append(verdict)
         self._deadline.release_reserve()
         self.delay((record["receiptHandle"], verdict) for record, verdict in zip(records, verdicts, strict=True))
-        self._telemetry.info("batch_finished", messages=len(records), duration_ms=watch.ms, **counts(verdicts))
+        # Lines of the passes and Lambda's REPORT say the same of a batch that succeeded.
+        done = {"messages": len(records), "duration_ms": watch.ms, **counts(verdicts)}
+        if all(verdict.reason is DoneReason.SUCCEEDED for verdict in verdicts):
+            self._telemetry.debug("batch_finished", **done)
+        else:
+            self._telemetry.info("batch_finished", **done)
         self._telemetry.write_metrics()
         return [
             record["messageId"] for record, verdict in zip(records, verdicts, strict=True) if isinstance(verdict, Retry)

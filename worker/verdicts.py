@@ -81,7 +81,7 @@ Verdicts = Sequence[tuple[str, Verdict]]
 OUTCOME_WRITTEN = "request_finished"
 
 EVENTS: Mapping[DoneReason | RetryReason, tuple[Callable[..., None], str]] = {
-    DoneReason.SUCCEEDED: (Telemetry.info, OUTCOME_WRITTEN),
+    DoneReason.SUCCEEDED: (Telemetry.debug, OUTCOME_WRITTEN),  # `requests_succeeded` has its id
     DoneReason.FAILED: (Telemetry.info, OUTCOME_WRITTEN),
     DoneReason.ALREADY_FINAL: (Telemetry.info, "message_dropped"),
     DoneReason.ENDED_MEANWHILE: (Telemetry.info, "outcome_dropped"),

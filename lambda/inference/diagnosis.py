@@ -15,7 +15,7 @@ from inference.requests import ErrorCode, Failure, Record
 ReadLines = Callable[[str, str, int], Sequence[str]]
 """(log group, invocation id, start time in epoch ms) -> the lines of that invocation."""
 
-OWN_LINE = '{"level": '
+OWN_LINE = '{"level":'
 """The start of a telemetry line of the worker itself."""
 
 _TIMED_OUT = re.compile(r"Task timed out|Status: timeout")

@@ -1,6 +1,6 @@
 """Structured logs and metrics: JSON lines, which CloudWatch Logs keeps, and from which it makes the metrics.
 
-{"level": "INFO", "event": "request_accepted", "request_id": "...", "duration_ms": 12.3, "cold_start": true}
+{"level":"INFO","event":"response_sent","request_id":"...","status":202,"duration_ms":12.3,"cold_start":true}
 
 An invocation's metrics are one line for each model, in CloudWatch's embedded metric format (EMF). Each costs the bytes
 of the log and, in the hours in which it has values, its share of a custom metric's price. That is why the models of a
@@ -35,7 +35,7 @@ MEASURED = {
 """Metrics with a value for each request, pass or load, and their units. All other metrics are counts."""
 
 _LEVELS = logging.getLevelNamesMapping()
-_to_json = json.JSONEncoder(default=str).encode
+_to_json = json.JSONEncoder(default=str, separators=(",", ":")).encode
 
 
 class Telemetry:
@@ -75,6 +75,14 @@ class Telemetry:
             yield
         finally:
             self._common = before
+
+    def identify(self, **common: Any) -> None:
+        """Add `common` to each further line of the invocation: what it turned out to be about."""
+        self._common = {**self._common, **common}
+
+    def debug(self, event: str, **fields: Any) -> None:
+        """What another line of the same invocation says in fewer bytes."""
+        self._write("DEBUG", event, fields)
 
     def info(self, event: str, **fields: Any) -> None:
         self._write("INFO", event, fields)

@@ -67,7 +67,7 @@ def measure(results: Mapping[str, Any]) -> dict[str, Any]:
             "call_ms": requests.ASSUMED_CALL_MS,
             "polls": requests.ASSUMED_POLLS,
             "platform_log_bytes": requests.ASSUMED_PLATFORM_LOG_BYTES,
-            "access_log_bytes": requests.ASSUMED_ACCESS_LOG_BYTES,
+            "timestamp_bytes": requests.ASSUMED_TIMESTAMP_BYTES,
             "reference_access_log_bytes": cost.ASSUMED_REFERENCE_ACCESS_LOG_BYTES,
         },
         "systems": lines,
@@ -92,7 +92,8 @@ def _work(results: Mapping[str, Any], contestant: str, batch: int, api: str) -> 
         submit=_call(function, "submit"),
         status=_call(function, "status"),
         api_memory_mb=MEMORY_MB,
-        access_log_bytes=requests.ASSUMED_ACCESS_LOG_BYTES if real else cost.ASSUMED_REFERENCE_ACCESS_LOG_BYTES,
+        api_invocation_lines=not real,
+        access_log_bytes=0 if real else cost.ASSUMED_REFERENCE_ACCESS_LOG_BYTES,
         writes=one * requests.RECORD_WRITES + requests.INDEX_WRITES if real else one * REFERENCE_WRITES,
         record_bytes=record,
     )

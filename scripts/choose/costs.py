@@ -46,7 +46,10 @@ def deployment_of(needs: Needs, *, pooled: bool = False, sync: Function | None =
     metrics = defaults("monitoring")["metrics"]
 
     def function(name: str, memory_mb: float, timeout: int) -> Function:
-        return Function(f"inference-{name}", round(memory_mb), timeout, "x86_64", metrics=metrics)
+        lines = name.startswith("worker-")
+        return Function(
+            f"inference-{name}", round(memory_mb), timeout, "x86_64", metrics=metrics, invocation_lines=lines
+        )
 
     names = [f"{needs.name}-{number}" for number in range(needs.models)] if needs.models > 1 else [needs.name]
     memory = min(max(LEAST_MEMORY_MB, needs.memory_mb), MOST_MEMORY_MB)
@@ -235,7 +238,9 @@ class Costs:
 
     def _sync(self, warm: int) -> float:
         memory = min(max(LEAST_MEMORY_MB, self.needs.memory_mb), MOST_MEMORY_MB)
-        function = Function("inference-sync", round(memory), 29, "x86_64", provisioned=warm, metrics=True)
+        function = Function(
+            "inference-sync", round(memory), 29, "x86_64", provisioned=warm, metrics=True, invocation_lines=False
+        )
         deployment = deployment_of(self.needs, sync=function)
         lines = usage.month(deployment, Traffic(), self.measured, 0)
         lines += synchronous.sync_lines(function, self.needs.run_ms, self.measured, self._per_day)

@@ -118,7 +118,8 @@ def load_of(name: str, deployment: Deployment, traffic: Traffic, measured: Measu
         submit=measured.submit,
         status=measured.status,
         api_memory_mb=deployment.api.memory_mb,
-        access_log_bytes=ASSUMED_ACCESS_LOG_BYTES,
+        api_invocation_lines=deployment.api.invocation_lines,
+        access_log_bytes=ASSUMED_ACCESS_LOG_BYTES if deployment.access_log else 0,
         writes=units(measured.record_bytes, WRITE_UNIT_BYTES) * RECORD_WRITES + INDEX_WRITES,
         record_bytes=measured.record_bytes,
     )

@@ -44,7 +44,7 @@ _FREE = (
 @dataclass(frozen=True)
 class Function:
     """A function; `provisioned` are environments that are kept, on average, `image` says that it runs from one,
-    `metrics` that it writes metrics of its own."""
+    `metrics` that it writes metrics of its own, `invocation_lines` that Lambda logs each invocation."""
 
     name: str
     memory_mb: int
@@ -53,6 +53,7 @@ class Function:
     provisioned: float = 0
     image: bool = False
     metrics: bool = False
+    invocation_lines: bool = True
     warmth: Warmth = field(default_factory=Warmth)
 
 
@@ -80,6 +81,7 @@ class Deployment:
         others: the functions that no request uses.
         polled_queues: queues that Lambda polls, those of dead letters among them.
         record_days: how long a record is kept. `log_days`: how long logs are. `payload_days`: how long uploads are.
+        access_log: the HTTP API has one.
         backups: the table has point-in-time recovery. `listed`: it has the index of callers.
         sweeps_per_month: how often the schedule runs.
         endpoints: interface endpoints, one for each availability zone.
@@ -97,6 +99,7 @@ class Deployment:
     cache_seconds: int = 0
     payload_days: float = 0
     backups: bool = True
+    access_log: bool = False
     listed: bool = False
     sweeps_per_month: float = 0
     endpoints: int = 0
@@ -161,6 +164,7 @@ def read(plan: Json) -> Deployment:
         ),
         payload_days=_payload_days(resources),
         backups=any(recovery["enabled"] for v in tables for recovery in v.get("point_in_time_recovery") or ()),
+        access_log=any(v.get("access_log_settings") for _, v in _of(resources, "aws_apigatewayv2_stage")),
         listed=any(index["name"] == "caller" for v in tables for index in v.get("global_secondary_index") or ()),
         sweeps_per_month=sum(
             per_month(v["schedule_expression"])
@@ -230,6 +234,7 @@ def _function(where: str, values: Json, resources: list[Json]) -> Function:
         provisioned=sum(provisioned) + warmth.scheduled(_at(where, resources, "aws_appautoscaling_scheduled_action")),
         image=values["package_type"] == "Image",
         metrics="METRICS_ENVIRONMENT" in _variables(values),
+        invocation_lines=all(config["log_format"] != "JSON" for config in values.get("logging_config") or ()),
         warmth=_warmth(where, values, resources),
     )
 

@@ -12,7 +12,6 @@ from inference.store.request_table import BATCH_STATEMENTS
 from scripts.cost.deployment import Deployment, Function
 from scripts.cost.prices import Line
 from scripts.cost.requests import (
-    ASSUMED_PLATFORM_LOG_BYTES,
     BATCH_STATUS_ITEM_CPU_MS,
     FAIR_SENDS,
     GB,
@@ -22,6 +21,7 @@ from scripts.cost.requests import (
     billed_ms,
     call_lines,
     function_lines,
+    platform_log_bytes,
     units,
 )
 from scripts.stack_defaults import defaults
@@ -94,5 +94,5 @@ def file_lines(
         Line("fair queues", "sqs_fair_requests", files * FAIR_SENDS),
         Line("S3", "s3_puts", files),
         Line("S3", "s3_gets", files * (1 + FUNCTION_GETS)),
-        Line("logs", "logs_gb", files * (LOG_BYTES + ASSUMED_PLATFORM_LOG_BYTES) / GB),
+        Line("logs", "logs_gb", files * (LOG_BYTES + platform_log_bytes(function.invocation_lines)) / GB),
     ]

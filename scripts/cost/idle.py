@@ -5,7 +5,7 @@ from __future__ import annotations
 from scripts.cost.demand import POLLERS, Traffic
 from scripts.cost.deployment import Deployment
 from scripts.cost.prices import HOURS_PER_MONTH, SECONDS_PER_MONTH, Line
-from scripts.cost.requests import ASSUMED_PLATFORM_LOG_BYTES, GB, function_lines
+from scripts.cost.requests import GB, function_lines, platform_log_bytes
 from scripts.cost.webhooks import idle_lines
 
 LONG_POLL_SECONDS = 20
@@ -34,11 +34,11 @@ def fixed(deployment: Deployment, traffic: Traffic) -> list[Line]:
             lines.append(Line("SnapStart", "snapshot_gb_seconds", function.memory_mb / 1024 * SECONDS_PER_MONTH))
         pings = function.warmth.pings_per_month
         lines += function_lines("warmer", pings, function.warmth.ping_ms, function.memory_mb, function.architecture)
-        lines.append(Line("logs", "logs_gb", pings * ASSUMED_PLATFORM_LOG_BYTES / GB))
+        lines.append(Line("logs", "logs_gb", pings * platform_log_bytes(function.invocation_lines, own_lines=0) / GB))
     for sweeper in (function for function in deployment.others if function.name.endswith("sweeper")):
         lines += function_lines("sweeper", sweeps, ASSUMED_SWEEP_MS, sweeper.memory_mb, sweeper.architecture)
         lines.append(Line("sweeper", "dynamodb_strong_reads", sweeps * ASSUMED_SWEEP_READS))
-        lines.append(Line("logs", "logs_gb", sweeps * (ASSUMED_PLATFORM_LOG_BYTES + 250) / GB))
+        lines.append(Line("logs", "logs_gb", sweeps * (platform_log_bytes(sweeper.invocation_lines) + 250) / GB))
     images = sum(worker.function.image for worker in deployment.workers.values())
     lines.append(Line("image registry", "ecr_gb_month", images * traffic.image_gb))
     lines.append(Line("VPC endpoints", "endpoint_hours", deployment.endpoints * HOURS_PER_MONTH))

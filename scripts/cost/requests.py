@@ -60,7 +60,10 @@ ASSUMED_POLLS = 2.0
 """Status queries per request, eventually consistent."""
 
 ASSUMED_PLATFORM_LOG_BYTES = 350
-"""START, END and REPORT, which Lambda logs for every invocation."""
+"""START, END and REPORT, which Lambda logs for every invocation of a function with `invocation_lines`."""
+
+ASSUMED_TIMESTAMP_BYTES = 40
+"""What Lambda adds to each line of a function without: its documentation says so of lines that have no timestamp."""
 
 ASSUMED_ACCESS_LOG_BYTES = 320
 """The HTTP API's access log has a line for every call: terraform/modules/http_api, filled in (see the test)."""
@@ -89,7 +92,8 @@ class Work:
         worker_log_bytes: per request.
         submit, status: the api function's two kinds of invocation; a request takes one and some.
         api_memory_mb: of the api function.
-        access_log_bytes: per call of the HTTP API.
+        api_invocation_lines: the api function has them.
+        access_log_bytes: per call of the HTTP API; 0 without an access log.
         writes: DynamoDB write units per request, those of the index included.
         record_bytes: of a finished record.
     """
@@ -102,6 +106,7 @@ class Work:
     submit: Call
     status: Call
     api_memory_mb: int
+    api_invocation_lines: bool
     access_log_bytes: float
     writes: float
     record_bytes: float
@@ -115,6 +120,11 @@ def billed_ms(cpu_ms: float, calls: float, memory_mb: float) -> float:
     """Billed duration of one invocation in ms: CPU at this memory size's share of a vCPU, waiting, rounded up."""
     share = min(1.0, memory_mb / MEMORY_MB_PER_VCPU)
     return max(1.0, math.ceil(round(cpu_ms / share + calls * ASSUMED_CALL_MS, 6)))
+
+
+def platform_log_bytes(invocation_lines: bool, own_lines: float = 1) -> float:
+    """What Lambda itself logs of an invocation whose function writes so many lines."""
+    return ASSUMED_PLATFORM_LOG_BYTES if invocation_lines else own_lines * ASSUMED_TIMESTAMP_BYTES
 
 
 def units(size: float, unit: int) -> int:
@@ -158,7 +168,8 @@ def worker_lines(
 def call_lines(work: Work, call: Call, times: float, architecture: str = "x86_64", warm: bool = False) -> list[Line]:
     """What so many calls of the API use, without what a status query reads."""
     ms = billed_ms(call.cpu_ms, call.aws_calls, work.api_memory_mb)
-    log_bytes = times * (call.log_bytes + ASSUMED_PLATFORM_LOG_BYTES + work.access_log_bytes)
+    platform = platform_log_bytes(work.api_invocation_lines, own_lines=1 if call.log_bytes else 0)
+    log_bytes = times * (call.log_bytes + platform + work.access_log_bytes)
     return [
         *function_lines("api function", times, ms, work.api_memory_mb, architecture, warm),
         Line("HTTP API", "http_api_calls", times),

@@ -6,7 +6,7 @@ from scripts.cost.demand import SECONDS_PER_DAY
 from scripts.cost.deployment import Function
 from scripts.cost.measured import Measured
 from scripts.cost.prices import DAYS_PER_MONTH, Line
-from scripts.cost.requests import ASSUMED_ACCESS_LOG_BYTES, ASSUMED_PLATFORM_LOG_BYTES, GB, function_lines
+from scripts.cost.requests import GB, function_lines, platform_log_bytes
 from scripts.cost.usage import start_lines, starts_per_second
 
 ASSUMED_OVERHEAD_MS = 1.0
@@ -26,7 +26,7 @@ def sync_lines(function: Function, run_ms: float, measured: Measured, per_day: f
     calls = per_day * DAYS_PER_MONTH
     warm = function.provisioned > 0
     starts = starts_per_second(function, per_day / SECONDS_PER_DAY)
-    log_bytes = ASSUMED_LOG_BYTES + ASSUMED_PLATFORM_LOG_BYTES + ASSUMED_ACCESS_LOG_BYTES
+    log_bytes = ASSUMED_LOG_BYTES + platform_log_bytes(function.invocation_lines)
     return [
         *function_lines(
             "sync function", calls, run_ms + ASSUMED_OVERHEAD_MS, function.memory_mb, function.architecture, warm

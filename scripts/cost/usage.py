@@ -13,7 +13,6 @@ from scripts.cost.idle import fixed
 from scripts.cost.measured import Measured
 from scripts.cost.prices import DAYS_PER_MONTH, SECONDS_PER_MONTH, Line
 from scripts.cost.requests import (
-    ASSUMED_PLATFORM_LOG_BYTES,
     FAIR_SENDS,
     GB,
     LIST_ENTRY_BYTES,
@@ -23,6 +22,7 @@ from scripts.cost.requests import (
     call_lines,
     function_lines,
     large_lines,
+    platform_log_bytes,
     status_lines,
     wait_lines,
     worker_lines,
@@ -142,7 +142,7 @@ def authorizer_lines(
     return [
         *function_lines("authorizer", count, ms, authorizer.memory_mb, authorizer.architecture),
         Line("authorizer", "dynamodb_strong_reads", count),
-        Line("logs", "logs_gb", count * ASSUMED_PLATFORM_LOG_BYTES / GB),
+        Line("logs", "logs_gb", count * platform_log_bytes(authorizer.invocation_lines, own_lines=0) / GB),
         *start_lines(authorizer, starts, starts, measured.api_init_ms),
     ]
 

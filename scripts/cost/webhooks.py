@@ -11,12 +11,12 @@ import math
 from scripts.cost.deployment import Deployment, Function
 from scripts.cost.prices import Line
 from scripts.cost.requests import (
-    ASSUMED_PLATFORM_LOG_BYTES,
     FAIR_SENDS,
     GB,
     READ_UNIT_BYTES,
     WRITE_UNIT_BYTES,
     function_lines,
+    platform_log_bytes,
     units,
 )
 from scripts.stack_defaults import defaults
@@ -62,6 +62,7 @@ def delivery_lines(deployment: Deployment, times: float, record_bytes: float, fi
     )
     memory, architecture = function.memory_mb, function.architecture
     writes = RECORD_WRITES * units(record_bytes, WRITE_UNIT_BYTES) + INDEX_WRITES
+    platform = platform_log_bytes(function.invocation_lines, own_lines=times / batches)
     relay = function_lines("webhooks", batches, ASSUMED_RELAY_MS, memory, architecture)
     deliverer = function_lines("webhooks", batches, ASSUMED_DELIVERER_MS, memory, architecture)
     return [
@@ -71,7 +72,7 @@ def delivery_lines(deployment: Deployment, times: float, record_bytes: float, fi
         Line("webhooks", "dynamodb_strong_reads", times * units(record_bytes, READ_UNIT_BYTES)),
         Line("webhooks", "sqs_requests", batches * QUEUE_CALLS),
         Line("webhooks", "sqs_fair_requests", times * FAIR_SENDS),
-        Line("webhooks", "logs_gb", 2 * (times * LOG_BYTES + batches * ASSUMED_PLATFORM_LOG_BYTES) / GB),
+        Line("webhooks", "logs_gb", 2 * (times * LOG_BYTES + batches * platform) / GB),
     ]
 
 
@@ -83,6 +84,7 @@ def batch_delivery_lines(
     for the payload's counts."""
     function = deployment.deliverer
     memory = function.memory_mb if function else int(defaults("webhooks")["memory_mb"])
+    invocation_lines = function is None or function.invocation_lines
     checks = times * math.ceil(items / min(fill, BATCH_SIZE))
     reads = checks * CHECK_READS + times * 2 * items * units(record_bytes, READ_UNIT_BYTES)
     return [
@@ -90,7 +92,7 @@ def batch_delivery_lines(
         *function_lines("webhooks", checks, ASSUMED_CHECK_MS, memory, deployment.api.architecture),
         Line("webhooks", "dynamodb_strong_reads", reads),
         Line("webhooks", "dynamodb_writes", times * FINISH_WRITES),
-        Line("webhooks", "logs_gb", checks * ASSUMED_PLATFORM_LOG_BYTES / GB),
+        Line("webhooks", "logs_gb", checks * platform_log_bytes(invocation_lines, own_lines=0) / GB),
     ]
 
 

@@ -25,6 +25,7 @@ module "authorizer" {
   reserved_concurrency = null
   log_retention_days   = var.log_retention_days
   tracing              = local.monitoring.tracing
+  invocation_lines     = local.invocation_lines
   key                  = local.keys.authorizer
   vpc                  = local.function_vpc
 

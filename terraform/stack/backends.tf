@@ -49,6 +49,7 @@ module "callbacks" {
   reserved_concurrency = null
   log_retention_days   = var.log_retention_days
   tracing              = local.monitoring.tracing
+  invocation_lines     = local.invocation_lines
   key                  = local.keys.callbacks
   vpc                  = local.function_vpc
 

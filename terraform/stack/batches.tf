@@ -40,6 +40,7 @@ module "batches" {
   reserved_concurrency = null
   log_retention_days   = var.log_retention_days
   tracing              = local.monitoring.tracing
+  invocation_lines     = local.invocation_lines
   key                  = local.keys.batches
   vpc                  = local.function_vpc
 

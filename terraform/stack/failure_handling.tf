@@ -26,6 +26,7 @@ module "dead_letters" {
   reserved_concurrency = null
   log_retention_days   = var.log_retention_days
   tracing              = local.monitoring.tracing
+  invocation_lines     = local.invocation_lines
   key                  = local.keys.dead_letters
   vpc                  = local.function_vpc
 
@@ -66,6 +67,7 @@ module "sweeper" {
   reserved_concurrency = null
   log_retention_days   = var.log_retention_days
   tracing              = local.monitoring.tracing
+  invocation_lines     = local.invocation_lines
   key                  = local.keys.sweeper
   vpc                  = local.function_vpc
 

@@ -132,6 +132,7 @@ module "api" {
   reserved_concurrency = null
   log_retention_days   = var.log_retention_days
   tracing              = local.monitoring.tracing
+  invocation_lines     = local.invocation_lines
   key                  = local.keys.api
   vpc                  = local.function_vpc
 
@@ -182,7 +183,7 @@ module "http_api" {
   extra_routes       = local.extra_routes
   throttling         = local.throttling
   cors               = local.cors
-  log_retention_days = var.log_retention_days
+  log_retention_days = local.monitoring.access_log ? var.log_retention_days : null
   kms_key_arn        = var.kms_key_arn
 
   authorizer = {

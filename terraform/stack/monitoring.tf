@@ -2,6 +2,9 @@
 
 locals {
   metrics_environment = local.monitoring.metrics ? { METRICS_ENVIRONMENT = var.name_prefix } : {}
+
+  # Beside a worker's, which dead_letters reads: docs/adr/0022-cost-per-request.md.
+  invocation_lines = var.log_level == "DEBUG"
 }
 
 module "monitoring" {

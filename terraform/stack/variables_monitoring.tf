@@ -5,7 +5,8 @@ variable "monitoring" {
     metrics: the functions write metrics of their own. dashboard: one with all of them, and AWS's.
     alarms: with a topic that they notify, and emails that it notifies; alarm_models: the models that have alarms of their
     own, null is all. oldest_message_seconds: how long a message may wait; failed_share: how large a share of a model's
-    requests, or of the API's calls, may fail. tracing: X-Ray, of all functions.
+    requests, or of the API's calls, may fail. tracing: X-Ray, of all functions. access_log: API Gateway's, of every call,
+    those that reach no function included.
   TEXT
   type        = any
   default     = {}

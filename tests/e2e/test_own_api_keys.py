@@ -150,7 +150,7 @@ def test_no_log_has_a_key_or_a_hash(own: Own, key: str) -> None:
         for group in groups
         if f"/{PREFIX}" in group
     }
-    assert '"reason": "unknown"' in texts[f"/aws/lambda/{PREFIX}-authorizer"]
+    assert '"reason":"unknown"' in texts[f"/aws/lambda/{PREFIX}-authorizer"]
     assert "response_sent" in texts[f"/aws/lambda/{PREFIX}-api"]
     for secret in (key, wrong, digest_of(key), digest_of(wrong)):
         assert [group for group, text in texts.items() if secret[4:24] in text] == []

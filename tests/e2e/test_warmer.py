@@ -27,7 +27,7 @@ def test_pings_start_as_many_environments_and_are_no_traffic(control: Control, a
 
     request_id = api.accepted({"text": "one two"}, "kept")
     assert api.outcome(request_id)["status"] == "succeeded"
-    (finished,) = control.events(WORKER, "batch_finished", "batch_finished")
+    (finished,) = control.events(WORKER, "requests_succeeded", "requests_succeeded")
     assert not finished["cold_start"]
     metrics = control.events(WORKER, "metrics", "metrics")
     assert metrics

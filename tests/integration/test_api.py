@@ -103,11 +103,20 @@ def test_every_line_of_the_log_is_json_and_names_its_request(
     system: System, capsys: pytest.CaptureFixture[str]
 ) -> None:
     request_id = system.predict(TEXT)["json"]["request_id"]
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    accepted, answered = lines
-    assert (accepted["event"], accepted["request_id"]) == ("request_accepted", request_id)
+    (answered,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert (answered["event"], answered["status"], answered["route"]) == ("response_sent", 202, "POST /predict")
+    assert (answered["request_id"], answered["model"]) == (request_id, "sentiment")
     assert answered["invocation_id"].startswith("invocation-")
+
+
+def test_a_status_query_is_logged_where_it_fails(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+    system.status(system.predict(TEXT)["json"]["request_id"])
+    system.status("unknown")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["route"], line["status"]) for line in lines] == [
+        ("POST /predict", 202),
+        ("GET /status/{request_id}", 404),
+    ]
 
 
 # Waiting

@@ -96,7 +96,7 @@ def test_a_ping_keeps_the_model_loaded_and_is_no_traffic(package: Path) -> None:
     (metrics,) = [line for line in lines if line["event"] == "metrics"]
     assert "ColdStart" not in metrics, "the ping has started the process, and no request waited for it"
     assert metrics["Succeeded"] == BATCH
-    assert not any(line["cold_start"] for line in lines if line["event"] == "request_finished")
+    assert [line["cold_start"] for line in lines if line["event"] == "requests_succeeded"] == [False]
 
 
 def test_a_ping_tries_to_load_a_model_again(broken: Path) -> None:

@@ -51,9 +51,9 @@ def test_a_batch_in_two_events(worker_package: Path, emulated_system: System, em
     assert [line["answer"] for line in lines if "answer" in line] == [{"batchItemFailures": []}] * 2
     logged = [line for line in lines if "event" in line]
     assert logged[0]["event"] == "model_loaded"
-    finished = [line for line in logged if line["event"] == "request_finished"]
-    assert [line["cold_start"] for line in finished] == [True, False, False]
-    assert {line["request_id"] for line in finished} == set(ids)
+    finished = [line for line in logged if line["event"] == "requests_succeeded"]
+    assert [line["cold_start"] for line in finished] == [True, False]
+    assert {request_id for line in finished for request_id in line["request_ids"]} == set(ids)
     cold, warm = [emf.read(json.dumps(line)) for line in lines if "_aws" in line]
     assert cold.keys() - warm.keys() == {"ColdStart", "LoadTime"}
     assert [line["Succeeded"].values for line in (cold, warm)] == [[1], [2]]

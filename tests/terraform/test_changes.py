@@ -63,6 +63,7 @@ class Changing:
         package: Json,
         authorizer: Json | None = None,
         tracing: bool = False,
+        invocation_lines: bool = False,
         warmth: Json | None = None,
         rollout: Json | None = None,
     ) -> list[str]:
@@ -86,6 +87,7 @@ class Changing:
                 "reserved_concurrency": None,
                 "log_retention_days": 1,
                 "tracing": tracing,
+                "invocation_lines": invocation_lines,
             }
         }
         if authorizer:
@@ -218,6 +220,14 @@ def test_tracing_can_be_turned_on_and_off_again(changing: Changing) -> None:
     for tracing, policy in ((True, "create"), (False, "delete")):
         changed = changing.apply(ZIP, tracing=tracing)
         assert {"aws_lambda_function.this update", f"aws_iam_role_policy.tracing[0] {policy}"} <= set(changed)
+        assert changing.planned() == []
+
+
+def test_lines_of_invocations_can_be_turned_on_and_off_again(changing: Changing) -> None:
+    for invocation_lines in (False, True, False):
+        changing.apply(ZIP, invocation_lines=invocation_lines)
+        (function,) = changing.values_of("aws_lambda_function")
+        assert function["logging_config"][0]["log_format"] == ("Text" if invocation_lines else "JSON")
         assert changing.planned() == []
 
 

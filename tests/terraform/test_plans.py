@@ -273,8 +273,7 @@ def test_each_function_has_a_role_and_a_log_group_of_its_own(plan_of: PlanOf, en
     assert functions == {prefix + role for role in ("api", "batches", "dead-letters", "sweeper", "worker-sentiment")}
     assert {values["name"] for values in plan.of("aws_iam_role").values()} == functions
     groups = {values["name"]: values["retention_in_days"] for values in plan.of("aws_cloudwatch_log_group").values()}
-    own = {f"/aws/lambda/{name}" for name in functions}
-    assert groups.keys() == own | {f"/aws/apigateway/inference-{environment}"}
+    assert groups.keys() == {f"/aws/lambda/{name}" for name in functions}
     assert all(days > 0 for days in groups.values()), "0 would keep logs without a limit"
 
 
@@ -345,7 +344,7 @@ def test_queues_reject_what_does_not_come_by_tls(plan_of: PlanOf, environment: s
 
 
 @pytest.mark.parametrize(("environment", "authorization"), [("local", "NONE"), ("dev", "AWS_IAM"), ("prod", "AWS_IAM")])
-def test_the_api_is_closed_throttled_and_logged(plan_of: PlanOf, environment: str, authorization: str) -> None:
+def test_the_api_is_closed_and_throttled(plan_of: PlanOf, environment: str, authorization: str) -> None:
     plan = plan_of(environment)
     routes = plan.of("aws_apigatewayv2_route").values()
     assert {route["route_key"] for route in routes} == ROUTES
@@ -359,8 +358,29 @@ def test_the_api_is_closed_throttled_and_logged(plan_of: PlanOf, environment: st
     (limits,) = stage["default_route_settings"]
     assert limits["throttling_burst_limit"] > 0
     assert limits["throttling_rate_limit"] > 0
+
+
+def test_an_access_log_is_there_where_it_is_asked_for(plan_of: PlanOf) -> None:
+    (stage,) = plan_of("dev").of("aws_apigatewayv2_stage").values()
+    assert stage["access_log_settings"] == []
+    plan = plan_of("dev", monitoring={"access_log": True})
+    (stage,) = plan.of("aws_apigatewayv2_stage").values()
     (log,) = stage["access_log_settings"]
     assert json.loads(log["format"])["request_id"] == "$context.requestId"
+    groups = {values["name"] for values in plan.of("aws_cloudwatch_log_group").values()}
+    assert "/aws/apigateway/inference-dev" in groups
+
+
+def test_lambda_logs_each_invocation_of_a_worker_alone_unless_debugging(plan_of: PlanOf) -> None:
+    def formats(plan: Plan) -> dict[str, tuple[str, str | None]]:
+        functions = plan.of("aws_lambda_function").values()
+        configs = {function["function_name"]: function["logging_config"][0] for function in functions}
+        return {name: (config["log_format"], config["system_log_level"]) for name, config in configs.items()}
+
+    found = formats(plan_of("dev"))
+    worker = "inference-dev-worker-sentiment"
+    assert found == dict.fromkeys(found, ("JSON", "WARN")) | {worker: ("Text", None)}, "dead_letters reads a worker's"
+    assert {log_format for log_format, _ in formats(plan_of("dev", log_level="DEBUG")).values()} == {"Text"}
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ WORK = Work(
     submit=Call(cpu_ms=1.0, aws_calls=2, log_bytes=450),
     status=Call(cpu_ms=0.5, aws_calls=1, log_bytes=230),
     api_memory_mb=256,
+    api_invocation_lines=True,
     access_log_bytes=320,
     writes=5,
     record_bytes=600,
@@ -64,4 +65,6 @@ MEASURED = Measured(
 API = Function("api", 1024, 10, "x86_64")
 WORKER = Worker(Function("worker", 2048, 60, "x86_64"), ("mine",), batch_size=10)
 POOL = replace(WORKER, models=("a", "b", "c", "d"))
-DEPLOYMENT = Deployment(api=API, workers={"mine": WORKER}, others=(), polled_queues=2, record_days=7, log_days=30)
+DEPLOYMENT = Deployment(
+    api=API, workers={"mine": WORKER}, others=(), polled_queues=2, record_days=7, log_days=30, access_log=True
+)

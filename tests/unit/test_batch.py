@@ -11,6 +11,7 @@ from tests.unit.fakes import NOW
 from tests.unit.samples import a_record
 from tests.unit.worker_harness import LEASE_SECONDS, REMAINING, WorkerHarness
 from worker.message_loop import LEASE_MARGIN_MS
+from worker.model.errors import InputError
 
 
 def test_a_batch_is_one_pass_and_three_calls(harness: WorkerHarness) -> None:
@@ -66,8 +67,23 @@ def test_more_messages_than_the_models_batch_are_several_passes(harness: WorkerH
 def test_what_is_logged(harness: WorkerHarness) -> None:
     ids = harness.add("a", "b")
     harness.run()
+    (line,) = [line for line in harness.log.lines if line["level"] != "DEBUG"]
+    assert (line["event"], line["request_ids"]) == ("requests_succeeded", ids)
+    assert (line["batch"], line["oldest_ms"]) == (2, 0)
     finished = harness.log.events("request_finished")
     assert [line["request_id"] for line in finished] == ids
     assert all(line["status"] == "succeeded" and line["batch"] == 2 and line["age_ms"] == 0 for line in finished)
     (done,) = harness.log.events("batch_finished")
     assert (done["messages"], done["succeeded"]) == (2, 2)
+
+
+def test_each_request_that_does_not_succeed_has_a_line_of_its_own(harness: WorkerHarness) -> None:
+    harness.model.reactions["bad"] = InputError("too bad")
+    good, bad = harness.add("good", "bad")
+    harness.run()
+    (together,) = harness.log.events("requests_succeeded")
+    assert together["request_ids"] == [good]
+    failed = [line for line in harness.log.events("request_finished") if line["level"] == "INFO"]
+    assert [(line["request_id"], line["status"]) for line in failed] == [(bad, "failed")]
+    (done,) = harness.log.events("batch_finished")
+    assert (done["level"], done["succeeded"], done["failed"]) == ("INFO", 1, 1)

@@ -151,8 +151,8 @@ def test_every_backend_has_an_endpoint_and_a_price() -> None:
 def test_a_synchronous_million() -> None:
     million = {"RATE": f"{1e6 / 30}", "RUN_MS": "99", "MEMORY_MB": "1024"}
     cost = of(million)
-    # 1,000,000 x 0.1 s x 1 GB x 0.00001 = 1.00, + 0.2 invocations + 1.0 HTTP API + 920 bytes of logs at 0.5 a GB
-    calls = 1.0 + 0.2 + 1.0 + 920e6 / 1024**3 * 0.5
+    # 1,000,000 x 0.1 s x 1 GB x 0.00001 = 1.00, + 0.2 invocations + 1.0 HTTP API + 290 bytes of logs at 0.5 a GB
+    calls = 1.0 + 0.2 + 1.0 + 290e6 / 1024**3 * 0.5
     # A rate at which no start is cold
     assert cost.sync - cost.idle == pytest.approx(calls, abs=0.01)
     warm = cost.sync_warm

@@ -78,6 +78,12 @@ def test_the_bill_of_a_million_requests() -> None:
     assert bill["logs"] == pytest.approx(1.515728, abs=1e-5)
 
 
+def test_without_access_log_and_lines_of_invocations_the_bill_has_the_functions_own_lines() -> None:
+    quiet = replace(WORK, access_log_bytes=0, api_invocation_lines=False, status=replace(WORK.status, log_bytes=0))
+    # worker 300 + 350 for 0.1 invocations, api 450 + 40 for the timestamp of its one line: 825 bytes
+    assert PRICES.bill(request_lines(quiet, 1769))["logs"] == pytest.approx(825e6 / 2**30 * 0.5)
+
+
 def test_a_record_of_more_than_a_unit_costs_two() -> None:
     assert [units(size, 1024) for size in (1, 1024, 1025)] == [1, 1, 2]
 

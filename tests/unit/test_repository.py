@@ -11,7 +11,7 @@ from scripts import module_tables
 from scripts.console import ROOT
 from worker.verdicts import EVENTS
 
-LEVELS = ("info", "warning", "warning_once", "error")
+LEVELS = ("debug", "info", "warning", "warning_once", "error")
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 MAKE_TARGETS = frozenset(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
 

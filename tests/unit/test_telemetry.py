@@ -14,12 +14,12 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 def test_one_json_line_per_event(capsys: pytest.CaptureFixture[str]) -> None:
     telemetry = Telemetry("api")
-    telemetry.info("request_accepted", request_id="a1", text="two\nlines \ud800", odd={1, 2})
+    telemetry.info("upload_created", request_id="a1", text="two\nlines \ud800", odd={1, 2})
     telemetry.warning("request_retried", attempt=2)
     first, second = lines(capsys)
     assert first == {
         "level": "INFO",
-        "event": "request_accepted",
+        "event": "upload_created",
         "function": "api",
         "request_id": "a1",
         "text": "two\nlines \ud800",
@@ -54,9 +54,13 @@ def test_a_cold_start_is_the_first_invocation_alone(capsys: pytest.CaptureFixtur
 def test_what_one_invocation_says_does_not_reach_the_next(capsys: pytest.CaptureFixture[str]) -> None:
     telemetry = Telemetry("api")
     telemetry.begin(model="a")
+    telemetry.identify(request_id="a1")
+    telemetry.info("x")
     telemetry.begin(invocation_id="two")
     telemetry.info("x")
-    assert "model" not in lines(capsys)[0]
+    first, second = lines(capsys)
+    assert (first["model"], first["request_id"]) == ("a", "a1")
+    assert not {"model", "request_id"} & second.keys()
 
 
 def test_lines_below_the_level_are_not_written(capsys: pytest.CaptureFixture[str]) -> None:
@@ -65,6 +69,9 @@ def test_lines_below_the_level_are_not_written(capsys: pytest.CaptureFixture[str
     telemetry.warning("c")
     telemetry.error("d")
     assert [line["event"] for line in lines(capsys)] == ["c", "d"]
+    Telemetry("api").debug("e")
+    Telemetry("api", "DEBUG").debug("f")
+    assert [line["event"] for line in lines(capsys)] == ["f"]
 
 
 def test_an_error_has_its_type_text_and_place(capsys: pytest.CaptureFixture[str]) -> None:

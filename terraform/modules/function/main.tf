@@ -202,6 +202,15 @@ resource "aws_lambda_function" "this" {
     }
   }
 
+  # The function's own lines are written as they are in both formats. In JSON, Lambda would filter them by their level, which
+  # the function has done already.
+  logging_config {
+    log_format            = var.invocation_lines ? "Text" : "JSON"
+    log_group             = aws_cloudwatch_log_group.this.name
+    application_log_level = var.invocation_lines ? null : "TRACE"
+    system_log_level      = var.invocation_lines ? null : "WARN"
+  }
+
   # Said in both cases: a block that is taken away would leave tracing on.
   tracing_config {
     mode = var.tracing ? "Active" : "PassThrough"

@@ -20,7 +20,8 @@ locals {
 }
 
 # The alarm of a canary: what Lambda counts (crashes, timeouts, too little memory), and what the function logs as an error, since a
-# worker that returns its messages has not failed for Lambda. Lambda counts invocations by executed version while the alias has two;
+# worker that returns its messages has not failed for Lambda. Only a line of an error has the version: the level is not asked for,
+# since Lambda takes lines without a timestamp for INFO where its log format is JSON. Lambda counts invocations by executed version while the alias has two;
 # in other times there is no canary, and no alarm.
 
 resource "aws_cloudwatch_log_metric_filter" "canary" {
@@ -28,7 +29,7 @@ resource "aws_cloudwatch_log_metric_filter" "canary" {
 
   name           = "${var.name}-canary"
   log_group_name = aws_cloudwatch_log_group.this.name
-  pattern        = "{ $.level = \"ERROR\" && $.function_version = \"${local.newest_version}\" }"
+  pattern        = "{ $.function_version = \"${local.newest_version}\" }"
 
   metric_transformation {
     namespace     = "Inference"

@@ -139,6 +139,12 @@ variable "tracing" {
   nullable    = false
 }
 
+variable "invocation_lines" {
+  description = "Whether Lambda logs START, END and REPORT of each invocation, as text. Without, its own lines are JSON, and are there where something went wrong."
+  type        = bool
+  nullable    = false
+}
+
 variable "log_retention_days" {
   description = "Days that log events are kept; one of the values CloudWatch Logs accepts."
   type        = number

@@ -167,12 +167,12 @@ variable "cors" {
 }
 
 variable "log_retention_days" {
-  description = "Days that the access log is kept; one of the values CloudWatch Logs accepts."
+  description = "Days that the access log is kept; one of the values CloudWatch Logs accepts. null is no access log."
   type        = number
-  nullable    = false
+  nullable    = true
 
   validation {
-    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
+    condition     = var.log_retention_days == null ? true : contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention_days)
     error_message = "log_retention_days must be a number of days that CloudWatch Logs accepts, such as 7, 14, 30, 90 or 365."
   }
 }

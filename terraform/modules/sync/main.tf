@@ -37,6 +37,7 @@ module "function" {
   reserved_concurrency = var.reserved_concurrency
   log_retention_days   = var.log_retention_days
   tracing              = var.tracing
+  invocation_lines     = var.log_level == "DEBUG"
   key                  = var.kms_key_arn == null ? null : { arn = var.kms_key_arn, decrypts_by = var.read_policy == null ? [] : ["s3"], encrypts_by = [] }
   vpc                  = var.vpc
 }

@@ -144,6 +144,7 @@ module "intake" {
   reserved_concurrency = null
   log_retention_days   = var.log_retention_days
   tracing              = var.tracing
+  invocation_lines     = var.log_level == "DEBUG"
   key                  = local.keys.intake
   vpc                  = var.vpc
 
@@ -272,6 +273,7 @@ module "results" {
   reserved_concurrency = null
   log_retention_days   = var.log_retention_days
   tracing              = var.tracing
+  invocation_lines     = var.log_level == "DEBUG"
   key                  = local.keys.results
   vpc                  = var.vpc
 

@@ -112,6 +112,7 @@ module "relay" {
   reserved_concurrency = null
   log_retention_days   = var.log_retention_days
   tracing              = var.tracing
+  invocation_lines     = var.log_level == "DEBUG"
   key                  = local.keys.relay
   vpc                  = var.vpc
 
@@ -220,6 +221,7 @@ module "deliverer" {
   reserved_concurrency = null
   log_retention_days   = var.log_retention_days
   tracing              = var.tracing
+  invocation_lines     = var.log_level == "DEBUG"
   key                  = local.keys.deliverer
   vpc                  = var.vpc
 

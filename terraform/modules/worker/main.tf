@@ -203,6 +203,7 @@ module "function" {
   reserved_concurrency = var.reserved_concurrency
   log_retention_days   = var.log_retention_days
   tracing              = var.tracing
+  invocation_lines     = true # dead_letters reads there why an invocation was killed
   key                  = var.kms_key_arn == null ? null : { arn = var.kms_key_arn, decrypts_by = ["dynamodb", "s3", "sqs"], encrypts_by = ["s3"] }
   vpc                  = var.vpc
 }

@@ -18,6 +18,7 @@ variables {
   reserved_concurrency = null
   log_retention_days   = 30
   tracing              = false
+  invocation_lines     = false
   key                  = null
   vpc                  = null
 }
@@ -70,6 +71,29 @@ run "zip" {
   assert {
     condition     = data.aws_iam_policy_document.own_log.statement[0].actions == toset(["logs:CreateLogStream", "logs:PutLogEvents"])
     error_message = "Terraform makes the log group: the function must not have logs:CreateLogGroup"
+  }
+}
+
+run "quiet" {
+  assert {
+    condition     = one(aws_lambda_function.this.logging_config).log_format == "JSON" && one(aws_lambda_function.this.logging_config).system_log_level == "WARN" && one(aws_lambda_function.this.logging_config).application_log_level == "TRACE"
+    error_message = "Lambda must log only what went wrong, and drop no line of the function's own"
+  }
+
+  assert {
+    condition     = one(aws_lambda_function.this.logging_config).log_group == aws_cloudwatch_log_group.this.name
+    error_message = "the function must log where its role may write"
+  }
+}
+
+run "each_invocation_is_logged" {
+  variables {
+    invocation_lines = true
+  }
+
+  assert {
+    condition     = one(aws_lambda_function.this.logging_config).log_format == "Text"
+    error_message = "dead_letters reads lines in the text format"
   }
 }
 
@@ -334,7 +358,7 @@ run "canary" {
   }
 
   assert {
-    condition     = aws_cloudwatch_log_metric_filter.canary[0].pattern == "{ $.level = \"ERROR\" && $.function_version = \"7\" }" && aws_cloudwatch_log_metric_filter.canary[0].log_group_name == "/aws/lambda/inference-test-api" && contains([for query in aws_cloudwatch_metric_alarm.canary[0].metric_query : try(query.metric[0].metric_name, "")], aws_cloudwatch_log_metric_filter.canary[0].metric_transformation[0].name)
+    condition     = aws_cloudwatch_log_metric_filter.canary[0].pattern == "{ $.function_version = \"7\" }" && aws_cloudwatch_log_metric_filter.canary[0].log_group_name == "/aws/lambda/inference-test-api" && contains([for query in aws_cloudwatch_metric_alarm.canary[0].metric_query : try(query.metric[0].metric_name, "")], aws_cloudwatch_log_metric_filter.canary[0].metric_transformation[0].name)
     error_message = "the alarm must read the errors that the new version logs"
   }
 

@@ -20,6 +20,7 @@ variables {
   reserved_concurrency = null
   log_retention_days   = 30
   tracing              = false
+  invocation_lines     = false
   policies             = {}
   key                  = null
   vpc                  = null

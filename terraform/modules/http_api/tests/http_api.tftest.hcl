@@ -56,7 +56,7 @@ run "signed_requests" {
   }
 
   assert {
-    condition     = aws_cloudwatch_log_group.access.retention_in_days == 30 && can(jsondecode(one(aws_apigatewayv2_stage.default.access_log_settings).format))
+    condition     = one(aws_cloudwatch_log_group.access).retention_in_days == 30 && can(jsondecode(one(aws_apigatewayv2_stage.default.access_log_settings).format))
     error_message = "the access log must be JSON, in a group with a retention"
   }
 
@@ -163,13 +163,24 @@ run "open_with_cors" {
   }
 }
 
+run "without_an_access_log" {
+  variables {
+    log_retention_days = null
+  }
+
+  assert {
+    condition     = length(aws_cloudwatch_log_group.access) + length(aws_apigatewayv2_stage.default.access_log_settings) == 0
+    error_message = "without a retention there is no access log"
+  }
+}
+
 run "with_a_key" {
   variables {
     kms_key_arn = "arn:aws:kms:eu-west-1:123456789012:key/1"
   }
 
   assert {
-    condition     = aws_cloudwatch_log_group.access.kms_key_id == var.kms_key_arn
+    condition     = one(aws_cloudwatch_log_group.access).kms_key_id == var.kms_key_arn
     error_message = "the key must encrypt the access log"
   }
 }
