@@ -38,7 +38,7 @@ def _targets(results: Mapping[str, Any]) -> Iterator[Target]:
     runtime = worker.get("default_runtime", QUICKEST)
     ours, theirs = _line(worker, runtime, BATCH), _line(worker, REFERENCE, 1)
     name = f"worker, {runtime}, batch {BATCH}"
-    yield Target(f"{name}: CPU per request / reference worker's", 1 / 6, _ratio(ours, theirs, _median("cpu_ms")))
+    yield Target(f"{name}: CPU per request / reference worker's", 0.150, _ratio(ours, theirs, _median("cpu_ms")))
     ours, theirs = _line(cold, QUICKEST), _line(cold, REFERENCE)
     name = f"worker, {QUICKEST}"
     yield Target(

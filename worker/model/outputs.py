@@ -31,7 +31,7 @@ def to_json(output: dict[str, Any]) -> str:
     """
     try:
         try:
-            text = json.dumps(output, allow_nan=False, default=_plain)
+            text = _encode(output)
         except (TypeError, ValueError) as error:
             raise OutputError(next(_problems(output, "", ()), f"the output cannot be JSON: {error}")) from error
         if not _every_key_is_text(output):
@@ -48,6 +48,9 @@ def _plain(value: Any) -> Any:
         if type(plain) is not type(value):  # as a longdouble's is
             return plain
     raise TypeError(f"{_name(type(value))} is not JSON")
+
+
+_encode = json.JSONEncoder(allow_nan=False, default=_plain).encode  # `dumps` would make an encoder for each output
 
 
 def _every_key_is_text(output: Any) -> bool:

@@ -41,6 +41,7 @@ _OPERATIONS = {
         "get_queue_attributes": "GetQueueAttributes",
     },
 }
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 _TARGET_PREFIXES = {"dynamodb": "DynamoDB_20120810.", "sqs": "AmazonSQS."}
 
 # In query mode SQS names its errors as it always has, and as boto3 does.
@@ -105,7 +106,7 @@ class LeanClient:
             ClientError: the service returned an error.
             BotoCoreError: it could not be reached, its reply could not be read, or no time is left.
         """
-        body = json.dumps(arguments, separators=(",", ":")).encode()
+        body = _to_json(arguments).encode()
         return self.retries.run(lambda attempt: self._try(operation, body, attempt))
 
     def _try(self, operation: str, body: bytes, attempt: int) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from inference.transitions import Increment, Transition, Update
 def to_attribute(value: Value) -> dict[str, Any]:
     """A DynamoDB attribute value. All numbers are integers, since results are stored as JSON text: boto3 does not
     accept floats."""
+    if type(value) is str:  # most are
+        return {"S": value}
     if isinstance(value, bool):
         return {"BOOL": value}
     if isinstance(value, int):
@@ -48,11 +50,11 @@ def to_statement(update: Update, table: str) -> dict[str, Any]:
     Raises:
         ValueError: the transition increments; arithmetic is not among PartiQL's documented operations.
     """
-    text, parameters = _statement(update.transition)
+    text, parameters = _statement(update.transition, table)
     values = {**update.values, "request_id": update.request_id}
     return {
-        "Statement": f'UPDATE "{table}" {text}',
-        "Parameters": [to_attribute(values[place.name]) if isinstance(place, Param) else place for place in parameters],
+        "Statement": text,
+        "Parameters": [to_attribute(values[place]) if type(place) is str else place for place in parameters],
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
 
@@ -98,15 +100,16 @@ def _update_item(transition: Transition) -> tuple[dict[str, Any], _Expression]:
 
 
 @cache
-def _statement(transition: Transition) -> tuple[str, list[Param | dict[str, Any]]]:
-    """The text of a statement after the table's name, and its parameters."""
+def _statement(transition: Transition, table: str) -> tuple[str, list[str | dict[str, Any]]]:
+    """The text of a statement, and its parameters: a value's name, or a constant."""
     if not transition.in_batches:
         raise ValueError("a transition that increments cannot go in a batch")
     writer = _PartiQL()
     clauses = [f"SET {writer.attribute(name)} = {writer.assigned(name, to)}" for name, to in transition.sets.items()]
     clauses += [f"REMOVE {writer.attribute(name)}" for name in transition.removes]
     key = f"{writer.attribute('request_id')} = {writer.value('request_id', Param('request_id'))}"
-    return f"{' '.join(clauses)} WHERE {key} AND {writer.condition(transition.condition)}", writer.parameters
+    where = f"{key} AND {writer.condition(transition.condition)}"
+    return f'UPDATE "{table}" {" ".join(clauses)} WHERE {where}', writer.parameters
 
 
 class _Writer:
@@ -175,7 +178,7 @@ class _PartiQL(_Writer):
     """`"status" = ?`: a value that is used twice is bound twice."""
 
     def __init__(self) -> None:
-        self.parameters: list[Param | dict[str, Any]] = []
+        self.parameters: list[str | dict[str, Any]] = []
 
     def attribute(self, name: str) -> str:
         return f'"{name}"'
@@ -184,5 +187,5 @@ class _PartiQL(_Writer):
         return f'"{name}" IS MISSING'
 
     def value(self, attribute: str, value: Value | Param) -> str:
-        self.parameters.append(value if isinstance(value, Param) else to_attribute(value))
+        self.parameters.append(value.name if isinstance(value, Param) else to_attribute(value))
         return "?"
