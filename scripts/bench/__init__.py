@@ -26,7 +26,7 @@ number is made and what it does not say: docs/benchmarks.md. The files:
     celery_*             what a user would pick instead: a task queue
     http_servers         and servers with batching, whose apps are *_app; peer_model is the model in them
     encoder/             a model folder, which is measured only; encoder_* exports it and makes its packages
-    sections             what a worker spends its CPU for
+    sections, floor      what a worker spends its CPU for; what its model takes alone
     agreement            how near two encoders' vectors are
     *_bench              one part each
     cost                 what the bill needs beside scripts/cost: sizes of records, the price of a start

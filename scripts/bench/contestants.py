@@ -71,11 +71,9 @@ class Handler:
             taken["log_bytes"],
         )
 
-    def sections(self, requests: int, seed: int) -> dict[str, float]:
-        """CPU seconds of so many requests, by what our worker spent them for (see `sections`)."""
-        command = {"requests": requests, "batch": self.batch, "seed": seed, "sections": True}
-        seconds: dict[str, float] = self._process.request(command)["sections"]
-        return seconds
+    def overhead(self, requests: int, seed: int) -> dict[str, Any]:
+        """What our worker takes beyond its model's bare work, and for what (see `floor.overhead`)."""
+        return self._process.request({"overhead": True, "requests": requests, "batch": self.batch, "seed": seed})
 
     def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
         answers: list[dict[str, Any]] = self._process.request({"predict": list(texts)})["answers"]

@@ -3,7 +3,8 @@
     python -m scripts.bench.driver real|reference MODEL      with the unpacked package first on the path
 
 {"requests": 500, "batch": 10, "seed": 1} -> {"requests": 500, "seconds": ..., "cpu_seconds": ..., "log_bytes": ...}
-{"requests": 500, "batch": 10, "seed": 1, "sections": true}      the same, and "sections": {name: CPU seconds}
+{"floor": true, "requests": ...}          -> the same for the model's bare work (see `floor`)
+{"overhead": true, "requests": ...}       -> {"cpu_seconds": ..., "floor_cpu_seconds": ..., "sections": {...}}
 {"predict": ["a text", ...]}              -> {"answers": [...]}
 
 CPU is that of the whole process, all threads, user and system; making the events is not in it. What the handler
@@ -19,13 +20,12 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from scripts.bench import traffic
-from scripts.bench.sections import Sections
+from scripts.bench.floor import Floor, overhead
 
 TIMEOUT_MS = 30_000
 CHUNK = 500  # requests whose events are made at a time
@@ -59,11 +59,19 @@ def main() -> None:
                 answers = module.single.predict(inputs) if real else [module.predict(**item) for item in inputs]
                 _say(replies, {"answers": answers})
                 continue
-            texts = subject.texts(command["requests"], command["seed"])
-            sections = Sections() if command.get("sections") else None
-            with sections.of_worker(module) if sections else nullcontext():
-                taken = _run(module.handler, body, texts, command["batch"])
-            _say(replies, taken | ({"sections": sections.seconds} if sections else {}))
+            texts, batch = subject.texts(command["requests"], command["seed"]), command["batch"]
+            items = [subject.item(text) for text in texts]
+            if "floor" in command:
+                taken = {"log_bytes": 0, **Floor(module.single.loaded.model).run(items, batch)}
+            elif "overhead" in command:
+                taken = overhead(module, items, batch, partial(_arguments, body))
+            else:
+                taken = _run(module.handler, body, texts, batch)
+            _say(replies, taken)
+
+
+def _arguments(body: Callable[[str], str], items: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], Context]:
+    return traffic.sqs_event([body(item["text"]) for item in items]), Context()
 
 
 def _run(handler: Any, body: Callable[[str], str], texts: Sequence[str], batch: int) -> dict[str, Any]:

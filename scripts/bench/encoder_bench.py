@@ -8,7 +8,8 @@ at the same time, pinned to one core; only one works at any moment.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,11 @@ from scripts.bench.contestants import Contestant, Handler, Sample, driver, refer
 from scripts.bench.encoder_model import CHECKED_SEED, CHECKED_TEXTS, NAME, Exported
 from scripts.bench.functions import Function
 from scripts.bench.plan import Plan, rotated
-from scripts.bench.processes import FakeAws, JsonProcess, Memory, clean_environment, cores
-from scripts.bench.stats import quantile
+from scripts.bench.processes import FakeAws, JsonProcess, Memory
+from scripts.bench.stats import quantile, spread
 from scripts.bench.traffic import ENCODER
 from scripts.bench.worker_bench import BATCHES, line_of, or_skip
-from scripts.console import ROOT, CommandError
+from scripts.console import CommandError
 
 FP32, INT8, UNSIZED, REFERENCE, FLOOR = "fp32", "INT8", "fp32, no size declared", "reference", "floor"
 LABELS = {FP32: "onnx", INT8: "onnx-int8"}
@@ -36,7 +37,7 @@ Say = Callable[[str], None]
 
 
 class Floor:
-    """A running `encoder_floor`; a `Contestant`."""
+    """The bare work of a worker's model, in the process of that worker (see `floor`); a `Contestant`."""
 
     batch = BATCH
 
@@ -45,7 +46,7 @@ class Floor:
         self._process = process
 
     def run(self, requests: int, seed: int) -> Sample:
-        taken = self._process.request({"requests": requests, "batch": self.batch, "seed": seed})
+        taken = self._process.request({"floor": True, "requests": requests, "batch": self.batch, "seed": seed})
         return Sample(requests, taken["seconds"], taken["cpu_seconds"])
 
     def predict(self, texts: Sequence[str]) -> list[dict[str, Any]]:
@@ -71,18 +72,11 @@ def measure(plan: Plan, fake_aws: FakeAws, say: Say) -> dict[str, Any]:
         samples = _rounds(contestants, plan, say, skipped)
         taken = [(contestant, samples[_key(contestant)]) for contestant in contestants]
         lines = [line_of(contestant, found) for contestant, found in taken if found]
-        sections = {
-            contestant.name: _sections(contestant, plan)
+        overhead = {
+            contestant.name: _overhead(contestant, plan, say)
             for contestant in contestants
             if isinstance(contestant, Handler) and contestant.name in LABELS and contestant.batch == BATCH
         }
-    overhead = {
-        name: {
-            "share": paired(samples[name, BATCH], samples[floor_of(name), BATCH]),
-            "sections_ms": sections[name],
-        }
-        for name in LABELS
-    }
     return {
         "texts": text_lengths(plan),
         "contestants": lines,
@@ -98,9 +92,21 @@ def floor_of(name: str) -> str:
     return f"{FLOOR}, {name}"
 
 
-def paired(ours: Sequence[Sample], theirs: Sequence[Sample]) -> float:
-    """How much more CPU ours takes, as a share of theirs: the median of the rounds, each of the same texts."""
-    return quantile([mine.cpu_seconds / other.cpu_seconds for mine, other in zip(ours, theirs, strict=True)], 0.5) - 1
+def overhead_of(taken: Sequence[Mapping[str, Any]], texts: int) -> dict[str, Any]:
+    """What our worker takes beyond its floor, from several samples of so many texts.
+
+    Returns:
+        percent: of the floor's CPU, the spread of the samples.
+        sections_ms: CPU ms of a text by what it went into, the median of the samples.
+    """
+    shares = [100 * (one["cpu_seconds"] / one["floor_cpu_seconds"] - 1) for one in taken]
+    names = dict.fromkeys(name for one in taken for name in one["sections"])
+    return {
+        "percent": asdict(spread(shares)),
+        "sections_ms": {
+            name: 1000 * quantile([one["sections"].get(name, 0.0) for one in taken], 0.5) / texts for name in names
+        },
+    }
 
 
 def text_lengths(plan: Plan) -> dict[str, float]:
@@ -118,13 +124,11 @@ def _contestants(
 ) -> Iterator[Contestant]:
     for name, folder in packages.items():
         process = stack.enter_context(driver("real", folder, worker_environment(fake_aws, NAME), ENCODER))
-        yield from (Handler(name, batch, process, fake_aws) for batch in BATCHES)
-        if name in LABELS:
-            path = {"PYTHONPATH": f"{folder}:{ROOT}"}
-            command = ("python", "-m", "scripts.bench.encoder_floor", str(encoder_model.model_in(folder)))
-            floor = JsonProcess(command, cores()[0], folder, clean_environment(path), pipes=True)
-            stack.enter_context(floor).read_reply()
-            yield Floor(floor_of(name), floor)
+        for batch in BATCHES:
+            if name != UNSIZED or batch > 1:  # alone, a text is in no group
+                yield Handler(name, batch, process, fake_aws)
+            if name != UNSIZED and batch == BATCH:
+                yield Floor(floor_of(name), process)
     folder, artifact = encoder_model.reference_package(exported)
     process = stack.enter_context(driver("reference", folder, _reference(fake_aws, artifact, exported), ENCODER))
     yield Handler(REFERENCE, 1, process, fake_aws)
@@ -197,10 +201,10 @@ def _seed(turn: int) -> int:
     return 1_000 + turn
 
 
-def _sections(contestant: Handler, plan: Plan) -> dict[str, float]:
-    """CPU ms of a text by what it went into."""
-    seconds = contestant.sections(plan.encoder_texts, _seed(plan.encoder_rounds))
-    return {name: 1000 * taken / plan.encoder_texts for name, taken in seconds.items()}
+def _overhead(contestant: Handler, plan: Plan, say: Say) -> dict[str, Any]:
+    say(f"encoder: overhead of {contestant.name}")
+    taken = [contestant.overhead(plan.encoder_texts, _seed(turn)) for turn in range(plan.encoder_rounds)]
+    return overhead_of(taken, plan.encoder_texts)
 
 
 def _cold(

@@ -113,7 +113,7 @@ def _encoder(part: Results, pyplot: Any) -> Any:
             left += taken
     spent.set_xlabel("CPU ms a text")
     spent.set_title("Where our own CPU goes, batch 10")
-    spent.legend(fontsize="small")
+    spent.legend(fontsize="small", ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12))
     cold = part["cold"]["contestants"]
     names = [line["name"] for line in cold]
     _bars(start, names, [line["init_ms"] for line in cold], "ms")

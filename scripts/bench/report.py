@@ -135,7 +135,7 @@ def _encoder(part: Results) -> Iterable[Table]:
     table = _table("encoder, batch 10: our own CPU beside tokenizer and session.run, ms a text", "", *overhead)
     for section in sections_of(overhead):
         table.add_row(section, *(f"{of['sections_ms'].get(section, 0):.3f}" for of in overhead.values()))
-    table.add_row("share of the floor", *(f"{of['share']:.1%}" for of in overhead.values()))
+    table.add_row("ours beyond the floor, % of it", *(_spread(of["percent"], 1) for of in overhead.values()))
     yield table
 
 

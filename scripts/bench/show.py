@@ -73,7 +73,7 @@ def _encoder_targets(part: Mapping[str, Any]) -> Iterator[Target]:
             yield Target(f"{of}: {what} / reference's", limit, started)
         overhead = part.get("overhead", {}).get(name)
         promise = f"{of}, batch {BATCH}: our own CPU / tokenizer and session.run"
-        yield Target(promise, 0.03, overhead and overhead["share"])
+        yield Target(promise, 0.03, overhead and overhead["percent"]["median"] / 100)
     ours = _line(part, "fp32", BATCH)
     peers = [line for line in part.get("contestants", ()) if line["name"] in PEERS]
     best = min(peers, key=_median("cpu_ms"), default=None)

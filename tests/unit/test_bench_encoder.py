@@ -14,7 +14,7 @@ import pytest
 
 from scripts.bench import encoder_bench, http_servers, peer_model, report, show, traffic
 from scripts.bench.agreement import agreement
-from scripts.bench.contestants import Sample
+from scripts.bench.floor import Floor
 from scripts.bench.http_servers import BENTOML, LITSERVE, MOSEC, HttpServer
 from scripts.bench.sections import OTHER, PLACES, RUN, TOKENIZER, Sections, owner_of
 from scripts.console import ROOT
@@ -131,12 +131,26 @@ def test_vectors_agree_by_their_direction_and_by_their_neighbours() -> None:
 # Overhead and targets
 
 
-def _samples(*cpu_seconds: float) -> list[Sample]:
-    return [Sample(10, seconds, seconds) for seconds in cpu_seconds]
+def test_overhead_is_that_of_the_median_sample() -> None:
+    taken = [
+        {"cpu_seconds": ours, "floor_cpu_seconds": floor, "sections": sections}
+        for ours, floor, sections in ((1.02, 1.0, {RUN: 1.0}), (2.06, 2.0, {RUN: 2.0, "claim": 0.06}), (9.0, 1.0, {}))
+    ]
+    found = encoder_bench.overhead_of(taken, texts=10)
+    assert found["percent"]["median"] == pytest.approx(3)
+    assert found["sections_ms"] == {RUN: 100, "claim": 0}
 
 
-def test_overhead_is_that_of_the_median_round() -> None:
-    assert encoder_bench.paired(_samples(1.02, 2.06, 9.0), _samples(1.0, 2.0, 1.0)) == pytest.approx(0.03)
+def test_the_floor_is_the_models_bare_work_in_the_workers_passes(encoder: ModuleType) -> None:
+    runtime = Length()
+    model = encoder.Encoder(runtime, None)
+    passes: list[tuple[int, ...]] = []
+    run = runtime.run
+    runtime.run = lambda feeds: passes.append(feeds["input_ids"].shape) or run(feeds)
+    long, short = {"text": "a " * 100}, {"text": "a"}
+    taken = Floor(model).run([short, long, short, short, long], batch=4)
+    assert sorted(passes) == [(1, 100), (1, 100), (3, 1)]
+    assert set(taken) == {"seconds", "cpu_seconds"}
 
 
 def _spread(value: float) -> dict[str, float]:
@@ -181,8 +195,8 @@ def _part() -> dict[str, Any]:
         ],
         "agreement": agreements,
         "overhead": {
-            "fp32": {"share": 0.02, "sections_ms": {RUN: 12.0, TOKENIZER: 0.1, "claim": 0.1, "finish": 0.2}},
-            "INT8": {"share": 0.05, "sections_ms": {RUN: 8.0, TOKENIZER: 0.1, "claim": 0.3}},
+            "fp32": {"percent": _spread(2.0), "sections_ms": {RUN: 12.0, TOKENIZER: 0.1, "claim": 0.1, "finish": 0.2}},
+            "INT8": {"percent": _spread(5.0), "sections_ms": {RUN: 8.0, TOKENIZER: 0.1, "claim": 0.3}},
         },
         "cold": {
             "contestants": [_start("fp32", 500, 190), _start("INT8", 250, 120), _start("reference", 2600, 500)],
@@ -289,6 +303,7 @@ def encoder(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setitem(sys.modules, "tokenizers", SimpleNamespace(Tokenizer=FakeTokenizer))
     spec = importlib.util.spec_from_file_location("bench_encoder", ROOT / "scripts" / "bench" / "encoder" / "model.py")
     module = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "bench_encoder", module)
     spec.loader.exec_module(module)
     return module
 
