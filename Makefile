@@ -139,6 +139,11 @@ cost: terraform-ready venv ## dollars a month for ENV [REQUESTS=per day] [RUN_MS
 	@$(RUN).cost --env $(ENV) $(foreach name,REQUESTS FILL POLLS ITEMS WAITS WEBHOOKS KEYS LARGE SIZE PEAK WAIT QUOTA GPU GPU_MS GPU_LOAD PLAN OUT,\
 		$(if $($(name)),--$(shell echo $(name) | tr A-Z_ a-z-)=$($(name)))) $(if $(RUN_MS),--run-ms $(RUN_MS))
 
+.PHONY: simulate
+simulate: terraform-ready .venv/.simulate ## how long requests take, what is full first; P95= searches the best entry [ENV=prod] [MODEL=] [REQUESTS=per day] [PATTERN=steady|daily|burst] [RUN_MS=] [DECADES=1]; the rest: docs/scale.md
+	@$(RUN).simulate --env $(ENV) $(foreach name,MODEL REQUESTS PATTERN PEAK BURST SPREAD SLOW SLOW_TIMES ERRORS CRASHES POLLS CALLERS CLIENT_SECONDS QUOTA P95 SEED BUDGET PLAN OUT,\
+		$(if $($(name)),--$(shell echo $(name) | tr A-Z_ a-z-)=$($(name)))) $(if $(RUN_MS),--run-ms $(RUN_MS)) $(if $(DECADES),--decades)
+
 .PHONY: choose
 choose: venv ## where a model should run, what it costs and why; asks, or RATE= RUN_MS= MEMORY_MB= [GPU=] [LATENCY=] [PEAK=] [INPUT_MB=] [LONGEST_S=] [MODELS=] [IN_AWS=1] [NAME=]
 	@$(RUN).choose $(foreach name,RATE RUN_MS MEMORY_MB GPU LATENCY PEAK INPUT_MB LONGEST_S MODELS IN_AWS NAME,\
@@ -338,6 +343,11 @@ python-ready:
 .venv/.bench: .venv/.base
 	@echo "== .venv: what the bench needs"
 	@.venv/bin/pip install -e '.[bench]'
+	@touch $@
+
+.venv/.simulate: .venv/.base
+	@echo "== .venv: what the simulation needs"
+	@.venv/bin/pip install -e '.[simulate]'
 	@touch $@
 
 # The providers' software pins other versions than what runs here, and Beam's other ones than RunPod's. What an app needs

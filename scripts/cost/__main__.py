@@ -9,9 +9,9 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 
@@ -27,6 +27,8 @@ WIDTH = 140  # of the tables where there is no terminal
 BENCH = BUILD / "bench" / "results.json"
 DEFAULT_PER_DAY = 100_000
 
+Read = TypeVar("Read")
+
 
 def read_plan(environment: str, path: Path | None) -> deployment.Deployment:
     """The deployment of a plan: of a file, or of an offline plan that is made for this.
@@ -38,9 +40,26 @@ def read_plan(environment: str, path: Path | None) -> deployment.Deployment:
     Raises:
         CommandError: it can't be read, or is no plan of a whole environment.
     """
-    plan = _plan_file(path, environment) if path else _offline_plan(environment)
+    return parsed(load_plan(environment, path), path, deployment.read)
+
+
+def load_plan(environment: str, path: Path | None) -> dict[str, Any]:
+    """The JSON of a plan: see `read_plan`.
+
+    Raises:
+        CommandError: the file can't be read.
+    """
+    return _plan_file(path, environment) if path else _offline_plan(environment)
+
+
+def parsed(plan: dict[str, Any], path: Path | None, read: Callable[[dict[str, Any]], Read]) -> Read:
+    """What `read` finds in a plan.
+
+    Raises:
+        CommandError: it is no plan of a whole environment.
+    """
     try:
-        return deployment.read(plan)
+        return read(plan)
     except (ValueError, KeyError, StopIteration) as error:
         raise CommandError(f"{path or 'the plan'} can't be read as a plan of this stack: {error}") from error
 
@@ -81,7 +100,7 @@ def run_times(given: Sequence[str], models: Sequence[str]) -> dict[str, float]:
         name, _, ms = text.rpartition("=")
         if name and name not in models:
             raise CommandError(f"RUN_MS={text}: there is no model {name}: there are {', '.join(models)}", code=2)
-        found |= dict.fromkeys([name] if name else models, _positive(ms, f"RUN_MS={text}"))
+        found |= dict.fromkeys([name] if name else models, positive(ms, f"RUN_MS={text}"))
     return found
 
 
@@ -110,8 +129,8 @@ def gpu_run(
         raise CommandError(
             f"GPU={name}: give GPU_MS, the ms of a request on it, or RUN_MS, if a CPU is as fast", code=2
         )
-    seconds = (_positive(ms, f"GPU_MS={ms}") if ms is not None else statistics.fmean(run_ms.values())) / 1000
-    return GpuRun(found, seconds, _positive(load, f"GPU_LOAD={load}"))
+    seconds = (positive(ms, f"GPU_MS={ms}") if ms is not None else statistics.fmean(run_ms.values())) / 1000
+    return GpuRun(found, seconds, positive(load, f"GPU_LOAD={load}"))
 
 
 def planned_run(planned: deployment.Deployment, traffic: demand.Traffic, known: Sequence[str]) -> GpuRun | None:
@@ -123,7 +142,12 @@ def planned_run(planned: deployment.Deployment, traffic: demand.Traffic, known: 
     return None
 
 
-def _positive(text: str, named: str) -> float:
+def positive(text: str, named: str) -> float:
+    """A number from an argument.
+
+    Raises:
+        CommandError: it is none above 0.
+    """
     try:
         value = float(text)
     except ValueError:
@@ -133,7 +157,7 @@ def _positive(text: str, named: str) -> float:
     return value
 
 
-def _measured(path: Path) -> measured.Measured:
+def measured_here(path: Path) -> measured.Measured:
     """What the bench has measured here, else what is kept."""
     here = measured.of_bench(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
     return here or measured.load()
@@ -171,7 +195,7 @@ def main() -> int:
     planned = read_plan(args.env, args.plan)
     traffic = demand.Traffic(
         run_ms=run_times(args.run_ms, planned.models),
-        fill=None if args.fill is None else _positive(args.fill, f"FILL={args.fill}"),
+        fill=None if args.fill is None else positive(args.fill, f"FILL={args.fill}"),
         polls=max(0.0, args.polls),
         items=min(max(1, args.items), MOST_LINES),
         waits=max(0.0, args.waits),
@@ -179,15 +203,15 @@ def main() -> int:
         keys=max(1, args.keys),
         large=min(max(0.0, args.large), 1.0),
         large_bytes=max(0.0, args.size) * 1e6,
-        peak=_positive(args.peak, f"PEAK={args.peak}"),
+        peak=positive(args.peak, f"PEAK={args.peak}"),
     )
-    estimate = report.Estimate(prices.load(), planned, traffic, _measured(BENCH))
+    estimate = report.Estimate(prices.load(), planned, traffic, measured_here(BENCH))
     known = list(estimate.prices.gpu.memory_gb)
     on_gpu = gpu_run(args.gpu, args.gpu_ms, args.gpu_load, traffic.run_ms, known) or planned_run(
         planned, traffic, known
     )
-    per_day = _positive(args.requests.replace(",", "").replace("_", ""), f"REQUESTS={args.requests}")
-    wait = _positive(args.wait, f"WAIT={args.wait}")
+    per_day = positive(args.requests.replace(",", "").replace("_", ""), f"REQUESTS={args.requests}")
+    wait = positive(args.wait, f"WAIT={args.wait}")
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     report.show(estimate, args.env, per_day, wait, args.quota, console)
     if on_gpu:

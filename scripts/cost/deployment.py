@@ -177,6 +177,11 @@ def read(plan: Json) -> Deployment:
     )
 
 
+def of_kind(plan: Json, kind: str) -> Iterator[tuple[str, Json]]:
+    """Address of the module, and values, of each resource of a type in a plan."""
+    return _of(list(_resources(plan.get("planned_values", {}).get("root_module", {}))), kind)
+
+
 def _per_resource(counts: Counter[str], resources: list[Json]) -> dict[str, int]:
     found = {item: _units(kind, resources) for kind, item in PER_RESOURCE.items() if counts[kind]}
     if policies := counts["aws_appautoscaling_policy"]:

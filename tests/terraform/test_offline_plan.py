@@ -20,6 +20,10 @@ from scripts.cost.usage import WORKER_METRICS
 from scripts.deployment.environment_config import MODELS
 from scripts.deployment.shell import without_aws
 from scripts.deployment.terraform import terraform_env
+from scripts.simulate import __main__ as simulate
+from scripts.simulate.system import Settings, settings_of
+from scripts.stack_defaults import defaults
+from worker.invocation import RetryDelay
 
 pytestmark = pytest.mark.terraform
 
@@ -86,11 +90,18 @@ def test_prod_is_planned_with_no_account_and_no_network(clone: Path) -> None:
     assert files(clone) == before
 
 
+@pytest.fixture(scope="module")
+def prod(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The JSON of prod's plan."""
+    path = tmp_path_factory.mktemp("plan") / "plan.json"
+    path.write_text(json.dumps(plan_as_json(clone, "prod")), encoding="utf-8")
+    return path
+
+
 def test_prods_plan_has_a_price(
-    clone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    prod: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    planned = plan_as_json(clone, "prod")
-    found = deployment.read(planned)
+    found = deployment.read(json.loads(prod.read_text(encoding="utf-8")))
     manifest = json.loads((MODELS / "sentiment" / "manifest.json").read_text(encoding="utf-8"))
     worker = found.workers["sentiment"]
     assert (worker.function.memory_mb, worker.batch_size) == (manifest["memory_mb"], manifest["batch_size"])
@@ -106,10 +117,8 @@ def test_prods_plan_has_a_price(
     assert found.per_resource == {"cloudwatch_alarm_month": 15, "cloudwatch_dashboard_month": 1}
     assert found.unpriced == (), "give the new type a price, or a place among those that have none"
 
-    path = tmp_path / "plan.json"
-    path.write_text(json.dumps(planned), encoding="utf-8")
     picture = tmp_path / "cost.png"
-    arguments = ["--env", "prod", "--plan", str(path), "--run-ms", "sentiment=2000", "--out", str(picture)]
+    arguments = ["--env", "prod", "--plan", str(prod), "--run-ms", "sentiment=2000", "--out", str(picture)]
     monkeypatch.setattr("sys.argv", ["cost", *arguments])
     assert cost.main() == 0
     shown = capsys.readouterr()
@@ -118,6 +127,28 @@ def test_prods_plan_has_a_price(
     (line,) = (line for line in shown.out.splitlines() if line.startswith("worker "))
     assert line.split()[4] == f"{dollars:,.2f}"
     assert picture.is_file() or "matplotlib is not installed" in shown.err
+
+
+def test_prods_plan_can_be_simulated(
+    prod: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    requests, manifest = defaults("requests"), json.loads((MODELS / "sentiment" / "manifest.json").read_text("utf-8"))
+    assert settings_of(json.loads(prod.read_text(encoding="utf-8")), "sentiment") == Settings(
+        rate=200,
+        burst=500,
+        visibility_seconds=6 * manifest["timeout_seconds"] + manifest["batch_window_seconds"],
+        max_receive_count=requests["max_receive_count"],
+        max_attempts=requests["max_attempts"],
+        retry=RetryDelay(requests["retry_base_seconds"], requests["retry_max_seconds"]),
+        deadline_seconds=requests["deadline_seconds"],
+    )
+    arguments = ["--env", "prod", "--plan", str(prod), "--requests", "20,000,000", "--run-ms", "100"]
+    monkeypatch.setattr("sys.argv", ["simulate", *arguments, "--budget", "3000", "--out", str(tmp_path)])
+    assert simulate.main() == 0
+    shown = capsys.readouterr()
+    assert "prod, sentiment: 20,000,000 requests a day, daily, 694 a second at the peak" in shown.out
+    assert "full: throttling" in shown.out, "694 a second are more than 200"
+    assert list(tmp_path.iterdir()) or "matplotlib is not installed" in shown.err
 
 
 def test_fifty_models_of_a_pool_cost_as_much_as_one_while_nobody_calls(clone: Path) -> None:

@@ -47,3 +47,10 @@ def test_choose_hands_on_each_variable_in_one_piece() -> None:
 def test_cost_hands_on_what_a_gpu_takes() -> None:
     shown = made("cost", "ENV=prod", "GPU=A10G", "GPU_MS=500", "GPU_LOAD=5")
     assert shown[-5:] == ["--env", "prod", "--gpu=A10G", "--gpu-ms=500", "--gpu-load=5"]
+
+
+def test_simulate_hands_on_its_traffic_and_its_target() -> None:
+    shown = made("simulate", "ENV=prod", "MODEL=mine", "PATTERN=burst", "P95=3", "RUN_MS=mine=20", "DECADES=1")
+    assert shown[-8:] == [
+        "--env", "prod", "--model=mine", "--pattern=burst", "--p95=3", "--run-ms", "mine=20", "--decades",
+    ]  # fmt: skip
