@@ -274,7 +274,7 @@ soak: .venv/.dev package ## hundreds of requests, killed workers, duplicates, po
 	$(if $(STRIP),E2E_STRIP_ITEMS=1) SOAK_REQUESTS=$(or $(REQUESTS),500) SOAK_SEED=$(or $(SEED),1) $(PYTEST) tests/e2e/test_soak.py -q -s
 
 .PHONY: bench
-bench: .venv/.bench ## what a request costs, how soon a function starts [QUICK=1] [ONLY=worker,cold,encoder,api,sync,e2e,cost]
+bench: .venv/.bench ## what a request costs, how soon a function starts [QUICK=1] [ONLY=worker,cold,encoder,api,sync,growth,e2e,cost]
 	@$(RUN).bench $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 .PHONY: test-image

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import gc
+
+gc.disable()  # what is imported stays: collections would only look at it again and again
+
 import os
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from inference import snapshot, warmer
 from inference.aws import clients
 from inference.aws.deadline import Deadline
-from inference.batches.service import Batches
 from inference.catalog import Catalog, packaged_models, packaged_validator
 from inference.description import describe, iso_time, summarize
 from inference.errors import InvalidUpload, RequestError, Unavailable, UnknownRequest
-from inference.http.batches import BatchRoutes
 from inference.http.caching import respond_cacheable
 from inference.http.documents import Documents
 from inference.http.messages import (
@@ -33,8 +37,6 @@ from inference.references import reference_to
 from inference.requests import FINAL, Record
 from inference.service import Limits, Service
 from inference.settings import ApiSettings
-from inference.store.batch_queue import BatchQueue
-from inference.store.batch_table import BatchTable
 from inference.store.caller_index import CallerIndex
 from inference.store.payloads import Payloads
 from inference.store.request_queue import RequestQueue
@@ -42,6 +44,10 @@ from inference.store.request_table import RequestTable
 from inference.strict_json import parse_input
 from inference.telemetry import Stopwatch, Telemetry, function_name, function_version, now_ms
 from inference.webhooks.options import chosen_url
+
+if TYPE_CHECKING:
+    from inference.batches.service import Batches
+    from inference.http.batches import BatchRoutes
 
 settings = ApiSettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment, settings.pools)
@@ -94,21 +100,37 @@ _described_limits = {
 documents = Documents(
     Path(__file__).parent, settings.deployed, _described_models, _described_limits, payloads.uploads_url
 )
-batches = Batches(
-    batches=BatchTable(_dynamodb, settings.request_table),
-    table=_table,
-    queues=_queue,
-    catalog=catalog,
-    limits=_limits,
-    payloads=payloads,
-    queue=BatchQueue(clients.lean_client("sqs", deadline), settings.batch_queue_url),
-    max_items=settings.max_batch_items,
-    deadline=deadline,
-    webhook_url=_webhook_url,
-)
-_of_batches = BatchRoutes(
-    batches, payloads, telemetry, settings.max_body_bytes, settings.max_body_depth, settings.webhooks, now_ms
-)
+
+
+@cache
+def batches() -> Batches:
+    """Made with the first call about a batch, as its routes are: most starts are for a single request."""
+    from inference.batches.service import Batches
+    from inference.store.batch_queue import BatchQueue
+    from inference.store.batch_table import BatchTable
+
+    return Batches(
+        batches=BatchTable(_dynamodb, settings.request_table),
+        table=_table,
+        queues=_queue,
+        catalog=catalog,
+        limits=_limits,
+        payloads=payloads,
+        queue=BatchQueue(clients.lean_client("sqs", deadline), settings.batch_queue_url),
+        max_items=settings.max_batch_items,
+        deadline=deadline,
+        webhook_url=_webhook_url,
+    )
+
+
+@cache
+def _batch_routes() -> BatchRoutes:
+    from inference.http.batches import BatchRoutes
+
+    limits = settings.max_body_bytes, settings.max_body_depth
+    return BatchRoutes(batches(), payloads, telemetry, *limits, settings.webhooks, now_ms)
+
+
 snapshot.register(telemetry)
 
 
@@ -170,7 +192,7 @@ def _status(request: HttpRequest) -> dict[str, Any]:
     try:
         record = service.status(request.path["request_id"], request.caller, now_ms())
     except UnknownRequest:
-        parent = _of_batches.show_parent(request)
+        parent = _batch_routes().show_parent(request)
         if parent is None:
             raise
         return parent
@@ -267,17 +289,17 @@ def _no_route(request: HttpRequest) -> dict[str, Any]:
     raise UnknownRoute(f"The API has no route '{request.route[:64]}'.")
 
 
-ROUTES = {
+ROUTES: dict[str, Callable[[HttpRequest], dict[str, Any]]] = {
     "POST /predict": _submit,
     "POST /predict/{model}": _submit,
     "GET /status/{request_id}": _status,
     "POST /cancel/{request_id}": _cancel,
     "POST /requests/{request_id}/webhook": _resend_webhook,
-    "POST /batch": _of_batches.submit,
-    "POST /batch/{model}": _of_batches.submit,
-    "GET /batches/{batch_id}": _of_batches.show,
-    "POST /batches/{batch_id}/cancel": _of_batches.cancel,
-    "POST /batches/{batch_id}/webhook": _of_batches.resend_webhook,
+    "POST /batch": lambda request: _batch_routes().submit(request),
+    "POST /batch/{model}": lambda request: _batch_routes().submit(request),
+    "GET /batches/{batch_id}": lambda request: _batch_routes().show(request),
+    "POST /batches/{batch_id}/cancel": lambda request: _batch_routes().cancel(request),
+    "POST /batches/{batch_id}/webhook": lambda request: _batch_routes().resend_webhook(request),
     "GET /requests": _requests,
     "GET /models": _models,
     "GET /models/{model}": _model,
@@ -287,3 +309,6 @@ ROUTES = {
     "GET /openapi.json": _openapi,
     "GET /docs": _docs,
 }
+
+gc.freeze()  # these objects live as long as the process
+gc.enable()

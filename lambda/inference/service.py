@@ -24,9 +24,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from inference import transitions
 from inference.aws.deadline import Deadline
@@ -69,8 +68,7 @@ LONGEST_PAUSE_SECONDS = 0.5
 """Between two reads while a call waits: a tenth of the time that it has waited, within these. 10 s are 38 reads."""
 
 
-@dataclass(frozen=True)
-class Limits:
+class Limits(NamedTuple):
     """Of every new request. Times in seconds."""
 
     attempts: int

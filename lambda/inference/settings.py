@@ -8,16 +8,32 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
-from typing import Any, NamedTuple, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from inference.errors import ConfigurationError
-from inference.intake.triggers import Trigger, triggers_of
 from inference.webhooks.options import WebhookOptions
+
+if TYPE_CHECKING:
+    from inference.intake.triggers import Trigger
+
+GZIP_IN_BASE64 = "H4sI"
+"""How a value begins that Terraform has compressed, since it would not fit: no JSON begins like this."""
+
+
+def _json(text: str) -> Any:
+    if text.startswith(GZIP_IN_BASE64):
+        import binascii  # where a deployment has many models
+        import zlib
+
+        try:
+            text = zlib.decompress(binascii.a2b_base64(text), wbits=31).decode()
+        except zlib.error as error:
+            raise ValueError(f"not compressed text: {error}") from error
+    return json.loads(text)
 
 
 def _texts(text: str) -> Mapping[str, str]:
-    value = json.loads(text)
+    value = _json(text)
     if not isinstance(value, dict) or not all(isinstance(each, str) for each in value.values()):
         raise ValueError("not a JSON object of model name to text")
     return value
@@ -31,7 +47,7 @@ def _models(text: str) -> Mapping[str, str]:
 
 
 def _numbers(text: str) -> Mapping[str, int]:
-    value = json.loads(text)
+    value = _json(text)
     if not isinstance(value, dict) or not all(type(each) is int for each in value.values()):
         raise ValueError("not a JSON object of model name to whole number")
     return value
@@ -39,7 +55,7 @@ def _numbers(text: str) -> Mapping[str, int]:
 
 def _pools(text: str) -> Mapping[str, str]:
     """A JSON object of pool name to the names of its models, read as model name -> pool name."""
-    value = json.loads(text)
+    value = _json(text)
     if not isinstance(value, dict) or not all(isinstance(names, list) for names in value.values()):
         raise ValueError("not a JSON object of pool name to model names")
     return {str(name): pool for pool, names in value.items() for name in names}
@@ -105,10 +121,16 @@ class Deployed(NamedTuple):
 
 
 def _deployed(text: str) -> Deployed:
-    value = json.loads(text)
+    value = _json(text)
     if not isinstance(value, dict) or value.keys() != set(Deployed._fields):
         raise ValueError(f"not a JSON object of {', '.join(Deployed._fields)}")
     return Deployed(**value)
+
+
+def _triggers(text: str) -> Mapping[str, Trigger]:
+    from inference.intake.triggers import triggers_of  # which few functions need
+
+    return triggers_of(text)
 
 
 def _webhooks(text: str) -> WebhookOptions:
@@ -118,19 +140,34 @@ def _webhooks(text: str) -> WebhookOptions:
     return WebhookOptions(**value)
 
 
+class Setting(NamedTuple):
+    """How a setting is read: from its text, and what it is where the variable is missing; None: it must be there."""
+
+    parse: Callable[[str], Any]
+    default: Callable[[], Any] | None = None
+
+
 def _setting(parse: Callable[[str], Any] = str) -> Any:
-    return field(metadata={"parse": parse})
+    return Setting(parse)
 
 
 def _optional(parse: Callable[[str], Any], default: Callable[[], Any]) -> Any:
-    return field(default_factory=default, metadata={"parse": parse})
+    return Setting(parse, default)
 
 
-@dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What every function needs. A subclass's field `queue_url` is the variable `QUEUE_URL`."""
+    """What every function needs. A subclass's attribute `queue_url` is the variable `QUEUE_URL`.
+
+    No data class: making sixteen of them takes a tenth of the api function's start.
+    """
 
     log_level: str = _setting(_log_level)
+
+    @classmethod
+    def declared(cls) -> dict[str, Setting]:
+        """The settings by name."""
+        classes = reversed(cls.__mro__)
+        return {name: value for each in classes for name, value in vars(each).items() if isinstance(value, Setting)}
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Self:
@@ -141,24 +178,26 @@ class Settings:
         """
         values: dict[str, Any] = {}
         problems = []
-        optional = {item.name for item in fields(cls) if item.default_factory is not MISSING}
-        for item in fields(cls):
-            variable = item.name.upper()
+        for name, setting in cls.declared().items():
+            variable = name.upper()
             text = environment.get(variable, "")
             if not text:
-                if item.name not in optional:
+                if setting.default is None:
                     problems.append(f"{variable} is missing")
+                else:
+                    values[name] = setting.default()
                 continue
             try:
-                values[item.name] = item.metadata["parse"](text)
+                values[name] = setting.parse(text)
             except ValueError as error:
                 problems.append(f"{variable} is '{text[:80]}': {error}")
         if problems:
             raise ConfigurationError("; ".join(problems))
-        return cls(**values)
+        settings = cls()
+        vars(settings).update(values)
+        return settings
 
 
-@dataclass(frozen=True, kw_only=True)
 class RequestSettings(Settings):
     """What every function needs that reads or writes requests.
 
@@ -169,7 +208,6 @@ class RequestSettings(Settings):
     metrics_environment: str = _optional(str, default=str)
 
 
-@dataclass(frozen=True, kw_only=True)
 class ApiSettings(RequestSettings):
     """Settings of the api function. Sizes in bytes, times in seconds.
 
@@ -198,11 +236,10 @@ class ApiSettings(RequestSettings):
     max_upload_bytes: int = _setting(_positive)
     max_batch_items: int = _setting(_positive)
     batch_queue_url: str = _setting()
-    deployed: Deployed = _setting(_deployed)  # noqa: RUF009 - a field, as the others
-    webhooks: WebhookOptions | None = _optional(_webhooks, default=lambda: None)  # noqa: RUF009
+    deployed: Deployed = _setting(_deployed)
+    webhooks: WebhookOptions | None = _optional(_webhooks, default=lambda: None)
 
 
-@dataclass(frozen=True, kw_only=True)
 class BatchesSettings(RequestSettings):
     """Settings of the batches function.
 
@@ -222,7 +259,6 @@ class BatchesSettings(RequestSettings):
     max_body_depth: int = _setting(_positive)
 
 
-@dataclass(frozen=True, kw_only=True)
 class WorkerSettings(RequestSettings):
     """Settings of a worker.
 
@@ -244,7 +280,6 @@ class WorkerSettings(RequestSettings):
     retry_max_seconds: int = _setting(_not_negative)
 
 
-@dataclass(frozen=True, kw_only=True)
 class SyncSettings(Settings):
     """Settings of a synchronous function. Sizes in bytes.
 
@@ -262,7 +297,6 @@ class SyncSettings(Settings):
     max_batch_items: int | None = _optional(_positive, default=lambda: None)
 
 
-@dataclass(frozen=True, kw_only=True)
 class ServerSettings(SyncSettings):
     """Settings of the server, which is the synchronous function's app outside Lambda.
 
@@ -280,7 +314,6 @@ class ServerSettings(SyncSettings):
     async_url: str = _optional(str, default=str)
 
 
-@dataclass(frozen=True, kw_only=True)
 class DispatcherSettings(RequestSettings):
     """Settings of a dispatcher: of a worker whose model runs at a GPU provider.
 
@@ -300,7 +333,6 @@ class DispatcherSettings(RequestSettings):
     retry_max_seconds: int = _setting(_not_negative)
 
 
-@dataclass(frozen=True, kw_only=True)
 class CallbacksSettings(RequestSettings):
     """Settings of the callbacks function; `models` and `backends` as of a dispatcher, of all models that have one."""
 
@@ -309,7 +341,6 @@ class CallbacksSettings(RequestSettings):
     payload_bucket: str = _setting()
 
 
-@dataclass(frozen=True, kw_only=True)
 class DeadLettersSettings(RequestSettings):
     """Settings of the dead_letters function."""
 
@@ -318,7 +349,6 @@ class DeadLettersSettings(RequestSettings):
     worker_log_group_prefix: str = _setting()
 
 
-@dataclass(frozen=True, kw_only=True)
 class SweeperSettings(RequestSettings):
     """Settings of the sweeper. `sweep_grace_seconds`: the time without activity before a request can be ended as
     lost. `webhook_queue_url`: the deliverer's queue; empty where the deployment has no webhooks."""
@@ -330,14 +360,12 @@ class SweeperSettings(RequestSettings):
     webhook_queue_url: str = _optional(str, default=str)
 
 
-@dataclass(frozen=True, kw_only=True)
 class RelaySettings(RequestSettings):
     """Settings of the relay."""
 
     webhook_queue_url: str = _setting()
 
 
-@dataclass(frozen=True, kw_only=True)
 class DelivererSettings(RequestSettings):
     """Settings of the deliverer.
 
@@ -352,11 +380,10 @@ class DelivererSettings(RequestSettings):
     webhook_queue_url: str = _setting()
     webhook_dead_letter_queue_url: str = _setting()
     webhook_secret_arn: str = _setting()
-    webhooks: WebhookOptions = _setting(_webhooks)  # noqa: RUF009
+    webhooks: WebhookOptions = _setting(_webhooks)
     pools: Mapping[str, str] = _setting(_pools)
 
 
-@dataclass(frozen=True, kw_only=True)
 class IntakeSettings(RequestSettings):
     """Settings of the intake.
 
@@ -375,21 +402,19 @@ class IntakeSettings(RequestSettings):
     max_attempts: int = _setting(_positive)
     request_deadline_seconds: int = _setting(_positive)
     retention_seconds: int = _setting(_positive)
-    triggers: Mapping[str, Trigger] = _setting(triggers_of)
+    triggers: Mapping[str, Trigger] = _setting(_triggers)
     intake_queue_url: str = _setting()
     memory_mb: Mapping[str, int] = _setting(_numbers)
-    webhooks: WebhookOptions | None = _optional(_webhooks, default=lambda: None)  # noqa: RUF009
+    webhooks: WebhookOptions | None = _optional(_webhooks, default=lambda: None)
 
 
-@dataclass(frozen=True, kw_only=True)
 class ResultsSettings(RequestSettings):
     """Settings of the results function. `triggers`: those of the intake."""
 
     payload_bucket: str = _setting()
-    triggers: Mapping[str, Trigger] = _setting(triggers_of)
+    triggers: Mapping[str, Trigger] = _setting(_triggers)
 
 
-@dataclass(frozen=True, kw_only=True)
 class AuthorizerSettings(Settings):
     """Settings of the authorizer. `key_table`: the table of the API keys."""
 

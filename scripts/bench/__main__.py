@@ -1,6 +1,6 @@
 """Command line of the bench; see the package's docstring.
 
-python -m scripts.bench [--quick] [--only worker,cold,encoder,api,sync,e2e,cost] [--fail]
+python -m scripts.bench [--quick] [--only worker,cold,encoder,api,sync,growth,e2e,cost] [--fail]
 """
 
 import argparse
@@ -24,7 +24,7 @@ from scripts.console import BUILD, ROOT, CommandError, note, run
 
 OUT = BUILD / "bench"
 WIDTH = 128  # of the tables where there is no terminal
-PARTS = ("worker", "cold", "encoder", "api", "sync", "e2e", "cost")
+PARTS = ("worker", "cold", "encoder", "api", "sync", "growth", "e2e", "cost")
 
 
 def measure(plan: Plan, parts: Sequence[str], results: dict[str, Any], keep: Callable[[], None]) -> None:
@@ -32,7 +32,16 @@ def measure(plan: Plan, parts: Sequence[str], results: dict[str, Any], keep: Cal
 
     `keep` is called after each part.
     """
-    from scripts.bench import api_bench, cold_bench, cost_bench, e2e_bench, encoder_bench, sync_bench, worker_bench
+    from scripts.bench import (
+        api_bench,
+        cold_bench,
+        cost_bench,
+        e2e_bench,
+        encoder_bench,
+        growth_bench,
+        sync_bench,
+        worker_bench,
+    )
     from scripts.bench.packages import prepare
     from scripts.bench.processes import FakeAws, as_helper
 
@@ -49,7 +58,7 @@ def measure(plan: Plan, parts: Sequence[str], results: dict[str, Any], keep: Cal
             note(f"{part}: not measured: {failure}")
         keep()
 
-    of_demo = {"worker", "cold", "api", "sync"} & set(parts)
+    of_demo = {"worker", "cold", "api", "sync", "growth"} & set(parts)
     if of_demo or "encoder" in parts:
         with as_helper(), FakeAws() as fake_aws:
             if of_demo:
@@ -59,6 +68,7 @@ def measure(plan: Plan, parts: Sequence[str], results: dict[str, Any], keep: Cal
                 attempt("cold", lambda: cold_bench.measure(plan, packages, fake_aws, note))
                 attempt("api", lambda: api_bench.measure(plan, packages, fake_aws, note))
                 attempt("sync", lambda: sync_bench.measure(plan, packages, note))
+                attempt("growth", lambda: growth_bench.measure(plan, packages, fake_aws, note))
             attempt("encoder", lambda: encoder_bench.measure(plan, fake_aws, note))
     attempt("e2e", lambda: e2e_bench.measure(plan, note))
     attempt("cost", lambda: cost_bench.measure(results))

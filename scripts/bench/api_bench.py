@@ -33,7 +33,7 @@ Say = Callable[[str], None]
 def measure(plan: Plan, packages: Packages, fake_aws: FakeAws, say: Say) -> dict[str, Any]:
     """Returns what goes into results.json under `api`."""
     functions = [
-        Function(name, folder, "api.handler", _environment(fake_aws), MEMORY_MB)
+        Function(name, folder, "api.handler", api_environment(fake_aws), MEMORY_MB)
         for name, folder in ((REAL, packages.api), (URLLIB3, packages.api_urllib3))
     ]
     if packages.reference is not None and packages.artifact is not None:
@@ -52,7 +52,7 @@ def measure(plan: Plan, packages: Packages, fake_aws: FakeAws, say: Say) -> dict
     return {"contestants": lines}
 
 
-def _environment(fake_aws: FakeAws) -> dict[str, str]:
+def api_environment(fake_aws: FakeAws) -> dict[str, str]:
     """The settings of the api function, as Terraform gives them."""
     return (
         fake_aws.environment

@@ -1,4 +1,4 @@
-"""DynamoDB and SQS in memory, behind HTTP: answers at once and plausibly, checks no condition, counts every call.
+"""DynamoDB, SQS and S3 in memory, behind HTTP: answers at once and plausibly, checks no condition, counts every call.
 
     python -m scripts.bench.fake_aws [file with key and certificates]      with a file it speaks TLS, as AWS does
 
@@ -7,6 +7,7 @@ persistent connections.
 
     GET  /_fake/counts   {"calls": {target: n}, "statements": n, "samples": {target: first request bodies}}
     POST /_fake/reset    forget the counts
+    POST /_fake/finish   {"result": JSON text}: let all requests be succeeded
 """
 
 from __future__ import annotations
@@ -20,12 +21,16 @@ import sys
 import uuid
 import zlib
 from collections import Counter
+from collections.abc import Mapping
+from email.utils import formatdate
 from typing import Any
 
 HOST = "127.0.0.1"
 KEPT_ITEMS = 20_000
 SAMPLES = 2  # a worker's claim and its finish
 _ASSIGNMENT = re.compile(r"(#?\w+) = (:\w+)")
+_MEMBER = re.compile(r"'(\w+)': \?")
+_RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 # What a worker finds when it claims a request that no api function has written here.
 _RUNNING: dict[str, dict[str, str]] = {
@@ -45,6 +50,7 @@ class Answers:
 
     def __init__(self) -> None:
         self._items: dict[tuple[str, str], dict[str, Any]] = {}
+        self._objects: dict[str, tuple[bytes, str]] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -70,14 +76,29 @@ class Answers:
             return 400, json.dumps(error).encode()
         return 200, json.dumps(operation(request)).encode()
 
+    def finish(self, result: str) -> None:
+        """Let all requests in the table be succeeded with this result, as JSON text."""
+        for item in self._items.values():
+            if "status" in item:
+                item |= {"status": {"S": "succeeded"}, "result": {"S": result}, "finished_at": item["submitted_at"]}
+
     # DynamoDB
 
-    def _PutItem(self, request: dict[str, Any]) -> dict[str, Any]:
-        item = request["Item"]
-        self._items[(request["TableName"], item["request_id"]["S"])] = item
+    def _put(self, table: str, item: dict[str, Any]) -> None:
+        self._items[(table, item["request_id"]["S"])] = item
         if len(self._items) > KEPT_ITEMS:
             del self._items[next(iter(self._items))]
+
+    def _PutItem(self, request: dict[str, Any]) -> dict[str, Any]:
+        self._put(request["TableName"], request["Item"])
         return {}
+
+    def _BatchGetItem(self, request: dict[str, Any]) -> dict[str, Any]:
+        ((table, wanted),) = request["RequestItems"].items()
+        names = set(wanted["ExpressionAttributeNames"].values())
+        items = (self._items.get((table, key["request_id"]["S"])) for key in wanted["Keys"])
+        shown = [{name: value for name, value in item.items() if name in names} for item in items if item is not None]
+        return {"Responses": {table: shown}}
 
     def _GetItem(self, request: dict[str, Any]) -> dict[str, Any]:
         item = self._items.get((request["TableName"], request["Key"]["request_id"]["S"]))
@@ -86,14 +107,17 @@ class Answers:
     def _UpdateItem(self, request: dict[str, Any]) -> dict[str, Any]:
         if request.get("ReturnValues", "NONE") == "NONE":
             return {}
-        key = request["Key"]
-        item = self._items.get((request["TableName"], key["request_id"]["S"]), _RUNNING | key)
+        place = (request["TableName"], request["Key"]["request_id"]["S"])
+        item = self._items.get(place, _RUNNING | request["Key"])
         names = request.get("ExpressionAttributeNames", {})
         values = request.get("ExpressionAttributeValues", {})
-        assigned = {
-            names.get(name, name): values[value] for name, value in _ASSIGNMENT.findall(request["UpdateExpression"])
-        }
-        return {"Attributes": item | assigned}
+        assignments, _, removed = request["UpdateExpression"].partition("REMOVE ")
+        assigned = {names.get(name, name): values[value] for name, value in _ASSIGNMENT.findall(assignments)}
+        gone = {names.get(name, name) for name in removed.split(", ")}
+        item = {name: value for name, value in (item | assigned).items() if name not in gone}
+        if place in self._items:
+            self._items[place] = item
+        return {"Attributes": item}
 
     def _DeleteItem(self, request: dict[str, Any]) -> dict[str, Any]:
         self._items.pop((request["TableName"], request["Key"]["request_id"]["S"]), None)
@@ -101,6 +125,11 @@ class Answers:
 
     def _BatchExecuteStatement(self, request: dict[str, Any]) -> dict[str, Any]:
         self.statements += len(request["Statements"])
+        for statement in request["Statements"]:
+            text = statement["Statement"]
+            if text.startswith("INSERT"):
+                item = dict(zip(_MEMBER.findall(text), statement["Parameters"], strict=True))
+                self._put(text.split('"')[1], item)
         return {"Responses": [{"TableName": "requests"} for _ in request["Statements"]]}
 
     # SQS
@@ -108,6 +137,10 @@ class Answers:
     def _SendMessage(self, request: dict[str, Any]) -> dict[str, Any]:
         digest = hashlib.md5(request["MessageBody"].encode(), usedforsecurity=False).hexdigest()
         return {"MessageId": str(uuid.uuid4()), "MD5OfMessageBody": digest}
+
+    def _SendMessageBatch(self, request: dict[str, Any]) -> dict[str, Any]:
+        sent = [{"Id": entry["Id"], **self._SendMessage(entry)} for entry in request["Entries"]]
+        return {"Successful": sent, "Failed": []}
 
     def _ChangeMessageVisibility(self, request: dict[str, Any]) -> dict[str, Any]:
         return {}
@@ -118,6 +151,26 @@ class Answers:
         return {"Successful": [{"Id": entry["Id"]} for entry in request["Entries"]], "Failed": []}
 
     _DeleteMessageBatch = _ChangeMessageVisibilityBatch
+
+    # S3
+
+    def object(self, method: str, path: str, headers: Mapping[str, str], body: bytes) -> tuple[int, bytes, str]:
+        """Status, body and more headers of a call of S3; `path` is /bucket/key."""
+        self.calls[f"S3.{method}"] += 1
+        if method == "PUT":
+            self._objects[path] = body, headers.get("content-type", "")
+            return 200, b"", ""
+        if method == "DELETE":
+            self._objects.pop(path, None)
+            return 204, b"", ""
+        if path not in self._objects:
+            return 404, b"", ""
+        content, kind = self._objects[path]
+        wanted = _RANGE.fullmatch(headers.get("range", "bytes=0-"))
+        first, last = (int(wanted[1]), wanted[2]) if wanted else (0, "")
+        part = content[first : int(last) + 1] if last else content[first:]
+        more = f"Content-Range: bytes {first}-{first + len(part) - 1}/{len(content)}\r\n"
+        return 206, part, f"{more}Content-Type: {kind}\r\nLast-Modified: {formatdate(usegmt=True)}\r\n"
 
 
 class Connection(asyncio.Protocol):
@@ -147,17 +200,22 @@ class Connection(asyncio.Protocol):
 
     def _respond(self, first: str, headers: dict[str, str], body: bytes) -> bytes:
         method, path, _ = first.split(" ", 2)
-        status, kind = 200, "application/x-amz-json-1.0"
+        status, more = 200, "Content-Type: application/x-amz-json-1.0\r\n"
         if path == "/_fake/counts":
             content = json.dumps(self._answers.counts()).encode()
         elif path == "/_fake/reset" and method == "POST":
             self._answers.reset()
             content = b"{}"
+        elif path == "/_fake/finish" and method == "POST":
+            self._answers.finish(json.loads(body)["result"])
+            content = b"{}"
+        elif "x-amz-target" in headers:
+            status, content = self._answers.answer(headers["x-amz-target"], body)
         else:
-            status, content = self._answers.answer(headers.get("x-amz-target", ""), body)
+            status, content, more = self._answers.object(method, path.partition("?")[0], headers, body)
         return (
-            f"HTTP/1.1 {status} {'OK' if status == 200 else 'Bad Request'}\r\n"
-            f"Content-Type: {kind}\r\nContent-Length: {len(content)}\r\n"
+            f"HTTP/1.1 {status} {'OK' if status < 300 else 'Bad Request'}\r\n{more}"
+            f"Content-Length: {len(content)}\r\n"
             f"x-amzn-RequestId: {uuid.uuid4()}\r\nx-amz-crc32: {zlib.crc32(content)}\r\n\r\n"
         ).encode() + content
 

@@ -25,6 +25,7 @@ class Function:
     handler: str
     environment: Mapping[str, str]
     memory_mb: int = 1769
+    timeout_seconds: int = 30
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def running(function: Function) -> Iterator[tuple[Process, RuntimeApi]]:
     """
     if importlib.util.find_spec("awslambdaric") is None:
         raise CommandError("awslambdaric is not installed: pip install -e '.[bench]'")
-    with RuntimeApi(memory_mb=function.memory_mb) as api:
+    with RuntimeApi(memory_mb=function.memory_mb, timeout_seconds=function.timeout_seconds) as api:
         environment = clean_environment({"LAMBDA_TASK_ROOT": str(function.folder), **function.environment})
         command = ("python", "-m", "awslambdaric", function.handler)
         with Process(command, cores()[0], function.folder, api.environment | environment) as process:

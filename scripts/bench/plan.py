@@ -20,6 +20,8 @@ class Plan:
         encoder_rounds, encoder_texts: samples of each of the encoder's contestants, and their length (divisible by 50).
         encoder_cold_rounds: process starts of each.
         e2e_single: requests sent one at a time; `e2e_burst`: all at once, by `e2e_clients` clients.
+        growth_models: the stacks that are planned, and the api function's starts with them; in `growth_applied`, those
+            that are applied too. `growth_items`: of batches.
     """
 
     rounds: int
@@ -34,6 +36,9 @@ class Plan:
     e2e_single: int
     e2e_burst: int
     e2e_clients: int
+    growth_models: tuple[int, ...]
+    growth_applied: tuple[int, ...]
+    growth_items: tuple[int, ...]
 
 
 FULL = Plan(
@@ -49,6 +54,9 @@ FULL = Plan(
     e2e_single=30,
     e2e_burst=300,
     e2e_clients=8,
+    growth_models=(1, 10, 50, 100, 200),
+    growth_applied=(1, 10, 50),
+    growth_items=(1, 10, 100, 1_000, 10_000),
 )
 
 QUICK = Plan(
@@ -64,6 +72,9 @@ QUICK = Plan(
     e2e_single=5,
     e2e_burst=40,
     e2e_clients=4,
+    growth_models=(1, 10),
+    growth_applied=(),
+    growth_items=(1, 10, 100, 1_000),
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from scripts.bench import stack_sizes
 from scripts.bench.sections import RUN, TOKENIZER
 from scripts.bench.stats import quantile
 
@@ -29,6 +30,7 @@ def draw(results: Results, folder: Path) -> list[Path]:
         ("cold", _cold),
         ("encoder", _encoder),
         ("api", _api),
+        ("growth", _growth),
         ("e2e", _e2e),
         ("cost", _cost),
     ):
@@ -137,6 +139,37 @@ def _api(part: Results, pyplot: Any) -> Any:
         "ms",
     )
     right.set_title("Warm: CPU per invocation")
+    return figure
+
+
+def _growth(part: Results, pyplot: Any) -> Any:
+    figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(16, 4.5))
+    own = [line for line in part["stacks"] if not line["pools"]]
+    models = [line["models"] for line in own]
+    left.plot(models, [line["plan_seconds"] for line in own], color=OURS, marker="o", label="plan")
+    applied = [line for line in own if "apply_seconds" in line]
+    seconds = [line["apply_seconds"] for line in applied]
+    left.plot([line["models"] for line in applied], seconds, color=OTHERS, marker="o", label="apply, on the emulator")
+    left.set_ylabel("seconds")
+    left.set_ylim(bottom=0)
+    left.legend()
+    for limit in stack_sizes.LIMITS:
+        if limit.most:
+            shares = [100 * line["sizes"][limit.name] / limit.most for line in own]
+            middle.plot(models, shares, marker="o", label=limit.name)
+    middle.axhline(100, color=THEIRS)
+    middle.set_ylabel("% of AWS's limit")
+    middle.legend(fontsize=7)
+    for axes in (left, middle):
+        axes.set_xlabel("models in one stack")
+    for key, label in (("create_cpu_ms", "create"), ("results_cpu_ms", "read all results")):
+        points = [(line["items"], line[key] / line["items"]) for line in part["batches"]]
+        right.plot(*zip(*points, strict=True), marker="o", label=label)
+    right.set_xscale("log")
+    right.set_ylim(bottom=0)
+    right.set_xlabel("items in one batch")
+    right.set_ylabel("CPU ms per item")
+    right.legend()
     return figure
 
 

@@ -237,16 +237,27 @@ class FakeAws:
         """Count from zero."""
         self._ask("POST", "/_fake/reset")
 
-    def _ask(self, method: str, path: str) -> dict[str, Any]:
+    def finish(self, result: str) -> None:
+        """Let all requests in the table be succeeded with this result, as JSON text."""
+        self._ask("POST", "/_fake/finish", json.dumps({"result": result}).encode())
+
+    def put_object(self, url: str, content: bytes, content_type: str) -> None:
+        """Write an object of S3 by its link."""
+        self._call("PUT", url.removeprefix(self._url), content, {"content-type": content_type})
+
+    def _ask(self, method: str, path: str, body: bytes = b"") -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self._call(method, path, body, {}))
+        return answer
+
+    def _call(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
         if self._bundle is None:
             connection = http.client.HTTPConnection(HOST, self._port, timeout=10)
         else:
             context = ssl.create_default_context(cafile=self._bundle)
             connection = http.client.HTTPSConnection(HOST, self._port, timeout=10, context=context)
         try:
-            connection.request(method, path)
-            answer: dict[str, Any] = json.loads(connection.getresponse().read())
-            return answer
+            connection.request(method, path, body, dict(headers))
+            return connection.getresponse().read()
         finally:
             connection.close()
 

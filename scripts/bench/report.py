@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from scripts.bench import stack_sizes
 from scripts.bench.sections import RUN, TOKENIZER
 from scripts.bench.show import targets
 
@@ -28,6 +29,7 @@ def show(results: Results, parts: Sequence[str], console: Console) -> None:
         ("encoder", _encoder),
         ("api", _api),
         ("sync", _sync),
+        ("growth", _growth),
         ("e2e", _e2e),
         ("cost", _cost),
     ):
@@ -171,6 +173,50 @@ def _sync(part: Results) -> Iterable[Table]:
     for line in part["contestants"]:
         keys = ("predict_cpu_ms", "predict_ms", "batch_cpu_ms", "batch_ms")
         table.add_row(line["name"], *(_spread(line[key], 2) for key in keys))
+    yield table
+
+
+def _growth(part: Results) -> Iterable[Table]:
+    title = "growth: stacks, planned and applied on this machine"
+    columns = ("plan s", "plan MB", "apply s", "state MB", "plan again s")
+    table = _table(title, "models", "pools", *columns)
+    for line in part["stacks"]:
+        keys = ("plan_seconds", "plan_mb", "apply_seconds", "state_mb", "replan_seconds")
+        table.add_row(
+            str(line["models"]), str(line["pools"]), *(f"{line[key]:,.1f}" if key in line else "-" for key in keys)
+        )
+    yield table
+    own = [line for line in part["stacks"] if not line["pools"]]
+    table = _table(
+        "growth: sizes, of the largest role or function",
+        "models",
+        *(str(line["models"]) for line in own),
+        "AWS's limit",
+    )
+    for limit in stack_sizes.LIMITS:
+        sizes = (f"{line['sizes'][limit.name]:,}" for line in own)
+        table.add_row(limit.name, *sizes, f"{limit.most:,}" if limit.most else "-")
+    yield table
+    table = _table("growth: cold start of the api function", "models", "INIT ms", "first answer ms", "MB after INIT")
+    for line in part["starts"]:
+        times = (_spread(line[key], 0) for key in ("init_ms", "first_result_ms"))
+        table.add_row(str(line["models"]), *times, f"{line['init_memory_mb']['median']:,.1f}")
+    yield table
+    of_items = ("submit", "create", "an item", "MB", "status, open", "status, final", "results", "an item", "MB")
+    table = _table("growth: a batch from a file, CPU ms", "items", *of_items)
+    for line in part["batches"]:
+        table.add_row(
+            f"{line['items']:,}",
+            f"{line['submit_cpu_ms']:.1f}",
+            f"{line['create_cpu_ms']:,.0f}",
+            f"{line['create_cpu_ms'] / line['items']:.2f}",
+            f"{line['create_mb']:.0f}",
+            f"{line['open_status_cpu_ms']:.1f}",
+            f"{line['final_status_cpu_ms']:.1f}",
+            f"{line['results_cpu_ms']:,.0f}",
+            f"{line['results_cpu_ms'] / line['items']:.2f}",
+            f"{line['api_mb']:.0f}",
+        )
     yield table
 
 

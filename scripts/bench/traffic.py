@@ -152,6 +152,28 @@ def status_event(request_id: str) -> dict[str, Any]:
     return event | {"pathParameters": {"request_id": request_id}}
 
 
+def upload_event(content_type: str, size: int) -> dict[str, Any]:
+    """POST /uploads, for a file of so many bytes."""
+    body = json.dumps({"content_type": content_type, "bytes": size})
+    return _http_event("POST", "/uploads", "POST /uploads", body=body)
+
+
+def batch_event(items: Any) -> dict[str, Any]:
+    """POST /batch; `items`: a list of inputs, or a reference to an upload."""
+    return _http_event("POST", "/batch", "POST /batch", body=json.dumps({"items": items}))
+
+
+def page_event(batch_id: str, query: str = "") -> dict[str, Any]:
+    """GET /batches/{batch_id}, with a query such as `cursor=100&limit=100`."""
+    event = _http_event("GET", f"/batches/{batch_id}", "GET /batches/{batch_id}")
+    parameters = dict(pair.split("=") for pair in query.split("&")) if query else {}
+    return event | {
+        "pathParameters": {"batch_id": batch_id},
+        "rawQueryString": query,
+        "queryStringParameters": parameters,
+    }
+
+
 def _http_event(method: str, path: str, route: str, body: str | None = None) -> dict[str, Any]:
     event: dict[str, Any] = {
         "version": "2.0",

@@ -16,7 +16,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from inference import transitions
@@ -228,7 +228,7 @@ def _show(record: Record | None, request_id: str) -> int:
 
 def _described(record: Record) -> Mapping[str, Any]:
     """A record with its JSON texts decoded, without empty fields."""
-    fields = {name: value for name, value in asdict(record).items() if value not in (None, False)}
+    fields = {name: value for name, value in record._asdict().items() if value not in (None, False)}
     return fields | {name: json.loads(fields[name]) for name in ("input", "result", "error") if name in fields}
 
 

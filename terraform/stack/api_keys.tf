@@ -34,6 +34,7 @@ module "authorizer" {
     LOG_LEVEL = var.log_level
   }
 
+  attached_policies = {}
   policies = {
     keys = data.aws_iam_policy_document.authorizer_keys[0].json
   }

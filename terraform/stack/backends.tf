@@ -61,6 +61,7 @@ module "callbacks" {
     BACKENDS       = jsonencode({ for name in local.called_back : name => { for key, value in local.backend_settings[name] : key => value if value != null } })
   })
 
+  attached_policies = {}
   policies = merge(
     {
       table    = data.aws_iam_policy_document.callbacks_table.json

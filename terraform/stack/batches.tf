@@ -47,8 +47,8 @@ module "batches" {
   environment = merge(local.metrics_environment, {
     REQUEST_TABLE    = module.request_table.name
     LOG_LEVEL        = var.log_level
-    MODELS           = local.models_json
-    POOLS            = local.pools_json
+    MODELS           = local.models_text
+    POOLS            = local.pools_text
     DEFAULT_MODEL    = var.default_model
     QUEUE_URL_PREFIX = local.queue_url_prefix
     BATCH_QUEUE_URL  = local.batch_queue_url
@@ -58,6 +58,7 @@ module "batches" {
     MAX_BODY_DEPTH   = tostring(local.requests.max_body_depth)
   })
 
+  attached_policies = local.more_queues["SendMessage"]
   policies = {
     table    = data.aws_iam_policy_document.batches_table.json
     queue    = data.aws_iam_policy_document.batches_queue.json
@@ -97,7 +98,7 @@ data "aws_iam_policy_document" "batches_queue" {
 
   statement {
     actions   = ["sqs:SendMessage"]
-    resources = local.queue_arns
+    resources = local.queue_arn_chunks[0]
   }
 }
 

@@ -33,11 +33,12 @@ module "dead_letters" {
   environment = merge(local.metrics_environment, {
     REQUEST_TABLE           = module.request_table.name
     LOG_LEVEL               = var.log_level
-    MODELS                  = local.models_json
-    POOLS                   = local.pools_json
+    MODELS                  = local.models_text
+    POOLS                   = local.pools_text
     WORKER_LOG_GROUP_PREFIX = "/aws/lambda/${var.name_prefix}-worker-"
   })
 
+  attached_policies = {}
   policies = {
     table = data.aws_iam_policy_document.dead_letters_table.json
     queue = data.aws_iam_policy_document.dead_letters_queue.json
@@ -74,12 +75,13 @@ module "sweeper" {
   environment = merge(local.metrics_environment, local.webhook_queue_environment, {
     REQUEST_TABLE       = module.request_table.name
     LOG_LEVEL           = var.log_level
-    MODELS              = local.models_json
-    POOLS               = local.pools_json
+    MODELS              = local.models_text
+    POOLS               = local.pools_text
     QUEUE_URL_PREFIX    = local.queue_url_prefix
     SWEEP_GRACE_SECONDS = tostring(local.sweeper.grace_seconds)
   })
 
+  attached_policies = local.more_queues["GetQueueAttributes"]
   policies = {
     table = data.aws_iam_policy_document.sweeper_table.json
     queue = data.aws_iam_policy_document.sweeper_queue.json

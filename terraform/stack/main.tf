@@ -19,6 +19,18 @@ locals {
     var.webhooks == null ? ["/requests/{request_id}/webhook", "/batches/{batch_id}/webhook"] : [],
   )
 
+  # What GET /openapi.json says of this deployment.
+  deployed_json = jsonencode({
+    authorizer   = local.authorizer.type
+    without      = local.paths_without_route
+    open_paths   = local.opened_paths
+    memory_mb    = local.other_memory_mb
+    architecture = var.architecture
+    sync         = local.sync_models
+  })
+
+  served_pools_json = jsonencode({ for pool in keys(var.pools) : pool => module.worker[pool].models })
+
   # Those of functions of their own.
   extra_routes = merge(
     local.sync_routes,
@@ -140,7 +152,7 @@ module "api" {
     REQUEST_TABLE            = module.request_table.name
     LOG_LEVEL                = var.log_level
     MODELS                   = module.sweeper.environment.MODELS                                                # the sweeper ends requests of models that it does not know
-    POOLS                    = jsonencode({ for pool in keys(var.pools) : pool => module.worker[pool].models }) # a pool's worker returns messages of models that it does not have
+    POOLS                    = local.compresses ? base64gzip(local.served_pools_json) : local.served_pools_json # a pool's worker returns messages of models that it does not have
     DEFAULT_MODEL            = var.default_model
     QUEUE_URL_PREFIX         = local.queue_url_prefix
     MAX_BODY_BYTES           = tostring(local.requests.max_body_bytes)
@@ -155,18 +167,10 @@ module "api" {
     MAX_UPLOAD_BYTES         = tostring(local.requests.max_upload_bytes)
     MAX_BATCH_ITEMS          = tostring(local.requests.max_batch_items)
     BATCH_QUEUE_URL          = module.batches.environment.BATCH_QUEUE_URL # the batches function must know a model before the api takes a file for it
-
-    # What GET /openapi.json says of this deployment.
-    DEPLOYED = jsonencode({
-      authorizer   = local.authorizer.type
-      without      = local.paths_without_route
-      open_paths   = local.opened_paths
-      memory_mb    = local.other_memory_mb
-      architecture = var.architecture
-      sync         = local.sync_models
-    })
+    DEPLOYED                 = local.compresses ? base64gzip(local.deployed_json) : local.deployed_json
   })
 
+  attached_policies = local.more_queues["SendMessage"]
   policies = {
     table    = data.aws_iam_policy_document.api_table.json
     queue    = data.aws_iam_policy_document.api_queue.json

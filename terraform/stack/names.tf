@@ -45,7 +45,18 @@ locals {
 
   batch_queue_url = "${local.queue_url_prefix}batches"
 
-  # Lambda's environment is limited to 4 KB; the validation of `models` checks this.
   pools_json  = jsonencode({ for pool in keys(var.pools) : pool => [for name, worker in local.worker_of : name if worker == pool] })
   models_json = jsonencode({ for name, model in local.model_settings : name => model.source })
+
+  # Lambda's environment is limited to 4 KB. What would take much of it is compressed: the functions read both
+  # (lambda/inference/settings.py). The validation of `models` checks what is left.
+  compresses  = length("${local.models_json}${local.pools_json}") > local.plain_characters
+  models_text = local.compresses ? base64gzip(local.models_json) : local.models_json
+  pools_text  = local.compresses ? base64gzip(local.pools_json) : local.pools_json
+
+  plain_characters = 1000
+
+  # A role's inline policies have 10,240 characters in common, and an ARN of a queue up to 110: what is above so many ARNs is in
+  # managed policies of 6,144 characters.
+  queue_arn_chunks = chunklist(local.queue_arns, 50)
 }

@@ -22,8 +22,26 @@ data "aws_iam_policy_document" "api_table" {
 data "aws_iam_policy_document" "api_queue" {
   statement {
     actions   = ["sqs:SendMessage"]
-    resources = concat(local.queue_arns, [local.batch_queue_arn])
+    resources = concat(local.queue_arn_chunks[0], [local.batch_queue_arn])
   }
+}
+
+# The other models' queues, of the functions that use all.
+data "aws_iam_policy_document" "more_queues" {
+  for_each = merge([for action in ["SendMessage", "GetQueueAttributes"] : {
+    for index, arns in local.queue_arn_chunks : "${action}-${index + 1}" => { action = action, arns = arns } if index > 0
+  }]...)
+
+  statement {
+    actions   = ["sqs:${each.value.action}"]
+    resources = each.value.arns
+  }
+}
+
+locals {
+  more_queues = { for action in ["SendMessage", "GetQueueAttributes"] : action => {
+    for key, document in data.aws_iam_policy_document.more_queues : replace(key, action, "queue") => document.json if startswith(key, action)
+  } }
 }
 
 data "aws_iam_policy_document" "dead_letters_table" {
@@ -64,7 +82,7 @@ data "aws_iam_policy_document" "sweeper_table" {
 data "aws_iam_policy_document" "sweeper_queue" {
   statement {
     actions   = ["sqs:GetQueueAttributes"]
-    resources = concat(local.queue_arns, [local.dlq_arn])
+    resources = concat(local.queue_arn_chunks[0], [local.dlq_arn])
   }
 
   dynamic "statement" {

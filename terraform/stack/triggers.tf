@@ -83,9 +83,9 @@ module "triggers" {
   payloads = { arn = local.payload_bucket_arn, name = module.payload_bucket.name }
   models = {
     models_json      = module.sweeper.environment.MODELS # the sweeper ends requests of models that it does not know
-    pools_json       = local.pools_json
+    pools_json       = local.pools_text
     default_model    = var.default_model
-    memory_mb_json   = jsonencode(local.other_memory_mb)
+    memory_mb_json   = local.compresses ? base64gzip(jsonencode(local.other_memory_mb)) : jsonencode(local.other_memory_mb)
     queue_url_prefix = local.queue_url_prefix
   }
   model_queue_arns = distinct([for model in local.triggered_models : "arn:${local.partition}:sqs:${local.region_and_account}:${local.queue_names[local.worker_of[model]]}"])

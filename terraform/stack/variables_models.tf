@@ -216,13 +216,13 @@ variable "models" {
     ])}: <models_dir>/<source>/manifest.json is missing. Set the model's source or models_dir, or put its folder there."
   }
 
-  # As MODELS, POOLS and MODEL_ARTIFACTS have it.
+  # As MODELS and POOLS have it, where they are compressed; MODEL_ARTIFACTS is not.
   validation {
     condition = length(join("", [
-      jsonencode({ for name, model in var.models : name => try(coalesce(model.source), name) }),
-      jsonencode({ for pool in keys(var.pools) : pool => [for name, model in var.models : name if try(model.pool, "") == pool] }),
-    ])) <= 3000
-    error_message = "models: names, sources and pools take more than the 3000 characters that fit in Lambda's 4 KB environment. Shorten names or use a second stack."
+      base64gzip(jsonencode({ for name, model in var.models : name => try(coalesce(model.source), name) })),
+      base64gzip(jsonencode({ for pool in keys(var.pools) : pool => [for name, model in var.models : name if try(model.pool, "") == pool] })),
+    ])) <= 2400
+    error_message = "models: names, sources and pools take, compressed, more than the 2400 characters that fit in Lambda's 4 KB environment. Shorten names or use a second stack."
   }
 
   validation {

@@ -117,8 +117,10 @@ variable "triggers" {
   validation {
     condition = length(var.triggers) == 0 || length(join("", [
       jsonencode(var.triggers),
-      jsonencode({ for name, model in var.models : name => try(coalesce(model.source), name) }),
-      jsonencode({ for pool in keys(var.pools) : pool => [for name, model in var.models : name if try(model.pool, "") == pool] }),
+      [for texts in [[
+        jsonencode({ for name, model in var.models : name => try(coalesce(model.source), name) }),
+        jsonencode({ for pool in keys(var.pools) : pool => [for name, model in var.models : name if try(model.pool, "") == pool] }),
+      ]] : join("", length(join("", texts)) > local.plain_characters ? [for text in texts : base64gzip(text)] : texts)][0],
     ])) <= 2800
     error_message = "triggers: they take, together with the names of models and pools, more than the 2800 characters that fit in Lambda's 4 KB environment. Shorten them or use a second stack."
   }

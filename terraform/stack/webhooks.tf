@@ -20,7 +20,7 @@ module "webhooks" {
   memory_mb            = local.webhooks.memory_mb
   ephemeral_storage_mb = local.default_ephemeral_storage_mb
   maximum_concurrency  = local.webhooks.maximum_concurrency
-  pools_json           = local.pools_json
+  pools_json           = local.pools_text
   log_level            = var.log_level
   log_retention_days   = var.log_retention_days
   metrics_environment  = local.monitoring.metrics ? var.name_prefix : null

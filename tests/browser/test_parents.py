@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import re
-from dataclasses import asdict, replace
 
 from PIL import Image
 from playwright.sync_api import Page, expect
@@ -64,17 +63,17 @@ def end(system: System, parent: BatchRecord, index: int, picture: bytes | None) 
     """Let a request succeed with a picture, or without one fail."""
     record = system.table.get(parent.item_id(index), consistent=True)
     assert record is not None
-    done = replace(record, finished_at=system.clock(), started_at=system.clock(), attempts=1)
+    done = record._replace(finished_at=system.clock(), started_at=system.clock(), attempts=1)
     if picture is None:
         error = json.dumps({"code": "invalid_input", "message": "it is no picture"})
-        done = replace(done, status=Status.FAILED, error=error)
+        done = done._replace(status=Status.FAILED, error=error)
     else:
         key = request_key(record.request_id, "attempt-1/0")
         system.s3.put_object(Bucket=PAYLOAD_BUCKET, Key=key, Body=picture, ContentType="image/png")
         files = files_to_json([FileInfo("attempt-1/0", len(picture), "ab" * 32, "image/png")])
         result = json.dumps({"thumbnail": {"$ref": "#/files/0"}})
-        done = replace(done, status=Status.SUCCEEDED, result=result, files=files)
-    item = {name: to_attribute(value) for name, value in asdict(done).items() if value not in (None, False)}
+        done = done._replace(status=Status.SUCCEEDED, result=result, files=files)
+    item = {name: to_attribute(value) for name, value in done._asdict().items() if value not in (None, False)}
     system.dynamodb.put_item(TableName=TABLE, Item=item)
 
 

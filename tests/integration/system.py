@@ -155,7 +155,7 @@ class System:
         self._package, self._patch = package, monkeypatch
         self.api = load(package / "api.py")
         self.authorizer = load(package / "authorizer.py")
-        self.api.batches._table._batch = statements
+        self.api.batches()._table._batch = statements
         self.dead_letters = load(package / "dead_letters.py")
         self.sweeper = load(package / "sweeper.py")
         self.batches = load(package / "batches.py")
@@ -178,7 +178,7 @@ class System:
         """The api function again, with what it is told of the deployment."""
         self._patch.setenv("DEPLOYED", json.dumps(deployed))
         self.api = load(self._package / "api.py")
-        self.api.batches._table._batch = self.statements
+        self.api.batches()._table._batch = self.statements
 
     # The client's side
 

@@ -110,7 +110,7 @@ def while_the_service_raises(error: Exception) -> Produce:
             raise error
 
         with pytest.MonkeyPatch.context() as patch:
-            for instance in (system.api.service, system.api.batches, system.api.documents):
+            for instance in (system.api.service, system.api.batches(), system.api.documents):
                 for name in (name for name in vars(type(instance)) if not name.startswith("_")):
                     patch.setattr(instance, name, fail)
             patch.setattr(system.api.payloads, "new_upload", fail)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -118,7 +117,7 @@ def test_the_status_of_a_parent_joins_its_requests(system: System, bucket: str) 
 def test_another_callers_parent_is_unknown(system: System, bucket: str) -> None:
     intake(system).handle([event_of(put(system, "in/1.png", b"cat"))], system.clock)
     (parent_id,) = parents(system)
-    batches = system.api.batches
+    batches = system.api.batches()
     assert batches.get(parent_id, "anonymous", system.clock()).trigger == "uploads"
     event = {"requestContext": {"authorizer": {"iam": {"userArn": "arn:aws:iam::1:user/you"}}}}
     answer = system.call(golden("http_status") | {"pathParameters": {"request_id": parent_id}} | event)
@@ -156,7 +155,7 @@ def test_results_are_written_once_for_the_latest_object(system: System, bucket: 
         assert record is not None
         system.s3.put_object(Bucket=PAYLOAD_BUCKET, Key=request_key(record.request_id, "attempt-1/0"), Body=b"png")
         file = files_to_json([FileInfo("attempt-1/0", 3, "ab" * 32, "image/png")])
-        done = replace(record, status="succeeded", finished_at=system.clock(), result=json.dumps(number), files=file)
+        done = record._replace(status="succeeded", finished_at=system.clock(), result=json.dumps(number), files=file)
         system.dynamodb.put_item(TableName=TABLE, Item=item_of(done))
         ids.append(record.request_id)
     for request_id in [ids[1], ids[0], ids[1]]:  # the earlier object's outcome comes late
@@ -186,7 +185,7 @@ def test_files_that_were_erased_leave_no_document(system: System, bucket: str) -
 
 
 def item_of(record: Any) -> dict[str, Any]:
-    return {name: to_attribute(value) for name, value in asdict(record).items() if value not in (None, False)}
+    return {name: to_attribute(value) for name, value in record._asdict().items() if value not in (None, False)}
 
 
 def test_a_confirmed_parent_is_left_alone(system: System, bucket: str) -> None:
@@ -197,4 +196,4 @@ def test_a_confirmed_parent_is_left_alone(system: System, bucket: str) -> None:
     parent = table.get(parent_id)
     assert parent is not None
     assert parent.submit_id is None
-    assert table.apply(transitions.confirm(replace(parent, submit_id="other"))) is None
+    assert table.apply(transitions.confirm(parent._replace(submit_id="other"))) is None

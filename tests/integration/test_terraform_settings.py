@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
@@ -85,7 +84,7 @@ def block(file: Path, start: str) -> str:
 )
 def test_the_environment_is_what_the_settings_read(file: Path, start: str, settings: type[Settings]) -> None:
     text = block(file, start) if start else file.read_text()
-    known = {field.name.upper() for field in fields(settings)}
+    known = {name.upper() for name in settings.declared()}
     assert names_in(text) | (OPTIONAL & known) == known
     assert ("metrics_environment" in text) == ("METRICS_ENVIRONMENT" in known)
 
@@ -95,9 +94,9 @@ def test_a_dispatcher_reads_what_a_worker_is_given_and_what_is_added_for_it() ->
     added = names_in(re.sub(r"[{] ", "\n", (folder / "backend.tf").read_text()))
     assert added == {"BACKENDS", "API_URL"}
     assert "local.backend_environment" in (folder / "main.tf").read_text()
-    known = {field.name.upper() for field in fields(DispatcherSettings)}
+    known = {name.upper() for name in DispatcherSettings.declared()}
     assert known == (names_in((folder / "main.tf").read_text()) | added | OPTIONAL) & known
-    assert {field.name.upper() for field in fields(WorkerSettings)} - known == {"MODEL_ARTIFACTS", "POOL"}
+    assert {name.upper() for name in WorkerSettings.declared()} - known == {"MODEL_ARTIFACTS", "POOL"}
 
 
 def test_webhooks_reach_the_functions_that_take_part() -> None:
@@ -161,14 +160,13 @@ def test_the_sweepers_grace_outlives_a_submit() -> None:
     ],
 )
 def test_a_setting_has_no_default_of_its_own(settings: type[Settings]) -> None:
-    optional = {field.name.upper() for field in fields(settings) if field.default_factory is not MISSING}
-    assert all(field.default is MISSING for field in fields(settings))
+    optional = {name.upper() for name, setting in settings.declared().items() if setting.default is not None}
     assert optional <= OPTIONAL
 
 
 def test_what_tests_and_benchmarks_take_for_terraforms_settings_is_complete() -> None:
     names = {"MODELS", "DEFAULT_MODEL", "QUEUE_URL_PREFIX", "REQUEST_TABLE", "METRICS_ENVIRONMENT", "WEBHOOKS"}
-    assert api_environment().keys() | names == {field.name.upper() for field in fields(ApiSettings)}
+    assert api_environment().keys() | names == {name.upper() for name in ApiSettings.declared()}
     names = {"MODELS", "QUEUE_URL", "REQUEST_TABLE"}
-    known = {field.name.upper() for field in fields(WorkerSettings)}
+    known = {name.upper() for name in WorkerSettings.declared()}
     assert worker_environment().keys() | names | (OPTIONAL & known) == known

@@ -32,10 +32,10 @@ class Plan:
         }
 
     def policies(self) -> dict[str, dict[str, list[Json]]]:
-        """Role -> capability -> the statements of its inline policy."""
+        """Role -> capability -> the statements of its inline policy, or of the managed one that is attached."""
         found: dict[str, dict[str, list[Json]]] = {}
-        for address, values in self.of("aws_iam_role_policy").items():
-            role = address.rsplit(".aws_iam_role_policy", 1)[0]
+        for address, values in (self.of("aws_iam_role_policy") | self.of("aws_iam_policy")).items():
+            role = re.split(r"\.aws_iam_(?:role_)?policy\.", address)[0]
             statements = json.loads(values["policy"])["Statement"]
             found.setdefault(role, {})[values["name"]] = statements
         return found

@@ -80,6 +80,7 @@ class Changing:
                 "timeout_seconds": 30,
                 "environment": {},
                 "policies": {},
+                "attached_policies": {},
                 "warmth": {"provisioned": 1} if warmth is None else warmth,
                 "rollout": rollout or {},
                 "key": None,

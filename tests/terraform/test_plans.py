@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Callable
-from dataclasses import fields
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -522,7 +521,7 @@ def test_every_setting_of_a_function_is_set_and_no_other(plan_of: PlanOf, enviro
         role = values["function_name"].removeprefix(f"inference-{environment}-")
         settings = SETTINGS.get(role, WorkerSettings)
         settings.from_environment(variables)
-        known = {field.name.upper() for field in fields(settings)}
+        known = {name.upper() for name in settings.declared()}
         optional = {"MODEL_ARTIFACTS", "METRICS_ENVIRONMENT", "POOL", "WEBHOOKS", "WEBHOOK_QUEUE_URL"}
         assert variables.keys() | (optional & known) == known, role
 

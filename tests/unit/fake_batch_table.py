@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Any
 
 from inference.batches.record import BatchRecord
@@ -74,7 +73,7 @@ class FakeBatchTable(Faulty):
 
 
 def _item(batch: BatchRecord) -> dict[str, Value]:
-    item = {name: plain(value) for name, value in asdict(batch).items() if value is not None}
+    item = {name: plain(value) for name, value in batch._asdict().items() if value is not None}
     shard: dict[str, Value] = {} if batch.webhook_due is None else {"webhook_shard": batch.batch_id[0]}
     return item | {"request_id": f"batch/{batch.batch_id}"} | shard
 

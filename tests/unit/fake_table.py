@@ -6,7 +6,6 @@ The tests of `table_contract.py` run with the fake, moto and the emulator, so th
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields, replace
 from typing import Any
 
 from inference.conditions import Condition, Value
@@ -110,7 +109,7 @@ class FakeTable(Faulty):
         unseen = set() if consistent else self.not_yet_read
         there = [request_id for request_id in request_ids if request_id in self.items.keys() - unseen]
         found = [_record(self.items[request_id]) for request_id in reversed(there)]  # DynamoDB promises no order
-        shown = [replace(record, input=None) for record in found] if with_results else list(map(_bare, found))
+        shown = [record._replace(input=None) for record in found] if with_results else list(map(_bare, found))
         yield from self._step("get_many", lambda: shown)
 
     def failed_with_input(self) -> Iterator[Record]:
@@ -186,7 +185,7 @@ class FakeCallerIndex:
         return [position for position, its in page if model in (None, its)], end
 
 
-_FIELDS = [field.name for field in fields(Record)]
+_FIELDS = list(Record._fields)
 
 
 def item_of(record: Record) -> dict[str, Value]:
@@ -200,7 +199,7 @@ def item_of(record: Record) -> dict[str, Value]:
 
 
 def _bare(record: Record) -> Record:
-    return replace(record, input=None, result=None)
+    return record._replace(input=None, result=None)
 
 
 def _record(item: Mapping[str, Value]) -> Record:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from inference import transitions
@@ -47,7 +46,7 @@ def with_webhook(record: Record, **changes: Any) -> Record:
         "webhook_attempt_limit": MAX_DELIVERIES,
         "webhook_due": record.expires_at + MESSAGE_GRACE_MS,
     }
-    return replace(record, **known | changes)
+    return record._replace(**known | changes)
 
 
 def a_message(record: Record, value: Any = None) -> Message:
@@ -93,9 +92,9 @@ def updates_of(record: Record, now: int = NOW) -> dict[str, Update]:
     webhooks a webhook.
     """
     name, attempt, failure = record.request_id, record.attempts, Failure(ErrorCode.CRASHED, "died", 1)
-    keyed, keyless = replace(record, submit_id="s"), replace(record, submit_id=None)
-    hooked = replace(record, webhook_attempts=record.webhook_attempts or 0)
-    submitted = replace(record, submits=record.submits or 0, next_look_at=record.next_look_at or 0)
+    keyed, keyless = record._replace(submit_id="s"), record._replace(submit_id=None)
+    hooked = record._replace(webhook_attempts=record.webhook_attempts or 0)
+    submitted = record._replace(submits=record.submits or 0, next_look_at=record.next_look_at or 0)
     hold = (name, attempt, record.submits or 0, now + 2_000, now + 62_000, now)
     claim = (name, record.submitted_at, now + 33_000)
     trace = {"invocation_id": "i", "model_version": "1", "code_digest": "sha256:1"}
@@ -122,7 +121,7 @@ def updates_of(record: Record, now: int = NOW) -> dict[str, Update]:
         "fail_lost": transitions.fail_lost(keyless, failure, now),
         "fail_lost_keyed": transitions.fail_lost(keyed, failure, now),
         "replay": transitions.replay(
-            replace(record, webhook_attempts=None), now, expires_at=now * 2, delete_at=now, attempts=5
+            record._replace(webhook_attempts=None), now, expires_at=now * 2, delete_at=now, attempts=5
         ),
         "replay_with_webhook": transitions.replay(hooked, now, expires_at=now * 2, delete_at=now, attempts=5),
         "forget_input": transitions.forget_input(name),

@@ -100,7 +100,7 @@ class TableContract:
     """The tests."""
 
     def test_a_record_survives(self, subject: Subject) -> None:
-        for record in (fresh(), dataclasses.replace(FULL, request_id=next(IDS))):
+        for record in (fresh(), FULL._replace(request_id=next(IDS))):
             assert subject.table.create(record) is None
             assert subject.table.get(record.request_id) == record
             assert subject.table.get(record.request_id, consistent=True) == record
@@ -114,7 +114,7 @@ class TableContract:
         first = fresh()
         subject.table.create(first)
         for change in ({"submitted_at": NOW + 1}, {"input_digest": "x"}, {"submit_id": "x"}):
-            assert subject.table.create(dataclasses.replace(first, **change)) == first
+            assert subject.table.create(first._replace(**change)) == first
         assert subject.table.get(first.request_id, consistent=True) == first
 
     def test_our_own_record_is_no_other(self, subject: Subject) -> None:
@@ -124,7 +124,7 @@ class TableContract:
 
     def test_many_records_are_written_and_those_that_are_there_stay(self, subject: Subject) -> None:
         records = [fresh(batch_id="b", input_digest="\"' ?") for _ in range(60)]
-        claimed = dataclasses.replace(records[7], status=Status.RUNNING, attempts=1)
+        claimed = records[7]._replace(status=Status.RUNNING, attempts=1)
         subject.put(claimed)
         for _ in range(2):
             subject.table.create_many(records)
@@ -138,9 +138,7 @@ class TableContract:
         ids = [record.request_id for record in records]
         for with_results, result in ((True, "{}"), (False, None)):
             found = {record.request_id: record for record in subject.table.get_many([*ids, "nobody"], with_results)}
-            assert [found[name] for name in ids] == [
-                dataclasses.replace(record, input=None, result=result) for record in records
-            ]
+            assert [found[name] for name in ids] == [record._replace(input=None, result=result) for record in records]
             assert len(found) == 103
         assert len(list(subject.table.get_many(ids, consistent=True))) == 103
 
@@ -148,7 +146,7 @@ class TableContract:
     def test_a_record_past_its_retention_gives_its_place(self, subject: Subject, delete_at: int, free: bool) -> None:
         old = fresh(delete_at=delete_at, status=Status.FAILED, error="{}", submitted_at=NOW - 10**9)
         subject.put(old)
-        new = dataclasses.replace(a_record(), request_id=old.request_id, submitted_at=NOW + 999)
+        new = a_record()._replace(request_id=old.request_id, submitted_at=NOW + 999)
         assert subject.table.create(new) == (None if free else old)
         assert subject.table.get(old.request_id, consistent=True) == (new if free else old)
 
@@ -168,9 +166,9 @@ class TableContract:
         self, subject: Subject, changes: dict[str, Any], replaced: bool
     ) -> None:
         lost = fresh(status=Status.FAILED, error="{}", submit_id="s", finished_at=NOW, submitted_at=NOW - 10**6)
-        current = dataclasses.replace(lost, **changes)
+        current = lost._replace(**changes)
         subject.put(current)
-        new = dataclasses.replace(a_record(), request_id=lost.request_id, submit_id="t")
+        new = a_record()._replace(request_id=lost.request_id, submit_id="t")
         assert subject.table.create(new, lost) == (None if replaced else current)
         assert subject.table.get(lost.request_id, consistent=True) == (new if replaced else current)
         assert (lost.request_id in list(subject.table.open_request_ids(NOW + 1))) == (
@@ -192,15 +190,15 @@ class TableContract:
         self, subject: Subject, changes: dict[str, Any], replaced: bool
     ) -> None:
         lost = fresh(status=Status.FAILED, error="{}", finished_at=NOW, submitted_at=NOW - 10**6, batch_id="b")
-        current = dataclasses.replace(lost, **changes)
+        current = lost._replace(**changes)
         subject.put(current)
-        new = dataclasses.replace(a_record(), request_id=lost.request_id, batch_id="b")
+        new = a_record()._replace(request_id=lost.request_id, batch_id="b")
         assert subject.table.create(new, lost) == (None if replaced else current)
         assert subject.table.get(lost.request_id, consistent=True) == (new if replaced else current)
 
     def test_a_lost_request_that_is_gone_is_created(self, subject: Subject) -> None:
         new = fresh(submit_id="t")
-        lost = dataclasses.replace(new, status=Status.FAILED, submit_id="s", finished_at=NOW)
+        lost = new._replace(status=Status.FAILED, submit_id="s", finished_at=NOW)
         assert subject.table.create(new, lost) is None
         assert subject.table.get(new.request_id, consistent=True) == new
 
@@ -217,7 +215,7 @@ class TableContract:
     )
     def test_discarding(self, subject: Subject, changes: dict[str, Any], gone: bool) -> None:
         ours = fresh()
-        current = dataclasses.replace(ours, **changes)
+        current = ours._replace(**changes)
         subject.put(current)
         assert subject.table.discard(ours) == gone
         assert subject.table.get(ours.request_id, consistent=True) == (None if gone else current)
@@ -226,7 +224,7 @@ class TableContract:
     def test_discarding_a_keyed_submit(self, subject: Subject, submit_id: str | None, gone: bool) -> None:
         """Not another submit of the same millisecond, nor one that was taken over or confirmed."""
         ours = fresh(submit_id="ours")
-        subject.put(dataclasses.replace(ours, submit_id=submit_id))
+        subject.put(ours._replace(submit_id=submit_id))
         assert subject.table.discard(ours) == gone
 
     def test_discarding_what_was_never_written(self, subject: Subject) -> None:
@@ -260,7 +258,7 @@ class TableContract:
         subject.put(*records.values(), a_record("c-none", status=Status.FAILED))
         assert list(subject.table.due_webhook_keys(early, 12)) == ["c-w2", "c-w1", "f-w3", "0-w5"]
         subject.table.apply([updates_of(records["c-w2"])["webhook_postpone"]])
-        delivering = dataclasses.replace(records["c-w1"], webhook_state=WebhookState.DELIVERING)
+        delivering = records["c-w1"]._replace(webhook_state=WebhookState.DELIVERING)
         subject.put(delivering)
         assert isinstance(subject.table.apply([updates_of(delivering)["webhook_end"]])[0], Applied)
         assert list(subject.table.due_webhook_keys(early)) == ["0-w5", "f-w3"]
@@ -288,7 +286,7 @@ class TableContract:
         subject.put(*records, closed)
         found, complete = subject.table.open_records(early + 1, 103)
         assert complete
-        bare = {record.request_id: dataclasses.replace(record, input=None) for record in records}
+        bare = {record.request_id: record._replace(input=None) for record in records}
         assert {record.request_id: record for record in found} == bare
         some, complete = subject.table.open_records(early + 1, 102)
         assert (len(some), complete) == (102, False)
@@ -298,7 +296,7 @@ class TableContract:
         new = fresh(status=Status.FAILED, finished_at=late + 1, error='{"code": "lost"}', input="{}")
         old = fresh(status=Status.FAILED, finished_at=late)
         subject.put(new, old, fresh(status=Status.SUCCEEDED, finished_at=late + 1), fresh(started_at=late + 1))
-        assert subject.table.failed_since(late, 50) == ([dataclasses.replace(new, input=None)], True)
+        assert subject.table.failed_since(late, 50) == ([new._replace(input=None)], True)
         assert subject.table.failed_since(late, 0) == ([], False)
 
     def test_every_update_on_every_record(self, subject: Subject) -> None:
@@ -308,7 +306,7 @@ class TableContract:
         for record in interesting_records():
             for update in updates_of(record).values():
                 request_id = next(IDS)
-                oracle.put(dataclasses.replace(record, request_id=request_id))
+                oracle.put(record._replace(request_id=request_id))
                 updates.append(for_request(update, request_id))
         subject.put(*[oracle.record(update.request_id) for update in updates])
         results = subject.table.apply(updates)

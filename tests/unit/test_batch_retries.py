@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -70,7 +69,7 @@ def test_a_failure_of_an_earlier_attempt_stays_visible_while_the_next_runs(harne
 def test_the_records_limit_of_attempts_is_what_counts_for_a_claim(harness: WorkerHarness) -> None:
     record = a_record(attempts=4, attempt_limit=5, error=Failure(ErrorCode.CRASHED, "x", 4).to_json())
     harness.table.put(record)
-    harness.queue.put(replace(a_message(record, {"text": "a"}), attempt_limit=99).to_body())
+    harness.queue.put(a_message(record, {"text": "a"})._replace(attempt_limit=99).to_body())
     harness.model.reactions["a"] = ValueError("bad")
     harness.run()
     record = harness.table.record("a1")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from itertools import permutations
 from typing import Any
 
@@ -185,7 +184,7 @@ class TestAReplay:
 
     def fail(self, hooked: BatchWebhooks, batch: BatchRecord) -> str:
         request_id = batch.item_id(0)
-        changed = replace(hooked.table.record(request_id), status=Status.FAILED, finished_at=NOW, error="{}")
+        changed = hooked.table.record(request_id)._replace(status=Status.FAILED, finished_at=NOW, error="{}")
         hooked.table.put(changed)
         return request_id
 

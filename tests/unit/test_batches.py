@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -328,7 +327,7 @@ class TestALargeBatch:
         slow = records[: 30 * CHUNK : CHUNK]
         for record in records:
             if record not in slow:
-                large.table.put(replace(record, status=Status.SUCCEEDED, finished_at=NOW))
+                large.table.put(record._replace(status=Status.SUCCEEDED, finished_at=NOW))
         ended, queries = 0, 0
         while ended < 10:
             large.show(batch)
@@ -336,7 +335,7 @@ class TestALargeBatch:
             ended, queries = len(json.loads(str(stored))), queries + 1
             assert queries < 100
         for record in slow:
-            large.table.put(replace(record, status=Status.SUCCEEDED, finished_at=NOW))
+            large.table.put(record._replace(status=Status.SUCCEEDED, finished_at=NOW))
         shown = [large.show(batch) for _ in range(2)]
         assert [each.finished for each in shown] == [False, True]
         assert count(shown[1]) == {"succeeded": 4_000}

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,7 +59,7 @@ def test_a_file_is_a_link_or_base64() -> None:
     for request_id, image in {"a1": reference_to(upload), "b2": "cGl4ZWxz"}.items():
         record = a_record(request_id, uploads=upload)
         harness.table.put(record)
-        message = replace(a_message(record, {"text": "x", "image": image}), owner=owner)
+        message = a_message(record, {"text": "x", "image": image})._replace(owner=owner)
         harness.queue.put(message.to_body())
     harness.run()
     first, second = (run.submission.input["image"] for run in harness.provider.runs.values())
@@ -72,7 +71,7 @@ def test_an_upload_that_is_gone_uses_attempts_no_submit() -> None:
     harness = DispatchHarness()
     record = a_record(stored_input="input-1.json")
     harness.table.put(record)
-    harness.queue.put(replace(a_message(record), input=None, stored_input="input-1.json").to_body())
+    harness.queue.put(a_message(record)._replace(input=None, stored_input="input-1.json").to_body())
     harness.work()
     assert (harness.record().status, harness.error()["code"]) == (Status.FAILED, "input_unavailable")
     assert harness.provider.runs == {}

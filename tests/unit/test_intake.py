@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -214,7 +213,7 @@ class TestTheSameObject:
 
     def test_of_two_triggers_is_two_parents(self) -> None:
         pipeline = Pipeline()
-        pipeline.triggers["more"] = replace(pipeline.trigger, name="more", models=("digits",), suffix="", results=None)
+        pipeline.triggers["more"] = pipeline.trigger._replace(name="more", models=("digits",), suffix="", results=None)
         event = pipeline.upload()
         pipeline.events.put(event)  # each of the two rules sends it
         pipeline.work()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -64,7 +63,7 @@ def test_a_failed_request_is_written_too_and_again_after_its_replay() -> None:
         (lambda pipeline: pipeline.table.items.clear(), "it was erased, or is replayed"),
         (lambda pipeline: pipeline.triggers.clear(), "its trigger is gone, or writes no results any more"),
         (
-            lambda pipeline: pipeline.triggers.update(uploads=replace(pipeline.trigger, results=None)),
+            lambda pipeline: pipeline.triggers.update(uploads=pipeline.trigger._replace(results=None)),
             "its trigger is gone, or writes no results any more",
         ),
         (lambda pipeline: pipeline.bucket.objects.clear(), "its files were erased"),

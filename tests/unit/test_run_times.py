@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -60,5 +59,5 @@ def test_only_the_last_ones_count() -> None:
 def test_other_requests_say_nothing(record: Any) -> None:
     times = RunTimes()
     for number in range(NEEDED):
-        times.learn(replace(record, request_id=f"a{number}"))
+        times.learn(record._replace(request_id=f"a{number}"))
     assert times.usual("echo") is None

@@ -299,7 +299,7 @@ class TestASubmitThatDiedAndWasEndedAsLost:
     def test_the_first_submit_removes_nothing_if_it_lives(self, api: Api) -> None:
         lost = self.lose(api)
         record = api.submit(key="k")
-        assert not api.table.discard(replace(lost, status=Status.PENDING))
+        assert not api.table.discard(lost._replace(status=Status.PENDING))
         api.table.apply([transitions.confirm_submit(lost)])
         assert api.table.record(record.request_id).status is Status.PENDING
 

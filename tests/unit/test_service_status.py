@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -82,7 +81,7 @@ def test_a_webhook_is_shown_with_its_attempts() -> None:
         "attempts": [{"attempt": 1}],
         "next_attempt_at": "2027-01-15T08:00:00.005Z",
     }
-    delivered = replace(record, webhook_state=WebhookState.DELIVERED)
+    delivered = record._replace(webhook_state=WebhookState.DELIVERED)
     assert describe(delivered, NOW)["webhook"]["next_attempt_at"] is None
 
 

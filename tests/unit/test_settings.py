@@ -1,5 +1,7 @@
 """Settings: everything that is missing or bad, in one message."""
 
+import base64
+import gzip
 import json
 
 import pytest
@@ -134,3 +136,26 @@ def test_the_other_functions() -> None:
     environment = API | {"WORKER_LOG_GROUP_PREFIX": "/aws/lambda/p-worker-", "SWEEP_GRACE_SECONDS": "900"}
     assert DeadLettersSettings.from_environment(environment).worker_log_group_prefix == "/aws/lambda/p-worker-"
     assert SweeperSettings.from_environment(environment).sweep_grace_seconds == 900
+
+
+def test_what_terraform_compressed_is_read_like_plain_json() -> None:
+    models = {f"model-{number:03}": "sentiment" for number in range(200)}
+    packed = {
+        "MODELS": _packed(models),
+        "POOLS": _packed({"small": ["model-001"]}),
+        "DEPLOYED": _packed(DEPLOYED),
+        "DEFAULT_MODEL": "model-000",
+    }
+    settings = ApiSettings.from_environment(API | packed)
+    assert (settings.models, settings.pools) == (models, {"model-001": "small"})
+    assert settings.deployed == Deployed(**DEPLOYED)
+
+
+@pytest.mark.parametrize("text", ["H4sI", "H4sIAAAA", "H4sI not base64!", "H4sIAAAAAAAC/wMAAAAAAAAAAAA="])
+def test_a_compressed_value_that_cannot_be_read_is_named(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="MODELS is 'H4sI"):
+        ApiSettings.from_environment(API | {"MODELS": text})
+
+
+def _packed(value: object) -> str:
+    return base64.b64encode(gzip.compress(json.dumps(value).encode())).decode()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import inspect
 import re
 from pathlib import Path
@@ -114,15 +113,13 @@ def test_the_comments_of_a_records_fields_name_the_transitions_that_set_and_clea
         return set().union(*found) - {exception}
 
     commented = dict(re.findall(r"^    (\w+): [^#\n]*(?:# (.*))?$", inspect.getsource(Record), re.MULTILINE))
-    assert commented.keys() >= {field.name for field in dataclasses.fields(Record)}
-    for field in dataclasses.fields(Record):
-        if field.name == "status":
+    assert commented.keys() >= set(Record._fields)
+    for field in Record._fields:
+        if field == "status":
             continue  # every transition into another status
-        sets = {name for name, it in TRANSITIONS.items() if field.name in it.sets}
-        clears = {name for name, it in TRANSITIONS.items() if field.name in it.removes}
-        assert (named(commented[field.name], "set"), named(commented[field.name], "cleared")) == (sets, clears), (
-            field.name
-        )
+        sets = {name for name, it in TRANSITIONS.items() if field in it.sets}
+        clears = {name for name, it in TRANSITIONS.items() if field in it.removes}
+        assert (named(commented[field], "set"), named(commented[field], "cleared")) == (sets, clears), field
 
 
 # What an attempt may write

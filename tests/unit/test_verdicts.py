@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -80,7 +80,7 @@ json_values = st.recursive(
 unreadable_or_not = st.one_of(
     st.text(max_size=20),
     json_values.map(json.dumps),
-    st.fixed_dictionaries({}, optional=dict.fromkeys(Message.__dataclass_fields__, json_values)).map(json.dumps),
+    st.fixed_dictionaries({}, optional=dict.fromkeys(Message._fields, json_values)).map(json.dumps),
     st.just("[" * 200_000),
 )
 at_the_outcome = st.sampled_from([Answer.THROTTLED, Answer.NO_ANSWER, Answer.ANSWER_LOST])
@@ -101,7 +101,7 @@ def records_of(known: Sequence[Request], other: Sequence[str], order: Random) ->
         message = a_message(
             a_record(f"{number}", model=request.model, attempt_limit=request.attempt_limit), {"text": f"{number}"}
         )
-        body = (message if request.valid else replace(message, input={"text": ""})).to_body()
+        body = (message if request.valid else message._replace(input={"text": ""})).to_body()
         bodies += [(body, count) for count in request.receive_counts]
     order.shuffle(bodies)
     return [sqs_record(f"m{number}", body, count) for number, (body, count) in enumerate(bodies)]

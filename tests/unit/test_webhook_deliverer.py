@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -218,7 +217,7 @@ def test_a_claim_that_another_process_won_sends_nothing(webhooks: Webhooks) -> N
         if operation == "apply":
             webhooks.table.before = lambda _: None
             current = webhooks.table.record("a1")
-            webhooks.table.put(replace(current, webhook_state=W.DELIVERING, webhook_attempts=1))
+            webhooks.table.put(current._replace(webhook_state=W.DELIVERING, webhook_attempts=1))
 
     webhooks.table.before = another_claims
     assert webhooks.deliver() == ["m1"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -71,10 +70,10 @@ def test_a_delivery_is_taken_over_when_its_lease_is_over(late: int, over: bool) 
 
 def test_a_result_is_written_by_the_attempt_that_holds_the_claim() -> None:
     mine = final(webhook_state=W.DELIVERING, webhook_attempts=1, webhook_lease_until=NOW)
-    theirs = replace(mine, webhook_attempts=2)
-    replayed = replace(mine, status=Status.PENDING, finished_at=None, webhook_state=W.WAITING)
-    again = replace(mine, finished_at=NOW + 5)
-    resent = replace(mine, webhook_state=W.WAITING)
+    theirs = mine._replace(webhook_attempts=2)
+    replayed = mine._replace(status=Status.PENDING, finished_at=None, webhook_state=W.WAITING)
+    again = mine._replace(finished_at=NOW + 5)
+    resent = mine._replace(webhook_state=W.WAITING)
     for result in (
         webhook_transitions.end(mine, W.DELIVERED, "[]"),
         webhook_transitions.retry(mine, "[]", Retry(5), NOW),
@@ -118,7 +117,7 @@ def test_a_resend_gives_new_attempts_and_counts_on() -> None:
 
 def test_a_resend_of_a_request_that_is_not_final_is_rejected() -> None:
     record = final(webhook_state=W.FAILED)
-    pending = replace(record, status=Status.PENDING, finished_at=None)
+    pending = record._replace(status=Status.PENDING, finished_at=None)
     assert not applies(webhook_transitions.resend(record, NOW), pending)
 
 
@@ -134,7 +133,7 @@ def test_an_attempt_that_began_meanwhile_keeps_its_number() -> None:
     """Else two attempts would have one number, and the late one could write the other's result."""
     record = final(webhook_state=W.WAITING)
     replay = transitions.replay(record, NOW, expires_at=NOW * 2, delete_at=NOW, attempts=5)
-    assert not applies(replay, replace(record, webhook_state=W.DELIVERING, webhook_attempts=1))
+    assert not applies(replay, record._replace(webhook_state=W.DELIVERING, webhook_attempts=1))
 
 
 def test_the_sweepers_turn_moves_once() -> None:

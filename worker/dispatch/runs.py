@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from inference.errors import InvalidInput, Unavailable
@@ -112,7 +111,7 @@ class Runs:
         except Exception as error:  # whatever it is, the provider may have taken it
             self._telemetry.error("submit_uncertain", error, request_id=request_id, model=model.name, number=number)
             if not model.callbacks:
-                return self.give_up_uncertain(claim, replace(record, submits=number), now)
+                return self.give_up_uncertain(claim, record._replace(submits=number), now)
             return self._hold(model, claim, record, number, UNCERTAIN_SECONDS, now, uncertain=True)
         self._telemetry.count(model.name, "Submits")
         self._telemetry.info("run_submitted", request_id=request_id, run_id=run_id, number=number, model=model.name)

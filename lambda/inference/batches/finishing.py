@@ -11,8 +11,6 @@ says how far that has come: each chunk of items is passed once.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from inference.batches import transitions
 from inference.batches.progress import ended_chunks
 from inference.batches.record import CHUNK, UNFINISHED, BatchRecord
@@ -45,7 +43,7 @@ class Finishing:
         late = batch.expires_at + MESSAGE_GRACE_MS < now  # no process works on it any more
         if batch.stage in UNFINISHED and not late:
             return None
-        end = replace(batch, stage=batch.stage_at(now)).created_to
+        end = batch._replace(stage=batch.stage_at(now)).created_to
         known = end if batch.open_to is None else min(batch.open_to, end)
         open_to = self._open_to(batch, known, late)
         if open_to == 0:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from inference import transitions
@@ -104,7 +103,7 @@ def complete_items(
     if batch.expires_at > now:
         for request_id, lost in there.items():
             if lost.ended_as_lost:
-                record = replace(wanted[request_id][0], submitted_at=now, resubmitted_at=None)
+                record = wanted[request_id][0]._replace(submitted_at=now, resubmitted_at=None)
                 if table.create(record, lost) is None:
                     payloads.drop_input(lost)
     table.create_many([record for request_id, (record, _) in wanted.items() if request_id not in there])

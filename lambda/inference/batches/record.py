@@ -5,8 +5,8 @@ The record does not change when an item does: what became of the items is read f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+from typing import NamedTuple
 
 from inference.requests import derived_id
 
@@ -30,8 +30,7 @@ UNFINISHED = frozenset({Stage.CHECKING, Stage.CREATING})
 DEADLINE_PASSED = "The items were not all created before the deadline of the batch. Send the file again."
 
 
-@dataclass(frozen=True)
-class BatchRecord:
+class BatchRecord(NamedTuple):
     """A batch. Times are in epoch milliseconds, except `delete_at`, in seconds.
 
     Attributes:

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 from inference.aws.deadline import Deadline
@@ -164,7 +163,7 @@ class Batches:
                 raise
             return first  # which has deleted it, or it is too old by now
         batch = self._new(batch_id, entry, caller, now, digest, 0, webhook)
-        return self._accept(replace(batch, upload=upload_id, upload_bytes=size, stage=Stage.CHECKING), (), webhook)
+        return self._accept(batch._replace(upload=upload_id, upload_bytes=size, stage=Stage.CHECKING), (), webhook)
 
     def _confirmed(self, batch_id: str, digest: str | None, now: int, webhook: str | None) -> BatchRecord | None:
         """The batch of an earlier submit with the same key and the same items, if that was completed."""
@@ -312,7 +311,7 @@ class Batches:
             cancelled = cancel_items(self._table, batch.item_ids(0, batch.total), now)
         else:
             self._queue.send(batch.batch_id)
-        return self.show(replace(batch, cancelled_at=batch.cancelled_at or now), now), cancelled
+        return self.show(batch._replace(cancelled_at=batch.cancelled_at or now), now), cancelled
 
     # Webhook
 

@@ -10,7 +10,6 @@ docs/adr/0019-triggers.md.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any, Protocol
 
 from inference import transitions
@@ -190,7 +189,7 @@ class Intake:
 
     def _fail(self, parent: BatchRecord, index: int, reason: str, now: int) -> None:
         """Make a request that has failed. It has no message, so only a sweep or this can end it."""
-        record = replace(record_of(parent, index, Item(None, ())), stored_input=None)
+        record = record_of(parent, index, Item(None, ()))._replace(stored_input=None)
         self._table.create_many([record])
         failure = Failure(ErrorCode.INVALID_INPUT, reason)
         written = self._table.apply([transitions.fail_unleased(record.request_id, failure, now)])[0]

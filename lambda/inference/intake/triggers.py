@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from inference.sources import Source
 
 
-@dataclass(frozen=True, kw_only=True)
-class Results:
+class Results(NamedTuple):
     """Where outcomes are written to, beside the table: objects `<prefix><key of the source>/<model>.json` of a
     bucket."""
 
@@ -19,8 +18,7 @@ class Results:
     prefix: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class Trigger:
+class Trigger(NamedTuple):
     """What an object that is created becomes.
 
     Attributes:
@@ -40,7 +38,7 @@ class Trigger:
     models: tuple[str, ...]
     caller: str
     place: str | None = None
-    input: Mapping[str, Any] = field(default_factory=dict)
+    input: Mapping[str, Any] = MappingProxyType({})
     webhook: str | None = None
     results: Results | None = None
 

@@ -6,7 +6,6 @@ due webhooks.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -23,8 +22,8 @@ KEY_PREFIX = "batch/"
 _OWN_NAMES = {"caller": "batch_caller"}
 """Field -> attribute, where they differ: the index of callers has what has a `caller`."""
 
-_DEFAULTS = {field.name: field.default for field in fields(BatchRecord)}
-_FIELDS = {_OWN_NAMES.get(field.name, field.name): field.name for field in fields(BatchRecord)}
+_DEFAULTS = BatchRecord._field_defaults
+_FIELDS = {_OWN_NAMES.get(name, name): name for name in BatchRecord._fields}
 
 
 class BatchTable:
@@ -117,7 +116,7 @@ def _to_item(batch: BatchRecord) -> dict[str, Any]:
     item = _key(batch.batch_id) | {
         attribute: to_attribute(value)
         for attribute, value in values.items()
-        if value is not None and value != _DEFAULTS[_FIELDS[attribute]]
+        if value is not None and value != _DEFAULTS.get(_FIELDS[attribute])
     }
     return item if batch.webhook_due is None else item | {"webhook_shard": {"S": batch.batch_id[0]}}
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 from inference.errors import InvalidReference, InvalidUpload, TooLarge, Unavailable
@@ -124,7 +123,7 @@ def placed(record: Record, value: Any) -> Record:
     """The record of a new request, which says where its input will be."""
     if len(message_of(record, value).to_body()) <= MAX_MESSAGE_BYTES:
         return record
-    return replace(record, stored_input=new_input_name())
+    return record._replace(stored_input=new_input_name())
 
 
 def encoded_input(value: Any) -> bytes:

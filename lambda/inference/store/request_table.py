@@ -15,9 +15,8 @@ Errors of DynamoDB are translated here: callers see records, `ConditionFailed`s 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -46,20 +45,18 @@ BATCH_STATEMENTS = 25
 GET_KEYS = 100
 """DynamoDB's limit on the keys of one BatchGetItem."""
 
-_RECORD_FIELDS = frozenset(field.name for field in fields(Record))
+_RECORD_FIELDS = frozenset(Record._fields)
 _WITHOUT_INPUTS = {f"#{name}": name for name in sorted(_RECORD_FIELDS - {"input"})}
 _WITHOUT_PAYLOADS = {f"#{name}": name for name in sorted(_RECORD_FIELDS - {"input", "result"})}
 
 
-@dataclass(frozen=True)
-class ConditionFailed:
+class ConditionFailed(NamedTuple):
     """A conditional write that did not apply; `record` is the current record, or None if there is none."""
 
     record: Record | None
 
 
-@dataclass(frozen=True)
-class Applied:
+class Applied(NamedTuple):
     """A conditional write that applied; `record` is the new record where the call returned it (batches do not)."""
 
     record: Record | None = None

@@ -150,6 +150,22 @@ resource "aws_iam_role_policy" "capability" {
   policy = each.value
 }
 
+# What does not fit into a role's inline policies, which have one limit in common.
+resource "aws_iam_policy" "attached" {
+  for_each = var.attached_policies
+
+  name        = "${var.name}-${each.key}"
+  description = "What the function ${var.name} may do, too."
+  policy      = each.value
+}
+
+resource "aws_iam_role_policy_attachment" "attached" {
+  for_each = var.attached_policies
+
+  role       = aws_iam_role.this.name
+  policy_arn = aws_iam_policy.attached[each.key].arn
+}
+
 resource "terraform_data" "package_type" {
   input = var.package.image == null ? "Zip" : "Image"
 }
@@ -232,6 +248,7 @@ resource "aws_lambda_function" "this" {
     aws_iam_role_policy.key,
     aws_iam_role_policy.network,
     aws_iam_role_policy.capability,
+    aws_iam_role_policy_attachment.attached,
   ]
 }
 

@@ -114,6 +114,12 @@ variable "environment" {
     condition     = alltrue([for name in keys(var.environment) : can(regex("^[a-zA-Z][a-zA-Z0-9_]+$", name))])
     error_message = "Function ${var.name}: environment names must be 2 or more letters, digits and underscores, and start with a letter."
   }
+
+  # Lambda measures the variables as JSON: each quote in a value counts twice.
+  validation {
+    condition     = length(jsonencode(var.environment)) <= 4096
+    error_message = "Function ${var.name}: environment takes ${length(jsonencode(var.environment))} of the 4096 characters that Lambda allows. Shorten its values, or split the models over two stacks."
+  }
 }
 
 variable "policies" {
@@ -129,7 +135,23 @@ variable "policies" {
   validation {
     # IAM does not count white space. The margin is for the module's own policies.
     condition     = sum(concat([0], [for policy in values(var.policies) : length(jsonencode(jsondecode(policy)))])) <= 8700
-    error_message = "Function ${var.name}: policies are too long: IAM allows one role 10240 characters of inline policies. Shorten names or split the models over two stacks."
+    error_message = "Function ${var.name}: policies are too long: IAM allows one role 10240 characters of inline policies. Shorten names, or move some to attached_policies."
+  }
+}
+
+variable "attached_policies" {
+  description = "What does not fit into inline policies: name to policy JSON. Each becomes a managed policy that is attached to the role."
+  type        = map(string)
+  nullable    = false
+
+  validation {
+    condition     = length(var.attached_policies) <= 10
+    error_message = "Function ${var.name}: attached_policies has ${length(var.attached_policies)}, and IAM attaches 10 to a role. Split the models over two stacks."
+  }
+
+  validation {
+    condition     = alltrue([for policy in values(var.attached_policies) : length(jsonencode(jsondecode(policy))) <= 6144])
+    error_message = "Function ${var.name}: attached_policies must have 6144 characters each at most; ${join(", ", [for name, policy in var.attached_policies : name if length(jsonencode(jsondecode(policy))) > 6144])} has more."
   }
 }
 

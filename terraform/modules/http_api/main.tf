@@ -3,6 +3,10 @@ locals {
   route_authorization = var.authorizer.type == "API_KEY" ? "CUSTOM" : var.authorizer.type
   authorizer_id       = one(concat(aws_apigatewayv2_authorizer.jwt[*].id, aws_apigatewayv2_authorizer.api_key[*].id))
 
+  functions_of_many_routes = [
+    for name, routes in { for key, route in var.extra_routes : route.function.name => key... } : name if length(routes) > 30
+  ]
+
   # One JSON object a request. $context names are API Gateway's.
   access_log_format = jsonencode({
     request_id        = "$context.requestId"
@@ -162,14 +166,20 @@ resource "aws_apigatewayv2_route" "extra" {
   depends_on = [aws_lambda_permission.authorizer]
 }
 
+# One a route; of a function with many routes, one for all that begin in the same way: Lambda takes 20 KB of permissions.
 resource "aws_lambda_permission" "extra" {
-  for_each = var.extra_routes
+  for_each = merge(
+    { for key, route in var.extra_routes : key => merge(route.function, { path = replace(key, " ", "") }) if !contains(local.functions_of_many_routes, route.function.name) },
+    { for key, functions in {
+      for key, route in var.extra_routes : "${route.function.name} ${split("/", key)[1]}" => route.function... if contains(local.functions_of_many_routes, route.function.name)
+    } : key => merge(functions[0], { path = "*/${split(" ", key)[1]}/*" }) },
+  )
 
-  function_name = each.value.function.name
-  qualifier     = each.value.function.alias_name
+  function_name = each.value.name
+  qualifier     = each.value.alias_name
   action        = "lambda:InvokeFunction"
   principal     = "apigateway.amazonaws.com"
-  source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/*/${replace(each.key, " ", "")}"
+  source_arn    = "${aws_apigatewayv2_api.this.execution_arn}/*/${each.value.path}"
 }
 
 # One permission a route, so that nothing else of this API, and no other API, can invoke the function.

@@ -69,6 +69,11 @@ variable "extra_routes" {
   }
 
   validation {
+    condition     = length(var.extra_routes) + length(var.routes) <= 300
+    error_message = "extra_routes and routes are ${length(var.extra_routes) + length(var.routes)}, and an HTTP API has 300 at most. A model with sync has three: take sync off some models, or use a second stack."
+  }
+
+  validation {
     condition     = length(setintersection(keys(var.extra_routes), var.routes)) == 0
     error_message = "extra_routes has ${join(", ", setintersection(keys(var.extra_routes), var.routes))}, which routes has too: one function answers each."
   }

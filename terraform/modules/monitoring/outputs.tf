@@ -1,6 +1,6 @@
 output "dashboard_name" {
-  description = "Name of the dashboard; null without one."
-  value       = one(aws_cloudwatch_dashboard.this[*].dashboard_name)
+  description = "Name of the (first) dashboard; null without one."
+  value       = try(aws_cloudwatch_dashboard.this[0].dashboard_name, null)
 }
 
 output "topic_arn" {

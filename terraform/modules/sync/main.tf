@@ -31,6 +31,7 @@ module "function" {
   ephemeral_storage_mb = var.ephemeral_storage_mb
   timeout_seconds      = var.timeout_seconds
   environment          = merge(var.environment, local.own_environment)
+  attached_policies    = {}
   policies             = var.read_policy == null ? {} : { read = var.read_policy }
   warmth               = var.warmth
   rollout              = var.rollout

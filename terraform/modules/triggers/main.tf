@@ -164,6 +164,7 @@ module "intake" {
     INTAKE_QUEUE_URL         = local.queue_url
   })
 
+  attached_policies = {}
   policies = {
     table = data.aws_iam_policy_document.intake_table.json
     queue = data.aws_iam_policy_document.intake_queue.json
@@ -284,6 +285,7 @@ module "results" {
     TRIGGERS       = local.triggers_json
   })
 
+  attached_policies = {}
   policies = {
     stream  = data.aws_iam_policy_document.results_stream[0].json
     table   = data.aws_iam_policy_document.results_table[0].json

@@ -122,6 +122,7 @@ module "relay" {
     WEBHOOK_QUEUE_URL = local.queue_url
   })
 
+  attached_policies = {}
   policies = {
     stream = data.aws_iam_policy_document.relay_stream.json
     table  = data.aws_iam_policy_document.relay_table.json
@@ -237,6 +238,7 @@ module "deliverer" {
     WEBHOOKS                      = local.options_json
   })
 
+  attached_policies = {}
   policies = {
     table    = data.aws_iam_policy_document.deliverer_table.json
     queue    = data.aws_iam_policy_document.deliverer_queue.json

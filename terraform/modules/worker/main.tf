@@ -197,6 +197,7 @@ module "function" {
   ephemeral_storage_mb = var.ephemeral_storage_mb
   timeout_seconds      = var.timeout_seconds
   environment          = local.environment
+  attached_policies    = {}
   policies             = local.policies
   warmth               = var.warmth
   rollout              = var.rollout

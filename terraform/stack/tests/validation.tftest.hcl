@@ -324,7 +324,7 @@ run "models_beyond_the_environment" {
   expect_failures = [var.models]
 
   variables {
-    models = merge({ sentiment = { models_dir = "tests/models" } }, { for i in range(90) : format("a-rather-long-model-name-%03d", i) => { source = "tiny", models_dir = "tests/models" } })
+    models = merge({ sentiment = { models_dir = "tests/models" } }, { for i in range(150) : "m${substr(sha256(i), 0, 30)}" => { source = "tiny", models_dir = "tests/models" } })
   }
 }
 

@@ -3,10 +3,11 @@ mock_provider "aws" {
 }
 
 variables {
-  name        = "inference-test-api"
-  description = "Answers."
-  package     = { zip = { path = "main.tf", handler = "api.handler", runtime = "python3.13" } }
-  policies    = { table = "{\"Version\":\"2012-10-17\",\"Statement\":[]}", queue = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
+  name              = "inference-test-api"
+  description       = "Answers."
+  package           = { zip = { path = "main.tf", handler = "api.handler", runtime = "python3.13" } }
+  attached_policies = {}
+  policies          = { table = "{\"Version\":\"2012-10-17\",\"Statement\":[]}", queue = "{\"Version\":\"2012-10-17\",\"Statement\":[]}" }
 
   architecture         = "x86_64"
   memory_mb            = 256
@@ -431,5 +432,21 @@ run "another_package_type" {
   assert {
     condition     = aws_lambda_alias.live.function_version == "7" && length(aws_lambda_alias.live.routing_config) == 0
     error_message = "the function was replaced, and its versions are gone"
+  }
+}
+
+run "attached_policies" {
+  variables {
+    attached_policies = { queue-2 = "{\"Statement\":[]}" }
+  }
+
+  assert {
+    condition     = aws_iam_policy.attached["queue-2"].name == "${var.name}-queue-2" && aws_iam_policy.attached["queue-2"].policy == "{\"Statement\":[]}"
+    error_message = "what does not fit inline is a managed policy, named after the function"
+  }
+
+  assert {
+    condition     = aws_iam_role_policy_attachment.attached["queue-2"].role == aws_iam_role.this.name && aws_iam_role_policy_attachment.attached["queue-2"].policy_arn == aws_iam_policy.attached["queue-2"].arn
+    error_message = "it belongs to the function's role"
   }
 }

@@ -21,6 +21,7 @@ variables {
   log_retention_days   = 30
   tracing              = false
   invocation_lines     = false
+  attached_policies    = {}
   policies             = {}
   key                  = null
   vpc                  = null
@@ -100,9 +101,13 @@ run "invalid_2" {
 
 run "invalid_3" {
   command         = plan
-  expect_failures = [var.package, var.memory_mb]
+  expect_failures = [var.package, var.memory_mb, var.environment, var.attached_policies]
 
   variables {
+    # environment too long, since each quote counts twice
+    environment = { MODELS = jsonencode({ for i in range(250) : "model-${i}" => "model-${i}" }) }
+    # attached policy too long
+    attached_policies = { queue-2 = jsonencode({ Resource = [for i in range(100) : "arn:aws:sqs:eu-west-1:123456789012:inference-test-a-long-name-${i}"] }) }
     # image by tag
     package = { image = { uri = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/worker:latest" } }
     # memory with fraction
@@ -112,10 +117,12 @@ run "invalid_3" {
 
 run "image_by_tag_and_digest" {
   command         = plan
-  expect_failures = [var.package]
+  expect_failures = [var.package, var.attached_policies]
 
   variables {
-    package = { image = { uri = "repository:latest@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" } }
+    # more attached policies than a role may have
+    attached_policies = { for i in range(11) : "queue-${i}" => "{}" }
+    package           = { image = { uri = "repository:latest@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" } }
   }
 }
 

@@ -222,3 +222,25 @@ run "routes_of_functions_of_their_own" {
     error_message = "the other routes stay"
   }
 }
+
+run "a_function_with_many_routes" {
+  variables {
+    extra_routes = merge(
+      { for number in range(90) : "POST /models/m${number}/predict" => { open = false, function = { name = "pool", alias_name = "live", alias_invoke_arn = "arn:pool" } } },
+      { "POST /models/alone/predict" = { open = false, function = { name = "alone", alias_name = "live", alias_invoke_arn = "arn:alone" } } },
+    )
+  }
+
+  assert {
+    condition = { for permission in aws_lambda_permission.extra : permission.source_arn => "${permission.function_name}:${permission.qualifier}" } == {
+      "arn:aws:execute-api:eu-west-1:123456789012:mockapi/*/*/models/*"                = "pool:live"
+      "arn:aws:execute-api:eu-west-1:123456789012:mockapi/*/POST/models/alone/predict" = "alone:live"
+    }
+    error_message = "ninety permissions exceed the 20 KB that Lambda takes"
+  }
+
+  assert {
+    condition     = length(aws_apigatewayv2_integration.extra) == 2 && length(aws_apigatewayv2_route.extra) == 91
+    error_message = "each route stays, with one integration for each function"
+  }
+}

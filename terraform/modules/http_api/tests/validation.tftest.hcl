@@ -134,6 +134,15 @@ run "invalid_extra_route" {
   }
 }
 
+run "more_routes_than_an_api_has" {
+  command         = plan
+  expect_failures = [var.extra_routes]
+
+  variables {
+    extra_routes = { for number in range(300) : "POST /models/m${number}/predict" => { open = false, function = { name = "f${number}", alias_name = "live", alias_invoke_arn = "arn" } } }
+  }
+}
+
 run "invalid_extra_route_twice" {
   command         = plan
   expect_failures = [var.extra_routes]

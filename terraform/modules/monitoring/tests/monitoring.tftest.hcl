@@ -120,7 +120,7 @@ run "everything" {
   }
 
   assert {
-    condition     = length(distinct([for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : "${widget.x} ${widget.y}"])) == length(local.graphs) && length(local.graphs) == 20
+    condition     = length(distinct([for widget in jsondecode(aws_cloudwatch_dashboard.this[0].dashboard_body).widgets : "${widget.x} ${widget.y}"])) == length(local.graphs[0]) && length(local.graphs[0]) == 20
     error_message = "each graph must have a place of its own"
   }
 
@@ -135,7 +135,7 @@ run "everything" {
   }
 
   assert {
-    condition     = alltrue([for lines in values(local.own_graphs) : length(setsubtract(["sentiment", "trial"], [for line in lines : line[5]])) == 0])
+    condition     = alltrue([for lines in values(local.own_graphs[0]) : length(setsubtract(["sentiment", "trial"], [for line in lines : line[5]])) == 0])
     error_message = "the dashboard shows every worker"
   }
 }
@@ -147,18 +147,49 @@ run "with_an_authorizer_and_webhooks" {
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.throttles["sync-sentiment"].dimensions == tomap({ FunctionName = "inference-test-sync-sentiment" }) && contains([for line in local.shared_graphs["Functions: errors"] : line[3]], "inference-test-sync-sentiment")
+    condition     = aws_cloudwatch_metric_alarm.throttles["sync-sentiment"].dimensions == tomap({ FunctionName = "inference-test-sync-sentiment" }) && contains([for line in local.shared_graphs[0]["Functions: errors"] : line[3]], "inference-test-sync-sentiment")
     error_message = "a synchronous function's throttles and errors must be seen"
   }
 
   assert {
-    condition     = aws_cloudwatch_metric_alarm.throttles["authorizer"].dimensions == tomap({ FunctionName = "inference-test-authorizer" }) && contains([for line in local.shared_graphs["Functions: errors"] : line[3]], "inference-test-authorizer")
+    condition     = aws_cloudwatch_metric_alarm.throttles["authorizer"].dimensions == tomap({ FunctionName = "inference-test-authorizer" }) && contains([for line in local.shared_graphs[0]["Functions: errors"] : line[3]], "inference-test-authorizer")
     error_message = "the authorizer's throttles and errors must be seen"
   }
 
   assert {
-    condition     = alltrue([for role in ["relay", "deliverer"] : aws_cloudwatch_metric_alarm.throttles[role].dimensions == tomap({ FunctionName = "inference-test-${role}" }) && contains([for line in local.shared_graphs["Functions: errors"] : line[3]], "inference-test-${role}")])
+    condition     = alltrue([for role in ["relay", "deliverer"] : aws_cloudwatch_metric_alarm.throttles[role].dimensions == tomap({ FunctionName = "inference-test-${role}" }) && contains([for line in local.shared_graphs[0]["Functions: errors"] : line[3]], "inference-test-${role}")])
     error_message = "throttles and errors of relay and deliverer must be seen"
+  }
+}
+
+run "two_hundred_workers" {
+  command = plan
+
+  variables {
+    alarms                    = false
+    webhook_dead_letter_queue = "inference-test-webhooks-dlq"
+    workers                   = { for number in range(200) : format("m%03d", number) => { queue = "q-${number}", function = "f-${number}", timeout_seconds = 60, alarms = true } }
+    sync_functions            = { for number in range(93) : "m${number}" => "s-${number}" }
+  }
+
+  assert {
+    condition     = [for dashboard in aws_cloudwatch_dashboard.this : dashboard.dashboard_name] == ["inference-test", "inference-test-2"] && output.dashboard_name == "inference-test"
+    error_message = "a hundred workers are on each dashboard"
+  }
+
+  assert {
+    condition     = alltrue([for graphs in local.graphs : sum([for graph in graphs : length(graph.lines)]) <= 2500 && max([for graph in graphs : length(graph.lines)]...) <= 500])
+    error_message = "CloudWatch takes 2,500 metrics on a dashboard, and 500 in a graph"
+  }
+
+  assert {
+    condition     = length(setintersection(flatten([for graph in local.graphs[1] : graph.title]), ["API: calls", "API: latency (ms)", "Dead-letter queue: messages", "Requests: failed, by code"])) == 0
+    error_message = "what is of the whole stack is on the first dashboard alone"
+  }
+
+  assert {
+    condition     = toset(concat([for dashboard in local.own_graphs : [for line in dashboard["Requests: succeeded"] : line[5]]]...)) == toset(keys(var.workers))
+    error_message = "each worker is on one of them"
   }
 }
 
@@ -180,7 +211,7 @@ run "without_the_functions_metrics" {
   }
 
   assert {
-    condition     = length(aws_cloudwatch_metric_alarm.failures) == 0 && length(aws_cloudwatch_metric_alarm.duration) == 1 && length(local.own_graphs) == 0 && length(local.graphs) == 9
+    condition     = length(aws_cloudwatch_metric_alarm.failures) == 0 && length(aws_cloudwatch_metric_alarm.duration) == 1 && length(local.own_graphs[0]) == 0 && length(local.graphs[0]) == 9
     error_message = "only what needs no metric of the functions remains"
   }
 }
