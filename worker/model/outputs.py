@@ -14,6 +14,7 @@ MAX_DIGITS = 4300
 """Python's default limit for the digits of an integer as text."""
 
 _CONTAINERS = (dict, list, tuple)
+_SCALARS = frozenset({str, int, float, bool, type(None)})
 
 _REMEDIES = {
     bytes: "return text, such as base64.b64encode(value).decode()",
@@ -64,7 +65,8 @@ def _every_key_is_text(output: Any) -> bool:
                 if not isinstance(key, str):
                     return False
             inside = value.values()
-        left += [inner for inner in inside if isinstance(inner, _CONTAINERS)]
+        if not _SCALARS.issuperset(map(type, inside)):  # a vector has hundreds of numbers, and nothing inside them
+            left += [inner for inner in inside if isinstance(inner, _CONTAINERS)]
     return True
 
 
