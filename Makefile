@@ -259,7 +259,7 @@ test-e2e: ## a real apply to an emulator of its own
 
 .PHONY: test-e2e-shared
 test-e2e-shared: .venv/.dev package
-	$(PYTEST) tests/e2e -m "not own_deployment and not other_way"
+	$(PYTEST) tests/e2e -m "not own_deployment and not other_way and not compares_times"
 
 .PHONY: test-e2e-own
 test-e2e-own: .venv/.dev package
@@ -268,6 +268,10 @@ test-e2e-own: .venv/.dev package
 .PHONY: test-e2e-ways
 test-e2e-ways: .venv/.dev package
 	$(PYTEST) tests/e2e -m other_way
+
+.PHONY: compare-simulation
+compare-simulation: .venv/.dev package ## bursts on an emulator of its own, and what make simulate says of them; minutes
+	$(PYTEST) tests/e2e -m compares_times -q -s
 
 .PHONY: soak
 soak: .venv/.dev package ## hundreds of requests, killed workers, duplicates, poison messages [REQUESTS=500] [SEED=1] [STRIP=1]

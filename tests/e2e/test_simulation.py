@@ -13,6 +13,7 @@ from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
+import pytest
 
 from scripts.cost.deployment import Function, Worker
 from scripts.simulate.limits import Limits
@@ -24,6 +25,8 @@ from scripts.simulate.windows import quantiles
 from tests.e2e.control import Control
 from tests.e2e.http_client import Api
 from worker.invocation import RetryDelay
+
+pytestmark = pytest.mark.compares_times
 
 MODEL = "soak"
 PARALLEL, BATCH = 4, 10
