@@ -45,7 +45,7 @@ JWT: dict[str, Any] = {"authorizer": {"type": "JWT", "issuer": "https://issuer.e
 ENCRYPTED: dict[str, Any] = {
     "kms_key_arn": KEY,
     "each": {"artifact": "s3://models/all/1.onnx", "read_kms_key_arns": [ARTIFACT_KEY]},
-    "monitoring": {"alarms": True},
+    "monitoring": {"alarms": True, "access_log": True},
     **API_KEYS,
 }
 

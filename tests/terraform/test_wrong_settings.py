@@ -94,7 +94,7 @@ def test_a_wrong_setting_is_told_with_its_model(
         ({"cors": {"allow_origins": "https://a.example"}}, r"cors: allow_origins must be a list\."),
         (
             {"monitoring": {"alarm": True}},
-            r"monitoring has alarm, which is no setting\. There are alarm_models, alarms, ",
+            r"monitoring has alarm, which is no setting\. There are access_log, alarm_models, alarms, ",
         ),
         (
             {"monitoring": {"alarms": True, "alarm_models": ["absent"]}},
