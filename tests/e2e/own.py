@@ -58,7 +58,7 @@ def own_deployment(emulator: Emulator, tree: Path, provider: Mapping[str, str]) 
             name_prefix=PREFIX,
             kms_key_arn=own.kms_key_arn,
             vpc=own.vpc,
-            monitoring={"alarms": True},
+            monitoring={"alarms": True, "access_log": True},
             authorizer={"type": "API_KEY", "cache_seconds": CACHE_SECONDS},
             cors={"allow_origins": [ORIGIN]},
             webhooks=webhooks(deployment, default_url=own.hooks.url(DEFAULT_PATH)),
