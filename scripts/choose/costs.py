@@ -46,9 +46,8 @@ def deployment_of(needs: Needs, *, pooled: bool = False, sync: Function | None =
     metrics = defaults("monitoring")["metrics"]
 
     def function(name: str, memory_mb: float, timeout: int) -> Function:
-        lines = name.startswith("worker-")
         return Function(
-            f"inference-{name}", round(memory_mb), timeout, "x86_64", metrics=metrics, invocation_lines=lines
+            f"inference-{name}", round(memory_mb), timeout, "x86_64", metrics=metrics, invocation_lines=False
         )
 
     names = [f"{needs.name}-{number}" for number in range(needs.models)] if needs.models > 1 else [needs.name]
@@ -56,7 +55,7 @@ def deployment_of(needs: Needs, *, pooled: bool = False, sync: Function | None =
     groups = {"pool": tuple(names)} if pooled else {name: (name,) for name in names}
     workers = {
         group: Worker(
-            replace(function(f"worker-{group}", memory, 900), image=True),
+            replace(function(f"worker-{group}", memory, 900), image=True, invocation_lines=True),
             models,
             defaults("pools")["batch_size"],
             defaults("pools")["batch_window_seconds"],

@@ -8,7 +8,7 @@
     functions.py    execution environments, cold starts, and the account's concurrency
     table.py        DynamoDB's limits: of the table, of a partition, of the index's shards
     mapping.py      the event source mapping: how it scales, collects batches and invokes
-    runs.py          what goes into a simulation, and what comes out
+    runs.py         what goes into a simulation, and what comes out
     simulation.py   the request's way through all of them
     windows.py      which part of a day is simulated, and how the parts make a day
     use.py          how full each resource is, and what to change

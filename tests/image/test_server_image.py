@@ -1,6 +1,5 @@
 """The server's image: the worker's layers with another command, run as nobody with a read-only root."""
 
-import http.client
 import json
 import signal
 import socket
@@ -16,6 +15,7 @@ import pytest
 
 from tests.image import container
 from tests.image.container import REPORT, Image
+from tests.integration.sync_process import call
 
 pytestmark = pytest.mark.image
 
@@ -50,13 +50,7 @@ class Server:
         raise AssertionError(f"no {event} within {START_SECONDS} s: {self._log.read_text()[-3000:]}")
 
     def call(self, method: str, path: str, value: Any = None) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=CALL_SECONDS)
-        try:
-            connection.request(method, path, None if value is None else json.dumps(value))
-            response = connection.getresponse()
-            return response.status, json.loads(response.read())
-        finally:
-            connection.close()
+        return call(self.port, method, path, value, CALL_SECONDS)
 
 
 @contextmanager
@@ -100,14 +94,14 @@ def test_sigterm_during_a_request_lets_it_end(server_image: Image, tmp_path: Pat
         gate.settimeout(CALL_SECONDS)
         text = {"text": f"wait {gate.getsockname()[1]}"}
         answers: list[tuple[int, Any]] = []
-        call = threading.Thread(target=lambda: answers.append(server.call("POST", "/models/waiting/predict", text)))
-        call.start()
+        calling = threading.Thread(target=lambda: answers.append(server.call("POST", "/models/waiting/predict", text)))
+        calling.start()
         connection, _ = gate.accept()  # the pass has begun
         started = time.perf_counter()
         server.process.send_signal(signal.SIGTERM)
         server.wait_for("server_stopping")
         connection.close()
-        call.join(CALL_SECONDS)
+        calling.join(CALL_SECONDS)
         assert answers[0][0] == 200
         assert server.process.wait(CALL_SECONDS) == 0
         assert time.perf_counter() - started < 10, "Cloud Run kills what takes longer"

@@ -56,6 +56,17 @@ def lambda_calls(package: Path, source: str, *events: Mapping[str, Any]) -> tupl
     return process.returncode, [json.loads(line) for line in process.stdout.splitlines()]
 
 
+def call(port: int, method: str, path: str, value: Any = None, seconds: float = SECONDS) -> tuple[int, Any]:
+    """The status and the JSON that a server on this machine answers."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=seconds)
+    try:
+        connection.request(method, path, None if value is None else json.dumps(value))
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()
+
+
 class Server:
     """A server in a process of its own; its log lines so far."""
 
@@ -81,13 +92,7 @@ class Server:
         raise AssertionError(f"no {event}: {self.lines}")
 
     def call(self, method: str, path: str, value: Any = None) -> tuple[int, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=SECONDS)
-        try:
-            connection.request(method, path, None if value is None else json.dumps(value))
-            response = connection.getresponse()
-            return response.status, json.loads(response.read())
-        finally:
-            connection.close()
+        return call(self.port, method, path, value)
 
     def predict_in_background(self, path: Path) -> tuple[threading.Thread, list[tuple[int, Any]]]:
         """A call whose pass waits until the file is deleted; returns when the pass has begun."""
