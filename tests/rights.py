@@ -1,4 +1,4 @@
-"""Which role may do what to what. tests/terraform/test_plans.py compares the plans' policies with it, and
+"""Which role may do what to what. tests/terraform/test_function_rights.py compares the plans' policies with it, and
 tests/integration/test_rights.py shows that each right is needed.
 """
 

@@ -12,8 +12,8 @@ import pytest
 from inference.requests import Status
 from scripts.stack_defaults import PAYLOAD_BUCKET, defaults
 from tests.events import golden
+from tests.integration.api_calls import rejected
 from tests.integration.system import System, calls_of, sentiment_of
-from tests.integration.test_api import rejected
 from tests.unit.fakes import ReadyModel
 from worker.invocation import Invocation
 

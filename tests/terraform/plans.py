@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from tests.rights import Rights, under
@@ -73,6 +74,10 @@ class Plan:
 
         walk(self.configuration, "")
         return found
+
+
+PlanOf = Callable[..., Plan]
+"""The fixture `plan_of`."""
 
 
 def as_list(value: str | list[str]) -> list[str]:

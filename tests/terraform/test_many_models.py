@@ -5,17 +5,14 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Callable
 
 import pytest
 
 from inference.settings import ApiSettings, BatchesSettings, DeadLettersSettings, SweeperSettings
 from scripts.bench.stack_sizes import exceeded, sizes
-from tests.terraform.plans import ACCOUNT, REGION, Plan
+from tests.terraform.plans import ACCOUNT, REGION, Plan, PlanOf
 
 pytestmark = pytest.mark.terraform
-
-PlanOf = Callable[..., Plan]
 
 MODELS = tuple(f"classifier-{number:03}" for number in range(60))
 """More than the fifty whose queues are in inline policies, with more than a thousand characters of names. `make bench

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from scripts.cost import deployment
-from tests.terraform.plans import ACCOUNT, REGION, Plan
+from tests.terraform.plans import ACCOUNT, REGION, PlanOf
 
 pytestmark = pytest.mark.terraform
-
-PlanOf = Callable[..., Plan]
 
 OWN: dict[str, Any] = {"vpc": {"subnet_ids": ["subnet-a", "subnet-b"], "security_group_ids": ["sg-functions"]}}
 MADE: dict[str, Any] = {"vpc": {}}

@@ -1,17 +1,14 @@
 """A wrong setting of an environment is rejected at plan, once, with its name and what would be right."""
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.terraform.plans import Plan
+from tests.terraform.plans import PlanOf
 from tests.terraform.runner import SOURCE, Terraform
 
 pytestmark = pytest.mark.terraform
-
-PlanOf = Callable[..., Plan]
 
 
 @pytest.mark.parametrize(
