@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from inference import snapshot, warmer
 from inference.aws import clients
 from inference.aws.deadline import Deadline
-from inference.catalog import Catalog, packaged_models, packaged_validator
+from inference.catalog import Catalog, PackagedModels, packaged_validator
 from inference.description import describe, iso_time, summarize
 from inference.errors import InvalidUpload, RequestError, Unavailable, UnknownRequest
 from inference.http.caching import respond_cacheable
@@ -65,7 +65,9 @@ def _queue(model: str) -> RequestQueue:
     return RequestQueue(clients.lean_client("sqs", deadline), url)
 
 
-catalog = Catalog(settings.models, settings.default_model, packaged_models(Path(__file__).parent), packaged_validator)
+catalog = Catalog(
+    settings.models, settings.default_model, PackagedModels(Path(__file__).parent / "manifests"), packaged_validator
+)
 _dynamodb = clients.lean_client("dynamodb", deadline)
 _table = RequestTable(_dynamodb, settings.request_table, telemetry=telemetry)
 _limits = Limits(settings.max_attempts, settings.request_deadline_seconds, settings.retention_seconds)

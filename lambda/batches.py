@@ -8,7 +8,7 @@ from typing import Any
 
 from inference.aws import clients
 from inference.batches.creation import Creation, FileLimits
-from inference.catalog import Catalog, packaged_models, packaged_validator
+from inference.catalog import Catalog, PackagedModels, packaged_validator
 from inference.settings import BatchesSettings
 from inference.store.batch_table import BatchTable
 from inference.store.payloads import Payloads
@@ -34,7 +34,7 @@ creation = Creation(
     table=RequestTable(clients.client("dynamodb"), settings.request_table, telemetry=telemetry),
     queues=_queue,
     catalog=Catalog(
-        settings.models, settings.default_model, packaged_models(Path(__file__).parent), packaged_validator
+        settings.models, settings.default_model, PackagedModels(Path(__file__).parent / "manifests"), packaged_validator
     ),
     payloads=Payloads(clients.bucket(settings.payload_bucket), link_seconds=0, max_upload_bytes=0),  # it gives no links
     queue=RequestQueue(clients.client("sqs"), settings.batch_queue_url),

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from inference.aws import clients
-from inference.catalog import Catalog, packaged_models, packaged_validator
+from inference.catalog import Catalog, PackagedModels, packaged_validator
 from inference.intake.intake import Intake
 from inference.service import Limits
 from inference.settings import IntakeSettings
@@ -31,7 +31,7 @@ intake = Intake(
     table=RequestTable(clients.client("dynamodb"), settings.request_table, telemetry=telemetry),
     queues=_queue,
     catalog=Catalog(
-        settings.models, settings.default_model, packaged_models(Path(__file__).parent), packaged_validator
+        settings.models, settings.default_model, PackagedModels(Path(__file__).parent / "manifests"), packaged_validator
     ),
     limits=Limits(settings.max_attempts, settings.request_deadline_seconds, settings.retention_seconds),
     payloads=Payloads(clients.bucket(settings.payload_bucket), link_seconds=0, max_upload_bytes=0),  # it gives no links

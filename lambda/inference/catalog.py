@@ -1,14 +1,14 @@
 """The models of this deployment, known from the package and the environment: no call at run time.
 
-`models.json` and the validators (one generated module per model folder, from its manifest's input schema) are in the
-zip; the environment maps model names to folders.
+The zip has of each model folder its manifest, as JSON in `manifests`, and in `validators` the module that was generated
+from its input schema. The environment maps model names to folders.
 """
 
 from __future__ import annotations
 
 import importlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,7 +51,7 @@ class Catalog:
     Args:
         models: model name -> source folder.
         default: the model of a request that names none.
-        packaged: source folder -> what the package knows of it, from `models.json`.
+        packaged: source folder -> what the package knows of it.
         validator: source folder -> its validator; imports the module when it is first needed.
     """
 
@@ -64,7 +64,9 @@ class Catalog:
     ) -> None:
         unpackaged = sorted({source for source in models.values() if source not in packaged})
         if unpackaged:
-            raise ConfigurationError(f"models.json does not have {', '.join(unpackaged)}: run `make package` again")
+            raise ConfigurationError(
+                f"The package has no manifest of {', '.join(unpackaged)}: run `make package` again"
+            )
         if default not in models:
             raise ConfigurationError(f"DEFAULT_MODEL is '{default}', which is not in MODELS")
         self._models = models
@@ -107,10 +109,35 @@ class Catalog:
         return source
 
 
-def packaged_models(folder: Path) -> Mapping[str, PackagedModel]:
-    """Source folder -> what the package knows of it, from the package's `models.json`."""
-    models = json.loads((folder / "models.json").read_text(encoding="utf-8"))
-    return {source: packaged_model(model["manifest"]) for source, model in models.items()}
+class PackagedModels(Mapping[str, PackagedModel]):
+    """Source folder -> what the package knows of it.
+
+    A manifest is read when it is first needed: a function that knows two hundred models starts as soon as one of one.
+
+    Args:
+        folder: of the manifests, `<source folder>.json` each.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        sources = sorted(path.stem for path in folder.iterdir())
+        self._models: dict[str, PackagedModel | None] = dict.fromkeys(sources)
+
+    def __getitem__(self, source: str) -> PackagedModel:
+        model = self._models[source]
+        if model is None:
+            manifest = json.loads((self._folder / f"{source}.json").read_bytes())
+            model = self._models[source] = packaged_model(manifest)
+        return model
+
+    def __contains__(self, source: object) -> bool:
+        return source in self._models
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._models)
+
+    def __len__(self) -> int:
+        return len(self._models)
 
 
 def packaged_model(manifest: Mapping[str, Any]) -> PackagedModel:

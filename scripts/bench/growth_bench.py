@@ -5,7 +5,6 @@ Plans and applies go to an emulator on this machine: their times say how they gr
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -92,11 +91,9 @@ def _api_with(models: int, api: Path) -> Path:
     """The api function's package, where it knows so many models: copies of the demo model."""
     folder = WORK / f"api-{models}"
     shutil.copytree(api, folder)
-    packaged = json.loads((api / "models.json").read_text(encoding="utf-8"))[MODEL]
-    (folder / "models.json").write_text(
-        json.dumps(dict.fromkeys(model_growth.names(models), packaged), indent=1), encoding="utf-8"
-    )
+    manifest = folder / "manifests" / f"{MODEL}.json"
     for name in model_growth.names(models):
+        shutil.copy(manifest, manifest.with_stem(name))
         for source in (api / "validators").glob(f"**/{MODEL}.*py*"):
             copy = folder / source.relative_to(api).with_name(source.name.replace(MODEL, name.replace("-", "_")))
             shutil.copy(source, copy)

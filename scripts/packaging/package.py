@@ -1,6 +1,6 @@
 """Build the zips for Lambda, reproducibly: the same sources and the same Python release give the same bytes.
 
-    build/packages/lambda.zip           lambda/ + models.json + validators/ (one module per model folder)
+    build/packages/lambda.zip           lambda/ + manifests/ + validators/ (a file of each model folder)
     build/packages/worker-<source>.zip  worker/ with that one model folder + inference/ + validators/
     build/packages/pool-<pool>.zip      the same with the model folders of all models of a pool
     build/packages/dispatcher.zip       worker/ + inference/ + validators/ and manifests of the models with a `backend`
@@ -180,9 +180,8 @@ def make_zips(
         CommandError: a manifest, an artifact, a schema or a source is wrong; it names the file and the key or line.
     """
     manifests = {source: read_manifest(folder) for source, folder in models.items()}
-    catalog = {source: {"version": m["version"], "manifest": m} for source, m in manifests.items()}
     api = files_under(root / "lambda", "")
-    api["models.json"] = (json.dumps(catalog, indent=1) + "\n").encode()
+    api |= {f"manifests/{source}.json": json.dumps(manifest).encode() for source, manifest in manifests.items()}
     api |= validators(models, manifests)
     paths = {name: out / _file_name(name) for name in workers}
     zips = {out / "lambda.zip": api} | {paths[source]: files for source, files in workers.items()}

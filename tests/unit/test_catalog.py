@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from inference.catalog import Catalog, PackagedModel, packaged_models
+from inference.catalog import Catalog, PackagedModel, PackagedModels
 from inference.errors import ConfigurationError, UnknownModel
 from tests.unit.samples import a_catalog, a_packaged_model, validate_text
 
@@ -59,10 +59,21 @@ def test_a_model_is_described_by_its_manifest(
         "memory_mb": 256,
         **files,
     }
-    (tmp_path / "models.json").write_text(json.dumps({"one": {"version": "1.2", "manifest": manifest}}))
+    (tmp_path / "one.json").write_text(json.dumps(manifest))
     schemas = ({"type": "object", **examples}, {"type": "object"})
     described = PackagedModel("1.2", "Adds one.", *schemas, example, 256, files.get("input_files", {}))
-    assert packaged_models(tmp_path) == {"one": described}
+    assert PackagedModels(tmp_path) == {"one": described}
+
+
+def test_a_manifest_is_read_when_its_model_is_first_asked(tmp_path: Path) -> None:
+    manifest = {"version": "1", "description": "", "input_schema": {}, "output_schema": {}, "memory_mb": 512}
+    (tmp_path / "one.json").write_text(json.dumps(manifest))
+    (tmp_path / "two.json").write_text("never read")
+    packaged = PackagedModels(tmp_path)
+    catalog = Catalog({"a": "one", "b": "two"}, "a", packaged, lambda _: validate_text)
+    assert (catalog.entry("a").version, list(packaged)) == ("1", ["one", "two"])
+    (tmp_path / "one.json").unlink()
+    assert catalog.packaged("a").version == "1", "it is read once"
 
 
 def test_the_description_of_an_unknown_model() -> None:

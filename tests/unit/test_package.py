@@ -97,15 +97,14 @@ def test_lambda_zip_has_the_functions_the_catalog_and_the_validators(root: Path,
         "api.py",
         "inference/__init__.py",
         "inference/requests.py",
-        "models.json",
+        "manifests/sentiment.json",
         "validators/__init__.py",
         "validators/_errors.py",
         "validators/sentiment.py",
     ]
     with zipfile.ZipFile(packages.lambda_zip) as archive:
-        catalog = json.loads(archive.read("models.json"))
-    assert catalog["sentiment"]["version"] == "1.0.0"
-    assert catalog["sentiment"]["manifest"]["input_schema"] == SCHEMA
+        manifest = json.loads(archive.read("manifests/sentiment.json"))
+    assert (manifest["version"], manifest["input_schema"]) == ("1.0.0", SCHEMA)
 
 
 def test_worker_zip_has_its_own_model_and_chosen_artifact_only_and_no_tests_caches_or_docs(
