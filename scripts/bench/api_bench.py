@@ -55,7 +55,7 @@ def measure(plan: Plan, packages: Packages, fake_aws: FakeAws, say: Say) -> dict
 def api_environment(fake_aws: FakeAws) -> dict[str, str]:
     """The settings of the api function, as Terraform gives them."""
     return (
-        fake_aws.environment
+        fake_aws.lambda_environment
         | stack_defaults.api_environment()
         | {
             "REQUEST_TABLE": "bench-requests",

@@ -86,7 +86,7 @@ class Handler:
 def worker_environment(fake_aws: FakeAws, model: str = MODEL) -> dict[str, str]:
     """The settings of the real worker of a model, as Terraform gives them."""
     return (
-        fake_aws.environment
+        fake_aws.lambda_environment
         | stack_defaults.worker_environment()
         | {
             "REQUEST_TABLE": "bench-requests",

@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import signal
 import ssl
 import subprocess
@@ -25,6 +26,7 @@ from scripts.console import ROOT, CommandError
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 STOP_SECONDS = 10.0
 MB = 1024 * 1024
+_AMAZON_ROOT = re.compile(rb'(# Label: "Amazon Root CA 1"\n(?:#.*\n)*)-----BEGIN[^#]+')
 _CPU_CLOCK_OF_PROCESS = 2  # CPUCLOCK_SCHED, see clock_getcpuclockid(3)
 
 
@@ -191,9 +193,11 @@ class FakeAws:
         with contextlib.ExitStack() as cleanup:
             command = ["python", "-m", "scripts.bench.fake_aws"]
             self._bundle: Path | None = None
+            self._libraries: Path | None = None
             if self._tls:
                 folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
                 certificate, self._bundle = _write_certificates(folder)
+                self._libraries = _with_botocore(folder / "libraries", self._bundle)
                 command.append(str(certificate))
             process = JsonProcess(command, cores()[1], ROOT, clean_environment({}), pipes=True)
             process = cleanup.enter_context(process)
@@ -214,7 +218,7 @@ class FakeAws:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment variables that make an AWS client call this process."""
+        """The environment variables that make boto3 call this process."""
         trusted = {} if self._bundle is None else {"AWS_CA_BUNDLE": str(self._bundle)}
         return trusted | {
             "AWS_ENDPOINT_URL": self._url,
@@ -224,6 +228,15 @@ class FakeAws:
             "AWS_SECRET_ACCESS_KEY": "test",
             "AWS_EC2_METADATA_DISABLED": "true",
         }
+
+    @property
+    def lambda_environment(self) -> dict[str, str]:
+        """The same for functions with the lean client. Nothing names a CA bundle, as on AWS: they find the fake's CA
+        where they find Amazon's, in botocore's. boto3 would read that of `certifi`, which Lambda does not have."""
+        if self._libraries is None:
+            return self.environment
+        kept = {name: value for name, value in self.environment.items() if name != "AWS_CA_BUNDLE"}
+        return kept | {"PYTHONPATH": str(self._libraries)}
 
     def queue_url(self, name: str) -> str:
         """A queue of that name."""
@@ -265,14 +278,12 @@ class FakeAws:
 def _write_certificates(folder: Path) -> tuple[Path, Path]:
     """The fake's key with its certificates, and the CA bundle of its clients.
 
-    As with AWS: RSA, an intermediate CA, and a bundle as long as botocore's own, because reading it takes much of a
-    start's time for TLS.
+    As with AWS: RSA, an intermediate CA, and botocore's own bundle, because reading it takes much of a start's time for
+    TLS. The fake's CA has the place and the label of one of Amazon's.
 
     Raises:
-        CommandError: trustme is not installed.
+        CommandError: trustme is not installed, or botocore's bundle has another form.
     """
-    import botocore
-
     try:
         from trustme import CA, KeyType
     except ImportError:
@@ -281,9 +292,35 @@ def _write_certificates(folder: Path) -> tuple[Path, Path]:
     server = root.create_child_ca(KeyType.RSA).issue_cert(HOST, key_type=KeyType.RSA)
     certificate, bundle = folder / "server.pem", folder / "bundle.pem"
     server.private_key_and_cert_chain_pem.write_to_path(certificate)
-    trusted = Path(botocore.__file__).with_name("cacert.pem").read_bytes()
-    bundle.write_bytes(trusted + b"\n" + root.cert_pem.bytes())
+    bundle.write_bytes(with_root(_botocore().joinpath("cacert.pem").read_bytes(), root.cert_pem.bytes()))
     return certificate, bundle
+
+
+def with_root(bundle: bytes, root: bytes) -> bytes:
+    """The bundle with this certificate (PEM) in place of Amazon Root CA 1.
+
+    Raises:
+        CommandError: the bundle does not label that.
+    """
+    trusted, replaced = _AMAZON_ROOT.subn(lambda found: found[1] + root, bundle)
+    if replaced != 1:
+        raise CommandError(f"botocore's cacert.pem has {replaced} certificates labelled 'Amazon Root CA 1', not one")
+    return trusted
+
+
+def _with_botocore(folder: Path, bundle: Path) -> Path:
+    """A folder of libraries with the installed botocore, but for its CA bundle."""
+    copy = folder / "botocore"
+    copy.mkdir(parents=True)
+    for path in _botocore().iterdir():
+        (copy / path.name).symlink_to(bundle if path.name == "cacert.pem" else path)
+    return folder
+
+
+def _botocore() -> Path:
+    import botocore
+
+    return Path(botocore.__file__).parent
 
 
 def _pin(pid: int, core: int) -> None:

@@ -5,14 +5,10 @@ The same interface, errors and timeouts, by the library that boto3 uses (Lambda'
 
 from __future__ import annotations
 
-import ssl
 import time
-from functools import lru_cache
-from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
-import botocore
 import urllib3
 from botocore.exceptions import (
     ConnectionClosedError,
@@ -22,6 +18,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
     SSLError,
 )
+
+from inference.aws.trust import first_context
 
 
 class StaleConnectionError(ConnectionClosedError):  # type: ignore[misc]
@@ -53,8 +51,7 @@ class Host:
         self._read_timeout = read_timeout
         self._pool: urllib3.HTTPConnectionPool
         if scheme == "https":
-            bundle = ca_bundle or str(Path(botocore.__file__).with_name("cacert.pem"))
-            context = _tls_context(bundle)
+            context = first_context(name, ca_bundle)  # as the own wire: what is compared is the HTTP client
             self._pool = urllib3.HTTPSConnectionPool(name, port, maxsize=10, ssl_context=context)
         else:
             self._pool = urllib3.HTTPConnectionPool(name, port, maxsize=10)
@@ -90,9 +87,3 @@ class Host:
         except urllib3.exceptions.HTTPError as error:
             raise HTTPClientError(error=error) from error
         return Reply(reply.status, {name.lower(): value for name, value in reply.headers.items()}, reply.data)
-
-
-@lru_cache
-def _tls_context(bundle: str) -> ssl.SSLContext:
-    """One for all hosts, as in the own wire: reading the certificates takes 15 ms."""
-    return ssl.create_default_context(cafile=bundle)

@@ -100,18 +100,18 @@ def raw_receiver(serve: Callable[[socket.socket], None]) -> Iterator[int]:
 class Authority:
     """A certificate authority of a test, and certificates by it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, name: str = "tests") -> None:
         self._folder = folder
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "tests")])
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         certificate = self._builder(self._name, self._key, 1).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
-        self._pem = certificate.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        self.pem = certificate.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
     def client(self) -> ssl.SSLContext:
         """A client's context that trusts this authority alone."""
-        return ssl.create_default_context(cadata=self._pem.decode())
+        return ssl.create_default_context(cadata=self.pem.decode())
 
     def server(self, host: str, days: int = 1) -> ssl.SSLContext:
         """A server's context, with a certificate for a host. `days`: until it ends; it began two days ago."""
@@ -122,7 +122,7 @@ class Authority:
         except ValueError:
             names = x509.DNSName(host)
         certificate = self._builder(name, key, days).add_extension(x509.SubjectAlternativeName([names]), critical=False)
-        path = self._folder / f"{host}-{days}.pem"
+        path = self._folder / f"{self._name.rfc4514_string()}-{host}-{days}.pem"
         path.write_bytes(
             key.private_bytes(
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

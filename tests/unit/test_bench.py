@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import botocore
 import pytest
 
 from inference import transitions
+from inference.aws.trust import AMAZON_ROOTS, certificates_of
 from inference.http.messages import read_event
 from inference.requests import Message
 from inference.store.expressions import to_statement, to_update_item
@@ -17,7 +19,9 @@ from scripts.bench import cost, show, sync_bench, traffic
 from scripts.bench.functions import Function
 from scripts.bench.packages import artifacts
 from scripts.bench.plan import rotated
+from scripts.bench.processes import with_root
 from scripts.bench.stats import end_to_start, quantile, spread
+from scripts.console import CommandError
 from scripts.cost.prices import Item, Machine, Prices
 from scripts.cost.requests import ASSUMED_ACCESS_LOG_BYTES, ASSUMED_POLLS
 
@@ -152,6 +156,15 @@ def test_the_access_log_is_taken_for_as_long_as_it_is() -> None:
 
 
 # Rounds, traffic, packages, targets
+
+
+def test_the_fakes_authority_is_one_of_those_that_amazon_has_in_botocores_bundle() -> None:
+    bundle = Path(botocore.__file__).with_name("cacert.pem").read_bytes()
+    changed = with_root(bundle, b"-----BEGIN CERTIFICATE-----\nfake\n-----END CERTIFICATE-----\n")
+    assert "\nfake\n" in certificates_of(changed, AMAZON_ROOTS)
+    assert changed.count(b"-----BEGIN") == bundle.count(b"-----BEGIN")
+    with pytest.raises(CommandError, match="has 0 certificates"):
+        with_root(bundle.replace(b"Amazon", b"Another"), b"")
 
 
 def test_each_round_begins_with_another() -> None:

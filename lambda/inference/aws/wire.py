@@ -14,11 +14,8 @@ import socket
 import time
 import weakref
 from contextlib import suppress
-from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-import botocore
 from botocore.exceptions import (
     ConnectionClosedError,
     ConnectTimeoutError,
@@ -33,8 +30,7 @@ if TYPE_CHECKING:
 
 MAX_IDLE_SECONDS = 60
 """A connection that was idle for longer is not used again. While Lambda freezes a process, its connections can be
-closed
-unnoticed: a request on such a connection takes the whole read timeout, a new connection some milliseconds."""
+closed unnoticed: a request on such a connection takes the whole read timeout, a new connection some milliseconds."""
 
 MAX_LINE_BYTES = 65_536
 MAX_HEADERS = 100
@@ -82,7 +78,7 @@ class Host:
         scheme: `http` or `https`.
         name, port: where it is.
         connect_timeout, read_timeout: seconds; the read timeout is for each wait for data, as in boto3.
-        ca_bundle: file of the certificates to trust; by default botocore's.
+        ca_bundle: file of the certificates to trust; by default botocore's (see `trust`).
     """
 
     def __init__(
@@ -94,11 +90,18 @@ class Host:
         read_timeout: float,
         ca_bundle: str | None,
     ) -> None:
-        self._address = (name, port)
+        # As bytes: for text, Python imports what encodes names that are not ASCII.
+        self._address = (name.encode() if name.isascii() else name, port)
         self._url = f"{scheme}://{name}:{port}/"
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
-        self._tls = _tls_context(ca_bundle) if scheme == "https" else None
+        self._ca_bundle = ca_bundle
+        self._tls = None
+        if scheme == "https":
+            # Made with the client: Lambda gives a process more CPU while it starts.
+            from inference.aws.trust import first_context
+
+            self._tls = first_context(name, ca_bundle)
         self._idle: list[_Connection] = []
         weakref.finalize(self, _close_all, self._idle).atexit = False
 
@@ -155,13 +158,14 @@ class Host:
         return None
 
     def _connect(self, end: float) -> _Connection:
+        tls = self._tls
         try:
             sock = self._open(end)
             try:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                if self._tls is not None:
+                if tls is not None:
                     sock.settimeout(_bounded(self._connect_timeout, end))
-                    sock = self._tls.wrap_socket(sock, server_hostname=self._address[0])
+                    sock = tls.wrap_socket(sock, server_hostname=self._address[0])
                 return _Connection(sock)
             except BaseException:
                 sock.close()
@@ -169,8 +173,21 @@ class Host:
         except TimeoutError as error:
             raise ConnectTimeoutError(endpoint_url=self._url, error=error) from error
         except OSError as error:
-            kind = SSLError if self._tls is not None and _is_tls_error(error) else EndpointConnectionError
-            raise kind(endpoint_url=self._url, error=error) from error
+            if tls is None or not _is_tls_error(error):
+                raise EndpointConnectionError(endpoint_url=self._url, error=error) from error
+            more = self._trust_after(error)
+            if more in (None, tls):
+                raise SSLError(endpoint_url=self._url, error=error) from error
+            self._tls = more
+            return self._connect(end)
+
+    def _trust_after(self, error: OSError) -> ssl.SSLContext | None:
+        """The whole bundle's context, if the server's certificate was not verified; None for other errors of TLS."""
+        import ssl
+
+        from inference.aws.trust import whole_context
+
+        return whole_context(self._ca_bundle) if isinstance(error, ssl.SSLCertVerificationError) else None
 
     def _open(self, end: float) -> socket.socket:
         """A connection to the first of the host's addresses that accepts one, within the timeout and the time left."""
@@ -259,16 +276,6 @@ def _read_exactly(file: BinaryIO, size: int) -> bytes:
     if len(data) != size:
         raise EOFError(f"the connection was closed after {len(data)} of {size} bytes")
     return data
-
-
-@lru_cache
-def _tls_context(ca_bundle: str | None) -> ssl.SSLContext:
-    """Made once for all hosts, with the first client: reading the certificates takes 15 ms, and Lambda gives a process
-    more CPU while it starts."""
-    import ssl
-
-    packaged = Path(botocore.__file__).with_name("cacert.pem")  # some distributions remove it and use the system's
-    return ssl.create_default_context(cafile=ca_bundle or (str(packaged) if packaged.exists() else None))
 
 
 def _is_tls_error(error: OSError) -> bool:

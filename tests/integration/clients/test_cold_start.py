@@ -34,6 +34,7 @@ LEFT_OUT = frozenset(
             "dateutil",
         ),
         *("urllib3", "http.client", "email", "ssl", "asyncio", "xml", "importlib.metadata", "unittest"),
+        *("encodings.idna", "stringprep"),
     }
 )
 
