@@ -31,7 +31,7 @@ def _queues(model: str) -> tuple[RequestQueue, ...]:
     )
 
 
-table = RequestTable(clients.client("dynamodb"), settings.request_table)
+table = RequestTable(clients.client("dynamodb"), settings.request_table, batch=1)  # it writes little
 sweeper = Sweeper(
     table,
     settings.models,

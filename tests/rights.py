@@ -110,7 +110,7 @@ def rights(
         ],
         "sweeper": [
             ({"sqs:GetQueueAttributes"}, {queues + name for name in (*workers, "dlq")}),
-            ({"dynamodb:GetItem", "dynamodb:UpdateItem"}, {table}),
+            ({"dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"}, {table}),
             ({"dynamodb:Query"}, {table + "/index/open"}),
         ],
     }
@@ -119,7 +119,6 @@ def rights(
     if secret:
         service = secret.split(":")[2]
         read = {"ssm": "ssm:GetParameter"}.get(service, "secretsmanager:GetSecretValue")
-        roles["sweeper"][1][0].add("dynamodb:BatchGetItem")
         roles["sweeper"][-1] = ({"dynamodb:Query"}, {table + "/index/open", table + "/index/webhooks"})
         roles["sweeper"].append(({"sqs:SendMessage"}, {queues + "webhooks"}))
         roles["relay"] = [

@@ -254,6 +254,22 @@ class Message(NamedTuple):
         return cls(**{name: fields[name] for name in _MESSAGE_FIELDS}, **optional)
 
 
+CREATED_LATE_MS = 20_000
+"""A record that is written so long after the time in its `submitted_at` is followed from the start: the sweep may have
+passed that time. Shorter than any `sweeper.grace_seconds`, by what an index may be late."""
+
+
+def open_shard(record: Record) -> str:
+    """The partition of a new record in the index `open`."""
+    late = record.resubmitted_at is not None and record.resubmitted_at > record.submitted_at + CREATED_LATE_MS
+    return followed_shard(record.request_id) if late else record.request_id[0]
+
+
+def followed_shard(request_id: str) -> str:
+    """The partition of the requests that every sweep looks at."""
+    return f"{request_id[0]}-followed"
+
+
 def new_request_id() -> str:
     """A random id (UUID 4): nobody can guess another caller's."""
     return _uuid(os.urandom(16), 4)

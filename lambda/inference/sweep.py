@@ -1,5 +1,16 @@
 """The sweep: ends requests that are neither in a queue nor leased, so that no client polls without end.
 
+It passes each request once, when the grace time since its submit is over, in the order of the submits: nearly all are
+final then, and cost a read. How far it has come is kept for each shard of the index. What is not final is followed
+from then on: each sweep looks at it, until it is final.
+
+    index   submitted -----------------------------> now        followed: r7, r9
+            |  passed         | swept_until | grace |
+            deleted by TTL    `-- this sweep passes these: final? nothing; not final? followed
+
+A sweep that dies may not have kept how far it has come: the next one passes the same requests again, and following one
+twice changes nothing. What is followed ends
+
     past its deadline, not leased                        -> expired
     no activity for the grace time, not leased, and its
     model is not deployed any more                       -> failed (model_removed)
@@ -12,15 +23,19 @@ first check marks the request as possibly lost, and a later one ends it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from functools import cache
+from collections.abc import Callable, Collection, Iterable, Iterator
+from functools import cache, partial
+from itertools import islice
+from typing import TypeVar
 
 from inference import transitions
 from inference.errors import QueueMissing, Unavailable
 from inference.requests import FINAL, ErrorCode, Failure, Record, Status
 from inference.store.request_queue import RequestQueue
-from inference.store.request_table import SHARDS, Applied, RequestTable
+from inference.store.request_table import GET_KEYS, SHARDS, Applied, RequestTable
 from inference.telemetry import Telemetry
+
+Item = TypeVar("Item")
 
 SETTLE_MS = 60_000
 """SQS's counts are right after this time: two checks that are further apart can't both miss a message."""
@@ -65,51 +80,97 @@ class Sweeper:
         self._telemetry = telemetry
 
     def sweep(self, clock: Callable[[], int], time_left: Callable[[], bool]) -> dict[str, int]:
-        """Sweep until done or out of time (the next sweep continues). Returns the number of requests seen, ended by
-        each outcome, and newly marked as possibly lost.
+        """Sweep until done or out of time (the next sweep continues). Returns the number of requests passed, seen since
+        they are not final, ended by each outcome, and newly marked as possibly lost.
 
         Args:
             clock: gives the time in epoch milliseconds, which changes during a sweep.
 
         Raises:
-            Unavailable: the index could not be read.
+            Unavailable: the index or the records could not be read, or a request could not be followed.
         """
-        ended = {"expired": 0, "lost": 0, "model_removed": 0, "possibly_lost": 0, "seen": 0}
-        queues_empty = cache(self._queues_empty)
+        ended = {"expired": 0, "lost": 0, "model_removed": 0, "possibly_lost": 0, "seen": 0, "passed": 0}
+        look = partial(self._look, clock, cache(self._queues_empty), ended)
         started = clock()
-        for request_id in self._table.open_request_ids(started - self._grace, first_shard=started % len(SHARDS)):
-            if not time_left():
+        swept = self._table.swept_until()
+        first = started % len(SHARDS)  # a sweep that may not reach the end starts elsewhere each time
+        for shard in SHARDS[first:] + SHARDS[:first]:
+            before = started - self._grace
+            if not self._pass(shard, swept.get(shard, 0), before, time_left, ended) or not self._look_again(
+                shard, time_left, look
+            ):
                 self._telemetry.warning("sweep_incomplete", **ended)
                 break
-            ended["seen"] += 1
-            record = self._table.get(request_id, consistent=True)
-            now = clock()
-            if record is None or record.status in FINAL or _leased(record, now):
-                continue
-            if record.expires_at <= now:
-                update, outcome = transitions.expire(request_id, now), "expired"
-            elif record.model not in self._models:
-                # Not before the grace time: the api function may know a new model before this function does.
-                if not self._is_inactive(record, now):
-                    continue
-                update, outcome = transitions.fail_lost(record, model_removed(record.model), now), "model_removed"
-            elif not self._may_be_lost(record, now) or not queues_empty(record.model):
-                continue
-            elif self._is_possibly_lost(record):
-                update, outcome = transitions.fail_lost(record, LOST, now), "lost"
-            else:
-                # The time of the queue check, or later: the next check comes SETTLE_MS after it.
-                update, outcome = transitions.mark_possibly_lost(record, clock()), "possibly_lost"
-            if isinstance(self._table.apply([update])[0], Applied):
-                ended[outcome] += 1
-                if outcome == "possibly_lost":
-                    continue
-                self._telemetry.error("request_ended_by_sweeper", request_id=request_id, outcome=outcome)
-                if outcome == "expired":
-                    self._telemetry.count_outcome(record.model, Status.EXPIRED)
-                else:
-                    self._telemetry.count_outcome(record.model, Status.FAILED, outcome)
         return ended
+
+    def _pass(self, shard: str, after: int, before: int, time_left: Callable[[], bool], ended: dict[str, int]) -> bool:
+        """Follow what was submitted between two times and is not final. Returns whether the time was enough."""
+        until = after
+        for entries in _chunks(self._table.submitted(shard, after, before)):
+            if not time_left():
+                # More requests may have the time of the last one.
+                self._keep(shard, after, until - 1)
+                return False
+            records = self._table.get_many([request_id for request_id, _ in entries])
+            unfinished = [transitions.follow(record.request_id) for record in records if record.status not in FINAL]
+            for written in self._table.apply(unfinished):
+                if isinstance(written, Unavailable):
+                    raise written
+            ended["passed"] += len(entries)
+            until = entries[-1][1]
+        self._keep(shard, after, until)
+        return True
+
+    def _keep(self, shard: str, after: int, until: int) -> None:
+        if until > after:
+            self._table.save_swept_until(shard, until)
+
+    def _look_again(self, shard: str, time_left: Callable[[], bool], look: Callable[[Record], None]) -> bool:
+        """Look at what is followed; what is final is followed no more. Returns whether the time was enough."""
+        for request_ids in _chunks(self._table.followed(shard)):
+            final = []
+            for record in self._table.get_many(request_ids, consistent=True):
+                if record.status in FINAL:
+                    final.append(transitions.unfollow(record.request_id))
+                elif time_left():
+                    look(record)
+                else:
+                    return False
+            self._table.apply(final)  # the next sweep repeats what fails
+        return True
+
+    def _look(
+        self, clock: Callable[[], int], queues_empty: Callable[[str], bool], ended: dict[str, int], record: Record
+    ) -> None:
+        """End a request that nobody else will end."""
+        ended["seen"] += 1
+        now = clock()
+        if _leased(record, now):
+            return
+        if record.expires_at <= now:
+            update, outcome = transitions.expire(record.request_id, now), "expired"
+        elif record.model not in self._models:
+            # Not before the grace time: the api function may know a new model before this function does.
+            if not self._is_inactive(record, now):
+                return
+            update, outcome = transitions.fail_lost(record, model_removed(record.model), now), "model_removed"
+        elif not self._may_be_lost(record, now) or not queues_empty(record.model):
+            return
+        elif self._is_possibly_lost(record):
+            update, outcome = transitions.fail_lost(record, LOST, now), "lost"
+        else:
+            # The time of the queue check, or later: the next check comes SETTLE_MS after it.
+            update, outcome = transitions.mark_possibly_lost(record, clock()), "possibly_lost"
+        if not isinstance(self._table.apply([update])[0], Applied):
+            return
+        ended[outcome] += 1
+        if outcome == "possibly_lost":
+            return
+        self._telemetry.error("request_ended_by_sweeper", request_id=record.request_id, outcome=outcome)
+        if outcome == "expired":
+            self._telemetry.count_outcome(record.model, Status.EXPIRED)
+        else:
+            self._telemetry.count_outcome(record.model, Status.FAILED, outcome)
 
     def _may_be_lost(self, record: Record, now: int) -> bool:
         """There was no activity for the grace time, and the first check, if there was one, is long enough ago."""
@@ -132,6 +193,13 @@ class Sweeper:
         except Unavailable as error:
             self._telemetry.error("queue_counts_unavailable", error, model=model)
             return False
+
+
+def _chunks(found: Iterable[Item]) -> Iterator[list[Item]]:
+    """As many as are read together."""
+    left = iter(found)
+    while chunk := list(islice(left, GET_KEYS)):
+        yield chunk
 
 
 def _leased(record: Record, now: int) -> bool:

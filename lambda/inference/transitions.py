@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from inference.conditions import And, Attribute, Condition, Eq, Ge, Gt, Le, Lt, Missing, Or, Param, Value
-from inference.requests import FINAL, OPEN, Failure, Record, Status, WebhookState
+from inference.requests import FINAL, OPEN, Failure, Record, Status, WebhookState, followed_shard
 from inference.webhooks.retries import MAX_DELIVERIES, MESSAGE_GRACE_MS
 
 ANY = frozenset(Status)
@@ -147,7 +147,6 @@ _OF_A_RUN = ("next_look_at", "run_failure", "run_id", "run_uncertain")
 OPEN_ONLY = (
     "lease_until",
     "next_look_at",
-    "open_shard",
     "progress",
     "run_alone",
     "run_failure",
@@ -155,6 +154,9 @@ OPEN_ONLY = (
     "submit_id",
 )
 """Attributes of requests that are not final. By `run_id`, a run is stopped whose request was cancelled."""
+_ENDED_BY_SWEEP = (*OPEN_ONLY, "open_shard")
+"""Other outcomes leave `open_shard`, and with it the entry in the index: its removal would be one more write of each
+request. The sweep passes an entry once (`sweep.py`); DynamoDB's TTL deletes it with the record, without charge."""
 _RELEASED = ("lease_until", "progress", *_OF_A_RUN)
 
 REPORT_PROGRESS = Transition(RUNNING, None, only_if=HELD, sets=bound("progress"))
@@ -188,7 +190,9 @@ _SAME_SUBMIT = Eq("submit_id", Param("submit_id"))
 
 CANCEL = Transition(OPEN, Status.CANCELLED, sets=_ENDED, removes=(*OPEN_ONLY, "error"))
 CANCEL_PENDING = Transition(PENDING, Status.CANCELLED, sets=_ENDED, removes=(*OPEN_ONLY, "error"))
-EXPIRE = Transition(OPEN, Status.EXPIRED, only_if=(Le("expires_at", NOW), _NOT_LEASED), sets=_ENDED, removes=OPEN_ONLY)
+EXPIRE = Transition(
+    OPEN, Status.EXPIRED, only_if=(Le("expires_at", NOW), _NOT_LEASED), sets=_ENDED, removes=_ENDED_BY_SWEEP
+)
 FAIL_UNLEASED = Transition(OPEN, Status.FAILED, only_if=(_NOT_LEASED,), sets=_WITH_ERROR, removes=OPEN_ONLY)
 FAIL_UNLEASED_KEEPING_INPUT = Transition(
     OPEN, Status.FAILED, only_if=(_NOT_LEASED,), sets=_WITH_INPUT, removes=OPEN_ONLY
@@ -196,15 +200,17 @@ FAIL_UNLEASED_KEEPING_INPUT = Transition(
 MARK_POSSIBLY_LOST = Transition(OPEN, None, only_if=(*_UNCHANGED, Missing("submit_id")), sets={"possibly_lost_at": NOW})
 MARK_POSSIBLY_LOST_KEYED = Transition(OPEN, None, only_if=(*_UNCHANGED, _SAME_SUBMIT), sets={"possibly_lost_at": NOW})
 FAIL_LOST = Transition(
-    OPEN, Status.FAILED, only_if=(*_UNCHANGED, Missing("submit_id")), sets=_WITH_ERROR, removes=OPEN_ONLY
+    OPEN, Status.FAILED, only_if=(*_UNCHANGED, Missing("submit_id")), sets=_WITH_ERROR, removes=_ENDED_BY_SWEEP
 )
 FAIL_LOST_KEYED = Transition(
     OPEN,
     Status.FAILED,
     only_if=(*_UNCHANGED, _SAME_SUBMIT),
     sets=_WITH_ERROR,
-    removes=tuple(name for name in OPEN_ONLY if name != "submit_id"),  # says that the submit was not confirmed
+    removes=tuple(name for name in _ENDED_BY_SWEEP if name != "submit_id"),  # says that the submit was not confirmed
 )
+FOLLOW = Transition(OPEN, None, sets=bound("open_shard"))
+UNFOLLOW = Transition(FINAL, None, removes=("open_shard",))
 
 # An operator's decisions on a failed request.
 
@@ -385,6 +391,16 @@ def fail_lost(record: Record, failure: Failure, now: int) -> Update:
     return Update(transition, record.request_id, {**_seen(record), "error": failure.to_json(), "now": now})
 
 
+def follow(request_id: str) -> Update:
+    """Have a request that is not final looked at by every sweep."""
+    return Update(FOLLOW, request_id, {"open_shard": followed_shard(request_id)})
+
+
+def unfollow(request_id: str) -> Update:
+    """Take a final request that was followed out of the index."""
+    return Update(UNFOLLOW, request_id, {})
+
+
 def _seen(record: Record) -> Mapping[str, Value]:
     values: dict[str, Value] = {"attempts": record.attempts, "expires_at": record.expires_at}
     return values if record.submit_id is None else {**values, "submit_id": record.submit_id}
@@ -398,7 +414,7 @@ def replay(record: Record, now: int, *, expires_at: int, delete_at: int, attempt
         "expires_at": expires_at,
         "delete_at": delete_at,
         "attempt_limit": record.attempts + attempts,
-        "open_shard": record.request_id[0],
+        "open_shard": followed_shard(record.request_id),  # the sweep has passed the time of its submit
         "now": now,
     }
     if record.webhook_attempts is None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from scripts.cost.prices import DAYS_PER_MONTH, Line, Prices
-from scripts.cost.requests import MILLION, Work, request_lines
+from scripts.cost.requests import MILLION, Work, request_lines, waiting_request_lines
 
 MEMORY_SIZES = (512, 1024, 1769, 3008, 5120, 10_240)
 
@@ -19,9 +19,13 @@ _ASSIGNED = re.compile(r'SET "(\w+)" = \?')
 _UPDATED = re.compile(r"(#?\w+) = (:\w+)")
 
 
-def per_million(prices: Prices, work: Work, memory_mb: int) -> dict[str, float]:
-    """Dollars per million requests, by component, with a worker of this memory size, without the free tier."""
-    return prices.bill(request_lines(work, memory_mb))
+def per_million(prices: Prices, work: Work, memory_mb: int, waits: bool = False) -> dict[str, float]:
+    """Dollars per million requests, by component, with a worker of this memory size, without the free tier.
+
+    Args:
+        waits: the submit waits for the outcome, in place of status queries.
+    """
+    return prices.bill((waiting_request_lines if waits else request_lines)(work, memory_mb))
 
 
 def start_cost(prices: Prices, init_ms: float, memory_mb: int) -> float:

@@ -18,6 +18,8 @@ from scripts.cost.prices import DAYS_PER_MONTH, Prices
 from scripts.cost.requests import Call, Work
 
 FULL_BATCH = 10
+FULL = f"this, batches of {FULL_BATCH}"
+WAITING = f"{FULL}, a submit that waits"
 REFERENCE_WRITES = 2  # submit, outcome
 MAPPINGS = 2  # of the model's queue, and of the stack's dead-letter queue
 REFERENCE_MAPPINGS = 1
@@ -37,7 +39,8 @@ def measure(results: Mapping[str, Any]) -> dict[str, Any]:
     prices = price_file.load()
     default = results["worker"]["default_runtime"]
     systems = {
-        f"this, batches of {FULL_BATCH}": (default, _work(results, default, FULL_BATCH, "api")),
+        FULL: (default, _work(results, default, FULL_BATCH, "api")),
+        WAITING: (default, _work(results, default, FULL_BATCH, "api")),
         "this, every message alone": (default, _work(results, default, 1, "api")),
     }
     if any(line["name"] == "reference" for line in results["worker"]["contestants"]):
@@ -45,7 +48,8 @@ def measure(results: Mapping[str, Any]) -> dict[str, Any]:
     lines = {}
     for name, (contestant, work) in systems.items():
         start = _find(results["cold"], contestant)
-        bills = {memory: cost.per_million(prices, work, memory) for memory in cost.MEMORY_SIZES}
+        waits = name == WAITING
+        bills = {memory: cost.per_million(prices, work, memory, waits) for memory in cost.MEMORY_SIZES}
         mappings = REFERENCE_MAPPINGS if contestant == "reference" else MAPPINGS
         lines[name] = {
             "work": asdict(work),
@@ -55,6 +59,7 @@ def measure(results: Mapping[str, Any]) -> dict[str, Any]:
                     **bill,
                     "total": sum(bill.values()),
                     "billed_ms": work.worker_ms(memory),
+                    "waited_seconds": requests.waited_seconds(work, memory) if waits else 0,
                     "one_start": cost.start_cost(prices, start["init_ms"]["median"], memory),
                     "fits": start["peak_memory_mb"]["median"] * MARGIN <= memory,
                 }
@@ -66,6 +71,7 @@ def measure(results: Mapping[str, Any]) -> dict[str, Any]:
         "assumptions": {
             "call_ms": requests.ASSUMED_CALL_MS,
             "polls": requests.ASSUMED_POLLS,
+            "handover_ms": requests.ASSUMED_HANDOVER_MS,
             "platform_log_bytes": requests.ASSUMED_PLATFORM_LOG_BYTES,
             "timestamp_bytes": requests.ASSUMED_TIMESTAMP_BYTES,
             "reference_access_log_bytes": cost.ASSUMED_REFERENCE_ACCESS_LOG_BYTES,

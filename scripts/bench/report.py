@@ -18,7 +18,16 @@ AGREEMENT = {
     "mean_cosine": "mean cosine",
     "same_neighbour": "same nearest neighbour",
 }
-ITEMS_WITHOUT_WORKER = ("api function", "HTTP API", "SQS", "DynamoDB writes", "DynamoDB reads", "logs")
+ITEMS_WITHOUT_WORKER = (
+    "api function",
+    "HTTP API",
+    "SQS",
+    "DynamoDB writes",
+    "DynamoDB reads",
+    "waiting calls",
+    "sweeper",
+    "logs",
+)
 
 
 def show(results: Results, parts: Sequence[str], console: Console) -> None:
@@ -239,12 +248,13 @@ def _cost(part: Results) -> Iterable[Table]:
     names = list(systems)
     title = (
         f"dollars per million requests, {prices['region']}, {prices['date']}, without the free tier\n"
-        f"assumed: {assumed['call_ms']:g} ms per AWS call, {assumed['polls']} status queries; struck out: does not fit"
+        f"assumed: {assumed['call_ms']:g} ms per AWS call, {assumed['polls']} status queries, or none and a wait of"
+        f" {assumed['handover_ms']:g} ms and the worker's time; struck out: does not fit"
     )
     table = _table(title, "", *names)
     bills = {name: next(iter(system["per_million"].values())) for name, system in systems.items()}
     for item in ITEMS_WITHOUT_WORKER:
-        table.add_row(item, *(f"{bills[name][item]:.2f}" for name in names))
+        table.add_row(item, *(f"{bills[name].get(item, 0):.2f}" for name in names))
     table.add_section()
     for memory in systems[names[0]]["per_million"]:
         cells = []

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scripts.bench.cost_bench import FULL, WAITING
+
 REFERENCE = "reference"
 QUICKEST = "onnx"
 BATCH = 10
+COST_MEMORY_MB = 512
 GROWTH = 0.10
 PEERS = ("Celery + Redis", "Mosec", "LitServe", "BentoML")
 Line = Mapping[str, Any]
@@ -53,6 +56,10 @@ def _targets(results: Mapping[str, Any]) -> Iterator[Target]:
     ours = _line(worker, runtime, BATCH)
     calls = None if ours is None else ours["calls_per_request"]
     yield Target(f"worker, batch {BATCH}: AWS calls per request", 0.4, calls)
+    systems = results.get("cost", {}).get("systems", {})
+    for name, limit in ((FULL, 0.97), (WAITING, 0.80)):
+        ratio = _ratio(systems.get(name), systems.get(REFERENCE), _dollars)
+        yield Target(f"{name}: dollars a million at {COST_MEMORY_MB} MB / reference's", limit, ratio)
     growth = worker.get("growth")
     many = f"{growth['windows'][-1]['requests']:,}" if growth else "very many"
     for what, key in (("CPU per request", "cpu_end_to_start"), ("memory", "memory_end_to_start")):
@@ -113,6 +120,10 @@ def _line(part: Mapping[str, Any], name: str, batch: int | None = None) -> Line 
 
 def _median(key: str) -> Callable[[Line], float]:
     return lambda line: float(line[key]["median"])
+
+
+def _dollars(system: Line) -> float:
+    return float(system["per_million"][str(COST_MEMORY_MB)]["total"])
 
 
 def _warm(line: Line) -> float:

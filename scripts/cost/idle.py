@@ -12,8 +12,8 @@ LONG_POLL_SECONDS = 20
 
 ASSUMED_SWEEP_MS = 400
 
-ASSUMED_SWEEP_READS = 4
-"""A sweep that finds nothing: its duration, and a read unit half used for each shard of the index, with room."""
+ASSUMED_SWEEP_READS = 17
+"""A sweep that finds nothing: half a read unit for each of the 32 partitions of the index, and how far sweeps came."""
 
 
 def idle_polls(queues: int) -> list[Line]:

@@ -17,7 +17,7 @@ from scripts.cost.measured import Measured
 from scripts.cost.prices import DAYS_PER_MONTH, Prices
 from scripts.cost.requests import ASSUMED_POLLS, MILLION, status_lines
 
-WAITED_SECONDS = (1.0, 10.0)
+WAITED_SECONDS = (0.1, 1.0, 10.0)
 ITEMS = (10, 100)
 
 PER_DAY = (0, 1_000, 10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)

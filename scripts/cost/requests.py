@@ -4,7 +4,8 @@
                a vCPU, so below that it takes longer in proportion; above it a single thread gains nothing.
     waiting    the bench's fake answers at once; AWS does not. Every call gets ASSUMED_CALL_MS on top, and Lambda
                bills it.
-    writes     one per KB of the record, and one per entry that appears in or disappears from the open index.
+    writes     one per KB of the record, and one for the entry in the index `open`, which stays until TTL deletes it.
+    sweep      reads each record once, when it is nearly always final.
 
 Assumptions are named ASSUMED_.
 """
@@ -26,8 +27,19 @@ WRITE_UNIT_BYTES = 1024
 READ_UNIT_BYTES = 4096
 GB = 1024**3
 
-INDEX_WRITES = 2
-"""The entry appears with the record and disappears with its outcome."""
+INDEX_WRITES = 1
+"""The entry appears with the record. What TTL deletes is free."""
+
+INDEX_ENTRY_BYTES = 180
+"""Of such an entry: 100 bytes that DynamoDB adds; id, shard and time, with their names."""
+
+ASSUMED_PASS_MS = 40.0
+PASS_RECORDS = 100
+PASS_MEMORY_MB = 256
+"""A sweep passes so many records in so long: a read of the index's page, one of the records."""
+
+ASSUMED_HANDOVER_MS = 50.0
+"""From SQS's taking of a message to the start of a warm worker, whose mapping waits for it with a long poll."""
 
 LIST_WRITES = 1
 """The entry in the index of callers, where there is one. Nothing in it changes, and what TTL deletes is free."""
@@ -162,7 +174,15 @@ def worker_lines(
         Line("SQS", "sqs_requests", sends + moves + requests * work.worker_sqs_calls),
         Line("DynamoDB writes", "dynamodb_writes", requests * work.writes),
         Line("logs", "logs_gb", log_bytes / GB),
+        *pass_lines(requests, work.record_bytes),
     ]
+
+
+def pass_lines(requests: float, record_bytes: float) -> list[Line]:
+    """What the sweep uses for so many requests: each is passed once, by reads that are eventually consistent."""
+    reads = requests * (units(record_bytes, READ_UNIT_BYTES) + INDEX_ENTRY_BYTES / READ_UNIT_BYTES) / 2
+    invocation = function_lines("sweeper", requests / PASS_RECORDS, ASSUMED_PASS_MS, PASS_MEMORY_MB)
+    return [Line("sweeper", "dynamodb_strong_reads", reads), invocation[0]]
 
 
 def call_lines(work: Work, call: Call, times: float, architecture: str = "x86_64", warm: bool = False) -> list[Line]:
@@ -233,6 +253,24 @@ def request_lines(work: Work, memory_mb: int, *, requests: float = MILLION, poll
         *worker_lines(work, requests, memory_mb, work.worker_ms(memory_mb)),
         *call_lines(work, work.submit, requests),
         *status_lines(work, requests * polls),
+    ]
+
+
+def waited_seconds(work: Work, memory_mb: int) -> float:
+    """From a submit that waits to the read that finds its outcome, with a warm worker."""
+    over = (ASSUMED_HANDOVER_MS + work.worker_ms(memory_mb)) / 1000
+    waited = 0.0
+    while waited < over:
+        waited += min(max(waited / 10, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+    return waited
+
+
+def waiting_request_lines(work: Work, memory_mb: int, *, requests: float = MILLION) -> list[Line]:
+    """What so many requests use whose submit waits for the outcome, so that no status query is needed."""
+    return [
+        *worker_lines(work, requests, memory_mb, work.worker_ms(memory_mb)),
+        *call_lines(work, work.submit, requests),
+        *wait_lines(waited_seconds(work, memory_mb), requests, work.api_memory_mb),
     ]
 
 

@@ -15,6 +15,7 @@ from scripts.cost.prices import DAYS_PER_MONTH, SECONDS_PER_MONTH, Line
 from scripts.cost.requests import (
     FAIR_SENDS,
     GB,
+    INDEX_ENTRY_BYTES,
     LIST_ENTRY_BYTES,
     LIST_WRITES,
     batch_lines,
@@ -211,9 +212,10 @@ def _stored(
     records = measured.record_bytes * per_day * deployment.record_days / GB
     logs = sum(line.quantity for line in lines if line.item == "logs_gb") / DAYS_PER_MONTH * deployment.log_days
     entries = LIST_ENTRY_BYTES * per_day * deployment.record_days / GB if deployment.listed else 0
+    submits = INDEX_ENTRY_BYTES * per_day * deployment.record_days / GB
     uploads = traffic.large * traffic.large_bytes * per_day * deployment.payload_days / GB
     kept = [
-        Line("DynamoDB storage", "dynamodb_stored_gb_month", records),
+        Line("DynamoDB storage", "dynamodb_stored_gb_month", records + submits),
         Line("list of requests", "dynamodb_stored_gb_month", entries),
         Line("DynamoDB storage", "dynamodb_backup_gb_month", records if deployment.backups else 0),
         Line("S3", "s3_stored_gb_month", uploads),

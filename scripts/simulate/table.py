@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from inference.store.request_table import SHARDS
-from scripts.cost.requests import INDEX_WRITES, LIST_WRITES, RECORD_WRITES
+from scripts.cost.requests import LIST_WRITES, RECORD_WRITES
 from scripts.simulate.buckets import Bucket
 from scripts.simulate.limits import Limits
 
@@ -49,10 +49,10 @@ class Table:
         return _longest(parts)
 
     def work(self, now: float, shards: list[int]) -> float | None:
-        """Claim and finish the requests of a batch: seconds that the writes wait. None: they stay throttled."""
+        """Claim and finish the requests of a batch: seconds that the writes wait, none of an index. None: they stay
+        throttled."""
         self._look(now)
         parts = [self.records.reserve(now, (RECORD_WRITES - SUBMIT_WRITES) * len(shards), PATIENCE_SECONDS)]
-        parts += [self.shards[shard].reserve(now, INDEX_WRITES - 1, PATIENCE_SECONDS) for shard in shards]
         return _longest(parts)
 
     def _capacity(self) -> float:

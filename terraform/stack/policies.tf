@@ -69,7 +69,7 @@ data "aws_iam_policy_document" "dead_letters_logs" {
 
 data "aws_iam_policy_document" "sweeper_table" {
   statement {
-    actions   = concat(["dynamodb:GetItem", "dynamodb:UpdateItem"], var.webhooks == null ? [] : ["dynamodb:BatchGetItem"])
+    actions   = ["dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:UpdateItem"]
     resources = [local.table_arn]
   }
 

@@ -10,6 +10,7 @@ from typing import Any
 from inference.requests import Message, Record
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
+from inference.telemetry import now_ms
 from tests.e2e.deployment import Deployment
 from tests.e2e.waiting import eventually
 
@@ -61,6 +62,12 @@ class Control:
         record = self.table.get(request_id, consistent=True)
         assert record is not None, f"no record of {request_id}"
         return record
+
+    def open_ids(self) -> set[str]:
+        """The requests that are not final, as an operator sees them."""
+        records, complete = self.table.open_records(now_ms() + 60_000, 100_000)
+        assert complete
+        return {record.request_id for record in records}
 
     def message(self, request_id: str, value: Any) -> str:
         """The body of a copy of a request's message; `value` is its input."""

@@ -222,9 +222,7 @@ def _check_outcomes(
         if wrong:
             summary.wrong += 1
             summary.problems.append(f"wrong ({wrong}): {request.kind} {final}")
-    still_open = {request.request_id for request in accepted} & set(
-        control.table.open_request_ids(int(time.time() * 1000) + 60_000)
-    )
+    still_open = {request.request_id for request in accepted} & control.open_ids()
     summary.left_over = len(still_open) + (not control.queues_empty(MODEL))
 
 

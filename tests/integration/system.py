@@ -370,8 +370,8 @@ class System:
                     continue
 
     def records(self) -> dict[str, Any]:
-        """Every record of the table, by id."""
-        found = [self.table.get(item["request_id"]["S"]) for item in self._scan()]
+        """Every record of the table, by id; not the item of the sweep."""
+        found = [self.table.get(item["request_id"]["S"]) for item in self._scan() if "status" in item]
         return {record.request_id: record for record in found if record is not None}
 
     def _scan(self) -> list[dict[str, Any]]:

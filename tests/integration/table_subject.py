@@ -3,8 +3,8 @@
 from typing import Any
 
 from inference.aws import clients
-from inference.requests import OPEN, Record
-from inference.store.request_table import RequestTable, _to_item
+from inference.requests import Record
+from inference.store.request_table import RequestTable, _to_new_item
 from tests.integration.terraform_definition import create_table
 from tests.unit.table_contract import Subject
 
@@ -36,12 +36,7 @@ def table_subject(statements: int, name: str = NAME, strip: bool = False) -> Sub
     def put(*records: Record) -> None:
         items = []
         for record in records:
-            item = _to_item(record)
-            if record.status in OPEN:
-                item["open_shard"] = {"S": record.request_id[0]}
-            if record.webhook_due is not None:
-                item["webhook_shard"] = {"S": record.request_id[0]}
-            items.append({"PutRequest": {"Item": item}})
+            items.append({"PutRequest": {"Item": _to_new_item(record)}})
         for start in range(0, len(items), 25):
             answer = client.batch_write_item(RequestItems={name: items[start : start + 25]})
             assert not answer["UnprocessedItems"]

@@ -31,11 +31,11 @@ def test_an_undelivered_message_makes_its_request_failed(system: System) -> None
 def test_a_lost_message_makes_its_request_failed(system: System) -> None:
     request_id = system.predict(TEXT)["json"]["request_id"]
     system.settle("sentiment", system.receive("sentiment"), failed=[])
-    assert system.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "possibly_lost": 0, "seen": 0}
+    assert system.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "possibly_lost": 0, "seen": 0, "passed": 0}
     system.clock.advance(901)
-    assert system.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "possibly_lost": 1, "seen": 1}
+    assert system.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "possibly_lost": 1, "seen": 1, "passed": 1}
     system.clock.advance(60)
-    assert system.sweep() == {"expired": 0, "lost": 1, "model_removed": 0, "possibly_lost": 0, "seen": 1}
+    assert system.sweep() == {"expired": 0, "lost": 1, "model_removed": 0, "possibly_lost": 0, "seen": 1, "passed": 0}
     assert system.status(request_id)["json"]["error"]["code"] == "lost"
     assert system.sweep()["seen"] == 0
 
@@ -67,6 +67,6 @@ def test_a_keyed_submit_that_died_is_accepted_again_after_its_request_was_lost(
 def test_a_message_that_is_waiting_loses_nothing(system: System) -> None:
     request_id = system.predict(TEXT)["json"]["request_id"]
     system.clock.advance(901)
-    assert system.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "possibly_lost": 0, "seen": 1}
+    assert system.sweep() == {"expired": 0, "lost": 0, "model_removed": 0, "possibly_lost": 0, "seen": 1, "passed": 1}
     system.run_worker()
     assert system.status(request_id)["json"]["status"] == "succeeded"

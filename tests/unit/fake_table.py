@@ -10,7 +10,7 @@ from typing import Any
 
 from inference.conditions import Condition, Value
 from inference.errors import Unavailable
-from inference.requests import Record, Status
+from inference.requests import OPEN, Record, Status, open_shard
 from inference.store.caller_index import Position
 from inference.store.request_table import SHARDS, Applied, ConditionFailed, WriteResult
 from inference.transitions import Increment, Update, create_if, discard_if, erase_if
@@ -27,6 +27,8 @@ class FakeTable(Faulty):
         self.log: list[tuple[Update, Record, Record]] = []
         self.applying: Update | None = None
         self.not_yet_read: set[str] = set()  # what an eventually consistent read of many does not find
+        self.not_indexed: set[str] = set()  # whose entries come late into the index `open`
+        self.swept: dict[str, int] = {}
         self.caller_index = FakeCallerIndex(self)
         self.batches: Mapping[str, Mapping[str, Value]] = {}
         """The batches' records in the same table, by their keys: see `FakeBatchTable`."""
@@ -87,20 +89,60 @@ class FakeTable(Faulty):
     def find(self, request_id: str) -> Record | None:
         return self.get(request_id) or self.get(request_id, consistent=True)
 
-    def open_request_ids(self, submitted_before: int, first_shard: int = 0) -> Iterator[str]:
-        yield from self._ids_in("open_request_ids", "open_shard", "submitted_at", submitted_before, first_shard)
+    def submitted(self, shard: str, after: int, before: int) -> Iterator[tuple[str, int]]:
+        found = self._in_open_index("submitted", shard)
+        yield from ((request_id, at) for at, request_id in found if after < at < before)
+
+    def followed(self, shard: str) -> Iterator[str]:
+        yield from (request_id for _, request_id in self._in_open_index("followed", f"{shard}-followed"))
+
+    def _in_open_index(self, call: str, shard: str) -> list[tuple[int, str]]:
+        def read() -> list[tuple[int, str]]:
+            return sorted(
+                (int(item["submitted_at"]), request_id)
+                for request_id, item in self.items.items()
+                if item.get("open_shard") == shard and request_id not in self.not_indexed
+            )
+
+        if not read():
+            return []  # no step: a sweep asks for 32 partitions, of which a test has one or two
+        self.calls.append(call)
+        return self._step(call, read)
+
+    def swept_until(self) -> dict[str, int]:
+        self.calls.append("swept_until")
+        return self._step("swept_until", lambda: dict(self.swept))
+
+    def save_swept_until(self, shard: str, until: int) -> None:
+        self.calls.append("save_swept_until")
+
+        def save() -> None:
+            self.swept[shard] = max(until, self.swept.get(shard, until))
+
+        self._step("save_swept_until", save)
+
+    @property
+    def maybe_open(self) -> set[str]:
+        """What a sweep would find, now or when the grace time is over."""
+        return {
+            request_id
+            for request_id, item in self.items.items()
+            if "open_shard" in item
+            and (str(item["open_shard"]) not in SHARDS or int(item["submitted_at"]) > self.swept.get(request_id[0], 0))
+        }
 
     def due_webhook_keys(self, due_before: int, first_shard: int = 0) -> Iterator[str]:
-        yield from self._ids_in("due_webhook_keys", "webhook_shard", "webhook_due", due_before, first_shard)
-
-    def _ids_in(self, call: str, shard: str, key: str, before: int, first_shard: int) -> Iterator[str]:
-        self.calls.append(call)
+        self.calls.append("due_webhook_keys")
         found = [
-            ((SHARDS.index(str(item[shard])) - first_shard) % len(SHARDS), int(item[key]), request_id)
+            (
+                (SHARDS.index(str(item["webhook_shard"])) - first_shard) % len(SHARDS),
+                int(item["webhook_due"]),
+                request_id,
+            )
             for request_id, item in {**self.items, **self.batches}.items()
-            if shard in item and key in item and int(item[key]) < before
+            if "webhook_shard" in item and "webhook_due" in item and int(item["webhook_due"]) < due_before
         ]
-        yield from self._step(call, lambda: [request_id for _, _, request_id in sorted(found)])
+        yield from self._step("due_webhook_keys", lambda: [request_id for _, _, request_id in sorted(found)])
 
     def get_many(
         self, request_ids: Sequence[str], with_results: bool = False, consistent: bool = False
@@ -116,8 +158,9 @@ class FakeTable(Faulty):
         yield from [_record(i) for i in self.items.values() if i["status"] == Status.FAILED and "input" in i]
 
     def open_records(self, submitted_before: int, most: int) -> tuple[list[Record], bool]:
-        ids = list(self.open_request_ids(submitted_before))
-        return [_bare(self.record(request_id)) for request_id in ids[:most]], len(ids) <= most
+        found = [self.record(request_id) for request_id in sorted(self.maybe_open)]
+        found = [_bare(record) for record in found if record.status in OPEN and record.submitted_at < submitted_before]
+        return found[:most], len(found) <= most
 
     def failed_since(self, finished_after: int, pages: int) -> tuple[list[Record], bool]:
         records = map(_record, self.items.values() if pages else ())
@@ -191,8 +234,7 @@ _FIELDS = list(Record._fields)
 def item_of(record: Record) -> dict[str, Value]:
     item = {name: value for name in _FIELDS if (value := getattr(record, name)) not in (None, False) or value == 0}
     item = {name: plain(value) for name, value in item.items() if value is not False}
-    if record.status in (Status.PENDING, Status.RUNNING):
-        item["open_shard"] = record.request_id[0]
+    item["open_shard"] = open_shard(record)
     if record.webhook_due is not None:
         item["webhook_shard"] = record.request_id[0]
     return item

@@ -120,6 +120,8 @@ def updates_of(record: Record, now: int = NOW) -> dict[str, Update]:
         "mark_possibly_lost_keyed": transitions.mark_possibly_lost(keyed, now),
         "fail_lost": transitions.fail_lost(keyless, failure, now),
         "fail_lost_keyed": transitions.fail_lost(keyed, failure, now),
+        "follow": transitions.follow(name),
+        "unfollow": transitions.unfollow(name),
         "replay": transitions.replay(
             record._replace(webhook_attempts=None), now, expires_at=now * 2, delete_at=now, attempts=5
         ),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from inference import transitions
-from inference.requests import BATCH, FINAL, ErrorCode, Failure, Record, Status, WebhookState
+from inference.requests import BATCH, CREATED_LATE_MS, FINAL, ErrorCode, Failure, Record, Status, WebhookState
 from inference.store.request_table import Applied, ConditionFailed
 from tests.unit.fake_table import FakeTable
 from tests.unit.fakes import NOW
@@ -73,9 +73,9 @@ def _ids() -> Any:
 IDS = _ids()
 
 
-def fresh(**changes: Any) -> Record:
+def fresh(shard: str = "", **changes: Any) -> Record:
     """A pending record with an id that no test used before."""
-    return a_record(next(IDS), **changes)
+    return a_record(shard + next(IDS), **changes)
 
 
 def interesting_records() -> list[Record]:
@@ -130,7 +130,9 @@ class TableContract:
             subject.table.create_many(records)
         expected = [claimed if number == 7 else record for number, record in enumerate(records)]
         assert [subject.table.get(record.request_id, consistent=True) for record in records] == expected
-        assert records[59].request_id in list(subject.table.open_request_ids(NOW + 1))
+        assert (records[59].request_id, NOW) in list(
+            subject.table.submitted(records[59].request_id[0], NOW - 1, NOW + 1)
+        )
 
     def test_many_are_read_with_and_without_results(self, subject: Subject) -> None:
         records = [fresh(status=Status.SUCCEEDED, result="{}", input="{}") for _ in range(103)]
@@ -171,9 +173,8 @@ class TableContract:
         new = a_record()._replace(request_id=lost.request_id, submit_id="t")
         assert subject.table.create(new, lost) == (None if replaced else current)
         assert subject.table.get(lost.request_id, consistent=True) == (new if replaced else current)
-        assert (lost.request_id in list(subject.table.open_request_ids(NOW + 1))) == (
-            (new if replaced else current).status is Status.PENDING
-        )
+        entries = dict(subject.table.submitted(lost.request_id[0], 0, NOW + 1))
+        assert entries[lost.request_id] == (new if replaced else current).submitted_at
 
     @pytest.mark.parametrize(
         ("changes", "replaced"),
@@ -230,23 +231,57 @@ class TableContract:
     def test_discarding_what_was_never_written(self, subject: Subject) -> None:
         assert subject.table.discard(fresh())
 
-    def test_the_open_index_has_what_is_open_and_old_oldest_first(self, subject: Subject) -> None:
+    def test_what_is_followed_is_no_more_passed_until_it_is_final_and_left(self, subject: Subject) -> None:
+        first, second = fresh("5"), fresh("5", submitted_at=NOW - 1)
+        subject.put(first, second)
+        for record in (first, second):
+            assert isinstance(subject.table.apply([transitions.follow(record.request_id)])[0], Applied)
+        both = {first.request_id, second.request_id}
+        assert [request_id for request_id in subject.table.followed("5") if request_id in both] == [
+            second.request_id,
+            first.request_id,
+        ]
+        assert not both & dict(subject.table.submitted("5", 0, NOW + 1)).keys()
+        assert isinstance(subject.table.apply([transitions.unfollow(first.request_id)])[0], ConditionFailed)
+        subject.table.apply([transitions.cancel(first.request_id, NOW)])
+        assert isinstance(subject.table.apply([transitions.follow(first.request_id)])[0], ConditionFailed)
+        assert isinstance(subject.table.apply([transitions.unfollow(first.request_id)])[0], Applied)
+        assert [request_id for request_id in subject.table.followed("5") if request_id in both] == [second.request_id]
+
+    def test_a_record_that_is_written_long_after_its_submit_is_followed(self, subject: Subject) -> None:
+        soon = fresh("6", resubmitted_at=NOW + CREATED_LATE_MS)
+        late = fresh("6", resubmitted_at=NOW + CREATED_LATE_MS + 1)
+        assert subject.table.create(soon) is None
+        subject.table.create_many([late, fresh()])
+        assert late.request_id in set(subject.table.followed("6"))
+        found = dict(subject.table.submitted("6", 0, NOW + 1))
+        assert (soon.request_id in found, late.request_id in found) == (True, False)
+
+    def test_how_far_sweeps_have_come_never_goes_back(self, subject: Subject) -> None:
+        subject.table.save_swept_until("7", 500)
+        subject.table.save_swept_until("8", 400)
+        subject.table.save_swept_until("7", 300)
+        found = subject.table.swept_until()
+        assert (found["7"], found["8"]) == (500, 400)
+        subject.table.save_swept_until("7", 600)
+        assert subject.table.swept_until()["7"] == 600
+
+    def test_the_open_index_has_what_was_submitted_oldest_first(self, subject: Subject) -> None:
         ages = {"c-new": NOW, "c-2": NOW - 2, "c-1": NOW - 1, "0-5": NOW - 5, "f-3": NOW - 3, "c-9": NOW - 9}
         for request_id, submitted_at in ages.items():
             subject.table.create(a_record(request_id, submitted_at=submitted_at))
-        subject.table.apply([transitions.cancel("c-2", NOW)])
-        found = [request_id for request_id in subject.table.open_request_ids(NOW) if request_id in ages]
-        assert sorted(found) == ["0-5", "c-1", "c-9", "f-3"]
-        assert found.index("c-9") < found.index("c-1")
-        found = [request_id for request_id in subject.table.open_request_ids(NOW, 12) if request_id in ages]
-        assert found == ["c-9", "c-1", "f-3", "0-5"], "begins with shard 12, and goes around"
+        subject.table.apply([transitions.cancel("c-1", NOW)])
+        found = [entry for entry in subject.table.submitted("c", NOW - 9, NOW) if entry[0] in ages]
+        assert found == [("c-2", NOW - 2), ("c-1", NOW - 1)], "the final one too"
+        assert list(subject.table.submitted("c", NOW - 2, NOW - 1)) == []
+        assert list(subject.table.submitted("c", NOW, NOW - 5)) == []
+        assert [entry for entry in subject.table.submitted("0", 0, NOW) if entry[0] in ages] == [("0-5", NOW - 5)]
 
     def test_a_replayed_request_is_open_again(self, subject: Subject) -> None:
         record = fresh(status=Status.FAILED, finished_at=NOW, submitted_at=NOW - 9)
         subject.put(record)
-        assert record.request_id not in list(subject.table.open_request_ids(NOW))
         subject.table.apply([updates_of(record)["replay"]])
-        assert record.request_id in list(subject.table.open_request_ids(NOW))
+        assert record.request_id in set(subject.table.followed(record.request_id[0]))
 
     def test_the_webhook_index_has_what_is_due_and_old_oldest_first(self, subject: Subject) -> None:
         early = NOW - 20_000_000  # before what other tests put there

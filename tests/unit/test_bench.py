@@ -222,7 +222,7 @@ def _worker(cpu_ms: float) -> dict[str, Any]:
 
 def test_promises_are_kept_missed_or_not_measured() -> None:
     targets = {target.promise: target for target in show.targets({"worker": _worker(0.44)})}
-    assert len(targets) == 9 + 12  # of the encoder
+    assert len(targets) == 11 + 12  # of the encoder
     cpu = targets["worker, onnx, batch 10: CPU per request / reference worker's"]
     assert (cpu.value, cpu.passed) == (pytest.approx(0.44 / 3), True)
     assert targets["worker, batch 10: AWS calls per request"].passed is True

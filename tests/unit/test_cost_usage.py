@@ -44,8 +44,8 @@ def test_what_is_paid_for_while_nobody_calls() -> None:
     assert bill["image registry"] == pytest.approx(0.2)
     assert bill["VPC endpoints"] == pytest.approx(4 * 720 * 0.01)
     assert bill["alarms"] == pytest.approx(0.6)
-    # 1 M x 0.4 s x 1 GB = 400,000 GB-s -> $4.00; + $0.20; 4 M reads and, with webhooks, 8 M more -> $1.20
-    assert bill["sweeper"] == pytest.approx(5.4)
+    # 1 M x 0.4 s x 1 GB = 400,000 GB-s -> $4.00; + $0.20; 17 M reads and, with webhooks, 8 M more -> $2.50
+    assert bill["sweeper"] == pytest.approx(6.7)
 
 
 def test_a_month_of_a_model_whose_run_time_is_given() -> None:
@@ -58,9 +58,11 @@ def test_a_month_of_a_model_whose_run_time_is_given() -> None:
     # 9 M calls, 3 M sends, 6 M receives and deletes, 3 M visibility changes
     assert bill["HTTP API"] == pytest.approx(9.0)
     assert bill["SQS"] == pytest.approx(12 * 0.4)
-    assert bill["DynamoDB writes"] == pytest.approx(15 * 0.6)  # three of the record, two of the index
-    # 100,000 x 1,000 bytes x 7 days = 0.651926 GiB at $0.25 + $0.20
-    assert bill["DynamoDB storage"] == pytest.approx(0.293367, abs=1e-6)
+    assert bill["DynamoDB writes"] == pytest.approx(12 * 0.6)  # three of the record, one of the index
+    # 100,000 x 1,000 bytes x 7 days = 0.651926 GiB at $0.25 + $0.20; 180 bytes of the index's entry at $0.25
+    assert bill["DynamoDB storage"] == pytest.approx(0.293367 + 0.18 * 0.651926 * 0.25, abs=1e-6)
+    # 3 M records and entries of 180 bytes: 1.5 M + 65,918 units; 30,000 times 40 ms at 0.25 GB
+    assert bill["sweeper"] == pytest.approx(1_565_918 * 0.1e-6 + 300 * 0.00001, abs=1e-5)
 
 
 def test_the_index_of_callers_is_one_write_of_each_request_and_its_storage() -> None:

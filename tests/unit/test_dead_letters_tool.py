@@ -70,7 +70,7 @@ def test_a_replay_keeps_the_id_and_gives_new_attempts_and_a_new_deadline(setting
     assert (record.expires_at, record.delete_at) == (expires_at, expires_at // 1000 + 1000)
     assert record.finished_at is None
     assert setting.sent() == [Message("a1", "echo", VALUE, NOW, expires_at, 9)]
-    assert "a1" in setting.table.open_request_ids(NOW + 1)
+    assert list(setting.table.followed("a")) == ["a1"]
 
 
 STORED = request_key("a1", "input-1.json")

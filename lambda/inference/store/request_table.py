@@ -22,7 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from inference.conditions import Condition, Value
 from inference.errors import Unavailable
-from inference.requests import OPEN, Record, Status
+from inference.requests import OPEN, Record, Status, followed_shard, open_shard
 from inference.store.expressions import (
     condition_arguments,
     from_attribute,
@@ -44,6 +44,12 @@ BATCH_STATEMENTS = 25
 
 GET_KEYS = 100
 """DynamoDB's limit on the keys of one BatchGetItem."""
+
+LOOKS = 10
+"""How many requests are read for one that is not final, on average at most."""
+
+_SWEPT_KEY = {"request_id": {"S": "sweep/swept_until"}}
+"""Of the item that has, for each shard, how far sweeps have come. No request's id has a slash."""
 
 _RECORD_FIELDS = frozenset(Record._fields)
 _WITHOUT_INPUTS = {f"#{name}": name for name in sorted(_RECORD_FIELDS - {"input"})}
@@ -191,36 +197,68 @@ class RequestTable:
         succeed."""
         return self.get(request_id) or self.get(request_id, consistent=True)
 
-    def open_request_ids(self, submitted_before: int, first_shard: int = 0) -> Iterator[str]:
-        """The requests that are not final and were submitted before a time (epoch ms), oldest first in each shard.
+    def due_webhook_keys(self, due_before: int, first_shard: int = 0) -> Iterator[str]:
+        """The keys of the requests and batches whose webhook was due before a time (epoch ms), oldest first in each
+        shard.
 
         `first_shard` (0 to 15) is where to start: a caller that may not reach the end starts elsewhere each time.
         """
-        yield from self._ids_in(
-            OPEN_INDEX, "open_shard = :shard AND submitted_at < :before", submitted_before, first_shard
-        )
-
-    def due_webhook_keys(self, due_before: int, first_shard: int = 0) -> Iterator[str]:
-        """The keys of the requests and batches whose webhook was due before a time (epoch ms), in the order of
-        `open_request_ids`."""
-        yield from self._ids_in(
-            WEBHOOK_INDEX, "webhook_shard = :shard AND webhook_due < :before", due_before, first_shard
-        )
-
-    def _ids_in(self, index: str, condition: str, before: int, first_shard: int) -> Iterator[str]:
         for shard in SHARDS[first_shard:] + SHARDS[:first_shard]:
-            arguments = {
-                "TableName": self._name,
-                "IndexName": index,
-                "KeyConditionExpression": condition,
-                "ExpressionAttributeValues": {":shard": {"S": shard}, ":before": {"N": str(before)}},
-            }
-            try:
-                for page in self._client.get_paginator("query").paginate(**arguments):
-                    for item in page["Items"]:
-                        yield item["request_id"]["S"]
-            except (ClientError, BotoCoreError) as error:
-                raise _unavailable(f"read the index {index}", error) from error
+            condition = "webhook_shard = :shard AND webhook_due < :before"
+            for item in self._entries(WEBHOOK_INDEX, condition, {":shard": shard, ":before": due_before}):
+                yield item["request_id"]["S"]
+
+    def submitted(self, shard: str, after: int, before: int) -> Iterator[tuple[str, int]]:
+        """Id and time of the requests of a shard that were submitted between two times (epoch ms, both excluded), in
+        the order of the times. Most are final. Not those that are followed."""
+        condition = "open_shard = :shard AND submitted_at BETWEEN :first AND :last"
+        values: dict[str, Value] = {":shard": shard, ":first": after + 1, ":last": before - 1}
+        if after + 1 <= before - 1:  # else DynamoDB rejects it
+            for item in self._entries(OPEN_INDEX, condition, values):
+                yield item["request_id"]["S"], int(item["submitted_at"]["N"])
+
+    def followed(self, shard: str) -> Iterator[str]:
+        """The requests of a shard that every sweep looks at, oldest first."""
+        for item in self._entries(OPEN_INDEX, "open_shard = :shard", {":shard": followed_shard(shard)}):
+            yield item["request_id"]["S"]
+
+    def _entries(self, index: str, condition: str, values: Mapping[str, Value]) -> Iterator[dict[str, Any]]:
+        arguments = {
+            "TableName": self._name,
+            "IndexName": index,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeValues": {name: to_attribute(value) for name, value in values.items()},
+        }
+        try:
+            for page in self._client.get_paginator("query").paginate(**arguments):
+                yield from page["Items"]
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable(f"read the index {index}", error) from error
+
+    def swept_until(self) -> dict[str, int]:
+        """Shard -> the submit time (epoch ms) up to which sweeps have passed it; a shard that none has is not in it."""
+        try:
+            answer = self._client.get_item(TableName=self._name, Key=_SWEPT_KEY, ConsistentRead=True)
+        except (ClientError, BotoCoreError) as error:
+            raise _unavailable("read how far sweeps have come", error) from error
+        return {shard: int(value["N"]) for shard, value in answer.get("Item", {}).items() if shard in SHARDS}
+
+    def save_swept_until(self, shard: str, until: int) -> None:
+        """Keep how far a sweep has passed a shard. Where another sweep has come further, that stays."""
+        try:
+            self._client.update_item(
+                TableName=self._name,
+                Key=_SWEPT_KEY,
+                UpdateExpression="SET #shard = :until",
+                ConditionExpression="attribute_not_exists(#shard) OR #shard < :until",
+                ExpressionAttributeNames={"#shard": shard},
+                ExpressionAttributeValues={":until": to_attribute(until)},
+            )
+        except ClientError as error:
+            if _code(error) != "ConditionalCheckFailedException":
+                raise _unavailable("keep how far the sweep has come", error) from error
+        except BotoCoreError as error:
+            raise _unavailable("keep how far the sweep has come", error) from error
 
     def failed_with_input(self) -> Iterator[Record]:
         """The failed requests whose input was kept. A scan: for operators' tools, not for functions."""
@@ -250,9 +288,28 @@ class RequestTable:
             yield from self._get(request_ids[at : at + GET_KEYS], names, consistent)
 
     def open_records(self, submitted_before: int, most: int) -> tuple[list[Record], bool]:
-        """At most this many requests that are not final, and whether these are all. For operators' tools."""
-        ids = list(islice(self.open_request_ids(submitted_before), most + 1))
-        return [record for record in self.get_many(ids[:most]) if record.status in OPEN], len(ids) <= most
+        """At most this many requests that are not final, and whether these are all. For operators' tools: all requests
+        since the last sweep's grace time are read, `LOOKS` times as many as are wanted at most."""
+        found: list[Record] = []
+        candidates = self._maybe_open(submitted_before)
+        for _ in range(0, most * LOOKS, GET_KEYS):
+            ids = list(islice(candidates, GET_KEYS))
+            if not ids:
+                return found[:most], len(found) <= most
+            records = self.get_many(ids)
+            found += [r for r in records if r.status in OPEN and r.submitted_at < submitted_before]
+            if len(found) > most:
+                break
+        return found[:most], len(found) <= most and next(candidates, None) is None
+
+    def _maybe_open(self, submitted_before: int) -> Iterator[str]:
+        """All requests that are not final and were submitted before a time, among others."""
+        swept = self.swept_until()
+        for shard in SHARDS:
+            yield from self.followed(shard)
+        for shard in SHARDS:
+            for request_id, _ in self.submitted(shard, swept.get(shard, 0), submitted_before):
+                yield request_id
 
     def _get(self, request_ids: Sequence[str], names: Mapping[str, str], consistent: bool) -> Iterator[Record]:
         projection = {
@@ -362,9 +419,8 @@ def _to_item(record: Record) -> dict[str, Any]:
 
 
 def _to_new_item(record: Record) -> dict[str, Any]:
-    shard = {"S": record.request_id[0]}
-    item = _to_item(record) | {"open_shard": shard}
-    return item if record.webhook_due is None else item | {"webhook_shard": shard}
+    item = _to_item(record) | {"open_shard": {"S": open_shard(record)}}
+    return item if record.webhook_due is None else item | {"webhook_shard": {"S": record.request_id[0]}}
 
 
 def _to_record(item: Mapping[str, Any]) -> Record:

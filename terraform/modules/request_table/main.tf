@@ -33,7 +33,7 @@ resource "aws_dynamodb_table" "this" {
     type = "N"
   }
 
-  # Sparse: only a request that is not final has open_shard, so the sweeper reads what is open and nothing else.
+  # Written once for a request: an outcome leaves it, TTL deletes it, and the sweeper passes it once (docs/adr/0022-cost-per-request.md).
   global_secondary_index {
     name            = "open"
     hash_key        = "open_shard"
