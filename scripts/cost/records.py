@@ -1,7 +1,8 @@
 """What reading costs where the table has many records, by arithmetic: nothing here is measured.
 
-A sweep reads the entries that are older than its grace time in the index of open requests, and then each of their
-records. A page of a list reads entries of one caller, and their records. Neither depends on how many records there are.
+A sweep reads the entries of the requests that came since the last one in the index `open`, each with its record, and
+looks at those that are followed. A page of a list reads entries of one caller, and their records. Neither depends on how
+many records there are.
 """
 
 from __future__ import annotations
@@ -9,10 +10,7 @@ from __future__ import annotations
 import math
 
 from inference.store.request_table import GET_KEYS, SHARDS
-from scripts.cost.requests import GB, LIST_ENTRY_BYTES, READ_UNIT_BYTES
-
-OPEN_ENTRY_BYTES = 200
-"""Of an entry in the index of open requests: 100 bytes that DynamoDB adds; shard, time and id, with their names."""
+from scripts.cost.requests import GB, INDEX_ENTRY_BYTES, LIST_ENTRY_BYTES, READ_UNIT_BYTES
 
 RECORD_BYTES = 1_000
 """Of a record with a small result, with the 100 bytes that DynamoDB adds."""
@@ -21,10 +19,17 @@ EVENTUAL = 0.5
 """Read units of an eventually consistent read, of each 4 KB begun."""
 
 
-def sweep_read_units(old: int) -> float:
-    """Read units of one sweep that looks at so many open requests: a query for each shard, then each record."""
-    each = math.ceil(math.ceil(old / len(SHARDS)) * OPEN_ENTRY_BYTES / READ_UNIT_BYTES)
-    return len(SHARDS) * EVENTUAL * max(each, 1) + old * math.ceil(RECORD_BYTES / READ_UNIT_BYTES)
+def sweep_read_units(passed: int, followed: int) -> float:
+    """Read units of one sweep: how far sweeps have come, queries for each shard, and each request's record, for what it
+    passes eventually consistent."""
+    record = math.ceil(RECORD_BYTES / READ_UNIT_BYTES)
+    return 1 + _entries(passed) + _entries(followed) + (EVENTUAL * passed + followed) * record
+
+
+def _entries(count: int) -> float:
+    """Read units of the index's entries of so many requests; an empty answer is half a unit too."""
+    each = math.ceil(math.ceil(count / len(SHARDS)) * INDEX_ENTRY_BYTES / READ_UNIT_BYTES)
+    return len(SHARDS) * EVENTUAL * max(each, 1)
 
 
 def list_read_units(entries: int = GET_KEYS) -> float:
@@ -34,5 +39,5 @@ def list_read_units(entries: int = GET_KEYS) -> float:
 
 
 def stored_gb(records: int) -> float:
-    """What the table and its index of callers keep."""
-    return records * (RECORD_BYTES + LIST_ENTRY_BYTES) / GB
+    """What the table and its indexes of callers and for the sweep keep."""
+    return records * (RECORD_BYTES + LIST_ENTRY_BYTES + INDEX_ENTRY_BYTES) / GB

@@ -5,12 +5,14 @@ import pytest
 from scripts.cost import prices, records
 
 
-def test_a_sweep_costs_what_is_open_and_old() -> None:
-    assert records.sweep_read_units(0) == 16 * 0.5, "a query for each shard, if there is nothing too"
-    # 20 entries of 200 bytes in each shard fit in 4 KB; each of the 320 records is read consistently
-    assert records.sweep_read_units(320) == 16 * 0.5 + 320
-    # 21 do not
-    assert records.sweep_read_units(336) == 16 * 0.5 * 2 + 336
+def test_a_sweep_costs_what_came_and_what_is_followed() -> None:
+    # The cursor, and two queries for each shard, if there is nothing too
+    assert records.sweep_read_units(0, 0) == 1 + 16 * 0.5 * 2
+    # 22 entries of 180 bytes in each shard fit in 4 KB, 23 do not
+    assert records.sweep_read_units(352, 0) == 1 + 16 * 0.5 * 2 + 352 * 0.5
+    assert records.sweep_read_units(353, 0) == 1 + 16 * 0.5 * 3 + 353 * 0.5
+    # What is followed is read consistently
+    assert records.sweep_read_units(0, 320) == 1 + 16 * 0.5 * 2 + 320
 
 
 def test_a_page_costs_its_entries_and_their_records() -> None:
@@ -20,7 +22,7 @@ def test_a_page_costs_its_entries_and_their_records() -> None:
 
 
 def test_what_is_kept_grows_with_the_records() -> None:
-    assert records.stored_gb(10_000_000) == pytest.approx(10_000_000 * 1_330 / 1024**3)
+    assert records.stored_gb(10_000_000) == pytest.approx(10_000_000 * 1_510 / 1024**3)
 
 
 def test_the_table_in_the_docs_is_this_arithmetic() -> None:
@@ -30,9 +32,12 @@ def test_the_table_in_the_docs_is_this_arithmetic() -> None:
     items = prices.load().items
     for count in (10, 1_000, 100_000, 10_000_000):
         stored = records.stored_gb(count)
-        old = count // 1_000
-        sweep = records.sweep_read_units(old)
+        passed, followed = count // (7 * 24 * 12), count // 1_000
+        sweep = records.sweep_read_units(passed, followed)
         month = sweep * 12 * 24 * 30 * items["dynamodb_strong_reads"].price
         kept = stored * items["dynamodb_stored_gb_month"].price
-        row = f"| {count:,} | {stored:,.2f} GB | ${kept:,.2f} | {old:,} | {sweep:,.0f} | ${month:,.2f} | 54.5 |"
+        row = (
+            f"| {count:,} | {stored:,.2f} GB | ${kept:,.2f} | {passed:,} | {followed:,} | {sweep:,.0f} | ${month:,.2f}"
+            " | 54.5 |"
+        )
         assert row in text, row
