@@ -25,7 +25,8 @@ from scripts.bench.traffic import MODEL
 from scripts.console import CommandError
 
 REAL, URLLIB3, REFERENCE = "api", "api with urllib3", "reference"
-MEMORY_MB = 256  # the stack's default for the api function, and the reference document's
+MEMORY_MB = int(stack_defaults.defaults("api")["memory_mb"])
+REFERENCE_MEMORY_MB = 256  # the document's
 WARM_UP = 20
 Say = Callable[[str], None]
 
@@ -39,7 +40,7 @@ def measure(plan: Plan, packages: Packages, fake_aws: FakeAws, say: Say) -> dict
     if packages.reference is not None and packages.artifact is not None:
         environment = reference_environment(fake_aws, packages.artifact)
         handler = "reference_enqueue.handler"
-        functions.append(Function(REFERENCE, packages.reference, handler, environment, MEMORY_MB))
+        functions.append(Function(REFERENCE, packages.reference, handler, environment, REFERENCE_MEMORY_MB))
     starts: dict[str, list[Start]] = {function.name: [] for function in functions}
     for turn in range(plan.cold_rounds + 1):
         say(f"api: cold start, round {turn} of {plan.cold_rounds}" if turn else "api: filling the page cache")

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from scripts.bench import cost
-from scripts.bench.api_bench import MEMORY_MB
+from scripts.bench.api_bench import MEMORY_MB, REFERENCE_MEMORY_MB
 from scripts.console import CommandError
 from scripts.cost import prices as price_file
 from scripts.cost import requests
@@ -97,7 +97,7 @@ def _work(results: Mapping[str, Any], contestant: str, batch: int, api: str) -> 
         worker_log_bytes=worker["log_bytes_per_request"],
         submit=_call(function, "submit"),
         status=_call(function, "status"),
-        api_memory_mb=MEMORY_MB,
+        api_memory_mb=MEMORY_MB if real else REFERENCE_MEMORY_MB,
         api_invocation_lines=not real,
         access_log_bytes=0 if real else cost.ASSUMED_REFERENCE_ACCESS_LOG_BYTES,
         writes=one * requests.RECORD_WRITES + requests.INDEX_WRITES if real else one * REFERENCE_WRITES,

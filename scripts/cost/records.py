@@ -1,8 +1,8 @@
 """What reading costs where the table has many records, by arithmetic: nothing here is measured.
 
 A sweep reads the entries of the requests that came since the last one in the index `open`, each with its record, and
-looks at those that are followed. A page of a list reads entries of one caller, and their records. Neither depends on how
-many records there are.
+looks at those that are followed. A page of a list reads entries of one caller, and their records. Neither depends on
+how many records there are.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from inference.store.request_table import SHARDS
 from scripts.cost.demand import SECONDS_PER_DAY, Load, Traffic, distinct, loads, run_seconds
 from scripts.cost.deployment import Deployment, Function, Worker
 from scripts.cost.dispatch import look_lines
@@ -67,6 +68,7 @@ def month(deployment: Deployment, traffic: Traffic, measured: Measured, per_day:
             lines += authorizer_lines(deployment.authorizer, deployment.cache_seconds, traffic.keys, calls, measured)
         if count := custom_metrics(deployment, found, rate):
             lines.append(Line("metrics", "cloudwatch_metric_month", count))
+        lines += _cursor_lines(deployment.sweeps_per_month, per_day)
     lines += _stored(lines, deployment, traffic, measured, per_day)
     return lines
 
@@ -198,6 +200,13 @@ def custom_metrics(deployment: Deployment, found: Mapping[str, Load], rate: floa
     if deployment.api.metrics:
         count += _share_of_hours(starts_per_second(deployment.api, rate))
     return count
+
+
+def _cursor_lines(sweeps: float, per_day: float) -> list[Line]:
+    """How far a sweep has come is written for each shard in which there was a request since the last one."""
+    shards = sweeps * len(SHARDS)
+    written = shards * (1 - math.exp(-per_day * DAYS_PER_MONTH / shards)) if shards else 0
+    return [Line("sweeper", "dynamodb_writes", written)] if written else []
 
 
 def _share_of_hours(rate: float) -> float:

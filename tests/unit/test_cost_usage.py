@@ -65,6 +65,16 @@ def test_a_month_of_a_model_whose_run_time_is_given() -> None:
     assert bill["sweeper"] == pytest.approx(1_565_918 * 0.1e-6 + 300 * 0.00001, abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("per_day", "writes"),
+    # 1,000 sweeps of 16 shards: each has requests, or nearly each request has a shard and sweep of its own
+    [(1_000_000, 16_000), (1, 29.972)],
+)
+def test_how_far_sweeps_have_come_is_written_where_there_was_something(per_day: float, writes: float) -> None:
+    swept, unswept = (month(replace(DEPLOYMENT, sweeps_per_month=n), Traffic(), per_day) for n in (1000, 0))
+    assert swept["sweeper"] - unswept["sweeper"] == pytest.approx(writes * 0.6e-6, rel=1e-4)
+
+
 def test_the_index_of_callers_is_one_write_of_each_request_and_its_storage() -> None:
     bill = month(replace(DEPLOYMENT, listed=True), Traffic(), 100_000)
     # 3 M writes; 100,000 x 330 bytes x 7 days = 0.215136 GiB at $0.25: indexes are not in backups
