@@ -197,7 +197,7 @@ class FakeAws:
             if self._tls:
                 folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
                 certificate, self._bundle = _write_certificates(folder)
-                self._libraries = _with_botocore(folder / "libraries", self._bundle)
+                self._libraries = with_botocore(folder / "libraries", self._bundle)
                 command.append(str(certificate))
             process = JsonProcess(command, cores()[1], ROOT, clean_environment({}), pipes=True)
             process = cleanup.enter_context(process)
@@ -231,8 +231,8 @@ class FakeAws:
 
     @property
     def lambda_environment(self) -> dict[str, str]:
-        """The same for functions with the lean client. Nothing names a CA bundle, as on AWS: they find the fake's CA
-        where they find Amazon's, in botocore's. boto3 would read that of `certifi`, which Lambda does not have."""
+        """The same for our functions. Nothing names a CA bundle, as on AWS: they find the fake's CA where they find
+        Amazon's, in botocore's."""
         if self._libraries is None:
             return self.environment
         kept = {name: value for name, value in self.environment.items() if name != "AWS_CA_BUNDLE"}
@@ -308,12 +308,14 @@ def with_root(bundle: bytes, root: bytes) -> bytes:
     return trusted
 
 
-def _with_botocore(folder: Path, bundle: Path) -> Path:
-    """A folder of libraries with the installed botocore, but for its CA bundle."""
+def with_botocore(folder: Path, bundle: Path) -> Path:
+    """A folder of libraries with the installed botocore, but for its CA bundle; and without `certifi`, whose bundle
+    boto3 would read instead: Lambda does not have it."""
     copy = folder / "botocore"
     copy.mkdir(parents=True)
     for path in _botocore().iterdir():
         (copy / path.name).symlink_to(bundle if path.name == "cacert.pem" else path)
+    (folder / "certifi.py").write_text("raise ImportError\n", encoding="utf-8")
     return folder
 
 

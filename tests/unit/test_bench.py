@@ -2,7 +2,10 @@
 
 import json
 import math
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,9 +22,9 @@ from scripts.bench import cost, show, sync_bench, traffic
 from scripts.bench.functions import Function
 from scripts.bench.packages import artifacts
 from scripts.bench.plan import rotated
-from scripts.bench.processes import with_root
+from scripts.bench.processes import with_botocore, with_root
 from scripts.bench.stats import end_to_start, quantile, spread
-from scripts.console import CommandError
+from scripts.console import ROOT, CommandError
 from scripts.cost.prices import Item, Machine, Prices
 from scripts.cost.requests import ASSUMED_ACCESS_LOG_BYTES, ASSUMED_POLLS
 
@@ -165,6 +168,17 @@ def test_the_fakes_authority_is_one_of_those_that_amazon_has_in_botocores_bundle
     assert changed.count(b"-----BEGIN") == bundle.count(b"-----BEGIN")
     with pytest.raises(CommandError, match="has 0 certificates"):
         with_root(bundle.replace(b"Amazon", b"Another"), b"")
+
+
+def test_both_clients_of_a_function_read_the_bundle_of_the_fake(tmp_path: Path) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.touch()
+    libraries = with_botocore(tmp_path / "libraries", bundle)
+    command = "import botocore.httpsession; from inference.aws import trust; print(trust._packaged_bundle())"
+    command += "; print(botocore.httpsession.where())"
+    environment = os.environ | {"PYTHONPATH": f"{libraries}:{ROOT / 'lambda'}"}
+    done = subprocess.run([sys.executable, "-c", command], env=environment, check=True, capture_output=True, text=True)
+    assert [Path(line).resolve() for line in done.stdout.split()] == [bundle, bundle]
 
 
 def test_each_round_begins_with_another() -> None:
