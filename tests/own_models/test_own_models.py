@@ -106,12 +106,15 @@ def bitmap(side: int, grey: int) -> bytes:
         ("die", "crashed"),
         ("nan", "NaN"),
         ("bytes", "bytes"),
-        ("large", "350,000"),
     ],
 )
 def test_what_misbehaves_ends_with_a_reason(deployed: Checkout, act: str, told: str) -> None:
     said = predicted(deployed, "misbehaving", {"do": act}, code=1)
     assert any(part in said for part in told.split("|")), said
+
+
+def test_a_result_beyond_what_a_record_holds_comes_by_a_link(deployed: Checkout) -> None:
+    assert predicted(deployed, "misbehaving", {"do": "large"}) == {"text": "x" * 500_000}
 
 
 def test_numpy_results_and_long_prints_do_no_harm(deployed: Checkout) -> None:
