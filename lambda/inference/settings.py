@@ -40,10 +40,11 @@ def _texts(text: str) -> Mapping[str, str]:
 
 
 def _models(text: str) -> Mapping[str, str]:
+    """Model name -> source; where many models are compressed, no source stands for the model's own name."""
     models = _texts(text)
     if not models:
         raise ValueError("names no model")
-    return models
+    return {name: source or name for name, source in models.items()}
 
 
 def _numbers(text: str) -> Mapping[str, int]:

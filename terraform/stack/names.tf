@@ -49,10 +49,12 @@ locals {
   models_json = jsonencode({ for name, model in local.model_settings : name => model.source })
 
   # Lambda's environment is limited to 4 KB. What would take much of it is compressed: the functions read both
-  # (lambda/inference/settings.py). The validation of `models` checks what is left.
+  # (lambda/inference/settings.py), and an empty source as the model's name. The validation of `models` checks what is left.
   compresses  = length("${local.models_json}${local.pools_json}") > local.plain_characters
-  models_text = local.compresses ? base64gzip(local.models_json) : local.models_json
+  models_text = local.compresses ? base64gzip(jsonencode(local.other_sources)) : local.models_json
   pools_text  = local.compresses ? base64gzip(local.pools_json) : local.pools_json
+
+  other_sources = { for name, model in local.model_settings : name => model.source == name ? "" : model.source }
 
   plain_characters = 1000
 

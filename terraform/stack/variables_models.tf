@@ -219,7 +219,7 @@ variable "models" {
   # As MODELS and POOLS have it, where they are compressed; MODEL_ARTIFACTS is not.
   validation {
     condition = length(join("", [
-      base64gzip(jsonencode({ for name, model in var.models : name => try(coalesce(model.source), name) })),
+      base64gzip(jsonencode({ for name, model in var.models : name => try(coalesce(model.source), name) == name ? "" : model.source })),
       base64gzip(jsonencode({ for pool in keys(var.pools) : pool => [for name, model in var.models : name if try(model.pool, "") == pool] })),
     ])) <= 2400
     error_message = "models: names, sources and pools take, compressed, more than the 2400 characters that fit in Lambda's 4 KB environment. Shorten names or use a second stack."

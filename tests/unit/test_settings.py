@@ -139,9 +139,10 @@ def test_the_other_functions() -> None:
 
 
 def test_what_terraform_compressed_is_read_like_plain_json() -> None:
-    models = {f"model-{number:03}": "sentiment" for number in range(200)}
+    names = [f"model-{number:03}" for number in range(200)]
+    models = {name: name for name in names} | {"fast": "sentiment"}
     packed = {
-        "MODELS": _packed(models),
+        "MODELS": _packed(dict.fromkeys(names, "") | {"fast": "sentiment"}),
         "POOLS": _packed({"small": ["model-001"]}),
         "DEPLOYED": _packed(DEPLOYED),
         "DEFAULT_MODEL": "model-000",
