@@ -51,9 +51,9 @@ def measure(plan: Plan, say: Say) -> dict[str, Any]:
         client = Client(base_url(terraform.LOCAL))
         say("e2e: the emulator's own floor")
         floor = _floor(local, client.base_url)
-        _way(client, "warm up, please")
+        way(client, "warm up, please")
         say(f"e2e: {plan.e2e_single} requests, one at a time")
-        single = [_way(client, text) for text in traffic.texts(plan.e2e_single, seed=1)]
+        single = [way(client, text) for text in traffic.texts(plan.e2e_single, seed=1)]
         say(f"e2e: {plan.e2e_burst} requests, {plan.e2e_clients} clients")
         burst, seconds = _burst(client, plan)
     finally:
@@ -77,10 +77,14 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
     return shown | {"max": max(values), "count": len(values)}
 
 
-def _way(client: Client, text: str) -> float:
-    """Milliseconds from the submit to the outcome's time in the record: how often one asks does not matter."""
+def way(client: Client, text: str, model: str | None = None) -> float:
+    """Milliseconds from the submit to the outcome's time in the record: how often one asks does not matter.
+
+    Raises:
+        CommandError: the request does not succeed.
+    """
     sent = time.time()
-    return _outcome(client, client.submit({"text": text}).request_id, sent)[0]
+    return _outcome(client, client.submit({"text": text}, model=model).request_id, sent)[0]
 
 
 def _outcome(client: Client, request_id: str, sent: float) -> tuple[float, float]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from scripts.bench import batch_growth, model_growth, traffic
 from scripts.bench.api_bench import MEMORY_MB, api_environment
 from scripts.bench.cold_bench import summary
 from scripts.bench.functions import Function, Start, start_cold
+from scripts.bench.model_growth import StackSize
 from scripts.bench.packages import WORK, Packages
 from scripts.bench.plan import Plan, rotated
 from scripts.bench.processes import FakeAws
@@ -24,8 +26,9 @@ from scripts.console import BUILD, CommandError
 KNOWN = ("MODELS", "POOLS", "DEPLOYED")
 """What the api function knows of the models, in its environment."""
 
-POOLS = 4
-"""That have the models of the largest stack, when it is applied: a queue of its own for each would take minutes."""
+POOLS = 8
+"""That have the models of a stack that is applied: a queue of its own for each would take minutes, and fifty models of
+one pool do not fit in the environment of its worker."""
 
 Say = Callable[[str], None]
 
@@ -33,32 +36,27 @@ Say = Callable[[str], None]
 def measure(plan: Plan, packages: Packages, fake_aws: FakeAws, say: Say) -> dict[str, Any]:
     """What goes into results.json under `growth`."""
     skipped: dict[str, str] = {}
-    environments: dict[int, Mapping[str, str]] = {}
-    stacks = []
-    for models, pools, applied in _stacks(plan):
-        ways = f"{pools} pools" if pools else "a queue each"
-        say(f"growth: {'applying' if applied else 'planning'} {models} models, {ways}")
+    own = [StackSize(models, 0, applied=False) for models in plan.growth_models]
+    pooled = [StackSize(models, POOLS, applied=True) for models in plan.growth_applied]
+
+    def attempt(size: StackSize) -> tuple[StackSize, dict[str, Any], Mapping[str, str]] | None:
+        say(f"growth: {'applying' if size.applied else 'planning'} a stack ({size})")
         try:
             with tempfile.TemporaryDirectory(dir=BUILD / "bench", prefix="growth-") as work:
-                line, environment = model_growth.planned(models, pools, Path(work), apply=applied)
+                return size, *model_growth.planned(size, Path(work))
         except CommandError as failure:
-            skipped[f"{models} models, {ways}"] = str(failure)
-            continue
-        stacks.append(line)
-        if not pools:
-            environments[models] = environment
+            skipped[str(size)] = str(failure)
+            return None
+
+    with ThreadPoolExecutor(max_workers=max(1, len(pooled))) as side_by_side:  # an apply waits most of the time
+        stacks = [*filter(None, map(attempt, own)), *filter(None, side_by_side.map(attempt, pooled))]
+    environments = {size.models: environment for size, _, environment in stacks if not size.pools}
     return {
-        "stacks": stacks,
+        "stacks": [line for _, line, _ in stacks],
         "starts": _starts(plan, packages, fake_aws, environments, say),
         "batches": batch_growth.measure(plan.growth_items, packages.api, fake_aws, say),
         "skipped": skipped,
     }
-
-
-def _stacks(plan: Plan) -> list[tuple[int, int, bool]]:
-    """Models, pools, and whether the stack is applied."""
-    own = [(models, 0, models in plan.growth_applied) for models in plan.growth_models]
-    return [*own, (plan.growth_models[-1], POOLS, bool(plan.growth_applied))]
 
 
 def _starts(

@@ -1,6 +1,7 @@
 """Part of `growth`: stacks of one model to two hundred, planned and applied by Terraform against an empty emulator.
 
-Each stack is a copy of terraform/ in a folder of its own, with an emulator of its own. All models have one manifest.
+Each stack is a copy of terraform/ in a folder of its own, with an emulator of its own. Its model folders are copies of
+the demo model's.
 """
 
 from __future__ import annotations
@@ -10,19 +11,22 @@ import json
 import shutil
 import socket
 import time
-import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.bench import stack_sizes
+from async_inference_client import Client
+from scripts.bench import e2e_bench, stack_sizes
 from scripts.bench.traffic import MODEL
 from scripts.console import ROOT, CommandError
 from scripts.deployment import terraform
 from scripts.deployment.environment_config import MODELS
 from scripts.deployment.terraform_process import capture
 from scripts.local.emulator import HOST, Emulator
+from scripts.operate.endpoint import url_on
+from scripts.packaging.model_files import Files, worker_files
+from scripts.packaging.package import POOL_PREFIX, make_zips
 
 LIFETIME_SECONDS = 3600
 SUBJECTS = (
@@ -46,15 +50,35 @@ TASKS = (
 )
 MONITORING = {"alarms": True, "dashboard": True}
 PLANNED = ("plan", "-input=false", "-lock=false", "-no-color", "-out=plan")
-Say = Callable[[str], None]
+UNCHANGED = "No changes."
+
+
+@dataclass(frozen=True)
+class StackSize:
+    """A stack to be planned.
+
+    Attributes:
+        models: how many there are.
+        pools: how many pools have them; 0: each has its own queue and worker.
+        applied: whether it is applied, too, and asked for a prediction.
+    """
+
+    models: int
+    pools: int
+    applied: bool
+
+    def __str__(self) -> str:
+        where = f"in pools: {self.pools}" if self.pools else "a queue each"
+        return f"models: {self.models}, {where}"
 
 
 @dataclass(frozen=True)
 class Stack:
-    """A folder in which Terraform is ready, and its environment."""
+    """A folder in which Terraform is ready, its environment, and the emulator that it applies to."""
 
     folder: Path
     env: Mapping[str, str]
+    emulator: Emulator
 
     def run(self, *arguments: str) -> tuple[str, float]:
         """What Terraform printed, and the seconds that it took. Raises CommandError with its error."""
@@ -65,31 +89,48 @@ class Stack:
         return done.stdout, time.perf_counter() - began
 
 
-def planned(models: int, pools: int, work: Path, *, apply: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+def planned(size: StackSize, work: Path) -> tuple[dict[str, Any], dict[str, str]]:
     """Plan a stack, and apply it where that is asked for: a line of the table, and the api function's environment.
 
     Args:
-        models: how many there are.
-        pools: how many pools have them; 0: each has its own queue and worker.
+        size: of the stack.
         work: an empty folder.
+
+    Raises:
+        CommandError: Terraform fails, a second plan is not empty, or a prediction does not succeed.
     """
-    with _stack(models, pools, work) as stack:
+    with _stack(size, work) as stack:
         stack.run("init", "-input=false", "-no-color")
         _, plan_seconds = stack.run(*PLANNED)
         shown, _ = stack.run("show", "-json", "plan")
         plan = json.loads(shown)
         line: dict[str, Any] = {
-            "models": models,
-            "pools": pools,
+            "models": size.models,
+            "pools": size.pools,
             "plan_seconds": plan_seconds,
             "plan_mb": len(shown) / 1e6,
+            "sizes": stack_sizes.sizes(plan),
         }
-        line |= {"sizes": stack_sizes.sizes(plan)}
-        if apply:
-            _, line["apply_seconds"] = stack.run("apply", "-input=false", "-no-color", "plan")
-            line["state_mb"] = (stack.folder / "terraform.tfstate").stat().st_size / 1e6
-            _, line["replan_seconds"] = stack.run(*PLANNED)
+        if size.applied:
+            line |= _applied(stack, names(size.models)[-1])
     return line, stack_sizes.environment_of(plan, "-api")
+
+
+def _applied(stack: Stack, model: str) -> dict[str, float]:
+    """Apply the plan, ask a model for a prediction, and plan again."""
+    _, apply_seconds = stack.run("apply", "-input=false", "-no-color", "plan")
+    outputs, _ = stack.run("output", "-json")
+    with Client(url_on(stack.emulator, json.loads(outputs)["deployment"]["value"])) as client:
+        answer_ms = e2e_bench.way(client, "what a lovely day", model)
+    said, replan_seconds = stack.run(*PLANNED)
+    if UNCHANGED not in said:
+        raise CommandError(f"the stack is applied, and a second plan is not empty: {said.strip()[-1000:]}")
+    return {
+        "apply_seconds": apply_seconds,
+        "state_mb": (stack.folder / "terraform.tfstate").stat().st_size / 1e6,
+        "answer_seconds": answer_ms / 1000,
+        "replan_seconds": replan_seconds,
+    }
 
 
 def names(models: int) -> list[str]:
@@ -98,48 +139,60 @@ def names(models: int) -> list[str]:
     return found[:models]
 
 
-def write_models(models: int, folder: Path) -> None:
-    """A folder with a manifest for each model: copies of the demo model's, without its artifact."""
-    manifest = json.loads((MODELS / MODEL / "manifest.json").read_text(encoding="utf-8"))
-    del manifest["artifacts"]
-    for name in names(models):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "manifest.json").write_text(json.dumps(manifest | {"name": name}), encoding="utf-8")
+def write_models(models: int, folder: Path) -> dict[str, Path]:
+    """A copy of the demo model's folder for each model, by name."""
+    found = {name: folder / name for name in names(models)}
+    for name, copy in found.items():
+        shutil.copytree(MODELS / MODEL, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        manifest = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))
+        (copy / "manifest.json").write_text(json.dumps(manifest | {"name": name}), encoding="utf-8")
+    return found
 
 
 @contextlib.contextmanager
-def _stack(models: int, pools: int, work: Path) -> Iterator[Stack]:
-    tree, packages = work / "terraform", work / "packages"
+def _stack(size: StackSize, work: Path) -> Iterator[Stack]:
+    tree = work / "terraform"
     ignored = shutil.ignore_patterns(".terraform*", "*.tfstate*", "*_override.tf*", "tests")
     shutil.copytree(terraform.TERRAFORM, tree, ignore=ignored)
     for shared in ("lambda", "worker"):
         (work / shared).symlink_to(ROOT / shared)
-    write_models(models, work / "models")
-    packages.mkdir()
-    zips = ["lambda", *(f"worker-{name}" for name in names(models)), *(f"pool-p{number}" for number in range(pools))]
-    for name in zips:
-        with zipfile.ZipFile(packages / f"{name}.zip", "w") as archive:
-            archive.writestr("api.py", "")
+    folders = write_models(size.models, work / "models")
+    pools = dict(zip(folders, _pools(size), strict=True))
+    _package(folders, pools, work / "packages", empty=not size.applied)
     folder = tree / "environments" / terraform.LOCAL
-    (folder / "growth_override.tf.json").write_text(json.dumps(_settings(models, pools, work)), encoding="utf-8")
+    (folder / "growth_override.tf.json").write_text(json.dumps(_settings(pools, work)), encoding="utf-8")
     emulator = Emulator(_free_port(), work / "emulator", lifetime_seconds=LIFETIME_SECONDS)
     emulator.start()
     try:
-        yield Stack(folder, emulator.client_env(terraform.terraform_env()))
+        yield Stack(folder, emulator.client_env(terraform.terraform_env()), emulator)
     finally:
         emulator.stop()
 
 
-def _settings(models: int, pools: int, work: Path) -> dict[str, Any]:
-    every = {name: {"models_dir": str(work / "models")} for name in names(models)}
-    if pools:
-        for number, model in enumerate(every.values()):
-            model["pool"] = f"p{number % pools}"
+def _pools(size: StackSize) -> list[str | None]:
+    """The pool of each model."""
+    return [f"p{number % size.pools}" if size.pools else None for number in range(size.models)]
+
+
+def _package(folders: Mapping[str, Path], pools: Mapping[str, str | None], out: Path, *, empty: bool) -> None:
+    """The zips of the stack, without bytecode; `empty` where they are only planned."""
+    workers: dict[str, Files] = {}
+    for name, folder in folders.items():
+        pool = pools[name]
+        files = workers.setdefault(f"{POOL_PREFIX}{pool}" if pool else name, {})
+        files |= {} if empty else worker_files(name, folder)
+    make_zips(out, {} if empty else folders, workers, ROOT, None)
+
+
+def _settings(pools: Mapping[str, str | None], work: Path) -> dict[str, Any]:
     stack = {
         "packages_dir": str(work / "packages"),
-        "models": every,
-        "pools": {f"p{number}": {} for number in range(pools)},
-        "default_model": names(1)[0],
+        "models": {
+            name: {"models_dir": str(work / "models")} | ({"pool": pool} if pool else {})
+            for name, pool in pools.items()
+        },
+        "pools": {pool: {} for pool in pools.values() if pool},
+        "default_model": next(iter(pools)),
         "monitoring": MONITORING,
     }
     return {"terraform": {"backend": {"local": {}}}, "module": {"stack": stack}}

@@ -20,8 +20,8 @@ class Plan:
         encoder_rounds, encoder_texts: samples of each of the encoder's contestants, and their length (divisible by 50).
         encoder_cold_rounds: process starts of each.
         e2e_single: requests sent one at a time; `e2e_burst`: all at once, by `e2e_clients` clients.
-        growth_models: the stacks that are planned, and the api function's starts with them; in `growth_applied`, those
-            that are applied too. `growth_items`: of batches.
+        growth_models: of the stacks with a queue for each model, which are planned; the api function starts with them.
+        growth_applied: of the stacks with a few pools, which are applied side by side. `growth_items`: of batches.
     """
 
     rounds: int
@@ -54,8 +54,8 @@ FULL = Plan(
     e2e_single=30,
     e2e_burst=300,
     e2e_clients=8,
-    growth_models=(1, 10, 50, 100, 200),
-    growth_applied=(1, 10, 50),
+    growth_models=(1, 50, 200),
+    growth_applied=(50, 200),
     growth_items=(1, 10, 100, 1_000, 10_000),
 )
 

@@ -146,10 +146,15 @@ def _growth(part: Results, pyplot: Any) -> Any:
     figure, (left, middle, right) = pyplot.subplots(1, 3, figsize=(16, 4.5))
     own = [line for line in part["stacks"] if not line["pools"]]
     models = [line["models"] for line in own]
-    left.plot(models, [line["plan_seconds"] for line in own], color=OURS, marker="o", label="plan")
-    applied = [line for line in own if "apply_seconds" in line]
-    seconds = [line["apply_seconds"] for line in applied]
-    left.plot([line["models"] for line in applied], seconds, color=OTHERS, marker="o", label="apply, on the emulator")
+    pooled = [line for line in part["stacks"] if line["pools"]]
+    for lines, key, colour, label in (
+        (own, "plan_seconds", OURS, "plan, a queue each"),
+        (pooled, "plan_seconds", OTHERS, "plan, in pools"),
+        (pooled, "apply_seconds", "black", "apply to the emulator, in pools"),
+    ):
+        left.plot(
+            [line["models"] for line in lines], [line[key] for line in lines], color=colour, marker="o", label=label
+        )
     left.set_ylabel("seconds")
     left.set_ylim(bottom=0)
     left.legend()

@@ -187,10 +187,10 @@ def _sync(part: Results) -> Iterable[Table]:
 
 def _growth(part: Results) -> Iterable[Table]:
     title = "growth: stacks, planned and applied on this machine"
-    columns = ("plan s", "plan MB", "apply s", "state MB", "plan again s")
+    columns = ("plan s", "plan MB", "apply s", "state MB", "prediction s", "plan again s")
     table = _table(title, "models", "pools", *columns)
     for line in part["stacks"]:
-        keys = ("plan_seconds", "plan_mb", "apply_seconds", "state_mb", "replan_seconds")
+        keys = ("plan_seconds", "plan_mb", "apply_seconds", "state_mb", "answer_seconds", "replan_seconds")
         table.add_row(
             str(line["models"]), str(line["pools"]), *(f"{line[key]:,.1f}" if key in line else "-" for key in keys)
         )

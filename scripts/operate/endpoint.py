@@ -24,9 +24,14 @@ def base_url(environment: str) -> str:
     return _url(environment, terraform.outputs(environment))
 
 
+def url_on(local: emulator.Emulator, outputs: Mapping[str, Any]) -> str:
+    """The base URL of a deployment with these outputs on an emulator."""
+    return f"{local.endpoint}/_aws/execute-api/{outputs['api_id']}"
+
+
 def _url(environment: str, outputs: Mapping[str, Any]) -> str:
     if environment == terraform.LOCAL:
-        return f"{emulator.current().endpoint}/_aws/execute-api/{outputs['api_id']}"
+        return url_on(emulator.current(), outputs)
     return str(outputs["api_url"]).rstrip("/")
 
 

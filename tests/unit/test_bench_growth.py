@@ -1,13 +1,15 @@
 """The bench of growth: sizes read off a plan, its targets, and what its fake AWS keeps of batches and files."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from scripts.bench import show, stack_sizes, traffic
+from scripts.bench import model_growth, show, stack_sizes, traffic
 from scripts.bench.fake_aws import Answers
 from scripts.bench.plan import FULL, QUICK
+from scripts.packaging.model_files import read_manifest
 
 
 def resource(kind: str, module: str, **values: Any) -> dict[str, Any]:
@@ -74,6 +76,16 @@ def test_what_is_compared_is_measured(plan: Any) -> None:
     assert plan.growth_models[0] == 1
     assert max(plan.growth_items) // 10 in plan.growth_items
     assert set(plan.growth_applied) <= set(plan.growth_models)
+
+
+def test_the_models_of_a_stack_are_copies_of_the_demos_each_with_its_name(tmp_path: Path) -> None:
+    most = max(FULL.growth_models)
+    assert len(set(model_growth.names(most))) == most
+    folders = model_growth.write_models(3, tmp_path)
+    assert list(folders) == model_growth.names(3)
+    for name, folder in folders.items():
+        manifest = read_manifest(folder)
+        assert (manifest["name"], manifest["artifacts"].keys()) == (name, {"onnx", "torchscript"})
 
 
 # The fake AWS
