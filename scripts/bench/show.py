@@ -62,8 +62,11 @@ def _targets(results: Mapping[str, Any]) -> Iterator[Target]:
         yield Target(f"{name}: dollars a million at {COST_MEMORY_MB} MB / reference's", limit, ratio)
     growth = worker.get("growth")
     many = f"{growth['windows'][-1]['requests']:,}" if growth else "very many"
-    for what, key in (("CPU per request", "cpu_end_to_start"), ("memory", "memory_end_to_start")):
-        promise = f"worker, {many} requests in one process: {what}, end / start"
+    for what, key in (
+        ("CPU per request / a new one's", "cpu_old_to_new"),
+        ("memory, end / start", "memory_end_to_start"),
+    ):
+        promise = f"worker, {many} requests in one process: {what}"
         yield Target(promise, 1 + GROWTH, growth[key] if growth else None)
     yield from _encoder_targets(results.get("encoder", {}))
     if "growth" in results:  # minutes of Terraform, which not every run has

@@ -26,8 +26,8 @@ from scripts.bench.cost import written_bytes
 from scripts.bench.http_servers import MOSEC
 from scripts.bench.packages import Packages
 from scripts.bench.plan import Plan, rotated
-from scripts.bench.processes import FakeAws
-from scripts.bench.stats import end_to_start, spread
+from scripts.bench.processes import FakeAws, JsonProcess
+from scripts.bench.stats import end_to_start, quantile, spread
 from scripts.bench.traffic import MODEL, SENTIMENT
 from scripts.console import CommandError
 
@@ -47,7 +47,7 @@ def measure(plan: Plan, packages: Packages, fake_aws: FakeAws, say: Say) -> dict
         contestants: list[Contestant] = []
         for runtime, folder in packages.workers.items():
             with or_skip(skipped, runtime):
-                process = stack.enter_context(driver("real", folder, worker_environment(fake_aws)))
+                process = stack.enter_context(_real(folder, fake_aws))
                 contestants += [Handler(runtime, batch, process, fake_aws) for batch in BATCHES]
         if packages.reference is not None and packages.artifact is not None:
             environment = reference_environment(fake_aws, packages.artifact)
@@ -140,25 +140,44 @@ def line_of(contestant: Contestant, samples: Sequence[Sample]) -> dict[str, Any]
 
 
 def _growth(plan: Plan, folder: Path, fake_aws: FakeAws, say: Say) -> dict[str, Any]:
-    """CPU per request and memory of one fresh process over very many requests, window by window."""
-    windows = []
-    with driver("real", folder, worker_environment(fake_aws)) as process:
-        worker = Handler("growth", GROWTH_BATCH, process, fake_aws)
-        for done in range(0, plan.growth_requests, plan.growth_window):
-            if done % (10 * plan.growth_window) == 0:
-                say(f"worker: growth, {done:,} of {plan.growth_requests:,} requests")
-            sample = worker.run(plan.growth_window, seed=2_000_000 + done)
+    """CPU per request and memory of one process over very many requests, window by window.
+
+    The last tenth is done in turns with a new process, so that both have the same minutes of the machine.
+    """
+    count = plan.growth_requests // plan.growth_window
+    in_turns = max(1, count // 10)
+    windows, news = [], []
+    with contextlib.ExitStack() as stack:
+        old = Handler("growth", GROWTH_BATCH, stack.enter_context(_real(folder, fake_aws)), fake_aws)
+        new = None
+        for number in range(count):
+            seed = 2_000_000 + number * plan.growth_window
+            if number % 10 == 0:
+                say(f"worker: growth, {number * plan.growth_window:,} of {plan.growth_requests:,} requests")
+            if number == count - in_turns:
+                new = Handler("new", GROWTH_BATCH, stack.enter_context(_real(folder, fake_aws)), fake_aws)
+                new.run(plan.growth_window, seed)  # fills caches, and is not what comes after it
             windows.append(
                 {
-                    "requests": done + plan.growth_window,
-                    "cpu_ms": 1000 * sample.cpu_seconds / sample.requests,
-                    "memory_mb": worker.memory().now,
+                    "requests": (number + 1) * plan.growth_window,
+                    "cpu_ms": _cpu_ms(old.run(plan.growth_window, seed)),
+                    "memory_mb": old.memory().now,
                 }
             )
-    # The first window fills caches and is not what comes after it.
-    settled = windows[1:]
+            if new is not None:
+                news.append(_cpu_ms(new.run(plan.growth_window, seed)))
+    olds = [window["cpu_ms"] for window in windows[-in_turns:]]
     return {
         "windows": windows,
-        "cpu_end_to_start": end_to_start([window["cpu_ms"] for window in settled]),
-        "memory_end_to_start": end_to_start([window["memory_mb"] for window in settled]),
+        "new_cpu_ms": news,
+        "cpu_old_to_new": quantile(olds, 0.5) / quantile(news, 0.5),
+        "memory_end_to_start": end_to_start([window["memory_mb"] for window in windows[1:]]),
     }
+
+
+def _real(folder: Path, fake_aws: FakeAws) -> contextlib.AbstractContextManager[JsonProcess]:
+    return driver("real", folder, worker_environment(fake_aws))
+
+
+def _cpu_ms(sample: Sample) -> float:
+    return 1000 * sample.cpu_seconds / sample.requests

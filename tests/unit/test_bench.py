@@ -230,7 +230,7 @@ def _worker(cpu_ms: float) -> dict[str, Any]:
             {"name": "onnx", "batch": 10, "cpu_ms": {"median": cpu_ms}, "calls_per_request": 0.3},
             {"name": "reference", "batch": 1, "cpu_ms": {"median": 3.0}, "calls_per_request": 1.0},
         ],
-        "growth": {"windows": [{"requests": 1000}], "cpu_end_to_start": 1.2, "memory_end_to_start": 1.0},
+        "growth": {"windows": [{"requests": 1000}], "cpu_old_to_new": 1.2, "memory_end_to_start": 1.0},
     }
 
 
@@ -240,7 +240,7 @@ def test_promises_are_kept_missed_or_not_measured() -> None:
     cpu = targets["worker, onnx, batch 10: CPU per request / reference worker's"]
     assert (cpu.value, cpu.passed) == (pytest.approx(0.44 / 3), True)
     assert targets["worker, batch 10: AWS calls per request"].passed is True
-    assert targets["worker, 1,000 requests in one process: CPU per request, end / start"].passed is False
+    assert targets["worker, 1,000 requests in one process: CPU per request / a new one's"].passed is False
     assert targets["api: start to first answer / reference's"].passed is None
     assert targets["api: start to first answer / with urllib3"].passed is None
     (slower, *_) = show.targets({"worker": _worker(0.46)})
