@@ -53,7 +53,7 @@ def measure(plan: Plan, parts: Sequence[str], results: dict[str, Any], keep: Cal
         try:
             results[part] = measure_part()
             results["measured"][part] = {"at": _now(), "quick": plan is QUICK}
-        except CommandError as failure:
+        except (CommandError, OSError) as failure:
             results["failed"][part] = str(failure)
             note(f"{part}: not measured: {failure}")
         keep()

@@ -77,9 +77,9 @@ class Answers:
         return 200, json.dumps(operation(request)).encode()
 
     def finish(self, result: str) -> None:
-        """Let all requests in the table be succeeded with this result, as JSON text."""
+        """Let all our requests in the table be succeeded with this result, as JSON text; the reference's stay."""
         for item in self._items.values():
-            if "status" in item:
+            if {"status", "submitted_at"} <= item.keys():
                 item |= {"status": {"S": "succeeded"}, "result": {"S": result}, "finished_at": item["submitted_at"]}
 
     # DynamoDB
