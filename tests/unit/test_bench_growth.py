@@ -106,6 +106,8 @@ def insert(name: str) -> dict[str, Any]:
 def test_inserted_items_can_be_read_and_finished() -> None:
     answers = Answers()
     call(answers, "DynamoDB_20120810.BatchExecuteStatement", Statements=[insert("a"), insert("b")])
+    theirs = {"request_id": {"S": "r"}, "status": {"S": "completed"}}  # of the reference's worker
+    call(answers, "DynamoDB_20120810.PutItem", TableName="t", Item=theirs)
     answers.finish("{}")
     wanted = {
         "Keys": [{"request_id": {"S": name}} for name in ("a", "b", "c")],
