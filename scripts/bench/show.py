@@ -67,7 +67,7 @@ def _targets(results: Mapping[str, Any]) -> Iterator[Target]:
         ("memory, end / start", "memory_end_to_start"),
     ):
         promise = f"worker, {many} requests in one process: {what}"
-        yield Target(promise, 1 + GROWTH, growth[key] if growth else None)
+        yield Target(promise, 1 + GROWTH, growth.get(key) if growth else None)
     yield from _encoder_targets(results.get("encoder", {}))
     if "growth" in results:  # minutes of Terraform, which not every run has
         yield from _growth_targets(results["growth"])
