@@ -102,6 +102,7 @@ def _work(results: Mapping[str, Any], contestant: str, batch: int, api: str) -> 
         access_log_bytes=0 if real else cost.ASSUMED_REFERENCE_ACCESS_LOG_BYTES,
         writes=one * requests.RECORD_WRITES + requests.INDEX_WRITES if real else one * REFERENCE_WRITES,
         record_bytes=record,
+        swept=real,
     )
 
 

@@ -108,6 +108,7 @@ class Work:
         access_log_bytes: per call of the HTTP API; 0 without an access log.
         writes: DynamoDB write units per request, those of the index included.
         record_bytes: of a finished record.
+        swept: a sweep reads each record.
     """
 
     batch: float
@@ -122,6 +123,7 @@ class Work:
     access_log_bytes: float
     writes: float
     record_bytes: float
+    swept: bool = True
 
     def worker_ms(self, memory_mb: int) -> float:
         """Billed duration of one invocation of the worker, in ms."""
@@ -174,7 +176,7 @@ def worker_lines(
         Line("SQS", "sqs_requests", sends + moves + requests * work.worker_sqs_calls),
         Line("DynamoDB writes", "dynamodb_writes", requests * work.writes),
         Line("logs", "logs_gb", log_bytes / GB),
-        *pass_lines(requests, work.record_bytes),
+        *(pass_lines(requests, work.record_bytes) if work.swept else ()),
     ]
 
 

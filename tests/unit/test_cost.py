@@ -76,6 +76,13 @@ def test_the_bill_of_a_million_requests() -> None:
     # worker 300, api 450 + 2 x 230, 350 for each of 0.1 + 3 invocations, 3 x 320 of the access log:
     # 3,255 bytes x 1 M = 3.031455 GiB
     assert bill["logs"] == pytest.approx(1.515728, abs=1e-5)
+    # half a unit for each record; 180 bytes of 4 KB for its entry, half a unit; a hundredth of 40 ms at 0.25 GB
+    assert bill["sweeper"] == pytest.approx((0.5 + 180 / 4096 / 2) * 0.1 + 0.0001 * 10, abs=1e-6)
+
+
+def test_the_reference_is_not_charged_for_a_sweep() -> None:
+    bill, unswept = (PRICES.bill(request_lines(replace(WORK, swept=swept), 1769)) for swept in (True, False))
+    assert unswept == {name: dollars for name, dollars in bill.items() if name != "sweeper"}
 
 
 def test_without_access_log_and_lines_of_invocations_the_bill_has_the_functions_own_lines() -> None:
