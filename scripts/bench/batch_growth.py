@@ -1,11 +1,12 @@
 """Part of `growth`: batches from one item to ten thousand, by the packaged api and batches functions and the fake AWS.
 
-Each size has new processes. A file is uploaded, submitted and worked on; the status is asked for while all items are
-open and when all are final; then all results are read, page by page.
+Each size has processes of its own. A file is uploaded, submitted and worked on; the status is asked for while all items
+are open and when all are final; then all results are read, page by page. The sizes take turns.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from scripts import stack_defaults
 from scripts.bench import traffic
 from scripts.bench.api_bench import MEMORY_MB, api_environment
 from scripts.bench.functions import Function, running
+from scripts.bench.plan import rotated
 from scripts.bench.processes import FakeAws, Process
 from scripts.bench.runtime_api import RuntimeApi
 from scripts.bench.stats import quantile
@@ -22,6 +24,7 @@ from scripts.console import CommandError
 
 BATCHES_MEMORY_MB = 512  # as in terraform/stack/batches.tf
 INVOCATION_SECONDS = 900  # one invocation creates all items, whatever the size
+ROUNDS = 3
 POLLS = 9
 PAGE = 100
 RESULT = json.dumps({"label": "positive", "scores": {"negative": 0.01, "neutral": 0.09, "positive": 0.9}})
@@ -52,12 +55,20 @@ def measure(sizes: tuple[int, ...], folder: Path, fake_aws: FakeAws, say: Say) -
     environment = api_environment(fake_aws) | stack_defaults.batches_environment()
     api = Function("api", folder, "api.handler", environment, MEMORY_MB)
     batches = Function("batches", folder, "batches.handler", environment, BATCHES_MEMORY_MB, INVOCATION_SECONDS)
-    lines = []
-    for items in sizes:
-        say(f"growth: a batch of {items:,}")
-        with running(api) as started, running(batches) as others:
-            lines.append(_batch(Called(api, *started), Called(batches, *others), fake_aws, items))
-    return lines
+    lines: dict[int, list[dict[str, float]]] = {items: [] for items in sizes}
+    with contextlib.ExitStack() as stack:
+
+        def started(function: Function) -> Called:
+            return Called(function, *stack.enter_context(running(function)))
+
+        functions = [(items, started(api), started(batches)) for items in sizes]
+        for turn in range(ROUNDS):
+            for items, called_api, called_batches in rotated(functions, turn):
+                say(f"growth: a batch of {items:,}, round {turn + 1} of {ROUNDS}")
+                lines[items].append(_batch(called_api, called_batches, fake_aws, items))
+    return [
+        {name: quantile([line[name] for line in of_size], 0.5) for name in of_size[0]} for of_size in lines.values()
+    ]
 
 
 def _batch(api: Called, batches: Called, fake_aws: FakeAws, items: int) -> dict[str, float]:

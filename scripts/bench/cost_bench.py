@@ -18,8 +18,7 @@ from scripts.cost.prices import DAYS_PER_MONTH, Prices
 from scripts.cost.requests import Call, Work
 
 FULL_BATCH = 10
-FULL = f"this, batches of {FULL_BATCH}"
-WAITING = f"{FULL}, a submit that waits"
+FULL, WAITING, ALONE = "this, full batches", "this, submits wait", "this, alone"
 REFERENCE_WRITES = 2  # submit, outcome
 MAPPINGS = 2  # of the model's queue, and of the stack's dead-letter queue
 REFERENCE_MAPPINGS = 1
@@ -41,7 +40,7 @@ def measure(results: Mapping[str, Any]) -> dict[str, Any]:
     systems = {
         FULL: (default, _work(results, default, FULL_BATCH, "api")),
         WAITING: (default, _work(results, default, FULL_BATCH, "api")),
-        "this, every message alone": (default, _work(results, default, 1, "api")),
+        ALONE: (default, _work(results, default, 1, "api")),
     }
     if any(line["name"] == "reference" for line in results["worker"]["contestants"]):
         systems["reference"] = ("reference", _work(results, "reference", 1, "reference"))
