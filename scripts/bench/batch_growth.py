@@ -67,7 +67,8 @@ def measure(sizes: tuple[int, ...], folder: Path, fake_aws: FakeAws, say: Say) -
                 say(f"growth: a batch of {items:,}, round {turn + 1} of {ROUNDS}")
                 lines[items].append(_batch(called_api, called_batches, fake_aws, items))
     return [
-        {name: quantile([line[name] for line in of_size], 0.5) for name in of_size[0]} for of_size in lines.values()
+        {name: quantile([line[name] for line in of_size], 0.5) for name in of_size[0]} | {"items": items}
+        for items, of_size in lines.items()
     ]
 
 
