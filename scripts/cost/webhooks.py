@@ -58,7 +58,7 @@ def delivery_lines(deployment: Deployment, times: float, record_bytes: float, fi
     would use. `fill`: requests in one batch of the worker, on average."""
     batches = times / min(fill, BATCH_SIZE)
     function = deployment.deliverer or Function(
-        "deliverer", int(defaults("webhooks")["memory_mb"]), 30, deployment.api.architecture
+        "deliverer", int(defaults("webhooks")["memory_mb"]), 30, deployment.api.architecture, invocation_lines=False
     )
     memory, architecture = function.memory_mb, function.architecture
     writes = RECORD_WRITES * units(record_bytes, WRITE_UNIT_BYTES) + INDEX_WRITES
@@ -84,7 +84,7 @@ def batch_delivery_lines(
     for the payload's counts."""
     function = deployment.deliverer
     memory = function.memory_mb if function else int(defaults("webhooks")["memory_mb"])
-    invocation_lines = function is None or function.invocation_lines
+    invocation_lines = function is not None and function.invocation_lines
     checks = times * math.ceil(items / min(fill, BATCH_SIZE))
     reads = checks * CHECK_READS + times * 2 * items * units(record_bytes, READ_UNIT_BYTES)
     return [
