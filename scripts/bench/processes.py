@@ -6,7 +6,6 @@ import contextlib
 import http.client
 import json
 import os
-import re
 import signal
 import ssl
 import subprocess
@@ -20,13 +19,13 @@ from typing import Any, Self
 
 import psutil
 
+from scripts.bench.certificates import with_botocore, write_certificates
 from scripts.bench.fake_aws import HOST
 from scripts.console import ROOT, CommandError
 
 INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH")
 STOP_SECONDS = 10.0
 MB = 1024 * 1024
-_AMAZON_ROOT = re.compile(rb'(# Label: "Amazon Root CA 1"\n(?:#.*\n)*)-----BEGIN[^#]+')
 _CPU_CLOCK_OF_PROCESS = 2  # CPUCLOCK_SCHED, see clock_getcpuclockid(3)
 
 
@@ -196,7 +195,7 @@ class FakeAws:
             self._libraries: Path | None = None
             if self._tls:
                 folder = Path(cleanup.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
-                certificate, self._bundle = _write_certificates(folder)
+                certificate, self._bundle = write_certificates(folder)
                 self._libraries = with_botocore(folder / "libraries", self._bundle)
                 command.append(str(certificate))
             process = JsonProcess(command, cores()[1], ROOT, clean_environment({}), pipes=True)
@@ -273,56 +272,6 @@ class FakeAws:
             return connection.getresponse().read()
         finally:
             connection.close()
-
-
-def _write_certificates(folder: Path) -> tuple[Path, Path]:
-    """The fake's key with its certificates, and the CA bundle of its clients.
-
-    As with AWS: RSA, an intermediate CA, and botocore's own bundle, because reading it takes much of a start's time for
-    TLS. The fake's CA has the place and the label of one of Amazon's.
-
-    Raises:
-        CommandError: trustme is not installed, or botocore's bundle has another form.
-    """
-    try:
-        from trustme import CA, KeyType
-    except ImportError:
-        raise CommandError("trustme is not installed: pip install -e '.[bench]'") from None
-    root = CA(key_type=KeyType.RSA)
-    server = root.create_child_ca(KeyType.RSA).issue_cert(HOST, key_type=KeyType.RSA)
-    certificate, bundle = folder / "server.pem", folder / "bundle.pem"
-    server.private_key_and_cert_chain_pem.write_to_path(certificate)
-    bundle.write_bytes(with_root(_botocore().joinpath("cacert.pem").read_bytes(), root.cert_pem.bytes()))
-    return certificate, bundle
-
-
-def with_root(bundle: bytes, root: bytes) -> bytes:
-    """The bundle with this certificate (PEM) in place of Amazon Root CA 1.
-
-    Raises:
-        CommandError: the bundle does not label that.
-    """
-    trusted, replaced = _AMAZON_ROOT.subn(lambda found: found[1] + root, bundle)
-    if replaced != 1:
-        raise CommandError(f"botocore's cacert.pem has {replaced} certificates labelled 'Amazon Root CA 1', not one")
-    return trusted
-
-
-def with_botocore(folder: Path, bundle: Path) -> Path:
-    """A folder of libraries with the installed botocore, but for its CA bundle; and without `certifi`, whose bundle
-    boto3 would read instead: Lambda does not have it."""
-    copy = folder / "botocore"
-    copy.mkdir(parents=True)
-    for path in _botocore().iterdir():
-        (copy / path.name).symlink_to(bundle if path.name == "cacert.pem" else path)
-    (folder / "certifi.py").write_text("raise ImportError\n", encoding="utf-8")
-    return folder
-
-
-def _botocore() -> Path:
-    import botocore
-
-    return Path(botocore.__file__).parent
 
 
 def _pin(pid: int, core: int) -> None:

@@ -10,16 +10,7 @@ import pytest
 from inference.settings import ApiSettings, CallbacksSettings, IntakeSettings, ResultsSettings
 from tests import openapi
 from tests.terraform.plans import ACCOUNT, REGION, Plan, PlanOf
-from tests.terraform.stacks import (
-    CALLER,
-    MODELS,
-    OBJECTS,
-    ROUTES,
-    SECRETS,
-    SETTINGS,
-    TRIGGERS,
-    backends,
-)
+from tests.terraform.stacks import CALLER, MODELS, OBJECTS, ROUTES, SECRETS, SETTINGS, TRIGGERS, backends
 
 pytestmark = pytest.mark.terraform
 

@@ -8,10 +8,7 @@ import pytest
 from inference.settings import WorkerSettings
 from tests.terraform.plans import DIGEST, PARTITIONS, Plan, PlanOf
 from tests.terraform.runner import ENVIRONMENTS
-from tests.terraform.stacks import (
-    MODELS,
-    SETTINGS,
-)
+from tests.terraform.stacks import MODELS, SETTINGS
 
 pytestmark = pytest.mark.terraform
 

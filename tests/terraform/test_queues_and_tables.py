@@ -8,11 +8,7 @@ import pytest
 from scripts.stack_defaults import defaults
 from tests.terraform.plans import ACCOUNT, REGION, PlanOf
 from tests.terraform.runner import ENVIRONMENTS, ROOT
-from tests.terraform.stacks import (
-    ENCRYPTED,
-    KEY,
-    MODELS,
-)
+from tests.terraform.stacks import ENCRYPTED, KEY, MODELS
 
 pytestmark = pytest.mark.terraform
 

@@ -9,13 +9,7 @@ from inference.settings import AuthorizerSettings
 from scripts.cost import deployment
 from tests import openapi
 from tests.terraform.plans import PlanOf
-from tests.terraform.stacks import (
-    API_KEYS,
-    JWT,
-    MODELS,
-    ROUTES,
-    SECRETS,
-)
+from tests.terraform.stacks import API_KEYS, JWT, MODELS, ROUTES, SECRETS
 
 pytestmark = pytest.mark.terraform
 

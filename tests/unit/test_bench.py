@@ -19,10 +19,10 @@ from inference.http.messages import read_event
 from inference.requests import Message
 from inference.store.expressions import to_statement, to_update_item
 from scripts.bench import cost, show, sync_bench, traffic
+from scripts.bench.certificates import with_botocore, with_root
 from scripts.bench.functions import Function
 from scripts.bench.packages import artifacts
 from scripts.bench.plan import rotated
-from scripts.bench.processes import with_botocore, with_root
 from scripts.bench.stats import end_to_start, quantile, spread
 from scripts.console import ROOT, CommandError
 from scripts.cost.prices import Item, Machine, Prices
