@@ -120,6 +120,11 @@ class Deployment:
         """The function that makes the items of batches from files."""
         return self._other("-batches")
 
+    @property
+    def sweeper(self) -> Function | None:
+        """The function that sweeps the table."""
+        return self._other("-sweeper")
+
     def _other(self, ending: str) -> Function | None:
         return next((function for function in self.others if function.name.endswith(ending)), None)
 

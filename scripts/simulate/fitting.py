@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 
 from scripts.cost.capacity import MOST_MAXIMUM_CONCURRENCY, concurrency
+from scripts.cost.demand import SECONDS_PER_DAY
 from scripts.cost.requests import LIST_WRITES, RECORD_WRITES
 from scripts.simulate.limits import Limits
 from scripts.simulate.system import System
@@ -59,6 +60,8 @@ def fitted(system: System, limits: Limits, demand: Demand) -> Fitted:
     if system.listed and rate / demand.callers * LIST_WRITES * HEADROOM > limits.partition_writes:
         system = replace(system, listed=False)
         changes.append("requests = { list_by_caller = false }, or more callers")
+    if demand.per_day / SECONDS_PER_DAY * HEADROOM > system.swept_per_second:  # what a day leaves, its night catches up
+        changes.append('sweeper = { schedule = "rate(1 minute)" }')
     units = rate * RECORD_WRITES * HEADROOM
     if units > limits.most_table_writes:
         limits = replace(limits, most_table_writes=_round(units))

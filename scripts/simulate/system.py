@@ -11,10 +11,14 @@ from typing import Any
 from scripts.console import CommandError
 from scripts.cost.deployment import Deployment, Worker, of_kind
 from scripts.cost.measured import Measured
-from scripts.cost.requests import billed_ms
+from scripts.cost.prices import SECONDS_PER_MONTH
+from scripts.cost.requests import ASSUMED_PASS_MS, PASS_RECORDS, billed_ms
 from scripts.simulate.run_time import RunTime, Spread, run_time
 from scripts.stack_defaults import defaults
 from worker.invocation import RetryDelay
+
+STOP_SECONDS = 5
+"""So long before its timeout a sweep stops: lambda/sweeper.py."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class System:
         run: of the worker.
         submit_seconds, status_seconds: of the api function's two kinds of invocation.
         api_init_seconds, worker_init_seconds: of a cold start.
+        swept_per_second: requests that the sweeps can pass, on average.
     """
 
     name: str
@@ -60,6 +65,7 @@ class System:
     status_seconds: float
     api_init_seconds: float
     worker_init_seconds: float
+    swept_per_second: float = math.inf
 
     @property
     def provisioned(self) -> int:
@@ -106,7 +112,17 @@ def system_of(
         status_seconds=seconds(measured.status.cpu_ms, measured.status.aws_calls),
         api_init_seconds=measured.api_init_ms / 1000,
         worker_init_seconds=measured.worker_init_ms / 1000,
+        swept_per_second=swept_per_second(deployment),
     )
+
+
+def swept_per_second(deployment: Deployment) -> float:
+    """Requests that the sweeps pass if each takes its time: a sweep passes every request once."""
+    sweeper = deployment.sweeper
+    if sweeper is None:
+        return math.inf
+    seconds = sweeper.timeout_seconds - STOP_SECONDS
+    return deployment.sweeps_per_month / SECONDS_PER_MONTH * seconds * PASS_RECORDS / (ASSUMED_PASS_MS / 1000)
 
 
 def worker_of(deployment: Deployment, name: str) -> str:

@@ -15,7 +15,7 @@ from rich.console import Console
 from scripts.console import CommandError
 from scripts.cost import prices
 from scripts.cost.demand import SECONDS_PER_DAY, Traffic
-from scripts.cost.deployment import Deployment
+from scripts.cost.deployment import Deployment, Function
 from scripts.cost.report import Estimate
 from scripts.simulate import arrivals, best, plots, report
 from scripts.simulate.buckets import Bucket
@@ -189,6 +189,17 @@ def test_much_traffic_needs_settings_and_quotas_by_name() -> None:
     assert found.limits.gateway_rate >= rate * 3
     assert not found.system.listed
     assert found.system.worker.maximum_concurrency == pytest.approx(rate * slower.run.mean(1) * 1.25, rel=0.1)
+
+
+def test_sweeps_that_cannot_pass_a_days_requests_come_each_minute() -> None:
+    swept = replace(DEPLOYED, others=(Function("p-sweeper", 256, 60, "x86_64"),), sweeps_per_month=8_640)
+    system = system_of(swept, SET, "mine", MEASURED, 100, Spread())
+    # every five minutes 55 s, each 40 ms a hundred requests
+    assert system.swept_per_second == pytest.approx(55 / 300 * 100 / 0.04)
+    advice = 'sweeper = { schedule = "rate(1 minute)" }'
+    # 30 million a day are 347 a second, 35 million 405, and a quarter more is kept free
+    assert advice not in fitted(system, Limits(), Demand(30e6)).changes
+    assert advice in fitted(system, Limits(), Demand(35e6)).changes
 
 
 @pytest.fixture(scope="module")
