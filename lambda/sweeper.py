@@ -13,12 +13,11 @@ from inference.store.batch_table import BatchTable
 from inference.store.request_queue import RequestQueue
 from inference.store.request_table import RequestTable
 from inference.store.webhook_queue import WebhookQueue
-from inference.sweep import Sweeper
+from inference.sweep import STOP_BEFORE_TIMEOUT_MS, Sweeper
 from inference.telemetry import Stopwatch, Telemetry, function_name, now_ms
 from inference.webhooks.sweep import WebhookSweeper
 
 DEAD_LETTER_QUEUE = "dlq"
-STOP_BEFORE_TIMEOUT_MS = 5_000
 
 settings = SweeperSettings.from_environment(os.environ)
 telemetry = Telemetry(function_name(), settings.log_level, settings.metrics_environment, settings.pools)

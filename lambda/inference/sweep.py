@@ -40,6 +40,9 @@ Item = TypeVar("Item")
 SETTLE_MS = 60_000
 """SQS's counts are right after this time: two checks that are further apart can't both miss a message."""
 
+STOP_BEFORE_TIMEOUT_MS = 5_000
+"""So long before the function's timeout a sweep stops."""
+
 LOST = Failure(
     ErrorCode.LOST,
     "No queue has a message of this request any more: its submit was interrupted, or its model was removed and added"

@@ -35,7 +35,7 @@ def fixed(deployment: Deployment, traffic: Traffic) -> list[Line]:
         pings = function.warmth.pings_per_month
         lines += function_lines("warmer", pings, function.warmth.ping_ms, function.memory_mb, function.architecture)
         lines.append(Line("logs", "logs_gb", pings * platform_log_bytes(function.invocation_lines, own_lines=0) / GB))
-    for sweeper in (function for function in deployment.others if function.name.endswith("sweeper")):
+    if sweeper := deployment.sweeper:
         lines += function_lines("sweeper", sweeps, ASSUMED_SWEEP_MS, sweeper.memory_mb, sweeper.architecture)
         lines.append(Line("sweeper", "dynamodb_strong_reads", sweeps * ASSUMED_SWEEP_READS))
         lines.append(Line("logs", "logs_gb", sweeps * (platform_log_bytes(sweeper.invocation_lines) + 250) / GB))

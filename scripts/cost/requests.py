@@ -13,6 +13,7 @@ Assumptions are named ASSUMED_.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from inference.service import FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
@@ -241,12 +242,16 @@ def wait_lines(seconds: float, times: float, memory_mb: int, architecture: str =
 
 
 def wait_reads(seconds: float) -> int:
-    """How often a call reads its record while it waits: see `Service.wait`."""
-    reads, waited = 0, 0.0
-    while waited < seconds:
-        waited += min(max(waited / 10, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS, seconds - waited)
-        reads += 1
-    return reads
+    """How often a call reads its record while it waits so long."""
+    return next(read for read, waited in enumerate(_reads_at(), 1) if waited >= seconds) if seconds > 0 else 0
+
+
+def _reads_at() -> Iterator[float]:
+    """The seconds of a wait after which it reads its record: see `Service.wait`."""
+    waited = 0.0
+    while True:
+        waited += min(max(waited / 10, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
+        yield waited
 
 
 def request_lines(work: Work, memory_mb: int, *, requests: float = MILLION, polls: float = ASSUMED_POLLS) -> list[Line]:
@@ -261,10 +266,7 @@ def request_lines(work: Work, memory_mb: int, *, requests: float = MILLION, poll
 def waited_seconds(work: Work, memory_mb: int) -> float:
     """From a submit that waits to the read that finds its outcome, with a warm worker."""
     over = (ASSUMED_HANDOVER_MS + work.worker_ms(memory_mb)) / 1000
-    waited = 0.0
-    while waited < over:
-        waited += min(max(waited / 10, FIRST_PAUSE_SECONDS), LONGEST_PAUSE_SECONDS)
-    return waited
+    return next(waited for waited in _reads_at() if waited >= over)
 
 
 def waiting_request_lines(work: Work, memory_mb: int, *, requests: float = MILLION) -> list[Line]:

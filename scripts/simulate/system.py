@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from inference.sweep import STOP_BEFORE_TIMEOUT_MS
 from scripts.console import CommandError
 from scripts.cost.deployment import Deployment, Worker, of_kind
 from scripts.cost.measured import Measured
@@ -16,9 +17,6 @@ from scripts.cost.requests import ASSUMED_PASS_MS, PASS_RECORDS, billed_ms
 from scripts.simulate.run_time import RunTime, Spread, run_time
 from scripts.stack_defaults import defaults
 from worker.invocation import RetryDelay
-
-STOP_SECONDS = 5
-"""So long before its timeout a sweep stops: lambda/sweeper.py."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +119,7 @@ def swept_per_second(deployment: Deployment) -> float:
     sweeper = deployment.sweeper
     if sweeper is None:
         return math.inf
-    seconds = sweeper.timeout_seconds - STOP_SECONDS
+    seconds = sweeper.timeout_seconds - STOP_BEFORE_TIMEOUT_MS / 1000
     return deployment.sweeps_per_month / SECONDS_PER_MONTH * seconds * PASS_RECORDS / (ASSUMED_PASS_MS / 1000)
 
 
