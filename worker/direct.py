@@ -119,7 +119,7 @@ def open_model(
     s3_client: Callable[[], S3Client] | None = None,
     gpu: bool = False,
 ) -> LoadableModel:
-    """A model folder that is loaded when it is first used, or by `load`.
+    """A model folder of a package that is loaded when it is first used, or by `load`.
 
     Args:
         folder: has manifest.json, model.py and, unless `artifact` is given, the artifact.
@@ -133,7 +133,7 @@ def open_model(
 
     def load_folder() -> LoadedModel:
         cpus = threads or os.cpu_count() or 1
-        return load(folder, artifact=artifact, threads=cpus, s3_client=s3_client, gpu=gpu)
+        return load(folder, artifact=artifact, threads=cpus, s3_client=s3_client, gpu=gpu, is_packaged=True)
 
     marker = Path(tempfile.gettempdir()) / f"{function_name()}-{name}-loading"
     return LoadableModel(name, folder / "manifest.json", load_folder, marker, telemetry, memory)

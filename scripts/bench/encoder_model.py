@@ -34,7 +34,13 @@ CHECKED_TEXTS, CHECKED_SEED = 200, 1
 ARTIFACT = "encoder.onnx"
 TOKENIZER = "tokenizer.json"
 _HERE = Path(__file__).parent
-_SOURCES = (_HERE / NAME, _HERE / "encoder_export.py", _HERE.parent / "model_tools" / "export_formats.py")
+_TOOLS = _HERE.parent / "model_tools"
+_SOURCES = (
+    _HERE / NAME,
+    _HERE / "encoder_export.py",
+    _TOOLS / "export_formats.py",
+    _TOOLS / "onnx_alignment.py",
+)
 
 
 @dataclass(frozen=True)

@@ -116,6 +116,8 @@ def to_onnx(source: Source, path: Path) -> None:
     try:
         import onnx
         import onnxscript  # noqa: F401  torch.onnx.export needs it
+
+        from scripts.model_tools.onnx_alignment import aligned
     except ImportError as error:
         raise CommandError(f"{error.name} is not installed: run `python -m pip install -e '.[export]'`") from error
     with quiet():
@@ -134,14 +136,17 @@ def to_onnx(source: Source, path: Path) -> None:
         noted.ClearField("doc_string")
     model.producer_version = torch.__version__.partition("+")[0]
     onnx.checker.check_model(model, full_check=True)
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    path.write_bytes(aligned(model))
 
 
 def to_onnx_int8(source: Source, path: Path) -> None:
     """Write ONNX with INT8 weights; activations are quantised while it runs."""
     whole = path.with_suffix(".float")
     to_onnx(source, whole)
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    from scripts.model_tools.onnx_alignment import aligned
 
     with quiet():
         # Seven bits instead of eight: on x86 without VNNI, which Lambda does not promise, products of two 8-bit values
@@ -149,6 +154,7 @@ def to_onnx_int8(source: Source, path: Path) -> None:
         # each channel costs no time, and keeps the outputs nearer to the module's.
         quantize_dynamic(whole, path, weight_type=QuantType.QInt8, reduce_range=True, per_channel=True)
     whole.unlink()
+    path.write_bytes(aligned(onnx.load(path)))
 
 
 def to_aotinductor(source: Source, path: Path) -> None:

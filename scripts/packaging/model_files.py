@@ -19,6 +19,7 @@ from worker.model.errors import ManifestError
 from worker.model.manifest import Manifest
 from worker.model.places import with_files
 from worker.model.runtimes import PYTHON
+from worker.model.runtimes.onnx_graph import is_misaligned
 
 Files = dict[str, bytes]
 """Path inside a package -> content."""
@@ -252,6 +253,8 @@ def _warn(folder: Path, model: Files, chosen: str | None) -> None:
             f"{folder / chosen} is missing and not in the worker's package: "
             'put it there, or set artifact = "s3://bucket/key" in the stack\'s models'
         )
+    if chosen in model and len(model[chosen]) > _LARGE and is_misaligned(model[chosen]):
+        note(f"{folder / chosen}: each start copies its weights; `make align-onnx MODEL={folder.name}` spares that")
     for name, data in model.items():
         if name != chosen and len(data) > _LARGE:
             size = megabytes(len(data))

@@ -1,6 +1,7 @@
 """A model's artifact, packaged or in S3: fetched once, in parts of one version, and verified."""
 
 import hashlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,34 @@ def test_a_missing_artifact_is_named(tmp_path: Path, opened: list[Path]) -> None
     (source / "sentiment.onnx").mkdir()
     with pytest.raises(ArtifactError, match=r"sentiment\.onnx: cannot be read: Is a directory"):
         load(source, threads=1)
+
+
+def test_a_packaged_artifact_was_verified_before_and_only_its_size_is_compared(
+    tmp_path: Path, opened: list[Path]
+) -> None:
+    content = (SENTIMENT / "sentiment.onnx").read_bytes()
+    source = _sentiment(tmp_path, content[:-1])
+    with pytest.raises(ArtifactError, match=rf"{len(content) - 1} bytes, not {len(content)}; make the package again"):
+        load(source, threads=1, is_packaged=True)
+    (source / "sentiment.onnx").unlink()
+    with pytest.raises(ArtifactError, match=r"sentiment\.onnx: no such file; put it there, or set artifact = "):
+        load(source, threads=1, is_packaged=True)
+    assert opened == []
+    (source / "sentiment.onnx").write_bytes(bytes(len(content)))
+    load(source, threads=1, is_packaged=True)
+    assert opened == [source / "sentiment.onnx"]
+
+
+def test_numpy_starts_no_more_threads_than_the_model_computes_on(
+    tmp_path: Path, opened: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = _sentiment(tmp_path, (SENTIMENT / "sentiment.onnx").read_bytes())
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "7")
+    load(source, threads=3)
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "7", "what a deployment sets stays"
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS")
+    load(source, threads=3)
+    assert os.environ["OPENBLAS_NUM_THREADS"] == "3"
 
 
 @pytest.fixture

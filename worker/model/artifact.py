@@ -1,4 +1,4 @@
-"""Where a model's artifact comes from: the model's folder or S3, verified by its SHA-256."""
+"""Where a model's artifact comes from: the model's folder, or S3, verified by its SHA-256."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import re
 import shutil
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from worker.model.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 PART_BYTES = 8 * 2**20
 CONNECTIONS = 8
@@ -36,16 +37,34 @@ class S3Client(Protocol):
 
 def verified(path: Path, sha256: str) -> Path:
     """Return `path` if its SHA-256 (hex) is the expected one; raises ArtifactError."""
-    try:
+    with _readable(path):
         actual = _sha256(path)
+    if actual != sha256:
+        raise ArtifactError(f"artifact {path}: SHA-256 is {actual}, not {sha256}; restore the declared file")
+    return path
+
+
+def packaged(path: Path, size: int) -> Path:
+    """Return `path` if it has `size` bytes: a file of a package, whose SHA-256 was verified when the package was made.
+
+    Raises ArtifactError.
+    """
+    with _readable(path), path.open("rb") as file:
+        actual = os.fstat(file.fileno()).st_size
+    if actual != size:
+        raise ArtifactError(f"artifact {path}: {actual} bytes, not {size}; make the package again, and deploy it")
+    return path
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         remedy = 'put it there, or set artifact = "s3://bucket/key" in the stack\'s models'
         raise ArtifactError(f"artifact {path}: no such file; {remedy}") from error
     except OSError as error:
         raise ArtifactError(f"artifact {path}: cannot be read: {error.strerror}") from error
-    if actual != sha256:
-        raise ArtifactError(f"artifact {path}: SHA-256 is {actual}, not {sha256}; restore the declared file")
-    return path
 
 
 def download(

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import onnxruntime
 
+from worker.model.runtimes.onnx_graph import graph_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -36,7 +38,12 @@ class Onnx:
         on_cuda = gpu and CUDA in onnxruntime.get_available_providers()
         if on_cuda:
             onnxruntime.preload_dlls()  # CUDA's libraries, where they came from the package index
-        self._session = onnxruntime.InferenceSession(str(path), options, providers=[CUDA, CPU] if on_cuda else [CPU])
+        graph = graph_of(path)
+        if graph is not None:
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
+        self._session = onnxruntime.InferenceSession(
+            graph or str(path), options, providers=[CUDA, CPU] if on_cuda else [CPU]
+        )
         self.providers: list[str] = self._session.get_providers()
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
