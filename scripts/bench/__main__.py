@@ -11,6 +11,7 @@ import json
 import os
 import platform
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,13 @@ WIDTH = 128  # of the tables where there is no terminal
 PARTS = ("worker", "cold", "encoder", "api", "sync", "growth", "e2e", "cost")
 
 
-def measure(plan: Plan, parts: Sequence[str], results: dict[str, Any], keep: Callable[[], None]) -> None:
+def measure(plan: Plan, parts: Sequence[str], results: dict[str, Any], keep: Callable[[], None]) -> list[str]:
     """Measure the parts in their order, into `results`; a part that can't be measured goes into `failed`.
 
     `keep` is called after each part.
+
+    Returns:
+        The parts that an error of the bench itself ended: the others, half an hour's work, are measured all the same.
     """
     from scripts.bench import (
         api_bench,
@@ -45,6 +49,8 @@ def measure(plan: Plan, parts: Sequence[str], results: dict[str, Any], keep: Cal
     from scripts.bench.packages import prepare
     from scripts.bench.processes import FakeAws, as_helper
 
+    broken: list[str] = []
+
     def attempt(part: str, measure_part: Callable[[], dict[str, Any]]) -> None:
         if part not in parts:
             return
@@ -56,6 +62,10 @@ def measure(plan: Plan, parts: Sequence[str], results: dict[str, Any], keep: Cal
         except (CommandError, OSError) as failure:
             results["failed"][part] = str(failure)
             note(f"{part}: not measured: {failure}")
+        except Exception as failure:
+            results["failed"][part] = f"{type(failure).__name__}: {failure}"
+            broken.append(part)
+            traceback.print_exc()
         keep()
 
     of_demo = {"worker", "cold", "api", "sync", "growth"} & set(parts)
@@ -72,6 +82,7 @@ def measure(plan: Plan, parts: Sequence[str], results: dict[str, Any], keep: Cal
             attempt("encoder", lambda: encoder_bench.measure(plan, fake_aws, note))
     attempt("e2e", lambda: e2e_bench.measure(plan, note))
     attempt("cost", lambda: cost_bench.measure(results))
+    return broken
 
 
 def main() -> int:
@@ -96,7 +107,7 @@ def main() -> int:
         path.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
     results |= {"machine": _machine(), "failed": {}}
-    measure(QUICK if args.quick else FULL, parts, results, keep)
+    broken = measure(QUICK if args.quick else FULL, parts, results, keep)
     console = Console(record=True, width=None if sys.stdout.isatty() else WIDTH)
     report.show(results, parts, console)
     console.save_text(str(OUT / "report.txt"))
@@ -104,6 +115,8 @@ def main() -> int:
     print("\nwritten: " + " ".join(str(file.relative_to(ROOT)) for file in files))
     if importlib.util.find_spec("matplotlib") is None:
         note("no pictures: matplotlib is not installed (pip install -e '.[bench]')")
+    if broken:
+        raise CommandError(f"an error of the bench itself ended {', '.join(broken)}: see the traceback above")
     missed = [target for target in targets(results) if target.passed is False]
     return 1 if args.fail and missed else 0
 

@@ -18,11 +18,12 @@ from inference.aws.trust import AMAZON_ROOTS, certificates_of
 from inference.http.messages import read_event
 from inference.requests import Message
 from inference.store.expressions import to_statement, to_update_item
+from scripts.bench import __main__ as bench
 from scripts.bench import cost, show, sync_bench, traffic
 from scripts.bench.certificates import with_botocore, with_root
 from scripts.bench.functions import Function
 from scripts.bench.packages import artifacts
-from scripts.bench.plan import rotated
+from scripts.bench.plan import QUICK, rotated
 from scripts.bench.stats import end_to_start, quantile, spread
 from scripts.console import ROOT, CommandError
 from scripts.cost.prices import Item, Machine, Prices
@@ -245,3 +246,25 @@ def test_promises_are_kept_missed_or_not_measured() -> None:
     assert targets["api: start to first answer / with urllib3"].passed is None
     (slower, *_) = show.targets({"worker": _worker(0.46)})
     assert slower.passed is False
+
+
+def test_a_part_that_cannot_be_measured_or_is_broken_leaves_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def missing(*_: object) -> dict[str, Any]:
+        raise CommandError("no Terraform")
+
+    def broken(*_: object) -> dict[str, Any]:
+        raise KeyError("median")
+
+    kept: list[list[str]] = []
+    results: dict[str, Any] = {"measured": {}, "failed": {}}
+    monkeypatch.setattr("scripts.bench.e2e_bench.measure", missing)
+    monkeypatch.setattr("scripts.bench.cost_bench.measure", lambda _: {"machines": 1})
+    assert bench.measure(QUICK, ["e2e", "cost"], results, lambda: kept.append([*results["measured"]])) == []
+    assert (results["failed"], results["cost"], kept) == ({"e2e": "no Terraform"}, {"machines": 1}, [[], ["cost"]])
+    monkeypatch.setattr("scripts.bench.e2e_bench.measure", broken)
+    assert bench.measure(QUICK, ["e2e", "cost"], results, lambda: None) == ["e2e"]
+    assert results["failed"] == {"e2e": "KeyError: 'median'"}
+    assert results["cost"] == {"machines": 1}
+    assert "Traceback" in capsys.readouterr().err
