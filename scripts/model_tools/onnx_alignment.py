@@ -65,7 +65,9 @@ def main() -> int:
         raise CommandError(f"{path} is missing: put it there; what is in S3 is aligned before it is uploaded")
     content = path.read_bytes()
     if is_misaligned(content):
-        path.write_bytes(aligned(onnx.load_from_string(content)))
+        part = path.with_name(f"{path.name}.part")
+        part.write_bytes(aligned(onnx.load_from_string(content)))
+        part.replace(path)  # whole or not at all
     else:
         note(f"{path} has no weights to align")
     declare_artifact(folder, RUNTIME, artifact.file)

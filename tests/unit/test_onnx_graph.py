@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -115,6 +116,27 @@ def test_alignment_changes_nothing_but_descriptions(
         if not one.HasField("doc_string"):
             other.ClearField("doc_string")
     assert after == before
+
+
+def test_a_version_that_cannot_map_the_weights_opens_the_file_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str | bytes] = []
+    session = onnxruntime.InferenceSession
+
+    def older(model: str | bytes, *args: object, **options: object) -> object:
+        opened.append(model)
+        if isinstance(model, bytes):
+            raise RuntimeError("external data without a folder")
+        return session(model, *args, **options)
+
+    path = _written(tmp_path / "aligned.onnx", aligned(_model()))
+    feeds = {"x": np.array([0.5, -2.0], dtype=np.float32)}
+    (wanted,) = open_runtime("onnx", path, threads=1).run(feeds)
+    monkeypatch.setattr(onnxruntime, "InferenceSession", older)
+    (found,) = open_runtime("onnx", path, threads=1).run(feeds)
+    assert found.tolist() == wanted.tolist()
+    assert opened == [graph_of(path), str(path)]
 
 
 def test_weights_that_are_in_another_file_already_are_left_there(tmp_path: Path) -> None:

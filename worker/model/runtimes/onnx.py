@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import onnxruntime
@@ -38,15 +39,21 @@ class Onnx:
         on_cuda = gpu and CUDA in onnxruntime.get_available_providers()
         if on_cuda:
             onnxruntime.preload_dlls()  # CUDA's libraries, where they came from the package index
-        graph = graph_of(path)
-        if graph is not None:
-            options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
-        self._session = onnxruntime.InferenceSession(
-            graph or str(path), options, providers=[CUDA, CPU] if on_cuda else [CPU]
-        )
+        self._session = _session(path, options, [CUDA, CPU] if on_cuda else [CPU])
         self.providers: list[str] = self._session.get_providers()
 
     def run(self, feeds: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """`feeds` go in by name."""
         outputs: list[np.ndarray] = self._session.run(None, dict(feeds))
         return outputs
+
+
+def _session(path: Path, options: onnxruntime.SessionOptions, providers: list[str]) -> onnxruntime.InferenceSession:
+    graph = graph_of(path)
+    if graph is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(path.parent))
+        # A model may bring its own version of ONNX Runtime. One that does not know this setting opens the file as it
+        # is; so does any other, for an error that names the file.
+        with suppress(Exception):
+            return onnxruntime.InferenceSession(graph, options, providers=providers)
+    return onnxruntime.InferenceSession(str(path), options, providers=providers)
