@@ -127,7 +127,7 @@ def feeds_of(candidate: Candidate, module: Any, inputs: Sequence[dict[str, Any]]
 def table(measured: Sequence[Measured]) -> Table:
     """The formats compared; times are the minimum of a few starts, to reduce the influence of other load."""
     shown = Table(title="one module in each format, on one thread")
-    shown.add_column("format")
+    shown.add_column("format", no_wrap=True, min_width=max(map(len, FORMATS)))
     for name in (
         "size KB",
         "load ms",
