@@ -147,7 +147,7 @@ def test_weights_that_are_in_another_file_already_are_left_there(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\x3a", b"not ONNX", b"\x3a\xff\xff\xff\xff\x7f", b"\x3b", b"\x3a\x00\x3a\x00"]
+    "content", [b"", b"\x3a", b"not ONNX", b"\xff" * 100, b"\x3a\xff\xff\xff\xff\x7f", b"\x3b", b"\x3a\x00\x3a\x00"]
 )
 def test_what_is_no_onnx_is_left_to_the_runtime(content: bytes, tmp_path: Path) -> None:
     path = _written(tmp_path / "m.onnx", content)

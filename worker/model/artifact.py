@@ -1,4 +1,4 @@
-"""Where a model's artifact comes from: the model's folder, or S3, verified by its SHA-256."""
+"""Where a model's artifact comes from: its folder, a package or S3; and how it is verified there."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 ALIGNMENT = 64
 """Bytes: a cache line, and the widest vector that a CPU reads at once."""
@@ -27,13 +27,13 @@ _INITIALIZER = 5  # of GraphProto
 _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION = 9, 13, 14  # of TensorProto
 _KEY, _VALUE = 1, 2  # of StringStringEntryProto
 _EXTERNAL = 1  # of TensorProto.DataLocation
+_LONGEST = 63  # bits of a number, without those of its last byte
 _VARINT, _EIGHT_BYTES, _COUNTED, _FOUR_BYTES = 0, 1, 2, 5  # how a field is written
 
 Content = bytes | mmap.mmap
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(NamedTuple):
     """A field of a message: `start:end` is all of it, `value:end` what it says, without number and length."""
 
     number: int
@@ -42,8 +42,7 @@ class Field:
     end: int
 
 
-@dataclass(frozen=True)
-class Weight:
+class Weight(NamedTuple):
     """An initializer, the field `tensor`, and its data, the field `data` of that."""
 
     tensor: Field
@@ -136,6 +135,8 @@ def _number(content: Content, start: int) -> tuple[int, int]:
     byte = content[start]
     number, shift = byte & 0x7F, 7
     while byte & 0x80:
+        if shift > _LONGEST:
+            raise ValueError(f"the number at {start} does not end")
         start += 1
         byte = content[start]
         number |= (byte & 0x7F) << shift
